@@ -1,0 +1,49 @@
+# Everything here needs only make and Python 3.11 or newer. `make` alone lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help demo test check format clean
+.DELETE_ON_ERROR:
+
+help:  ## list the targets
+	@echo "usage: make TARGET [PYTHON=python3.12]"
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "make: Python 3.11 or newer is needed, '$(PYTHON)' is not that. Name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "environment  creating .venv with $$($(PYTHON) --version) (PyTorch is large: some minutes the first time)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+.venv: $(READY)
+
+demo: $(READY)  ## run the guided demonstration
+	@$(BIN)/unrolled demo
+
+test: $(READY)  ## run the whole test suite
+	@echo "test         the whole suite, two processes"
+	@$(BIN)/python -m pytest -n 2
+
+check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minute
+	@echo "format       ruff format --check"
+	@$(BIN)/ruff format --quiet --check . || { echo "             files need formatting: make format"; exit 1; }
+	@echo "lint         ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "types        mypy"
+	@$(BIN)/mypy --no-error-summary
+	@echo "house        layering"
+	@$(BIN)/python -m pytest -q tests/test_house.py
+	@echo "tests        all but the slow ones, two processes"
+	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/test_house.py
+
+format: $(READY)  ## rewrite the sources in the project's format
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+clean:  ## remove the environment, caches and build products
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,63 @@
+"""Write the recurrence once, as its equations; unfold it, differentiate it, draw it, and run it on sequences.
+
+Everything is loaded on first use, so that importing the package is light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "circuit": "circuit.circuit",
+    "Circuit": "circuit.circuit",
+    "Drawing": "draw.drawing",
+    "Recurrent": "nn.recurrent",
+    "RNN": "nn.layers",
+    "LSTM": "nn.layers",
+    "GRU": "nn.layers",
+    "State": "sequence.state",
+    **{
+        name: "errors"
+        for name in ("UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "UsageError")
+    },
+    **{
+        name: "circuit.functional"
+        for name in (
+            "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max",
+            "concat", "split", "where", "take", "onehot", "nll", "squared_error",
+        )
+    },
+}  # fmt: skip
+_MODULES = {name: name for name in ("cells", "errors", "nn", "testing", "train")} | {"losses": "train.losses"}
+
+__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+
+if TYPE_CHECKING:
+    from .circuit.circuit import Circuit as Circuit
+    from .circuit.circuit import circuit as circuit
+    from .circuit.functional import *  # noqa: F403
+    from .draw.drawing import Drawing as Drawing
+    from .errors import *  # noqa: F403
+    from .nn.layers import GRU as GRU
+    from .nn.layers import LSTM as LSTM
+    from .nn.layers import RNN as RNN
+    from .nn.recurrent import Recurrent as Recurrent
+    from .sequence.state import State as State
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"{__name__}.{_MODULES[name]}")
+    else:
+        raise AttributeError(f"module 'unrolled' has no attribute '{name}'")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

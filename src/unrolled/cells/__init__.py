@@ -1,0 +1,40 @@
+"""Published recurrences, one file each: equations and citation."""
+
+from .autonomous import autonomous
+from .elman import elman
+from .gru import gru
+from .gru_reset_before import gru_reset_before
+from .indrnn import indrnn
+from .irnn import irnn
+from .jordan import jordan
+from .layernorm_lstm import layernorm_lstm
+from .leaky import leaky
+from .lstm import lstm
+from .mgu import mgu
+from .peephole_lstm import peephole_lstm
+from .rnn import rnn
+
+ALL = {
+    cell.name: cell
+    for cell in (
+        elman, jordan, rnn, irnn, lstm, peephole_lstm, layernorm_lstm, gru, gru_reset_before, mgu, indrnn, leaky,
+        autonomous,
+    )
+}  # fmt: skip
+
+__all__ = [
+    "ALL",
+    "autonomous",
+    "elman",
+    "gru",
+    "gru_reset_before",
+    "indrnn",
+    "irnn",
+    "jordan",
+    "layernorm_lstm",
+    "leaky",
+    "lstm",
+    "mgu",
+    "peephole_lstm",
+    "rnn",
+]

@@ -1,0 +1,13 @@
+"""The classical dynamical system s(t) = f(s(t-1); θ) of Goodfellow, Bengio and Courville (2016), eq. 10.1, with
+f(s; θ) = tanh(b + A s): a network that runs by itself."""
+
+from __future__ import annotations
+
+from ..circuit import circuit, orthogonal, tanh
+
+
+@circuit(init={"A": orthogonal()})
+def autonomous(s, *, A, b):
+    """No input: the next state follows from the state alone."""
+    s = tanh(b + A @ s)
+    return {"s": s}

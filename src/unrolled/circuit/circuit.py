@@ -1,0 +1,286 @@
+"""The front door: ``@circuit`` turns a function of equations into a Circuit, from which every view is taken."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, overload
+
+from ..draw.drawing import Drawing, draw_recurrence
+from ..errors import CircuitError, Source, did_you_mean
+from ..graph.bind import bind, shapes
+from ..graph.equations import equations
+from ..graph.recurrence import Recurrence
+from ..graph.text import Format
+from ..transform.differentiate import differentiate
+from ..transform.gradient_equations import gradient_equations
+from ..transform.unfold import unfold
+from .initial import Initialiser, default
+from .resolve import resolve
+from .trace import Recording, Symbol, Trace, run
+from .unfolded import Graph
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RESERVED = ("state", "given", "steps", "last", "batch")
+
+
+class Circuit:
+    """A recurrence, written once as its equations.
+
+    ``circuit.equations()`` prints them, ``.adjoint()`` derives back-propagation through time, ``.unfold(n)`` writes
+    n steps out, ``.draw()`` draws it, and ``Recurrent(circuit, x=..., h=...)`` runs it.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], recurrence: Recurrence, init: Mapping[str, Initialiser] | None = None
+    ) -> None:
+        self.function = function
+        self.recurrence = recurrence
+        self.init = dict(init or {})
+        self.__name__ = recurrence.name
+        self.__doc__ = function.__doc__
+        self.__module__ = function.__module__
+
+    @property
+    def name(self) -> str:
+        return self.recurrence.name
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return tuple(self.recurrence.inputs)
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return tuple(self.recurrence.states)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(self.recurrence.outputs)
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return tuple(self.recurrence.parameters)
+
+    def shapes(self, **sizes: int) -> dict[str, tuple[int, ...]]:
+        """The shape of every parameter: ``elman.shapes(x=3, h=4, o=2)["W"] == (4, 4)``."""
+        return shapes(self.recurrence, bind(self.recurrence, sizes))
+
+    def initialise(self, name: str, parameter: Tensor) -> None:
+        """Fill a parameter in place with its starting values, drawn from torch's generator."""
+        import torch
+
+        with torch.no_grad():
+            self.init.get(name, default)(parameter)
+
+    def equations(self, format: Format = "text") -> str:
+        """The equations of a step, one line per named value; format is 'text' or 'latex'."""
+        _check_format(format)
+        return equations(self.recurrence, format)
+
+    def adjoint(self, of: str | tuple[str, ...] | None = None) -> Adjoint:
+        """Back-propagation through time, derived: a circuit that runs backward.
+
+        of: the returned values on which the loss depends directly. Unless named, that is 'L' if the circuit returns
+        a scalar L (the total loss is then its sum over steps), else 'o' if it returns that, else its outputs, else
+        its first state.
+        """
+        recurrence = self.recurrence
+        if of is None:
+            scalar = "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims
+            of = "L" if scalar else "o" if "o" in recurrence.returns else self.outputs or self.states[:1]
+        names = (of,) if isinstance(of, str) else tuple(of)
+        for name in names:
+            if name not in recurrence.returns:
+                hint = did_you_mean(name, recurrence.returns) or f". It returns {', '.join(recurrence.returns)}"
+                raise CircuitError(f"circuit '{self.name}' does not return '{name}'{hint}")
+        return Adjoint(differentiate(recurrence, names))
+
+    def unfold(self, steps: int) -> Graph:
+        """The recurrence written out for a number of steps as one acyclic graph, each parameter present once.
+
+        An autonomous circuit starts from its state at time 1, any other from its state at time 0.
+        """
+        least = 1 if self.inputs else 2
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
+            raise CircuitError(f"unfold takes a whole number of steps from {least}, got {steps!r}")
+        return Graph(unfold(self.recurrence, steps))
+
+    def draw(self, steps: int = 3) -> Drawing:
+        """The circuit diagram, and beside it the graph unfolded for a number of steps."""
+        return draw_recurrence(self.recurrence, unfold(self.recurrence, steps))
+
+    def __call__(self, *args: Symbol, **kwargs: Symbol) -> Any:
+        """Inside another circuit: the same equations on other symbols."""
+        if not any(isinstance(a, Symbol) for a in (*args, *kwargs.values())):
+            raise CircuitError(
+                f"circuit '{self.name}' is a set of equations, not a network. "
+                f"Make one with unrolled.Recurrent({self.name}, ...) and call that"
+            )
+        return self.function(*args, **kwargs)
+
+    def __deepcopy__(self, memo: object) -> Circuit:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _find, (self.__module__, self.name)
+
+    def __repr__(self) -> str:
+        return f"<circuit {self.name}({', '.join((*self.inputs, *self.states))}; {', '.join(self.parameters)})>"
+
+    def _repr_html_(self) -> str:
+        return self.draw().svg
+
+
+class Adjoint:
+    """The derived backward pass of a circuit: one step, running backward in time, and the sums over time."""
+
+    def __init__(self, recurrence: Recurrence) -> None:
+        self.recurrence = recurrence
+
+    def equations(self, format: Format = "text", *, last_only: bool = False, inputs: bool = False) -> str:
+        """The gradient equations in the order of computation.
+
+        last_only: for a loss at the last step alone (read everything, answer once).
+        inputs: also the gradients of the inputs.
+        """
+        _check_format(format)
+        return gradient_equations(self.recurrence, format, last_only=last_only, inputs=inputs)
+
+    def __repr__(self) -> str:
+        return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"
+
+
+def _find(module: str, name: str) -> Circuit:
+    """A pickled circuit is its module and name, as a function is."""
+    found: Circuit = getattr(import_module(module), name)
+    return found
+
+
+@overload
+def circuit(function: Callable[..., Any], /) -> Circuit: ...
+@overload
+def circuit(*, init: Mapping[str, Initialiser]) -> Callable[[Callable[..., Any]], Circuit]: ...
+def circuit(function: Callable[..., Any] | None = None, /, *, init: Mapping[str, Initialiser] | None = None) -> Any:
+    """Read a function as the equations of a recurrent step.
+
+    Positional arguments are what flows in at a step; one that is also returned is a state (the argument is its value
+    at t-1, the returned entry its value at t), the others are inputs. Keyword-only arguments without a default are
+    parameters, shared by all steps; those with a default are constants. Returned names that are no arguments are
+    outputs.
+
+    >>> @circuit
+    ... def elman(x, h, *, U, W, b, V, c):
+    ...     h = tanh(b + W @ h + U @ x)
+    ...     o = c + V @ h
+    ...     return {"h": h, "o": o}
+    >>> elman.shapes(x=3, h=4, o=2)["U"]
+    (4, 3)
+
+    Args:
+        function: the equations, as a Python function without data-dependent control flow.
+        init: how parameters start, by name: ``@circuit(init={"W": orthogonal()})``.
+
+    Raises:
+        CircuitError: at the user's file and line, for equations that do not make sense.
+    """
+    if function is None:
+        return lambda f: circuit_of(f, init or {})
+    return circuit_of(function, init or {})
+
+
+def circuit_of(function: Callable[..., Any], init: Mapping[str, Initialiser]) -> Circuit:
+    if not inspect.isfunction(function):
+        raise CircuitError(f"@circuit goes before a function, got {function!r}")
+    trace = Trace(function, function.__name__)
+    here = trace.definition()
+    flowing, parameters = _signature(function, here)
+    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*flowing, *parameters)}
+    for symbol in symbols.values():
+        symbol._source = here
+    recording = run(function, [symbols[n] for n in flowing], {n: symbols[n] for n in parameters})
+    returned = _returned(recording, parameters, here)
+    _forgotten_states(recording, flowing, symbols, returned, here)
+    for n, symbol in symbols.items():
+        symbol._op = "parameter" if n in parameters else "state" if n in returned else "input"
+    states = {n: symbols[n] for n in flowing if n in returned}
+    if not states:
+        raise CircuitError(
+            "nothing is recurrent: no argument is also returned. "
+            f"Return the new value of a state under its argument's name, such as {{\"{flowing[-1]}\": ...}}",
+            here,
+        )
+    local = {
+        n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
+    }
+    inputs = {n: symbols[n] for n in flowing if n not in returned}
+    recurrence = resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here)
+    for name in init:
+        if name not in parameters:
+            raise CircuitError(f"init names '{name}', which is no parameter{did_you_mean(name, parameters)}", here)
+    return Circuit(function, recurrence, init)
+
+
+def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], list[str]]:
+    flowing, parameters = [], []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise CircuitError(f"a circuit names its arguments one by one; '{p}' does not", here)
+        if p.kind is p.KEYWORD_ONLY:
+            if p.default is p.empty:
+                parameters.append(p.name)
+        elif p.default is not p.empty:
+            raise CircuitError(
+                f"argument '{p.name}' flows in at every step and cannot have a default. "
+                "Write constants after the '*', with their value as default",
+                here,
+            )
+        else:
+            flowing.append(p.name)
+    if not flowing:
+        raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
+    for name in (*flowing, *parameters):
+        if name in RESERVED:
+            raise CircuitError(f"'{name}' is a word of the interface; call the argument something else", here)
+    return flowing, parameters
+
+
+def _returned(recording: Recording, parameters: list[str], here: Source) -> dict[str, Symbol]:
+    returned = recording.returned
+    if not isinstance(returned, dict) or not returned:
+        given = "nothing" if returned is None else f"a {type(returned).__name__}"
+        raise CircuitError(f'a circuit returns a dictionary such as {{"h": h, "o": o}}, got {given}', here)
+    for name, value in returned.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise CircuitError(f"returned names are identifiers, got {name!r}", here)
+        if name in RESERVED:
+            raise CircuitError(f"'{name}' is a word of the interface; return it under another name", here)
+        if name in parameters:
+            raise CircuitError(
+                f"'{name}' is returned but is a parameter, which is the same at all steps. "
+                "Put it before the '*' if it is a state",
+                here,
+            )
+        if not isinstance(value, Symbol):
+            raise CircuitError(f"'{name}' must be made of the arguments, got {type(value).__name__} {value!r}", here)
+    return returned
+
+
+def _forgotten_states(
+    recording: Recording, flowing: list[str], symbols: dict[str, Symbol], returned: dict[str, Symbol], here: Source
+) -> None:
+    for name in flowing:
+        value = recording.local.get(name)
+        if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
+            raise CircuitError(
+                f"'{name}' gets a new value but is not returned, so it would be lost at the next step. "
+                f"Add \"{name}\": {name} to what is returned, or give the value another name",
+                value._source,
+            )
+
+
+def _check_format(format: str) -> None:
+    if format not in ("text", "latex"):
+        raise CircuitError(f"format must be 'text' or 'latex', got {format!r}{did_you_mean(format, ('text', 'latex'))}")

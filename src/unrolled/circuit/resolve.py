@@ -1,0 +1,296 @@
+"""From recorded symbols to typed nodes: ranks, tokens, sizes by unification, and what a user leaves unsaid
+(a scalar meets a vector, a token meets a matrix) made explicit.
+
+Every error here is about the user's equations and names the user's line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from ..errors import CircuitError, Source
+from ..graph.node import MASK, TOKEN, Node, Type, leaf, matrix, token, vector
+from ..graph.ops import LEAVES, OPS, Mismatch, make
+from ..graph.recurrence import Recurrence
+from ..graph.size import Conflict, Size, Solver
+from .trace import Symbol
+
+POINTWISE = {
+    "neg": "-", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "exp": "exp", "log": "log", "sqrt": "sqrt",
+    "add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<=", "equal": "==", "where": "where",
+}  # fmt: skip
+TOKEN_ARGUMENT = {"take": 1, "pick": 1, "onehot": 0}
+
+
+@dataclass(frozen=True, eq=False)
+class Draft:
+    """A node to be: typed in terms of sizes that are still being solved for."""
+
+    op: str
+    args: tuple[Draft, ...]
+    attrs: dict[str, Any]
+    type: Type
+    source: Source
+    name: str = ""  # how to speak of it in a message
+
+
+def order(roots: Iterable[Symbol]) -> list[Symbol]:
+    """All symbols below the roots, arguments first. (Symbols redefine ==, so identity is kept by id.)"""
+    seen: set[int] = set()
+    result: list[Symbol] = []
+    stack: list[tuple[Symbol, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        symbol, done = stack.pop()
+        if done:
+            result.append(symbol)
+        elif id(symbol) not in seen:
+            seen.add(id(symbol))
+            stack.append((symbol, True))
+            stack.extend((a, False) for a in reversed(symbol._args))
+    return result
+
+
+def matrices(symbols: list[Symbol]) -> set[int]:
+    """Which symbols are asked to be matrices: what stands left of '@' or is a table, and what those are made of."""
+    asked: set[int] = set()
+    for s in reversed(symbols):
+        if s._op in ("matmul", "take", "transpose"):
+            asked.add(id(s._args[0]))
+        if id(s) in asked:
+            if s._op == "matmul":
+                asked.add(id(s._args[1]))
+            elif s._op in POINTWISE:
+                asked.update(id(a) for a in s._args)
+    return asked
+
+
+def tokens(symbols: list[Symbol]) -> set[int]:
+    return {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}
+
+
+class Resolver:
+    """Types symbols one by one, stating equations between sizes to a solver as it goes."""
+
+    def __init__(self, name: str, ranks: Mapping[str, int]) -> None:
+        self.name = name
+        self.solver = Solver(ranks)
+        self.drafts: dict[int, Draft] = {}
+
+    # emitting
+
+    def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: Source) -> Draft:
+        try:
+            type = OPS[op].rule(self.solver, tuple(a.type for a in args), attrs)
+        except Mismatch as problem:
+            raise CircuitError(f"{op}: {problem}", source) from None
+        except Conflict:
+            raise CircuitError(self.conflict(op, args), source) from None
+        return Draft(op, args, attrs, type, source)
+
+    def conflict(self, op: str, args: tuple[Draft, ...]) -> str:
+        """What to say when the sizes of an operation's arguments cannot be equal."""
+        got = [", ".join(self.show(d) for d in a.type.dims) + (f" (from {a.name})" if a.name else "") for a in args]
+        if op in POINTWISE:
+            sizes = " and ".join(got[-2:])
+            hint = ". Did you forget to split the gates?" if any(g[0].isdigit() for g in got) else ""
+            return f"both operands of '{POINTWISE[op]}' must have the same size; got {sizes}{hint}"
+        if op in ("matvec", "matmul"):
+            a, x = args
+            left = a.name or "the left operand"
+            return (
+                f"the sizes of '@' do not fit: {left} has {self.show(a.type.dims[1])} columns, "
+                f"{x.name or 'the right operand'} has {self.show(x.type.dims[0])} entries"
+            )
+        return f"the sizes of '{op}' do not fit: got {' and '.join(got)}"
+
+    def show(self, size: Size) -> str:
+        text = str(self.solver.resolve(size))
+        return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
+
+    # typing
+
+    def leaf(self, symbol: Symbol, type: Type) -> None:
+        kind, name = symbol._op, symbol._attrs["name"]
+        self.drafts[id(symbol)] = Draft(kind, (), symbol._attrs, type, symbol._source, f"{kind} {name}")
+
+    def add(self, symbol: Symbol) -> None:
+        args = tuple(self.drafts[id(a)] for a in symbol._args)
+        op, attrs, source = symbol._op, symbol._attrs, symbol._source
+        if op not in TOKEN_ARGUMENT:
+            args = tuple(self.real(a, source) for a in args)
+        if op == "constant":
+            draft = self.emit(op, (), {**attrs, "dims": ()}, source)
+        elif op == "slice":
+            draft = self.slice(args[0], attrs, source)
+        elif op == "matmul":
+            draft = self.product(args, source)
+        elif op in POINTWISE:
+            draft = self.pointwise(op, args, source)
+        else:
+            draft = self.emit(op, args, attrs, source)
+        self.drafts[id(symbol)] = draft
+
+    def real(self, draft: Draft, source: Source) -> Draft:
+        """A token among vectors stands for its one-hot vector."""
+        return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
+
+    def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
+        if len(whole.type.dims) != 1:
+            raise CircuitError(f"split takes a vector, got a {whole.type.__class__(whole.type.kind)}", source)
+        n = attrs["parts"]
+        piece = whole.type.dims[0] * Fraction(1, n)
+        return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
+
+    def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
+        left, right = args
+        if len(left.type.dims) != 2:
+            raise CircuitError(
+                f"the left operand of '@' must be a matrix, got {left.name or 'a value'}, "
+                f"which is a {_rank(left.type)}. For the product of two vectors write sum(a * b)",
+                source,
+            )
+        if not right.type.dims:
+            raise CircuitError("the right operand of '@' must be a vector or a matrix, got a scalar. Use '*'", source)
+        return self.emit("matvec" if len(right.type.dims) == 1 else "matmul", args, {}, source)
+
+    def pointwise(self, op: str, args: tuple[Draft, ...], source: Source) -> Draft:
+        """Scalars meet vectors and matrices entry by entry; vectors do not meet matrices."""
+        ranks = {len(a.type.dims) for a in args} - {0}
+        if len(ranks) > 1:
+            both = " and ".join(f"{a.name or 'a value'}, a {_rank(a.type)}," for a in args if a.type.dims)
+            raise CircuitError(f"'{POINTWISE[op]}' combines entry by entry, but got {both} of different rank", source)
+        if ranks:
+            dims = next(a.type.dims for a in args if a.type.dims)
+            args = tuple(a if a.type.dims else self.spread(a, dims) for a in args)
+        return self.emit(op, args, {}, source)
+
+    def spread(self, scalar: Draft, dims: tuple[Size, ...]) -> Draft:
+        if scalar.op == "constant":
+            return self.emit("constant", (), {**scalar.attrs, "dims": dims}, scalar.source)
+        return self.emit("broadcast", (scalar,), {"dims": dims}, scalar.source)
+
+    # building
+
+    def build(self, roots: Iterable[Draft]) -> dict[int, Node]:
+        """Nodes with every size put in, by the id of their draft."""
+        nodes: dict[int, Node] = {}
+        stack = list(roots)
+        while stack:
+            draft = stack[-1]
+            waiting = [a for a in draft.args if id(a) not in nodes]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            stack.pop()
+            if id(draft) in nodes:
+                continue
+            if draft.op in LEAVES:
+                type = Type(draft.type.kind, tuple(self.solver.resolve(d) for d in draft.type.dims))
+                nodes[id(draft)] = leaf(draft.op, type, draft.source, name=draft.attrs["name"])
+            else:
+                attrs = {k: self._solved(v) for k, v in draft.attrs.items()}
+                args = tuple(nodes[id(a)] for a in draft.args)
+                nodes[id(draft)] = make(draft.op, *args, source=draft.source, **attrs)
+        return nodes
+
+    def _solved(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(self._solved(v) for v in value)
+        return self.solver.resolve(value) if isinstance(value, Size) else value
+
+
+def _rank(type: Type) -> str:
+    return "mask" if type.kind == MASK else ("scalar", "vector", "matrix")[len(type.dims)]
+
+
+def resolve(
+    name: str,
+    inputs: Mapping[str, Symbol],
+    states: Mapping[str, Symbol],
+    parameters: Mapping[str, Symbol],
+    returned: Mapping[str, Symbol],
+    local: Mapping[str, Symbol],
+    definition: Source,
+) -> Recurrence:
+    """The recurrence that the recorded symbols describe."""
+    used = order([*inputs.values(), *states.values(), *parameters.values(), *returned.values()])
+    reached = {id(s) for s in used}
+    local = {n: s for n, s in local.items() if id(s) in reached}
+    as_matrix, as_token = matrices(used), tokens(used)
+    keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
+    resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
+
+    for n, symbol in {**inputs, **states}.items():
+        is_token = id(symbol) in as_token
+        if is_token and n in states:
+            raise CircuitError(f"state '{n}' is used as a token; states are vectors", definition)
+        resolver.leaf(symbol, token(Size.of(n)) if is_token else vector(Size.of(n)))
+    for n, symbol in parameters.items():
+        is_matrix = id(symbol) in as_matrix
+        shape = matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns")) if is_matrix else vector(Size.of(f"{n}.size"))
+        resolver.leaf(symbol, shape)
+    for symbol in used:
+        if id(symbol) not in resolver.drafts:
+            resolver.add(symbol)
+
+    _close_loops(resolver, states, returned)
+    for n, symbol in {**local, **returned}.items():
+        dims = resolver.drafts[id(symbol)].type.dims
+        if n not in states and n not in inputs and len(dims) == 1:
+            resolver.solver.equal(Size.of(n), dims[0])
+    drafts = resolver.drafts
+    nodes = resolver.build(drafts.values())
+
+    def node(symbol: Symbol) -> Node:
+        return nodes[id(drafts[id(symbol)])]
+
+    labels: dict[Node, str] = {}  # in the order in which the user wrote them
+    for n, symbol in sorted({**returned, **local}.items(), key=lambda item: item[1]._index):
+        if node(symbol).op not in (*LEAVES, "constant"):
+            labels.setdefault(node(symbol), n)
+    for piece in [p for p in labels if p.op == "slice" and p.args[0] in labels and p not in map(node, returned.values())]:
+        del labels[piece]  # a piece of a named vector goes by that name
+    result = Recurrence(
+        name,
+        inputs={n: node(s) for n, s in inputs.items()},
+        states={n: node(s) for n, s in states.items()},
+        parameters={n: node(s) for n, s in parameters.items()},
+        returns={n: node(s) for n, s in returned.items()},
+        labels=labels,
+    )
+    _all_sizes_named(result, keep)
+    return result
+
+
+def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
+    """The new value of a state has the state's own size."""
+    for n, symbol in states.items():
+        new = resolver.drafts[id(returned[n])]
+        if new.type.kind == TOKEN or len(new.type.dims) != 1 or new.type.kind == MASK:
+            raise CircuitError(f"state '{n}' is a vector, but its new value is a {_rank(new.type)}", new.source)
+        old = resolver.drafts[id(symbol)]
+        try:
+            resolver.solver.equal(old.type.dims[0], new.type.dims[0])
+        except Conflict:
+            raise CircuitError(
+                f"state '{n}' has size {resolver.show(old.type.dims[0])}, but its new value has size "
+                f"{resolver.show(new.type.dims[0])}. Both are the same vector, one step apart",
+                new.source,
+            ) from None
+
+
+def _all_sizes_named(recurrence: Recurrence, known: Iterable[str]) -> None:
+    known = set(known)
+    for node in recurrence.nodes:
+        for size in node.type.dims:
+            for name in size.names:
+                if name not in known:
+                    parameter = name.split(".")[0]
+                    raise CircuitError(
+                        f"the size of parameter '{parameter}' follows from no input, state, output or named value. "
+                        "Give the value it makes a name of its own, such as 'a = W @ x'",
+                        node.source,
+                    )

@@ -1,0 +1,222 @@
+"""Tracing: the user's function is called once with symbols, which record what is done to them and on which line.
+
+A symbol is the surface of the language: it has no size and no rank yet, and ``W @ h`` is just ``W @ h``.
+``circuit/resolve.py`` turns what was recorded into typed nodes.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from ..errors import CircuitError, Source, did_you_mean
+
+_HERE = str(Path(__file__).parent)
+_METHODS = ("T", "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "softmax", "sum", "mean", "max", "split")
+
+
+class Symbol:
+    """A value inside a circuit, known by how it was made."""
+
+    __array_ufunc__ = None  # numpy must not try
+
+    def __init__(self, trace: Trace, op: str, args: tuple[Symbol, ...], attrs: dict[str, Any]) -> None:
+        self._trace, self._op, self._args, self._attrs = trace, op, args, attrs
+        self._source = trace.here()
+        self._index = trace.recorded = trace.recorded + 1
+
+    # arithmetic
+    def __add__(self, other: object) -> Symbol:
+        return record("add", self, other)
+
+    def __radd__(self, other: object) -> Symbol:
+        return record("add", other, self)
+
+    def __sub__(self, other: object) -> Symbol:
+        return record("sub", self, other)
+
+    def __rsub__(self, other: object) -> Symbol:
+        return record("sub", other, self)
+
+    def __mul__(self, other: object) -> Symbol:
+        return record("mul", self, other)
+
+    def __rmul__(self, other: object) -> Symbol:
+        return record("mul", other, self)
+
+    def __truediv__(self, other: object) -> Symbol:
+        return record("div", self, other)
+
+    def __rtruediv__(self, other: object) -> Symbol:
+        return record("div", other, self)
+
+    def __matmul__(self, other: object) -> Symbol:
+        return record("matmul", self, other)
+
+    def __rmatmul__(self, other: object) -> Symbol:
+        return record("matmul", other, self)
+
+    def __neg__(self) -> Symbol:
+        return record("neg", self)
+
+    def __pow__(self, power: object) -> Symbol:
+        if not isinstance(power, int) or power < 1:
+            self._refuse(f"'**' takes a whole number from 1, got {power!r}. For other powers write exp(p * log(x))")
+        result = self
+        for _ in range(power - 1):
+            result = result * self
+        return result
+
+    @property
+    def T(self) -> Symbol:
+        return record("transpose", self)
+
+    # comparisons
+    def __lt__(self, other: object) -> Symbol:
+        return record("less", self, other)
+
+    def __le__(self, other: object) -> Symbol:
+        return record("less_equal", self, other)
+
+    def __gt__(self, other: object) -> Symbol:
+        return record("less", other, self)
+
+    def __ge__(self, other: object) -> Symbol:
+        return record("less_equal", other, self)
+
+    def __eq__(self, other: object) -> Symbol:  # type: ignore[override]
+        return record("equal", self, other)
+
+    def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
+        self._refuse("'!=' between symbols is not an operation. Write where(a == b, ...) with the branches exchanged")
+
+    __hash__ = object.__hash__
+
+    # what a symbol is not
+    def _refuse(self, message: str) -> NoReturn:
+        raise CircuitError(message, self._trace.here())
+
+    def __bool__(self) -> NoReturn:
+        self._refuse(
+            "the truth of a symbol is not known when the circuit is defined: it differs from step to step. "
+            "Instead of 'if', 'and', 'max(a, b)' on symbols write where(condition, a, b)"
+        )
+
+    def __iter__(self) -> NoReturn:
+        self._refuse("a symbol cannot be iterated over. To cut it into n equal pieces write split(a, n)")
+
+    def __len__(self) -> NoReturn:
+        self._refuse("a symbol has no length yet: sizes are chosen when the network is made, Recurrent(cell, h=...)")
+
+    def __getitem__(self, index: object) -> NoReturn:
+        self._refuse("a symbol cannot be indexed. To cut it into n equal pieces write split(a, n)")
+
+    def __float__(self) -> NoReturn:
+        self._refuse("a symbol has no value yet, so it cannot become a number. Use the functions of unrolled, not of math")
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        hint = did_you_mean(name, _METHODS)
+        write = f"Write {name}(...) with the function of unrolled" if name in _METHODS else "See 'unrolled.circuit'"
+        self._refuse(f"a symbol has no attribute '{name}'{hint or '. ' + write}")
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
+        symbol = next((a for a in args if isinstance(a, Symbol)), None)
+        name = getattr(func, "__name__", str(func))
+        source = symbol._trace.here() if symbol is not None else None
+        raise CircuitError(
+            f"torch.{name} does not work on symbols. Inside a circuit use the functions of unrolled: "
+            f"tanh, sigmoid, softmax, sum, where, ...",
+            source,
+        )
+
+
+class Trace:
+    """One reading of one user function: where its lines are."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        self.name = name
+        self.code = function.__code__
+        self.recorded = 0
+
+    def here(self) -> Source:
+        """The user's line that is being executed."""
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+            frame = frame.f_back
+        if frame is None:
+            return self.at(self.code.co_filename, self.code.co_firstlineno)
+        return self.at(frame.f_code.co_filename, frame.f_lineno)
+
+    def at(self, file: str, line: int) -> Source:
+        text = linecache.getline(file, line).strip()
+        return Source(os.path.basename(file), line, text, self.name)
+
+    def definition(self) -> Source:
+        """The line of the ``def``."""
+        file, first = self.code.co_filename, self.code.co_firstlineno
+        for line in range(first, first + 20):
+            if linecache.getline(file, line).lstrip().startswith("def "):
+                return self.at(file, line)
+        return self.at(file, first)
+
+
+def record(op: str, *args: object, **attrs: Any) -> Symbol:
+    """The symbol for ``op`` applied to symbols and numbers."""
+    trace = next((a._trace for a in args if isinstance(a, Symbol)), None)
+    if trace is None:
+        raise CircuitError(f"'{op}' needs at least one symbol of a circuit among its arguments, got {args!r}")
+    return Symbol(trace, op, tuple(_symbol(trace, op, a) for a in args), attrs)
+
+
+def _symbol(trace: Trace, op: str, value: object) -> Symbol:
+    if isinstance(value, Symbol):
+        if value._trace is not trace:
+            raise CircuitError(
+                f"a symbol of circuit '{value._trace.name}' is used inside circuit '{trace.name}'. "
+                "Pass it as an argument",
+                trace.here(),
+            )
+        return value
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return Symbol(trace, "constant", (), {"value": float(value)})
+    given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
+    raise CircuitError(
+        f"an operand of '{op}' must be a symbol or a number, got {given}. "
+        "Tensors enter a circuit as arguments: inputs before the '*', parameters after it",
+        trace.here(),
+    )
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a traced function gave: its returned dictionary and its local names at the end."""
+
+    returned: Any
+    local: dict[str, Any]
+
+
+def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symbol]) -> Recording:
+    """Call the function and keep its local names, which are the names its author gave to intermediate values."""
+    local: dict[str, Any] = {}
+
+    def watch(frame: FrameType, event: str, arg: object) -> None:
+        if event == "return" and frame.f_code is function.__code__:
+            local.clear()
+            local.update(frame.f_locals)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        returned = function(*args, **kwargs)
+    finally:
+        sys.setprofile(before)
+    return Recording(returned, local)

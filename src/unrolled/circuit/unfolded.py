@@ -1,0 +1,91 @@
+"""The unfolded graph as users hold it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..draw.drawing import Drawing, draw_unfolded
+from ..errors import InputError, did_you_mean
+from ..graph.node import Node, order
+from ..graph.size import Conflict, Size, Solver
+from ..graph.text import Format
+from ..transform.evaluate import evaluate
+from ..transform.unfold import Unfolded
+from ..transform.unfolded_equations import Form, unfolded_equations
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Graph:
+    """A recurrence written out: explicit, acyclic, each parameter once."""
+
+    def __init__(self, unfolded: Unfolded) -> None:
+        self.unfolded = unfolded
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node, arguments before users."""
+        u = self.unfolded
+        return order([*u.start.values(), *u.inputs.values(), *u.recurrence.parameters.values(), *u.values.values()])
+
+    def equations(self, format: Format = "text", form: Form = "all") -> str:
+        """The steps one by one and nested in f-notation ('steps', 'nested', or 'all' for both), or the circuit's own
+        equations at every step ('full')."""
+        return unfolded_equations(self.unfolded, format, form)
+
+    def draw(self) -> Drawing:
+        return draw_unfolded(self.unfolded)
+
+    def evaluate(self, **values: Tensor) -> dict[str, Tensor]:
+        """Compute every returned value at every step.
+
+        >>> elman.unfold(5).evaluate(x=x, h=h0, U=U, W=W, b=b, V=V, c=c)["o"].shape
+        (batch, 5, 2)
+
+        Args:
+            values: inputs (batch, steps, size), tokens (batch, steps), initial states (batch, size), parameters.
+
+        Returns:
+            By name, tensors (batch, steps, size), and (batch, steps) for scalars.
+        """
+        import torch
+
+        u = self.unfolded
+        expected = u.recurrence.leaves
+        for name in values:
+            if name not in expected:
+                hint = did_you_mean(name, expected)
+                raise InputError(f"'{u.recurrence.name}' has no input, state or parameter '{name}'{hint}")
+        if missing := [n for n in expected if n not in values]:
+            raise InputError(f"evaluate needs the values of {', '.join(missing)}")
+        leaves: dict[Node, Tensor] = {node: values[n] for n, node in u.start.items()}
+        leaves |= {node: values[n] for n, node in u.recurrence.parameters.items()}
+        for (name, t), node in u.inputs.items():
+            steps = values[name].shape[1] if values[name].ndim > 1 else 0
+            if steps != len(u.times):
+                raise InputError(f"'{name}' must be (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}")
+            leaves[node] = values[name][:, t - u.times[0]]
+        like = next(iter(values[n] for n in u.recurrence.states))
+        result = evaluate(u.values.values(), leaves, _measure(leaves), like)
+        steps = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
+        together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in steps.items()}
+        return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
+
+
+def _measure(leaves: dict[Node, Tensor]) -> dict[str, int]:
+    """The sizes that the given tensors have."""
+    solver = Solver()
+    for node, value in leaves.items():
+        if node.type.kind == "real":
+            dims = node.type.dims
+            given = value.shape[value.ndim - len(dims) :]
+            try:
+                for size, number in zip(dims, given, strict=True):
+                    solver.equal(size, Size.of(number))
+            except (Conflict, ValueError):
+                raise InputError(
+                    f"'{node['name']}' must be a {node.type}, got the shape {tuple(value.shape)}, "
+                    "which does not fit the others"
+                ) from None
+    return {n: int(s.constant) for n, s in solver.known.items() if not s.terms}

@@ -1,0 +1,46 @@
+"""What an engine is given, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from ..graph.recurrence import Recurrence
+
+
+@dataclass(frozen=True)
+class Call:
+    """One recurrence to be run over a batch of sequences of equal length.
+
+    parameters: by name. inputs: (batch, steps, size), tokens (batch, steps). state: (batch, size).
+    """
+
+    recurrence: Recurrence
+    sizes: dict[str, int]
+    parameters: dict[str, Tensor]
+    inputs: dict[str, Tensor]
+    state: dict[str, Tensor]
+    batch: int
+    steps: int
+    like: Tensor  # has the dtype and device of every new tensor
+
+    @property
+    def leaves(self) -> dict[str, Tensor]:
+        return {**self.inputs, **self.state, **self.parameters}
+
+
+class Engine(Protocol):
+    """Runs calls. Engines differ in speed only: ``reference`` says what is right."""
+
+    name: str
+
+    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Any]:
+        """Every returned value as (batch, steps, size), and (batch, steps, 1) for scalars; with ``keep`` also what the
+        backward pass will want."""
+        ...
+
+    def backward(self, call: Call, kept: Any, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        """The gradients of the wanted leaves, from those of some returned values."""
+        ...

@@ -1,0 +1,62 @@
+"""One family of errors. Each says where, what was expected, what was given, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place in the user's own text: file, line, and the line itself."""
+
+    file: str
+    line: int
+    text: str
+    circuit: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: in circuit '{self.circuit}': {self.text}"
+
+
+class UnrolledError(Exception):
+    """Base of every error that this library raises on purpose.
+
+    The message has two parts: the place (the user's file and line, where known) and, on the next
+    line, what is wrong with what was expected, what was given and what to do.
+    """
+
+    def __init__(self, message: str, source: Source | None = None) -> None:
+        self.source = source
+        super().__init__(f"{source}\n  {message}" if source else message)
+
+
+class CircuitError(UnrolledError):
+    """The equations of a circuit do not make sense: at definition, or when sizes are given."""
+
+
+class GraphError(UnrolledError):
+    """A graph breaks its own contract. Seeing this one means a fault in a transformation."""
+
+
+class InputError(UnrolledError, ValueError):
+    """What was handed to a network does not fit it: shapes, dtypes, names, ranges."""
+
+
+class EngineError(UnrolledError):
+    """A named engine cannot be used here."""
+
+
+class DataError(UnrolledError):
+    """A file or folder cannot be read as what it should be."""
+
+
+class UsageError(UnrolledError):
+    """The command line was used wrongly."""
+
+
+def did_you_mean(name: str, known: object) -> str:
+    """The tail of a message: ``. Did you mean 'gru'?`` when a known name is close, else nothing."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
+    return f". Did you mean '{close[0]}'?" if close else ""

@@ -1,0 +1,86 @@
+"""The equations of a recurrence, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from .node import TOKEN, Node, order
+from .recurrence import Recurrence
+from .text import NOTATIONS, Format, Printer, Text
+
+
+SHORT = 3  # an expression that mentions at most so many values may be repeated, a longer one gets a line and a name
+
+
+def equations(recurrence: Recurrence, format: Format = "text") -> str:
+    """One line per named value of a step, in the order of computation."""
+    notation = NOTATIONS[format]
+    labels = readable(recurrence)
+    printer = Printer(notation, speller(recurrence, notation, "t", labels))
+    return notation.lines([notation.line(name, body) for name, body in _definitions(recurrence, printer, labels)])
+
+
+def readable(recurrence: Recurrence) -> dict[Node, str]:
+    """The names of a recurrence's values, with new ones (u1, u2, ...) for long expressions that would be repeated."""
+    return named_once(recurrence.returns.values(), recurrence.labels, "u")
+
+
+def named_once(roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Iterable[Node] = ()) -> dict[Node, str]:
+    """The labels, and a name for each further node that is long and used more than once."""
+    named = dict(labels)
+    users: dict[Node, set[Node]] = {}
+    nodes = order(roots, known)
+    for node in nodes:
+        for arg in node.args:
+            users.setdefault(arg, set()).add(node)
+    count = 0
+    for node in nodes:
+        if len(users.get(node, ())) > 1 and node.args and node not in named and length(node, named) > SHORT:
+            count += 1
+            named[node] = f"{letter}{count}"
+    return named
+
+
+def length(node: Node, named: Mapping[Node, str]) -> int:
+    """How many values the expression mentions when it is printed."""
+    return sum(1 if a in named or not a.args else length(a, named) for a in node.args if a.op != "constant")
+
+
+def _definitions(recurrence: Recurrence, printer: Printer, labels: Mapping[Node, str]) -> list[tuple[str, str]]:
+    lines = []
+    for node in order(labels):
+        if node in labels:
+            lines.append((printer.expression(node), printer.expression(node, named=False)))
+    for name, node in recurrence.returns.items():
+        if labels.get(node) != name:  # a second name, or an input handed through
+            lines.append((printer.notation.name(name, "t", None, is_scalar(node)), printer.expression(node)))
+    return lines
+
+
+def is_scalar(node: Node) -> bool:
+    """Whether it is one number: a scalar, or the index of a token."""
+    return not node.type.dims or node.type.kind == TOKEN
+
+
+def time(base: str, shift: int) -> str:
+    return base if shift == 0 else f"{base}{shift:+d}"
+
+
+def speller(
+    recurrence: Recurrence, notation: Text, base: str, labels: Mapping[Node, str]
+) -> Callable[[Node, int, int | None], str | None]:
+    """How nodes are called, seen from time ``base``. A state leaf is the state one step earlier."""
+    earlier = set(recurrence.states.values())
+
+    def spell(node: Node, shift: int, piece: int | None) -> str | None:
+        if node in labels:
+            return notation.name(labels[node], time(base, shift), piece, is_scalar(node))
+        if node in earlier:
+            return notation.name(node["name"], time(base, shift - 1), piece)
+        if node.op == "input":
+            return notation.name(node["name"], time(base, shift), piece, is_scalar(node))
+        if node.op == "parameter":
+            return notation.name(node["name"], None, piece)
+        return None
+
+    return spell

@@ -1,0 +1,235 @@
+"""The closed set of operations: for each its arity and the rule that types it. Adding one means one row here
+and one row in every table named in ARCHITECTURE.md; a test checks that all of them are total.
+
+All operations work on the features of one step of one sequence. Batch and time belong to the engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..errors import GraphError, Source
+from .node import MASK, REAL, SCALAR, TOKEN, Node, Type, intern, matrix, vector
+from .size import Conflict, Size, total
+
+
+class Equal(Protocol):
+    """How a rule states that two sizes are equal: a solver while a circuit is read, a comparison afterwards."""
+
+    def equal(self, left: Size, right: Size) -> None: ...
+
+
+class Mismatch(Exception):
+    """The arguments do not fit the operation."""
+
+
+Rule = Callable[[Equal, tuple[Type, ...], dict[str, Any]], Type]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    name: str
+    arity: int | None  # None: any number
+    rule: Rule
+
+
+def _need(condition: bool, message: str) -> None:
+    if not condition:
+        raise Mismatch(message)
+
+
+def _rank(type: Type, rank: int, what: str) -> None:
+    names = {0: "a scalar", 1: "a vector", 2: "a matrix"}
+    _need(type.kind == REAL and len(type.dims) == rank, f"{what} must be {names[rank]}, got a {type}")
+
+
+def _pointwise(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    first = types[0]
+    for type in types:
+        _need(type.kind == REAL, f"operands must be real numbers, got a {type}")
+        _need(len(type.dims) == len(first.dims), f"operands must have the same rank, got a {first} and a {type}")
+        for a, b in zip(first.dims, type.dims, strict=True):
+            eq.equal(a, b)
+    return first
+
+
+def _compare(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    return Type(MASK, _pointwise(eq, types, attrs).dims)
+
+
+def _where(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    condition, *values = types
+    _need(condition.kind == MASK, f"the condition must be a comparison, such as h > 0, got a {condition}")
+    result = _pointwise(eq, tuple(values), attrs)
+    _pointwise(eq, (Type(REAL, condition.dims), result), attrs)
+    return result
+
+
+def _matvec(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    a, x = types
+    _rank(a, 2, "the left operand")
+    _rank(x, 1, "the right operand")
+    eq.equal(a.dims[1], x.dims[0])
+    return vector(a.dims[0])
+
+
+def _matmul(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    a, b = types
+    _rank(a, 2, "the left operand")
+    _rank(b, 2, "the right operand")
+    eq.equal(a.dims[1], b.dims[0])
+    return matrix(a.dims[0], b.dims[1])
+
+
+def _transpose(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 2, "a transposed value")
+    return matrix(types[0].dims[1], types[0].dims[0])
+
+
+def _outer(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    for type in types:
+        _rank(type, 1, "each factor")
+    return matrix(types[0].dims[0], types[1].dims[0])
+
+
+def _total(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _need(types[0].kind == REAL and bool(types[0].dims), f"expected a vector, got a {types[0]}")
+    return SCALAR
+
+
+def _reduce(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "a reduced value")
+    return SCALAR
+
+
+def _softmax(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "the argument")
+    return types[0]
+
+
+def _broadcast(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 0, "a broadcast value")
+    return Type(REAL, attrs["dims"])
+
+
+def _concat(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    for type in types:
+        _rank(type, 1, "each piece")
+    return vector(total(type.dims[0] for type in types))
+
+
+def _slice(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "a split value")
+    eq.equal(types[0].dims[0], total(attrs["sizes"]))
+    return vector(attrs["sizes"][attrs["index"]])
+
+
+def _token(type: Type) -> Size:
+    _need(type.kind == TOKEN, f"expected a token (an index), got a {type}")
+    return type.dims[0]
+
+
+def _onehot(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    return vector(_token(types[0]))
+
+
+def _pick(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "the value to pick from")
+    eq.equal(types[0].dims[0], _token(types[1]))
+    return SCALAR
+
+
+def _take(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 2, "the table to take from")
+    eq.equal(types[0].dims[0], _token(types[1]))
+    return vector(types[0].dims[1])
+
+
+def _constant(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    return Type(REAL, attrs["dims"])
+
+
+def _size(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    return SCALAR
+
+
+def _table() -> dict[str, Op]:
+    rows: list[tuple[str, int | None, Rule]] = [
+        # each entry by itself
+        ("neg", 1, _pointwise),
+        ("tanh", 1, _pointwise),
+        ("sigmoid", 1, _pointwise),
+        ("relu", 1, _pointwise),
+        ("exp", 1, _pointwise),
+        ("log", 1, _pointwise),
+        ("sqrt", 1, _pointwise),
+        ("add", 2, _pointwise),
+        ("sub", 2, _pointwise),
+        ("mul", 2, _pointwise),
+        ("div", 2, _pointwise),
+        # comparisons and choice
+        ("less", 2, _compare),
+        ("less_equal", 2, _compare),
+        ("equal", 2, _compare),
+        ("where", 3, _where),
+        # matrices
+        ("matvec", 2, _matvec),
+        ("matmul", 2, _matmul),
+        ("transpose", 1, _transpose),
+        ("outer", 2, _outer),
+        # over the features of a vector
+        ("sum", 1, _total),
+        ("mean", 1, _reduce),
+        ("max", 1, _reduce),
+        ("logsumexp", 1, _reduce),
+        ("softmax", 1, _softmax),
+        ("broadcast", 1, _broadcast),
+        ("concat", None, _concat),
+        ("slice", 1, _slice),
+        # tokens: one-hot vectors written as an index
+        ("onehot", 1, _onehot),
+        ("pick", 2, _pick),
+        ("take", 2, _take),
+        # values that need no argument
+        ("constant", 0, _constant),
+        ("size", 0, _size),
+    ]
+    return {name: Op(name, arity, rule) for name, arity, rule in rows}
+
+
+OPS = _table()
+LEAVES = ("input", "state", "parameter")
+
+
+class _Identical:
+    """Equality once all sizes are known expressions."""
+
+    def equal(self, left: Size, right: Size) -> None:
+        if left != right:
+            raise Conflict(left, right)
+
+
+IDENTICAL = _Identical()
+
+
+def make(op: str, *args: Node, source: Source | None = None, **attrs: Any) -> Node:
+    """The node ``op(*args)``, typed by the op's rule; refuses what breaks the contract."""
+    row = OPS[op]
+    if row.arity is not None and len(args) != row.arity:
+        raise GraphError(f"'{op}' takes {row.arity} arguments, got {len(args)}", source)
+    try:
+        type = row.rule(IDENTICAL, tuple(a.type for a in args), attrs)
+    except (Mismatch, Conflict) as problem:
+        raise GraphError(f"in '{op}' of {', '.join(str(a.type) for a in args)}: {problem}", source) from None
+    return intern(op, args, tuple(sorted(attrs.items())), type, source)
+
+
+def constant(value: float, dims: tuple[Size, ...] = ()) -> Node:
+    """The same number in every entry."""
+    return make("constant", value=float(value), dims=dims)
+
+
+def is_constant(node: Node, value: float) -> bool:
+    return node.op == "constant" and node["value"] == value

@@ -1,0 +1,125 @@
+"""Sizes of features as linear expressions of named sizes (``h``, ``4h``, ``x + h``), and their unification.
+
+A circuit never states a shape. ``W @ h`` says that W has as many columns as h has entries; ``split(a, 4)``
+says that a is four times as long as each piece. Each such statement is one linear equation; solving them as
+they come gives every size in terms of the few that the user chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """A linear expression ``sum of coefficient * name + constant`` with rational coefficients."""
+
+    terms: tuple[tuple[str, Fraction], ...]
+    constant: Fraction = Fraction(0)
+
+    @staticmethod
+    def of(value: Size | str | int) -> Size:
+        if isinstance(value, Size):
+            return value
+        if isinstance(value, str):
+            return Size(((value, Fraction(1)),))
+        return Size((), Fraction(value))
+
+    @staticmethod
+    def _from(terms: Mapping[str, Fraction], constant: Fraction) -> Size:
+        return Size(tuple(sorted((n, c) for n, c in terms.items() if c)), constant)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name for name, _ in self.terms)
+
+    def __add__(self, other: Size) -> Size:
+        terms = dict(self.terms)
+        for name, c in other.terms:
+            terms[name] = terms.get(name, Fraction(0)) + c
+        return Size._from(terms, self.constant + other.constant)
+
+    def __mul__(self, factor: int | Fraction) -> Size:
+        return Size._from({n: c * factor for n, c in self.terms}, self.constant * factor)
+
+    def __sub__(self, other: Size) -> Size:
+        return self + other * -1
+
+    def replace(self, values: Mapping[str, Size]) -> Size:
+        """Put expressions in the place of names."""
+        result = Size((), self.constant)
+        for name, c in self.terms:
+            result = result + values.get(name, Size.of(name)) * c
+        return result
+
+    def value(self, sizes: Mapping[str, int]) -> int:
+        """The number, once every name has one."""
+        total = self.constant + sum((c * sizes[n] for n, c in self.terms), Fraction(0))
+        if total.denominator != 1:
+            raise ValueError(f"{self} is not a whole number for {dict(sizes)}")
+        return int(total)
+
+    def __str__(self) -> str:
+        def term(name: str, c: Fraction) -> str:
+            return name if c == 1 else f"{c}{name}" if c.denominator == 1 else f"{name}·{c}"
+
+        parts = [term(n, c) for n, c in self.terms]
+        if self.constant or not parts:
+            parts.append(str(self.constant))
+        return " + ".join(parts)
+
+
+def total(sizes: Iterable[Size]) -> Size:
+    """The sum of sizes: how long a concatenation is."""
+    result = Size(())
+    for size in sizes:
+        result = result + size
+    return result
+
+
+class Conflict(Exception):
+    """Two sizes cannot be equal. Holds both, with everything known so far put in."""
+
+    def __init__(self, left: Size, right: Size) -> None:
+        self.left, self.right = left, right
+        super().__init__(f"{left} and {right} cannot be equal")
+
+
+class Solver:
+    """Gaussian elimination, one equation at a time.
+
+    ``rank`` orders names: of two names that could be eliminated, the one of higher rank goes, so that the names
+    which stay are the ones a user knows. A size is a positive whole number, so an equation that
+    forces a name to be zero or negative is a conflict.
+    """
+
+    def __init__(self, rank: Mapping[str, int] | None = None) -> None:
+        self.rank = dict(rank or {})
+        self.known: dict[str, Size] = {}
+
+    def resolve(self, size: Size) -> Size:
+        return size.replace(self.known)
+
+    def equal(self, left: Size, right: Size) -> None:
+        """State that two sizes are equal; raise Conflict if they cannot be."""
+        a, b = self.resolve(left), self.resolve(right)
+        difference = a - b
+        if not difference.terms:
+            if difference.constant:
+                raise Conflict(a, b)
+            return
+        name = max(difference.names, key=lambda n: (self.rank.get(n, len(self.rank)), n))
+        coefficient = dict(difference.terms)[name]
+        rest = difference - Size(((name, coefficient),))
+        solution = rest * (-1 / coefficient)
+        if not _can_be_a_size(solution):
+            raise Conflict(a, b)
+        self.known = {n: s.replace({name: solution}) for n, s in self.known.items()} | {name: solution}
+
+
+def _can_be_a_size(size: Size) -> bool:
+    if not size.terms:
+        return size.constant > 0 and size.constant.denominator == 1
+    return size.constant > 0 or any(c > 0 for _, c in size.terms)

@@ -1,0 +1,75 @@
+"""Weights from torch.nn.RNN, LSTM and GRU, and back. The only place that knows torch's layout of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ..cells import gru, irnn, lstm, rnn
+from ..errors import InputError
+from .recurrent import Recurrent
+
+_CELLS = {("RNN_TANH"): rnn, ("RNN_RELU"): irnn, ("LSTM"): lstm, ("GRU"): gru}
+
+
+def from_torch(module: nn.RNNBase) -> Recurrent:
+    """A Recurrent with the weights of a torch module of one layer and one direction.
+
+    >>> net = from_torch(torch.nn.GRU(7, 11, batch_first=True))
+    >>> net(torch.randn(2, 5, 7)).h.shape
+    torch.Size([2, 5, 11])
+
+    The layout of the new network is (batch, time, feature) whatever ``batch_first`` is.
+
+    Raises:
+        InputError: for other modules, several layers, two directions, or a projection.
+    """
+    mode = getattr(module, "mode", None)
+    if not isinstance(module, nn.RNNBase) or mode not in _CELLS:
+        raise InputError(f"from_torch takes torch.nn.RNN, LSTM or GRU, got {type(module).__name__}")
+    for what, wrong in (
+        (f"num_layers={module.num_layers}", module.num_layers != 1),
+        ("bidirectional=True", module.bidirectional),
+        (f"proj_size={module.proj_size}", module.proj_size != 0),
+    ):
+        if wrong:
+            raise InputError(f"from_torch converts one layer in one direction without projection, got {what}")
+    weight: Tensor = module.weight_ih_l0
+    net = Recurrent(
+        _CELLS[mode], x=module.input_size, h=module.hidden_size, device=weight.device, dtype=weight.dtype
+    )
+    zero = weight.new_zeros(weight.shape[0])
+    b_ih, b_hh = (module.bias_ih_l0, module.bias_hh_l0) if module.bias else (zero, zero)
+    with torch.no_grad():
+        net.U.copy_(weight)
+        net.W.copy_(module.weight_hh_l0)
+        net.b.copy_(b_ih + b_hh)
+        if mode == "GRU":  # torch's second bias of the new gate stands inside the reset
+            hidden = module.hidden_size
+            net.b[2 * hidden :].copy_(b_ih[2 * hidden :])
+            net.d.copy_(b_hh[2 * hidden :])
+    return net
+
+
+def to_torch(net: Recurrent) -> nn.RNNBase:
+    """The torch module (batch_first=True) with the weights of a network of the cells rnn, irnn, lstm or gru."""
+    modes = {cell: mode for mode, cell in _CELLS.items()}
+    if not isinstance(net, Recurrent) or net.circuit not in modes:
+        name = net.circuit.name if isinstance(net, Recurrent) else type(net).__name__
+        raise InputError(f"to_torch converts the cells rnn, irnn, lstm and gru, got {name}")
+    mode = modes[net.circuit]
+    kinds = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
+    options = {"nonlinearity": mode[4:].lower()} if mode.startswith("RNN") else {}
+    sizes = net.sizes
+    weight = net.U
+    module = kinds[mode](
+        sizes["x"], sizes["h"], batch_first=True, device=weight.device, dtype=weight.dtype, **options
+    )
+    with torch.no_grad():
+        module.weight_ih_l0.copy_(net.U)
+        module.weight_hh_l0.copy_(net.W)
+        module.bias_ih_l0.copy_(net.b)
+        module.bias_hh_l0.zero_()
+        if mode == "GRU":
+            module.bias_hh_l0[2 * sizes["h"] :].copy_(net.d)
+    return module

@@ -1,0 +1,59 @@
+"""What a network gives for a batch of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor
+
+from ..errors import InputError, did_you_mean
+from ..sequence.state import State
+
+
+class Named:
+    """Tensors by the names that they have in the circuit."""
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        self._values = dict(values)
+
+    def __getattr__(self, name: str) -> Tensor:
+        values: dict[str, Tensor] = self.__dict__.get("_values", {})
+        if name in values:
+            return values[name]
+        hint = did_you_mean(name, values) or f"; there is {', '.join(values)}"
+        raise AttributeError(f"the circuit returns no '{name}'{hint}")
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{n}={tuple(v.shape)}' for n, v in self._values.items())})"
+
+
+class Step(Named):
+    """The values of one step, each (batch, size), (batch,) for scalars; ``state`` is what the next step needs."""
+
+    def __init__(self, values: Mapping[str, Tensor], state: State) -> None:
+        super().__init__(values)
+        self.state = state
+
+
+class Result(Named):
+    """The values of every step, each (batch, time, size), (batch, time) for scalars.
+
+    ``last``: those of the last step (batch, size). ``state``: what a following call needs to go on.
+    """
+
+    def __init__(self, values: Mapping[str, Tensor], state: State) -> None:
+        super().__init__(values)
+        self.state = state
+
+    @property
+    def last(self) -> Named:
+        steps = {v.shape[1] for v in self._values.values()}
+        if 0 in steps:
+            raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
+        return Named({n: v[:, -1] for n, v in self._values.items()})

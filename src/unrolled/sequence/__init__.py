@@ -1,0 +1,1 @@
+"""Plain tensors over time: states, and how sequences are batched. Knows no circuit."""

@@ -1,0 +1,75 @@
+"""State: what a recurrent network carries from one call to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+
+
+class State(Mapping[str, Tensor]):
+    """The values of all states of a network for a batch of sequences, each (batch, size).
+
+    >>> state = State(h=torch.zeros(8, 128), c=torch.zeros(8, 128))
+    >>> state.h.shape
+    torch.Size([8, 128])
+
+    It goes in and comes out of a network; modules keep none. ``State(h=..., c=...)`` may hold fewer names than the
+    network has states: the missing ones start at zero.
+    """
+
+    def __init__(self, **values: Tensor) -> None:
+        batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim == 2}
+        for name, value in values.items():
+            if name not in batches:
+                shape = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+                raise InputError(f"state '{name}' must be a tensor (batch, size), got {shape}")
+        if len(set(batches.values())) > 1:
+            raise InputError(f"all states of a batch have one batch size, got {batches}")
+        self._values = values
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._values[name]
+
+    def __getattr__(self, name: str) -> Tensor:
+        values = self.__dict__.get("_values", {})
+        if name in values:
+            value: Tensor = values[name]
+            return value
+        raise AttributeError(f"state has no '{name}'; it has {', '.join(values) or 'nothing'}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def _each(self, function: Callable[[Tensor], Tensor]) -> State:
+        return State(**{n: function(v) for n, v in self._values.items()})
+
+    def detach(self) -> State:
+        """The same values, cut off from the gradient: the border of truncated back-propagation."""
+        return self._each(lambda v: v.detach())
+
+    def select(self, rows: Tensor | list[int]) -> State:
+        """The states of some rows, in the order given (indices, or a boolean mask over the batch)."""
+        index = torch.as_tensor(rows)
+        return self._each(lambda v: v[index.to(v.device)])
+
+    def reset(self, mask: Tensor) -> State:
+        """Zero in the rows where the mask (batch,) is true: a new sequence begins there. Zero gradient, too."""
+        batch = next(iter(self._values.values())).shape[0] if self._values else 0
+        if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (batch,):
+            given = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
+            raise InputError(f"reset takes a boolean tensor of shape ({batch},), got {given}")
+        return self._each(lambda v: torch.where(mask.to(v.device)[:, None], torch.zeros_like(v), v))
+
+    def to(self, *args: object, **kwargs: object) -> State:
+        """Moved or converted as ``Tensor.to`` does."""
+        return self._each(lambda v: v.to(*args, **kwargs))  # type: ignore[call-overload, no-any-return]
+
+    def __repr__(self) -> str:
+        return f"State({', '.join(f'{n}={tuple(v.shape)}' for n, v in self._values.items())})"

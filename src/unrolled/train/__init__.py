@@ -1,0 +1,1 @@
+"""Losses over sequences, and the training loop."""

@@ -1,0 +1,179 @@
+"""Differentiation: from the step of a recurrence to the step of its adjoint, which runs backward in time.
+
+This is the only place that knows calculus. For every op one row says how the gradient g that arrives at its result
+reaches its arguments. The adjoint of a recurrence is a recurrence again:
+
+- its state δh is what step t+1 sends back to h(t); it starts at zero after the last step;
+- its inputs ∂L/∂o are what the loss itself says about the returned values;
+- it returns ∇x for the inputs; the gradients of parameters are its sums over time.
+
+It reads the values that the forward pass had at the same step (the nodes of ``primal``). Whether those are stored or
+computed again is not decided here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ..graph.node import REAL, Node, leaf, order
+from ..graph.ops import constant, make
+from ..graph.recurrence import Recurrence
+from .simplify import simplify
+
+
+def direct(name: str) -> str:
+    """The adjoint's input: how the loss depends on a returned value directly."""
+    return f"∂L/∂{name}"
+
+
+def carried(name: str) -> str:
+    """The adjoint's state: what later steps send back to a state."""
+    return f"δ{name}"
+
+
+def gradient(name: str) -> str:
+    return f"∇{name}"
+
+
+def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Recurrence:
+    """The adjoint: the gradient of a loss that depends directly on the returned values named by ``of``, or on all."""
+    names = list(recurrence.returns) if of is None else list(of)
+    gradients: dict[Node, Node] = {}
+
+    def add(node: Node, g: Node) -> None:
+        gradients[node] = make("add", gradients[node], g, source=node.source) if node in gradients else g
+
+    carries = {n: leaf("state", s.type, name=carried(n)) for n, s in recurrence.states.items()}
+    inputs = {}
+    for n, carry in carries.items():
+        add(recurrence.returns[n], carry)
+    for n in names:
+        node = recurrence.returns[n]
+        inputs[direct(n)] = leaf("input", node.type, name=direct(n))
+        add(node, inputs[direct(n)])
+    for node in reversed(order(recurrence.returns.values())):
+        if node in gradients and node.args:
+            for arg, g in zip(node.args, VJP[node.op](gradients[node], node, *node.args), strict=True):
+                if g is not None and arg.type.kind == REAL:
+                    add(arg, g)
+
+    same = {node: node for node in recurrence.nodes}
+    short = simplify(gradients.values(), same)
+
+    def of_leaf(node: Node) -> Node:
+        return short[gradients[node]] if node in gradients else constant(0.0, node.type.dims)
+
+    labels: dict[Node, str] = {}
+    for node, n in {**{v: k for k, v in recurrence.returns.items()}, **recurrence.labels}.items():
+        if node in gradients and node.args:
+            labels.setdefault(short[gradients[node]], gradient(n))
+    return Recurrence(
+        name=f"{recurrence.name}, adjoint",
+        inputs=inputs,
+        states={carried(n): carry for n, carry in carries.items()},
+        parameters=recurrence.parameters,
+        returns={carried(n): of_leaf(s) for n, s in recurrence.states.items()}
+        | {gradient(n): of_leaf(x) for n, x in recurrence.inputs.items() if x.type.kind == REAL},
+        sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()},
+        labels=labels,
+        reverse=True,
+        primal=recurrence,
+    )
+
+
+def one(x: Node) -> Node:
+    return constant(1.0, x.type.dims)
+
+
+def zeros(x: Node) -> Node:
+    return constant(0.0, x.type.dims)
+
+
+def mul(a: Node, b: Node) -> Node:
+    return make("mul", a, b)
+
+
+def div(a: Node, b: Node) -> Node:
+    return make("div", a, b)
+
+
+def sub(a: Node, b: Node) -> Node:
+    return make("sub", a, b)
+
+
+def neg(a: Node) -> Node:
+    return make("neg", a)
+
+
+def T(a: Node) -> Node:
+    return make("transpose", a)
+
+
+def spread(scalar: Node, like: Node) -> Node:
+    return make("broadcast", scalar, dims=like.type.dims)
+
+
+def where(condition: Node, a: Node, b: Node) -> Node:
+    return make("where", condition, a, b)
+
+
+def _max(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    largest = where(make("equal", x, spread(y, x)), one(x), zeros(x))
+    return (mul(div(largest, spread(make("sum", largest), x)), spread(g, x)),)
+
+
+def _softmax(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    return (mul(y, sub(g, spread(make("sum", mul(y, g)), x))),)
+
+
+def _concat(g: Node, y: Node, *pieces: Node) -> tuple[Node, ...]:
+    sizes = tuple(p.type.dims[0] for p in pieces)
+    return tuple(make("slice", g, index=k, sizes=sizes) for k in range(len(pieces)))
+
+
+def _slice(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    around = [g if k == y["index"] else constant(0.0, (size,)) for k, size in enumerate(y["sizes"])]
+    return (make("concat", *around),)
+
+
+def _mean(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    return (spread(div(g, make("size", of=x.type.dims[0])), x),)
+
+
+Vjp = Callable[..., tuple[Node | None, ...]]
+
+# op: (g = gradient at the result, y = the result, arguments) -> gradient at each argument, None where there is none
+VJP: dict[str, Vjp] = {
+    "neg": lambda g, y, x: (neg(g),),
+    "tanh": lambda g, y, x: (mul(sub(one(y), mul(y, y)), g),),
+    "sigmoid": lambda g, y, x: (mul(mul(y, sub(one(y), y)), g),),
+    "relu": lambda g, y, x: (where(make("less", zeros(x), x), g, zeros(x)),),
+    "exp": lambda g, y, x: (mul(y, g),),
+    "log": lambda g, y, x: (div(g, x),),
+    "sqrt": lambda g, y, x: (div(g, mul(constant(2.0, y.type.dims), y)),),
+    "add": lambda g, y, a, b: (g, g),
+    "sub": lambda g, y, a, b: (g, neg(g)),
+    "mul": lambda g, y, a, b: (mul(b, g), mul(a, g)),
+    "div": lambda g, y, a, b: (div(g, b), neg(div(mul(y, g), b))),
+    "less": lambda g, y, a, b: (None, None),
+    "less_equal": lambda g, y, a, b: (None, None),
+    "equal": lambda g, y, a, b: (None, None),
+    "where": lambda g, y, c, a, b: (None, where(c, g, zeros(g)), where(c, zeros(g), g)),
+    "matvec": lambda g, y, A, x: (make("outer", g, x), make("matvec", T(A), g)),
+    "matmul": lambda g, y, A, B: (make("matmul", g, T(B)), make("matmul", T(A), g)),
+    "transpose": lambda g, y, A: (T(g),),
+    "outer": lambda g, y, u, v: (make("matvec", g, v), make("matvec", T(g), u)),
+    "sum": lambda g, y, x: (spread(g, x),),
+    "mean": _mean,
+    "max": _max,
+    "logsumexp": lambda g, y, x: (mul(make("softmax", x), spread(g, x)),),
+    "softmax": _softmax,
+    "broadcast": lambda g, y, x: (make("sum", g),),
+    "concat": _concat,
+    "slice": _slice,
+    "onehot": lambda g, y, t: (None,),
+    "pick": lambda g, y, o, t: (mul(make("onehot", t), spread(g, o)), None),
+    "take": lambda g, y, E, t: (make("outer", make("onehot", t), g), None),
+    "constant": lambda g, y: (),
+    "size": lambda g, y: (),
+}

@@ -1,0 +1,53 @@
+"""Recurrences made from others by leaving something out or feeding something in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..errors import InputError
+from ..graph.node import leaf, order, rewrite
+from ..graph.recurrence import Recurrence
+from .unfold import same_op
+
+
+def without(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
+    """The same step when some inputs are absent: outputs that need them (a loss that needs the target) are left out.
+
+    Raises InputError if a state needs one.
+    """
+    absent = set(inputs)
+    gone = {recurrence.inputs[n] for n in absent}
+    missing = {n for n, node in recurrence.returns.items() if not gone.isdisjoint(order([node]))}
+    for state in recurrence.states:
+        if state in missing:
+            needed = ", ".join(f"'{n}'" for n in recurrence.inputs if n in absent)
+            raise InputError(f"'{recurrence.name}' needs input {needed} to compute its state '{state}'")
+    returns = {n: node for n, node in recurrence.returns.items() if n not in missing}
+    kept = set(order(returns.values()))
+    return Recurrence(
+        recurrence.name,
+        {n: x for n, x in recurrence.inputs.items() if n not in absent},
+        recurrence.states,
+        recurrence.parameters,
+        returns,
+        labels={node: n for node, n in recurrence.labels.items() if node in kept},
+    )
+
+
+def fed(recurrence: Recurrence, states: Iterable[str]) -> Recurrence:
+    """Teacher forcing: the delayed values of some states come from outside, as inputs of the same name. What the step
+    computes for them is an output; no cycle runs through them any more."""
+    names = set(states)
+    replace = {
+        s: leaf("input", s.type, s.source, name=n) if n in names else s for n, s in recurrence.states.items()
+    }
+    done = rewrite(recurrence.nodes, {**replace, **{x: x for x in recurrence.inputs.values()}}, same_op)
+    inputs = {**recurrence.inputs, **{n: done[recurrence.states[n]] for n in recurrence.states if n in names}}
+    return Recurrence(
+        recurrence.name,
+        inputs,
+        {n: s for n, s in recurrence.states.items() if n not in names},
+        recurrence.parameters,
+        {n: done[node] for n, node in recurrence.returns.items()},
+        labels={done[node]: n for node, n in recurrence.labels.items()},
+    )

@@ -1,0 +1,63 @@
+"""Unfolding: the recurrence written out for a number of steps, as one acyclic graph that shares its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..graph.node import Node, leaf, rewrite
+from ..graph.ops import make
+from ..graph.recurrence import Recurrence
+
+At = tuple[str, int]  # a name and a time
+
+
+@dataclass(frozen=True, eq=False)
+class Unfolded:
+    """A graph without recurrence: one copy of each value per step, each parameter once.
+
+    start: the initial states, by name; inputs: leaves by name and time; values: what is returned, by name and time;
+    labels: name and time of every named node; times: the steps that are computed.
+    """
+
+    recurrence: Recurrence
+    start_time: int
+    times: range
+    start: Mapping[str, Node]
+    inputs: Mapping[At, Node]
+    values: Mapping[At, Node]
+    labels: Mapping[Node, At]
+
+
+def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
+    """Apply the definition again and again.
+
+    A recurrence with inputs runs through t = 1 ... steps from its initial state at time 0. An autonomous one starts
+    from the state at time 1, so that ``steps`` states exist and the definition is applied steps - 1 times
+    (Goodfellow, Bengio and Courville 2016, section 10.1).
+    """
+    start_time = 0 if recurrence.inputs else 1
+    times = range(start_time + 1, steps + 1)
+    start = {n: leaf("state", s.type, s.source, name=n, time=start_time) for n, s in recurrence.states.items()}
+    labels: dict[Node, At] = {node: (n, start_time) for n, node in start.items()}
+    inputs: dict[At, Node] = {}
+    values: dict[At, Node] = {}
+    now = dict(start)
+    for t in times:
+        fresh = {n: leaf("input", x.type, x.source, name=n, time=t) for n, x in recurrence.inputs.items()}
+        replace = {recurrence.states[n]: node for n, node in now.items()}
+        replace |= {recurrence.inputs[n]: node for n, node in fresh.items()}
+        copy = rewrite(recurrence.returns.values(), replace, same_op)
+        now = {n: copy[recurrence.returns[n]] for n in recurrence.states}
+        inputs |= {(n, t): node for n, node in fresh.items()}
+        values |= {(n, t): copy[node] for n, node in recurrence.returns.items()}
+        for node, name in recurrence.labels.items():
+            if node in copy:
+                labels.setdefault(copy[node], (name, t))
+        for name, node in fresh.items():
+            labels[node] = (name, t)
+    return Unfolded(recurrence, start_time, times, start, inputs, values, labels)
+
+
+def same_op(node: Node, args: tuple[Node, ...]) -> Node:
+    return make(node.op, *args, source=node.source, **dict(node.attrs))

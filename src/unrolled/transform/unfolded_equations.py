@@ -1,0 +1,71 @@
+"""The equations of an unfolded graph: as applications of the step f, one by one and nested, and in full."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from ..graph.equations import is_scalar
+from ..graph.node import Node, order
+from ..graph.text import NOTATIONS, Format, Printer, Text
+from .unfold import Unfolded
+
+Form = Literal["steps", "nested", "full", "all"]
+
+
+def unfolded_equations(graph: Unfolded, format: Format = "text", form: Form = "all") -> str:
+    """form: 'steps' s(2) = f(s(1); θ), ...; 'nested' s(3) = f(f(s(1); θ); θ); 'full' the circuit's own equations at
+    every step; 'all' the first two."""
+    notation = NOTATIONS[format]
+    if form == "full":
+        return notation.lines(_full(graph, notation))
+    lines = []
+    if form in ("steps", "all"):
+        lines += [_step(graph, notation, t) for t in graph.times]
+    if form == "nested" or (form == "all" and len(graph.times) > 1):
+        lines.append(_nested(graph, notation))
+    return notation.lines(lines)
+
+
+def _apply(graph: Unfolded, notation: Text, t: int, previous: list[str]) -> str:
+    """f(previous states, inputs at t; θ)."""
+    inputs = [notation.name(n, str(t), None, is_scalar(x)) for n, x in graph.recurrence.inputs.items()]
+    args = ", ".join([*previous, *inputs])
+    theta = f"; {notation.name('theta', None)}" if graph.recurrence.parameters else ""
+    return "f" + notation.group(args + theta)
+
+
+def _states(graph: Unfolded, notation: Text, t: int) -> list[str]:
+    return [notation.name(n, str(t)) for n in graph.recurrence.states]
+
+
+def _left(graph: Unfolded, notation: Text, t: int) -> str:
+    names = _states(graph, notation, t)
+    return names[0] if len(names) == 1 else notation.group(", ".join(names))
+
+
+def _step(graph: Unfolded, notation: Text, t: int) -> str:
+    return notation.line(_left(graph, notation, t), _apply(graph, notation, t, _states(graph, notation, t - 1)))
+
+
+def _nested(graph: Unfolded, notation: Text) -> str:
+    """The last state with every earlier one put in. A step of several states is one application of f."""
+    inner = _states(graph, notation, graph.start_time)
+    for t in graph.times:
+        inner = [_apply(graph, notation, t, inner)]
+    return notation.line(_left(graph, notation, graph.times[-1]), *inner)
+
+
+def _full(graph: Unfolded, notation: Text) -> list[str]:
+    def spell(node: Node, shift: int, piece: int | None) -> str | None:
+        if node in graph.labels:
+            name, t = graph.labels[node]
+            return notation.name(name, str(t), piece, is_scalar(node))
+        return notation.name(node["name"], None, piece) if node.op == "parameter" else None
+
+    printer = Printer(notation, spell)
+    nodes = order(graph.values.values())
+    return [
+        notation.line(printer.expression(n), printer.expression(n, named=False))
+        for n in nodes
+        if n in graph.labels and n.args
+    ]

@@ -1,0 +1,69 @@
+"""What every test may use: golden files, real data, and settings that make runs repeatable."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # one thread per worker, read by torch when a test first imports it
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("MKL_NUM_THREADS", "1")
+
+hypothesis.settings.register_profile("local", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write the golden files instead of comparing with them"
+    )
+
+
+def compare_golden(path: Path, text: str, update: bool) -> None:
+    """Fail with a unified diff unless ``path`` holds exactly ``text``; with ``update``, write it."""
+    if update:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        return
+    again = "If this is what is wanted: pytest --update-golden, and review the change."
+    if not path.exists():
+        pytest.fail(f"the golden file {path.name} does not exist. {again}\n\n{text}", pytrace=False)
+    expected = path.read_bytes().decode("utf-8")  # read_text would fold \r\n into \n
+    if text == expected:
+        return
+    diff = difflib.unified_diff(
+        expected.splitlines(), text.splitlines(), f"golden/{path.name}", "this run", n=3, lineterm=""
+    )
+    shown = "\n".join(diff) or "(the texts differ in their line ends only)"
+    pytest.fail(f"{path.name} has changed. {again}\n\n{shown}", pytrace=False)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """``golden("elman.txt", text)`` compares ``text`` with ``tests/golden/elman.txt``."""
+    update = request.config.getoption("--update-golden")
+    return lambda name, text: compare_golden(GOLDEN / name, text, update)
+
+
+@pytest.fixture
+def data() -> Callable[[str], Path]:
+    """``data("tinyshakespeare/input.txt")`` is that path in ``$UNROLLED_DATA``; absent, the test skips."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("UNROLLED_DATA")
+        if not folder:
+            pytest.skip(f"needs {name}: set UNROLLED_DATA to the folder of the data sets")
+        path = Path(folder, name)
+        if not path.exists():
+            pytest.skip(f"needs {name}, which is not in UNROLLED_DATA={folder}")
+        return path
+
+    return find
