@@ -24,7 +24,7 @@ RANK = {
     "transform": 2,
     "draw": 3,
     "plan": 3,
-    "circuit": 4,
+    "circuits": 4,
     "cells": 4,
     "engines": 5,
     "testing": 5,
@@ -52,7 +52,7 @@ def imported_rooms(path: Path, parts: tuple[str, ...], package: str) -> Iterator
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            # `from ..graph import node` in circuit/trace.py: circuit.trace less two levels, plus graph.
+            # `from ..graph import node` in circuits/trace.py: circuits.trace less two levels, plus graph.
             above = [package, *parts][: len(parts) + 1 - node.level] if node.level else []
             base = above + (node.module.split(".") if node.module else [])
             targets = [[*base, alias.name] for alias in node.names]

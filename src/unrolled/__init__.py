@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 _HOME = {
-    "circuit": "circuit.circuit",
-    "Circuit": "circuit.circuit",
+    "circuit": "circuits.circuit",
+    "Circuit": "circuits.circuit",
     "Drawing": "draw.drawing",
     "Recurrent": "nn.recurrent",
     "RNN": "nn.layers",
@@ -24,7 +24,7 @@ _HOME = {
         for name in ("UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "UsageError")
     },
     **{
-        name: "circuit.functional"
+        name: "circuits.functional"
         for name in (
             "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max",
             "concat", "split", "where", "take", "onehot", "nll", "squared_error",
@@ -36,9 +36,9 @@ _MODULES = {name: name for name in ("cells", "errors", "nn", "testing", "train")
 __all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
 
 if TYPE_CHECKING:
-    from .circuit.circuit import Circuit as Circuit
-    from .circuit.circuit import circuit as circuit
-    from .circuit.functional import *  # noqa: F403
+    from .circuits.circuit import Circuit as Circuit
+    from .circuits.circuit import circuit as circuit
+    from .circuits.functional import *  # noqa: F403
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
     from .nn.layers import GRU as GRU

@@ -3,7 +3,7 @@ f(s; θ) = tanh(b + A s): a network that runs by itself."""
 
 from __future__ import annotations
 
-from ..circuit import circuit, orthogonal, tanh
+from ..circuits import circuit, orthogonal, tanh
 
 
 @circuit(init={"A": orthogonal()})

@@ -3,7 +3,7 @@ Goodfellow, Bengio and Courville (2016), eqs. 10.8-10.10: the lecture's structur
 
 from __future__ import annotations
 
-from ..circuit import circuit, orthogonal, tanh
+from ..circuits import circuit, orthogonal, tanh
 
 
 @circuit(init={"W": orthogonal()})

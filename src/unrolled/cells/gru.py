@@ -3,7 +3,7 @@ the reset gate after the product with W, which torch and cuDNN compute. Gates in
 
 from __future__ import annotations
 
-from ..circuit import circuit, glorot, orthogonal, sigmoid, split, tanh
+from ..circuits import circuit, glorot, orthogonal, sigmoid, split, tanh
 
 
 @circuit(init={"U": glorot(gates=3), "W": orthogonal(gates=3)})

@@ -3,7 +3,7 @@ acts on the state before the product with the recurrent weights."""
 
 from __future__ import annotations
 
-from ..circuit import circuit, glorot, orthogonal, sigmoid, split, tanh
+from ..circuits import circuit, glorot, orthogonal, sigmoid, split, tanh
 
 
 @circuit(init={"U": glorot(gates=3), "W": orthogonal(gates=2), "Wn": orthogonal()})

@@ -3,7 +3,7 @@ each hidden unit is connected in time to itself alone. Recurrent weights start u
 
 from __future__ import annotations
 
-from ..circuit import circuit, relu, uniform
+from ..circuits import circuit, relu, uniform
 
 
 @circuit(init={"u": uniform(0.0, 1.0)})

@@ -3,7 +3,7 @@ units. arXiv:1504.00941. The recurrent weights start as the identity, the bias a
 
 from __future__ import annotations
 
-from ..circuit import circuit, identity, relu
+from ..circuits import circuit, identity, relu
 
 
 @circuit(init={"W": identity()})

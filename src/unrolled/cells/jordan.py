@@ -3,7 +3,7 @@ In the form of Goodfellow, Bengio and Courville (2016), fig. 10.4: the lecture's
 
 from __future__ import annotations
 
-from ..circuit import circuit, tanh
+from ..circuits import circuit, tanh
 
 
 @circuit

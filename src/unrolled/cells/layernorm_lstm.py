@@ -3,7 +3,7 @@ both products and the cell are normalised over the units of the layer."""
 
 from __future__ import annotations
 
-from ..circuit import circuit, constant, gate, glorot, mean, orthogonal, sigmoid, split, sqrt, tanh
+from ..circuits import circuit, constant, gate, glorot, mean, orthogonal, sigmoid, split, sqrt, tanh
 
 
 def normalised(a):

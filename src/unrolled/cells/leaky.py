@@ -4,7 +4,7 @@ integrator units: Jaeger, H. et al. (2007). Neural Networks 20(3). The rate 1/τ
 
 from __future__ import annotations
 
-from ..circuit import circuit, orthogonal, sigmoid, tanh, uniform
+from ..circuits import circuit, orthogonal, sigmoid, tanh, uniform
 
 
 @circuit(init={"W": orthogonal(), "k": uniform(-2.0, 2.0)})

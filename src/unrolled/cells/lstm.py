@@ -4,7 +4,7 @@ starts at 1: Jozefowicz, R., Zaremba, W. and Sutskever, I. (2015). Gates in torc
 
 from __future__ import annotations
 
-from ..circuit import circuit, gate, glorot, orthogonal, sigmoid, split, tanh
+from ..circuits import circuit, gate, glorot, orthogonal, sigmoid, split, tanh
 
 
 @circuit(init={"U": glorot(gates=4), "W": orthogonal(gates=4), "b": gate(1, of=4, value=1.0)})

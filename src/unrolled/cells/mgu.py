@@ -3,7 +3,7 @@ International Journal of Automation and Computing 13(3), eqs. 8a-8c: one gate do
 
 from __future__ import annotations
 
-from ..circuit import circuit, constant, orthogonal, sigmoid, tanh
+from ..circuits import circuit, constant, orthogonal, sigmoid, tanh
 
 
 @circuit(init={"W": orthogonal(), "Wf": orthogonal(), "bf": constant(1.0)})

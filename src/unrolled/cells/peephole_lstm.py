@@ -3,7 +3,7 @@ JMLR 3, section 2.2: the gates see the cell, input and forget gate the old one, 
 
 from __future__ import annotations
 
-from ..circuit import circuit, gate, glorot, orthogonal, sigmoid, split, tanh
+from ..circuits import circuit, gate, glorot, orthogonal, sigmoid, split, tanh
 
 
 @circuit(init={"U": glorot(gates=4), "W": orthogonal(gates=4), "b": gate(1, of=4, value=1.0)})

@@ -3,7 +3,7 @@ structure 3, which takes a whole sequence in and answers once, from its last sta
 
 from __future__ import annotations
 
-from ..circuit import circuit, orthogonal, tanh
+from ..circuits import circuit, orthogonal, tanh
 
 
 @circuit(init={"W": orthogonal()})

@@ -1,0 +1,1 @@
+"""Pictures of a recurrence: reduce → arrange → route → scene → svg."""

@@ -110,8 +110,8 @@ def _softmax(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 
 def _broadcast(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
-    _rank(types[0], 0, "a broadcast value")
-    return Type(REAL, attrs["dims"])
+    _need(types[0].kind != TOKEN and not types[0].dims, f"a broadcast value must be a scalar, got a {types[0]}")
+    return Type(types[0].kind, attrs["dims"])
 
 
 def _concat(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:

@@ -1,7 +1,7 @@
 """A recurrence: one step as a graph, and which of its values return to it a step later.
 
 This is the value that every room reads: unfolding, differentiating, drawing, planning, running. It is made from
-a user's equations by ``circuit/``, and from other recurrences by ``transform/``.
+a user's equations by ``circuits/``, and from other recurrences by ``transform/``.
 """
 
 from __future__ import annotations

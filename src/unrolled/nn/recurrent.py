@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor, nn
 
-from ..circuit.circuit import Circuit
+from ..circuits.circuit import Circuit
 from ..engines.call import Call
 from ..engines.function import run
 from ..engines.registry import choose

@@ -216,8 +216,12 @@ def resolve(
     definition: Source,
 ) -> Recurrence:
     """The recurrence that the recorded symbols describe."""
-    used = order([*inputs.values(), *states.values(), *parameters.values(), *returned.values()])
+    used = order(returned.values())
     reached = {id(s) for s in used}
+    for n, symbol in {**inputs, **parameters}.items():
+        if id(symbol) not in reached:
+            kind = "parameter" if n in parameters else "input"
+            raise CircuitError(f"{kind} '{n}' has no part in what is returned. Use it, or take it out", definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
     as_matrix, as_token = matrices(used), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]

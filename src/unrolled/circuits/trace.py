@@ -1,7 +1,7 @@
 """Tracing: the user's function is called once with symbols, which record what is done to them and on which line.
 
 A symbol is the surface of the language: it has no size and no rank yet, and ``W @ h`` is just ``W @ h``.
-``circuit/resolve.py`` turns what was recorded into typed nodes.
+``circuits/resolve.py`` turns what was recorded into typed nodes.
 """
 
 from __future__ import annotations

@@ -1,0 +1,4 @@
+"""unrolled demo"""
+
+def demo(): 
+    """Demo."""

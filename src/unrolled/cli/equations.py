@@ -1,0 +1,32 @@
+"""unrolled equations"""
+
+from __future__ import annotations
+
+import json as _json
+from typing import Literal
+
+
+def equations(
+    cell: str, /, *, format: Literal["text", "latex"] = "text", adjoint: bool = False, json: bool = False
+) -> None:
+    """Print the equations of a cell, or those of its gradient.
+
+    Parameters
+    ----------
+    cell
+        The name of a cell, or FILE.py:NAME for your own.
+    format
+        Plain text, or LaTeX for a paper.
+    adjoint
+        The gradient instead: back-propagation through time, derived from the equations.
+    json
+        One JSON object.
+    """
+    from .cell import find_cell
+
+    circuit = find_cell(cell)
+    text = circuit.adjoint().equations(format) if adjoint else circuit.equations(format)
+    if json:
+        print(_json.dumps({"cell": circuit.name, "format": format, "adjoint": adjoint, "equations": text}))
+    else:
+        print(text)

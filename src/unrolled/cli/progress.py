@@ -1,0 +1,121 @@
+"""How a training is watched: a bar on a terminal, a line every few seconds elsewhere, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from .screen import console, out
+
+if TYPE_CHECKING:
+    from ..train.loop import Progress
+
+BITS = 1 / math.log(2)  # per nat
+EVERY = 5.0  # seconds between plain lines
+
+
+class Watch:
+    """Follows a training: ``see`` each progress; it gives a record for the log now and then."""
+
+    def __init__(self) -> None:
+        self.train = self.validation = math.nan  # bits per character
+        self.best = math.inf
+        self.percent = 0
+
+    def see(self, progress: Progress) -> dict[str, Any] | None:
+        """Take it in. A record is due with every hundredth of the training and with every validation."""
+        bits = progress.loss * BITS
+        share = max(0.02, 1 / progress.update)  # a running mean over the last 50 windows
+        self.train = bits if progress.update == 1 else self.train + share * (bits - self.train)
+        if progress.validation is not None:
+            self.validation = progress.validation * BITS
+            self.best = min(self.best, self.validation)
+        percent = int(progress.done * 100)
+        self.show(progress)
+        if percent == self.percent and progress.validation is None:
+            return None
+        self.percent = percent
+        return {
+            "event": "progress",
+            "update": progress.update,
+            "done": round(progress.done, 4),
+            "seconds": round(progress.seconds, 3),
+            "characters": progress.steps,
+            "train": self.train,
+            "validation": self.validation if progress.validation is not None else None,
+        }
+
+    def show(self, progress: Progress) -> None:
+        """Nothing: for programs, which read the records."""
+
+    def __enter__(self) -> Watch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to clean up."""
+
+    def figures(self, progress: Progress) -> str:
+        """Where the training stands, in one line of less than 80 columns."""
+        speed = progress.steps / max(progress.seconds, 1e-9)
+        line = f"update {progress.update:,}   {speed:,.0f} characters/s   bits per character {self.train:.2f}"
+        return line if math.isnan(self.validation) else f"{line}, validation {self.validation:.2f}"
+
+
+class Lines(Watch):
+    """A line every few seconds, for a file or a pipe."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = time.monotonic()
+
+    def show(self, progress: Progress) -> None:
+        if progress.done == 1 or time.monotonic() - self.last >= EVERY:
+            self.last = time.monotonic()
+            out(f"{progress.done:4.0%}   {self.figures(progress)}   {_left(progress)}")
+
+
+class Bar(Watch):
+    """A bar and the figures under it, drawn anew in their place, and gone at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = Live(console=console(), auto_refresh=False, transient=True)
+        self.last = 0.0
+
+    def __enter__(self) -> Watch:
+        self.live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.live.stop()
+
+    def show(self, progress: Progress) -> None:
+        if time.monotonic() - self.last < 0.1:
+            return
+        self.last = time.monotonic()
+        row = Table.grid(padding=(0, 2), expand=True)
+        row.add_column(ratio=1)
+        row.add_column(justify="right", width=12)
+        row.add_row(ProgressBar(total=1, completed=progress.done), f"[dim]{_left(progress)}[/]")
+        self.live.update(Group(row, f"[dim]{self.figures(progress)}[/]"), refresh=True)
+
+
+def watch(for_programs: bool) -> Watch:
+    """The right one for where the output goes."""
+    return Watch() if for_programs else Bar() if console().is_terminal else Lines()
+
+
+def _left(progress: Progress) -> str:
+    if progress.done == 1:
+        return "done"
+    seconds = progress.seconds * (1 - progress.done) / max(progress.done, 1e-9)
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02} left"

@@ -1,0 +1,57 @@
+"""unrolled sample"""
+
+from __future__ import annotations
+
+import json as _json
+from pathlib import Path
+
+
+def sample(
+    run: Path,
+    /,
+    *,
+    prompt: str = "",
+    length: int = 400,
+    temperature: float = 0.8,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Let a trained model write, one character at a time.
+
+    Parameters
+    ----------
+    run
+        The folder of the trained model.
+    prompt
+        What the model reads first, and goes on from.
+    length
+        How many characters to write.
+    temperature
+        Below 1 bolder, above 1 more varied; 0 always takes the likeliest character.
+    seed
+        The same seed gives the same text.
+    json
+        One JSON object.
+    """
+    import math
+
+    from ..errors import UsageError
+    from ..tasks.language import write
+    from ..tasks.language_run import load
+
+    if length < 1:
+        raise UsageError(f"--length must be a whole number from 1, got {length}")
+    if not 0 <= temperature < math.inf:
+        raise UsageError(f"--temperature must be 0 or more, got {temperature:g}")
+    trained = load(run)
+    start = trained.encode(prompt) if prompt else trained.opening()
+    numbers = write(trained.model, start, length, temperature, seed)
+    characters = map(trained.vocabulary.decode, numbers)
+    if json:
+        text = "".join(characters)
+        print(_json.dumps({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
+        return
+    print(prompt, end="", flush=True)
+    for character in characters:
+        print(character, end="", flush=True)
+    print()

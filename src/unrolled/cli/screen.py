@@ -1,0 +1,21 @@
+"""What the commands print for people: calm on a terminal, plain text elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console() -> Console:
+    """Standard output as it is now: colours and line breaks are for terminals only."""
+    from rich.console import Console
+
+    return Console(highlight=False, emoji=False)
+
+
+def out(text: str = "") -> None:
+    """Print a line with rich's markup. Elsewhere than on a terminal, lines are as long as they are."""
+    screen = console()
+    screen.print(text, soft_wrap=not screen.is_terminal)

@@ -1,0 +1,280 @@
+"""Places for the circles of a step: rows from the bottom up by dependence, few crossings, straight columns.
+
+The method is that of Sugiyama, Tagawa and Toda (1981): rows by longest path; arrows over several rows get a bend in
+each row between; the order in a row by barycentres; then positions by least squares under the order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .reduce import Arrow, Diagram
+
+ROW = 96.0  # from row to row
+APART = 26.0  # between neighbours in a row
+ROUNDS = 8
+SLANT = 20.0  # a difference in position that is made none
+
+Item = str | tuple[Arrow, int]  # a value's name, or the bend of an arrow in a row
+Rows = list[list[Item]]
+Segments = list[tuple[Item, Item]]  # pieces of arrows from a row to the next, the lower end first
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A circle, or a pill when it is wider than high, around its centre."""
+
+    x: float
+    y: float
+    w: float
+    h: float
+
+    def distance(self, x: float, y: float) -> float:
+        """From a point to its outline; negative inside."""
+        half = (self.w - self.h) / 2
+        nearest = min(max(x, self.x - half), self.x + half)
+        return float(((x - nearest) ** 2 + (y - self.y) ** 2) ** 0.5) - self.h / 2
+
+    def moved(self, dx: float) -> Place:
+        return Place(self.x + dx, self.y, self.w, self.h)
+
+    def flipped(self) -> Place:
+        return Place(-self.x, self.y, self.w, self.h)
+
+    @property
+    def left(self) -> float:
+        return self.x - self.w / 2
+
+    @property
+    def right(self) -> float:
+        return self.x + self.w / 2
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Where everything of one step stands. ``bends`` are the points that a long arrow passes, from its source."""
+
+    places: Mapping[str, Place]
+    bends: Mapping[Arrow, tuple[tuple[float, float], ...]]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def left(self) -> float:
+        return min(min(p.left for p in self.places.values()), *(x - 12 for b in self.bends.values() for x, _ in b), 0)
+
+    @property
+    def right(self) -> float:
+        return max(max(p.right for p in self.places.values()), *(x + 12 for b in self.bends.values() for x, _ in b), 0)
+
+
+def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
+    """Places for one step of a diagram, from the width and height of every value."""
+    layers = _layers(diagram)
+    rows, segments = _rows(diagram, layers)
+    rows = _ordered(diagram, rows, segments)
+    xs = _positions(rows, segments, sizes, _weights(diagram, segments))
+    places = {n: Place(xs[n], -ROW * layers[n], *sizes[n]) for n in diagram.values}
+    bends: dict[Arrow, tuple[tuple[float, float], ...]] = {}
+    for arrow in diagram.inner:
+        down = layers[arrow.source] > layers[arrow.target]
+        levels = sorted((r for r in range(len(rows)) if (arrow, r) in xs), reverse=down)
+        if levels:
+            bends[arrow] = tuple((xs[arrow, r], -ROW * r) for r in levels)
+    return Step(places, bends, tuple(tuple(i for i in row if isinstance(i, str)) for row in rows))
+
+
+def _layers(diagram: Diagram) -> dict[str, int]:
+    """The row of every value, 0 at the bottom: above all that it is computed from, also in the step before where
+    that is no circle. Targets, which feed no state, stand on top of what compares with them; two values that feed
+    themselves stand in different rows, so that both can do so in a straight line."""
+    inputs = [n for n, v in diagram.values.items() if v.role == "input"]
+    after = {n: _after(n, diagram) for n in diagram.values}
+    feeding = {a.source for a in diagram.delayed}
+    on_top = [n for n in inputs if after[n] and not after[n] & feeding]
+    if len(on_top) == len(inputs):
+        on_top = []
+    upward = [a for a in diagram.arrows if a.source not in on_top]
+    upward = [a for a in upward if not a.delayed or a.source not in after[a.target] | {a.target}]
+    lowest = {n: int(bool(inputs) and n not in inputs) for n in diagram.values}
+    straight = [a.source for a in diagram.delayed if a.source == a.target]
+    while True:
+        layers = dict(lowest)
+        for _ in layers:
+            for a in upward:
+                layers[a.target] = max(layers[a.target], layers[a.source] + 1)
+        crowded = [n for k, n in enumerate(straight) if layers[n] in [layers[m] for m in straight[:k]]]
+        if not crowded:
+            break
+        lowest[crowded[0]] = layers[crowded[0]] + 1
+    for name in on_top:
+        layers[name] = 1 + max(layers[a.target] for a in diagram.inner if a.source == name)
+    return layers
+
+
+def _after(name: str, diagram: Diagram) -> set[str]:
+    """All that depends on a value, in its own step or later."""
+    reached: set[str] = set()
+    queue = [name]
+    for here in queue:
+        fresh = {a.target for a in diagram.arrows if a.source == here} - reached
+        reached |= fresh
+        queue += sorted(fresh)
+    return reached
+
+
+def _rows(diagram: Diagram, layers: Mapping[str, int]) -> tuple[Rows, Segments]:
+    rows: Rows = [[] for _ in range(1 + max(layers.values()))]
+    for name in diagram.values:
+        rows[layers[name]].append(name)
+    segments: Segments = []
+    for arrow in diagram.inner:
+        low, high = sorted((arrow.source, arrow.target), key=layers.__getitem__)
+        chain: list[Item] = [low]
+        for r in range(layers[low] + 1, layers[high]):
+            rows[r].append((arrow, r))
+            chain.append((arrow, r))
+        segments += zip(chain, [*chain[1:], high], strict=True)
+    return rows, segments
+
+
+def _ordered(diagram: Diagram, rows: Rows, segments: Segments) -> Rows:
+    """The rows in an order with few crossings, found by sweeps of barycentres and by swaps of neighbours."""
+    listed = {item: k for row in rows for k, item in enumerate(row)}
+    enters = {a.target for a in diagram.delayed}
+    leaves = {a.source for a in diagram.delayed}
+    near: dict[Item, list[Item]] = {item: [] for row in rows for item in row}
+    for low, high in segments:
+        near[low].append(high)
+        near[high].append(low)
+
+    def cost(rows: Rows) -> float:
+        place = {item: k for row in rows for k, item in enumerate(row)}
+        total = 0.0
+        for row in rows:
+            for k, item in enumerate(row):
+                values = sum(isinstance(i, str) for i in row[:k]), sum(isinstance(i, str) for i in row[k + 1 :])
+                total += 0.3 * values[0] * (item in enters) + 0.1 * values[1] * (item in leaves)
+                total += 0.01 * abs(k - listed[item])
+        return total + _crossings(rows, place, segments)
+
+    best, lowest = rows, cost(rows)
+    for start in (rows, [row[::-1] for row in rows]):
+        now = [list(row) for row in start]
+        for sweep in range(ROUNDS):
+            for r in range(len(now)) if sweep % 2 == 0 else reversed(range(len(now))):
+                place = {item: (k + 0.5) / len(row) for row in now for k, item in enumerate(row)}
+                centre = {i: sum(place[n] for n in near[i]) / len(near[i]) if near[i] else place[i] for i in now[r]}
+                now[r] = sorted(now[r], key=lambda i: (centre[i], listed[i]))
+            price = cost(now)
+            if price < lowest - 1e-9:
+                best, lowest = [list(row) for row in now], price
+    best = _swapped([list(row) for row in best], cost)
+    return min(best, [row[::-1] for row in best], key=cost)
+
+
+def _swapped(rows: Rows, cost: Callable[[Rows], float]) -> Rows:
+    lowest = cost(rows)
+    for _ in range(ROUNDS):
+        before = lowest
+        for row in rows:
+            for i in range(len(row)):
+                for k in range(i + 1, len(row)):
+                    row[i], row[k] = row[k], row[i]
+                    price = cost(rows)
+                    if price < lowest - 1e-9:
+                        lowest = price
+                    else:
+                        row[i], row[k] = row[k], row[i]
+        if lowest == before:
+            break
+    return rows
+
+
+def _crossings(rows: Rows, place: Mapping[Item, int], segments: Segments) -> int:
+    row_of = {item: r for r, row in enumerate(rows) for item in row}
+    between: list[list[tuple[int, int]]] = [[] for _ in rows]
+    for low, high in segments:
+        between[row_of[low]].append((place[low], place[high]))
+    total = 0
+    for pairs in between:
+        for n, (a, b) in enumerate(pairs):
+            for c, d in pairs[n + 1 :]:
+                total += (a - c) * (b - d) < 0
+    return total
+
+
+def _weights(diagram: Diagram, segments: Segments) -> list[float]:
+    """How much each piece wants to be vertical: long arrows most, arrows to a value with no further use least."""
+    ends = [n for a in diagram.arrows for n in (a.source, a.target)]
+    result = []
+    for low, high in segments:
+        if isinstance(low, tuple) or isinstance(high, tuple):
+            result.append(4.0 if isinstance(low, tuple) and isinstance(high, tuple) else 1.5)
+        else:
+            result.append(1.0 if ends.count(high) > 1 else 0.05)
+    return result
+
+
+def _positions(
+    rows: Rows, segments: Segments, sizes: Mapping[str, tuple[float, float]], weights: Sequence[float]
+) -> dict[Item, float]:
+    """Horizontal positions: each row as near as its order allows to the weighted means of its neighbours."""
+    width = {i: sizes[i][0] if isinstance(i, str) else 8.0 for row in rows for i in row}
+    near: dict[Item, list[tuple[Item, float]]] = {item: [] for row in rows for item in row}
+    for (low, high), weight in zip(segments, weights, strict=True):
+        near[low].append((high, weight))
+        near[high].append((low, weight))
+    gaps = [[(width[a] + width[b]) / 2 + APART for a, b in zip(row, row[1:], strict=False)] for row in rows]
+    xs: dict[Item, float] = {}
+    for row, gap in zip(rows, gaps, strict=True):
+        at = -sum(gap) / 2
+        for item, step in zip(row, [*gap, 0.0], strict=True):
+            xs[item] = at
+            at += step
+    for sweep in range(6 * ROUNDS):
+        for r in range(len(rows)) if sweep % 2 == 0 else reversed(range(len(rows))):
+            row = rows[r]
+            pull = [sum(w for _, w in near[i]) for i in row]
+            wish = [
+                sum(xs[n] * w for n, w in near[i]) / p if p else xs[i] for i, p in zip(row, pull, strict=True)
+            ]
+            xs.update(zip(row, _separated(wish, [p or 0.01 for p in pull], gaps[r]), strict=True))
+    _upright(xs, rows, segments, gaps)
+    middle = (min(xs.values()) + max(xs.values())) / 2
+    return {item: round(x - middle, 2) for item, x in xs.items()}
+
+
+def _upright(xs: dict[Item, float], rows: Rows, segments: Segments, gaps: Sequence[Sequence[float]]) -> None:
+    """Make vertical what is nearly so, where the gaps allow."""
+    column = {item: {item} for item in xs}
+    for low, high in sorted(segments, key=lambda s: abs(xs[s[0]] - xs[s[1]])):
+        dx = xs[high] - xs[low]
+        if column[low] is column[high] or abs(dx) > SLANT:
+            continue
+        for moving, shift in ((column[high], -dx), (column[low], dx)):
+            moved = {**xs, **{item: xs[item] + shift for item in moving}}
+            if all(
+                moved[b] - moved[a] > gap - 1e-6
+                for row, needed in zip(rows, gaps, strict=True)
+                for a, b, gap in zip(row, row[1:], needed, strict=False)
+            ):
+                xs.update(moved)
+                together = column[low] | column[high]
+                column.update((item, together) for item in together)
+                break
+
+
+def _separated(wish: Sequence[float], weight: Sequence[float], gap: Sequence[float]) -> list[float]:
+    """The positions nearest to the wishes that keep the gaps: isotonic regression by pooling adjacent violators."""
+    shift = [sum(gap[:k]) for k in range(len(wish))]
+    blocks: list[tuple[float, float, int]] = []
+    for k, w in enumerate(weight):
+        mean, total, count = wish[k] - shift[k], w, 1
+        while blocks and blocks[-1][0] > mean:
+            before, heavy, many = blocks.pop()
+            mean = (mean * total + before * heavy) / (total + heavy)
+            total, count = total + heavy, count + many
+        blocks.append((mean, total, count))
+    flat = [mean for mean, _, count in blocks for _ in range(count)]
+    return [x + s for x, s in zip(flat, shift, strict=True)]

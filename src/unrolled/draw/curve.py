@@ -1,0 +1,144 @@
+"""Paths in the plane, made of straight lines and cubic Bézier curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .arrange import Place
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Pieces end to end; a piece is a line (2 points) or a cubic curve (4 points)."""
+
+    pieces: tuple[tuple[Point, ...], ...]
+
+    @property
+    def start(self) -> Point:
+        return self.pieces[0][0]
+
+    @property
+    def end(self) -> Point:
+        return self.pieces[-1][-1]
+
+    def moved(self, dx: float, dy: float = 0.0) -> Path:
+        return Path(tuple(tuple((x + dx, y + dy) for x, y in piece) for piece in self.pieces))
+
+    def flipped(self) -> Path:
+        """Right for left."""
+        return Path(tuple(tuple((-x, y) for x, y in piece) for piece in self.pieces))
+
+    def sample(self, spacing: float = 9.0) -> list[Point]:
+        """Points along the path, both ends among them, about ``spacing`` apart."""
+        points = [self.start]
+        for piece in self.pieces:
+            chord = sum(math.dist(a, b) for a, b in zip(piece, piece[1:], strict=False))
+            count = max(2 if len(piece) == 4 else 1, math.ceil(chord / spacing))
+            points += [_at(piece, k / count) for k in range(1, count + 1)]
+        return points
+
+    def heading(self) -> Point:
+        """The direction in which it arrives, of length 1."""
+        piece = self.pieces[-1]
+        (x1, y1), (x0, y0) = piece[-1], next((p for p in reversed(piece[:-1]) if p != piece[-1]), piece[0])
+        length = math.hypot(x1 - x0, y1 - y0) or 1.0
+        return (x1 - x0) / length, (y1 - y0) / length
+
+
+def _at(piece: tuple[Point, ...], t: float) -> Point:
+    if len(piece) == 2:
+        (ax, ay), (bx, by) = piece
+        return ax + t * (bx - ax), ay + t * (by - ay)
+    s = 1 - t
+    a, b, c, d = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = piece
+    return a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3
+
+
+def length(points: Sequence[Point]) -> float:
+    return sum(math.dist(a, b) for a, b in zip(points, points[1:], strict=False))
+
+
+def rim(place: Place, dx: float, dy: float, gap: float = 0.0) -> Point:
+    """Where a ray from the centre of a circle or pill leaves it, and ``gap`` further."""
+    size = math.hypot(dx, dy) or 1.0
+    dx, dy = dx / size, dy / size
+    r, half = place.h / 2 + gap, (place.w - place.h) / 2
+    far = r / abs(dy) if dy else math.inf  # the flat side of a pill
+    if far * abs(dx) > half:  # its round end
+        far = half * abs(dx) + math.sqrt(r * r - (half * dy) ** 2)
+    return round(place.x + dx * far, 2), round(place.y + dy * far, 2)
+
+
+def straight(source: Place, target: Place) -> Path:
+    """The line between the centres, from rim to rim."""
+    dx, dy = target.x - source.x, target.y - source.y
+    return Path(((rim(source, dx, dy), rim(target, -dx, -dy)),))
+
+
+def bow(source: Place, target: Place, leaving: float, arriving: float, pull: float) -> Path:
+    """One curve that leaves at an angle and arrives from an angle, in degrees, 0 to the right and 90 up."""
+    (ux, uy), (vx, vy) = ((math.cos(math.radians(a)), -math.sin(math.radians(a))) for a in (leaving, arriving))
+    a, d = rim(source, ux, uy), rim(target, vx, vy)
+    reach = pull * math.dist(a, d)
+    return Path(((a, (a[0] + ux * reach, a[1] + uy * reach), (d[0] + vx * reach, d[1] + vy * reach), d),))
+
+
+def through(source: Place, target: Place, bends: Sequence[Point]) -> Path:
+    """Up (or down) through the bends, vertical at each."""
+    up = -1.0 if target.y < source.y else 1.0
+    first, last = bends[0], bends[-1]
+    points = [
+        rim(source, 0.7 * (first[0] - source.x), first[1] - source.y),
+        *bends,
+        rim(target, 0.7 * (last[0] - target.x), last[1] - target.y),
+    ]
+    pieces = []
+    for k, (a, b) in enumerate(zip(points, points[1:], strict=False)):
+        reach = 0.45 * abs(b[1] - a[1])
+        p = (a[0], a[1] + up * reach) if k else _toward(a, first, 0.35)
+        q = (b[0], b[1] - up * reach) if k < len(points) - 2 else _toward(b, last, 0.35)
+        pieces.append((a, p, q, b))
+    return Path(tuple(pieces))
+
+
+def _toward(a: Point, b: Point, part: float) -> Point:
+    return a[0] + part * (b[0] - a[0]), a[1] + part * (b[1] - a[1])
+
+
+def rounded(points: Sequence[Point], radius: float) -> Path:
+    """Straight lines from point to point with rounded corners."""
+    pieces: list[tuple[Point, ...]] = []
+    here = points[0]
+    for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+        r = min(radius, math.dist(before, corner) / 2, math.dist(corner, after) / 2)
+        enter = _toward(corner, before, r / (math.dist(before, corner) or 1))
+        leave = _toward(corner, after, r / (math.dist(corner, after) or 1))
+        if here != enter:
+            pieces.append((here, enter))
+        pieces.append((enter, _toward(enter, corner, 0.55), _toward(leave, corner, 0.55), leave))
+        here = leave
+    pieces.append((here, points[-1]))
+    return Path(tuple(pieces))
+
+
+def crossings(one: Sequence[Point], other: Sequence[Point]) -> int:
+    """How often two sampled paths cross."""
+    x0, x1 = min(p[0] for p in other), max(p[0] for p in other)
+    y0, y1 = min(p[1] for p in other), max(p[1] for p in other)
+    total = 0
+    for a, b in zip(one, one[1:], strict=False):
+        if max(a[0], b[0]) < x0 or min(a[0], b[0]) > x1 or max(a[1], b[1]) < y0 or min(a[1], b[1]) > y1:
+            continue
+        for c, d in zip(other, other[1:], strict=False):
+            if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
+                total += 1
+    return total
+
+
+def _side(a: Point, b: Point, p: Point) -> float:
+    return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])

@@ -1,0 +1,91 @@
+"""Where the letters of an arrow stand: beside it, clear of circles, of other arrows and of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+from . import text
+from .arrange import Place
+from .curve import Path, Point
+from .reduce import Arrow
+
+SIZE = 16.0
+BESIDE = (6.0, 13.0)  # from the arrow, the second past a black square
+ALONG = (0.5, 0.43, 0.57, 0.36, 0.64, 0.29, 0.71, 0.22, 0.78)
+NEAR = 8.0  # an arrow nearer than this seems to be the one that is meant
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
+
+
+def letters(
+    paths: Mapping[Arrow, Path],
+    own: Mapping[Arrow, Path],
+    places: Sequence[Place],
+    others: Iterable[Path] = (),
+    stamps: Sequence[Box] = (),
+) -> dict[Arrow, Point]:
+    """The centre of the letters of every arrow that has some.
+
+    paths: the arrows; own: the parts of them where letters may stand; others, stamps: what to keep away from.
+    """
+    taken = list(stamps)
+    lines = {arrow: path.sample(5) for arrow, path in paths.items()}
+    strange = [path.sample(5) for path in others]
+    found: dict[Arrow, Point] = {}
+    for arrow in paths:
+        if arrow.letters:
+            w, h = text.width(text.letters(arrow.letters), SIZE), SIZE * 0.9
+            along = {**paths, **own}[arrow].sample(3)
+            reach = _around(along, max(w, h) + 24)
+            near = [p for line in (*strange, *(l for a, l in lines.items() if a is not arrow)) for p in line]
+            near = [p for p in near if _inside(p, reach)]
+            circles = [p for p in places if _inside((p.x, p.y), _around(along, max(w, h) + 24 + p.w / 2))]
+            options = (_option(along, w, h, *how) for how in product(ALONG, (-1, 1), BESIDE))
+            priced = ((_price(_box(x, y, w, h), circles, near, lines[arrow], taken) + e, x, y) for e, x, y in options)
+            _, x, y = min(priced)
+            found[arrow] = (round(x, 2), round(y, 2))
+            taken.append(_box(x, y, w, h))
+    return found
+
+
+def _option(
+    points: Sequence[Point], w: float, h: float, part: float, side: int, beside: float
+) -> tuple[float, float, float]:
+    """A place beside a path, and how much worse it is than the best one: in the middle; above, or left of a rise."""
+    k = min(max(1, round(part * (len(points) - 1))), len(points) - 2)
+    (x0, y0), (x, y), (x1, y1) = points[k - 1], points[k], points[k + 1]
+    size = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
+    nx, ny = side * (y1 - y0) / size, -side * (x1 - x0) / size
+    away = abs(nx) * w / 2 + abs(ny) * h / 2 + beside
+    return 30 * abs(part - 0.5) + 3 * (ny > 0.3) + 2 * (nx > 0.3) + beside, x + nx * away, y + ny * away
+
+
+def _box(x: float, y: float, w: float, h: float) -> Box:
+    return x - w / 2, y - h / 2, x + w / 2, y + h / 2
+
+
+def _around(points: Sequence[Point], space: float) -> Box:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs) - space, min(ys) - space, max(xs) + space, max(ys) + space
+
+
+def _inside(point: Point, box: Box) -> bool:
+    return box[0] < point[0] < box[2] and box[1] < point[1] < box[3]
+
+
+def _price(
+    box: Box, places: Sequence[Place], lines: Sequence[Point], own: Sequence[Point], taken: Sequence[Box]
+) -> float:
+    left, top, right, bottom = box
+    price = 0.0
+    for place in places:
+        corners = ((left, top), (right, top), (left, bottom), (right, bottom), ((left + right) / 2, (top + bottom) / 2))
+        price += 20 * max(0.0, 4 - min(place.distance(*corner) for corner in corners))
+    for a, b, c, d in taken:
+        price += 400 * (left < c + 2 and a - 2 < right and top < d + 2 and b - 2 < bottom)
+        price += 16 * (left < c + 10 and a - 10 < right and top < d + 4 and b - 4 < bottom)
+    near = [p for p in lines if _inside(p, (left - NEAR, top - NEAR, right + NEAR, bottom + NEAR))]
+    tight = left - 1, top - 1, right + 1, bottom + 1
+    touched = sum(_inside(p, tight) for p in near) + sum(_inside(p, tight) for p in own)
+    return price + 3 * len(near) + 12 * touched

@@ -1,0 +1,146 @@
+"""From nodes to what a person draws: a circle for each named value, arrows between them, letters on the arrows.
+
+What has no name is folded into the arrows: ``h = tanh(b + W @ h + U @ x)`` is one circle with two arrows into it,
+lettered W and U. Biases are on no arrow, for they are applied to none of the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from ..graph.equations import is_scalar
+from ..graph.node import Node, order
+from ..graph.recurrence import Recurrence
+
+Role = Literal["input", "state", "output", "loss", "named"]
+Ways = tuple[tuple[str, ...], ...]  # each way from a value to another: the letters met, the outermost first
+Origin = tuple[str, bool]  # a value's name, and whether it is the one of the step before
+
+APPLYING = {"matvec", "matmul", "outer", "mul", "div", "take", "pick"}  # a parameter here acts on the other argument
+MOST_WAYS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A circle: a named value of a step. ``scalar`` values are written in light type, vectors in bold."""
+
+    name: str
+    role: Role
+    scalar: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Arrow:
+    """``target`` is computed from ``source``: of the same step, or of the one before (``delayed``)."""
+
+    source: str
+    target: str
+    delayed: bool
+    ways: Ways
+
+    @property
+    def letters(self) -> Ways:
+        """The ways with something to write on them."""
+        return tuple(way for way in self.ways if way)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """One step of a recurrence as circles and arrows."""
+
+    name: str
+    values: Mapping[str, Value]
+    arrows: tuple[Arrow, ...]
+
+    @property
+    def inner(self) -> tuple[Arrow, ...]:
+        """The arrows within a step."""
+        return tuple(a for a in self.arrows if not a.delayed)
+
+    @property
+    def delayed(self) -> tuple[Arrow, ...]:
+        """The arrows into the next step: those with a black square."""
+        return tuple(a for a in self.arrows if a.delayed)
+
+
+def reduce(recurrence: Recurrence) -> Diagram:
+    """The circles and arrows of a recurrence."""
+    fixed = _fixed(recurrence)
+    named = dict(recurrence.returns)
+    reached = set(order(recurrence.returns.values()))
+    for node, name in recurrence.labels.items():
+        if node in reached and node not in fixed:
+            named.setdefault(name, node)
+    arrows = _absorbed(_arrows(recurrence, named, fixed), set(recurrence.returns))
+    used = {a.target for a in arrows} | set(recurrence.returns)
+    values = {n: Value(n, "input", is_scalar(node)) for n, node in recurrence.inputs.items()}
+    for name in sorted(named, key=_listed(recurrence)):
+        if name in used:
+            values[name] = Value(name, _role(recurrence, name), is_scalar(named[name]))
+    return Diagram(recurrence.name, values, tuple(a for a in arrows if a.target in values))
+
+
+def _listed(recurrence: Recurrence) -> Callable[[str], int]:
+    """The place of a name in the circuit, for a picture whose order is that of the text."""
+    names = dict.fromkeys([*recurrence.labels.values(), *recurrence.returns])
+    return list(names).index
+
+
+def _role(recurrence: Recurrence, name: str) -> Role:
+    if name in recurrence.states:
+        return "state"
+    if name in recurrence.returns:
+        return "output" if recurrence.returns[name].type.dims else "loss"
+    return "named"
+
+
+def _fixed(recurrence: Recurrence) -> dict[Node, tuple[str, ...]]:
+    """Every node made of parameters alone, the same at all steps, with the letters that stand for it."""
+    result: dict[Node, tuple[str, ...]] = {}
+    for node in recurrence.nodes:
+        if node.op == "parameter":
+            result[node] = (node["name"],)
+        elif node.op not in ("input", "state") and all(a in result for a in node.args):
+            inside = tuple(dict.fromkeys(letter for a in node.args for letter in result[a]))
+            result[node] = (recurrence.labels[node],) if node in recurrence.labels else inside
+    return result
+
+
+def _arrows(recurrence: Recurrence, named: Mapping[str, Node], fixed: Mapping[Node, tuple[str, ...]]) -> list[Arrow]:
+    origins: dict[Node, Origin] = {node: (n, False) for n, node in recurrence.inputs.items()}
+    origins |= {node: (n, True) for n, node in recurrence.states.items()}
+    for name, node in named.items():
+        origins.setdefault(node, (name, False))
+    ways: dict[Node, dict[Origin, Ways]] = {}
+    for node in recurrence.nodes:
+        found: dict[Origin, Ways] = {}
+        letters = tuple(x for a in node.args for x in fixed.get(a, ())) if node.op in APPLYING else ()
+        for arg in node.args:
+            inside = {origins[arg]: ((),)} if arg in origins else ways[arg]
+            for origin, paths in inside.items():
+                longer = tuple(letters + path for path in paths)
+                found[origin] = tuple(dict.fromkeys(found.get(origin, ()) + longer))[:MOST_WAYS]
+        ways[node] = found
+    arrows = []
+    for name, node in named.items():
+        alias = origins.get(node, (name, False)) != (name, False)
+        into: dict[Origin, Ways] = {origins[node]: ((),)} if alias else ways[node]
+        arrows += [Arrow(source, name, delayed, paths) for (source, delayed), paths in into.items()]
+    return arrows
+
+
+def _absorbed(arrows: list[Arrow], kept: set[str]) -> list[Arrow]:
+    """Without the values that are only passed on: ``a = b + W @ h; h = tanh(a)`` is drawn as h alone."""
+    while True:
+        for arrow in arrows:
+            into = [a for a in arrows if a.target == arrow.target]
+            out = [a for a in arrows if a.source == arrow.source]
+            inside = [a for a in arrows if a.target == arrow.source]
+            if arrow.source not in kept and into == out == [arrow] and inside and not arrow.letters:
+                arrows = [Arrow(a.source, arrow.target, a.delayed, a.ways) if a in inside else a for a in arrows]
+                arrows.remove(arrow)
+                break
+        else:
+            return arrows

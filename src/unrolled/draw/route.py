@@ -1,0 +1,117 @@
+"""Ways for the arrows: of several curves for each, the one that keeps clear of circles, crosses least and is short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, product
+
+from .arrange import ROW, Place, Step
+from .curve import Path, Point, bow, crossings, length, rounded, straight, through
+from .reduce import Arrow, Diagram
+
+CLEAR = 9.0  # between an arrow and a circle that it passes
+CHANNEL = 60.0  # between the circles of one step and those of the next
+CROSSING, TOUCHING = 45.0, 5000.0  # what they cost, in units of length
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """inner: the arrows of a step; delayed: those into it from the step before, which stands ``period`` to the left."""
+
+    inner: Mapping[Arrow, Path]
+    delayed: Mapping[Arrow, Path]
+    period: float
+
+
+def route(diagram: Diagram, step: Step) -> Routes:
+    """The arrows of an unfolded step."""
+    inner: dict[Arrow, Path] = {}
+    drawn: list[list[Point]] = []
+    for arrow in sorted(diagram.inner, key=lambda a: len(step.bends.get(a, ()))):
+        source, target = step.places[arrow.source], step.places[arrow.target]
+        others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
+        inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
+        drawn.append(inner[arrow].sample())
+    period = step.right - step.left + CHANNEL + 10 * max(0, len(diagram.delayed) - 1)
+    now = list(drawn)
+    before = [[(x - period, y) for x, y in points] for points in drawn]
+    delayed: dict[Arrow, Path] = {}
+    for arrow in sorted(diagram.delayed, key=lambda a: _climb(step, a)):
+        source, target = step.places[arrow.source].moved(-period), step.places[arrow.target]
+        others = [p for n, p in step.places.items() if n != arrow.target]
+        others += [p.moved(-period) for n, p in step.places.items() if n != arrow.source]
+        middle = (step.left + step.right - period) / 2
+        candidates = _across(source, target, middle)
+        delayed[arrow] = _best(candidates, others, now + before)
+        now.append(delayed[arrow].sample())
+    return Routes(inner, delayed, period)
+
+
+def _climb(step: Step, arrow: Arrow) -> float:
+    return abs(step.places[arrow.source].y - step.places[arrow.target].y)
+
+
+def _within(source: Place, target: Place, bends: Sequence[Point]) -> Iterator[Path]:
+    """Curves from a row to a higher or lower one."""
+    yield straight(source, target)
+    if bends:
+        yield through(source, target, bends)
+    up = 90.0 if target.y < source.y else -90.0
+    for lean in (0, 20, -20, 40, -40, 60, -60):
+        yield bow(source, target, up - lean, lean - up, 0.4)
+    for lean, pull in product((30, -30, 50, -50, 70, -70), (0.3, 0.45, 0.6)):
+        yield bow(source, target, up - lean, -up + lean, pull)
+
+
+def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
+    """Curves from a step to the next."""
+    yield straight(source, target)
+    out, into = (0, 35, -35, 70, -70), (180, 145, 215, 110, 250)
+    for leaving, arriving, pull in product(out, into, (0.35, 0.55)):
+        yield bow(source, target, leaving, arriving, pull)
+    for above, below in product((-ROW / 2, ROW / 2), repeat=2):
+        y0, y1 = source.y + above, target.y + below
+        points = [(source.x, source.y + above * 0.5), (source.x, y0), (middle, y0)]
+        points += [(middle, y1), (target.x, y1), (target.x, target.y + below * 0.5)]
+        yield rounded(points, 18)
+
+
+def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[Sequence[Point]]) -> Path:
+    priced = []
+    for k, path in enumerate(candidates):
+        points = path.sample(14)
+        if not k and not any(_touching(p, points) for p in others) and not any(crossings(points, d) for d in drawn):
+            return path  # the straight one is free
+        priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, points))
+    priced.sort(key=lambda p: p[:2])
+    best, lowest = priced[0][2], float("inf")
+    for price, _, path, points in priced:
+        if price >= lowest:
+            break
+        price += TOUCHING * sum(_touching(place, points) for place in others)
+        if price < lowest:
+            price += CROSSING * sum(crossings(points, other) for other in drawn)
+        if price < lowest:
+            best, lowest = path, price
+    return best
+
+
+def _touching(place: Place, points: Sequence[Point]) -> float:
+    """How far the points come into the surroundings of a circle, from 0 (clear)."""
+    wide, high = place.w / 2 + CLEAR, place.h / 2 + CLEAR
+    worst = CLEAR
+    for x, y in points:
+        if abs(x - place.x) < wide and abs(y - place.y) < high:
+            worst = min(worst, place.distance(x, y))
+    return (CLEAR - worst) / CLEAR
+
+
+def _turning(points: Sequence[Point]) -> float:
+    """The total change of direction, in units of about a radian."""
+    total = 0.0
+    for (a, b), (_, d) in pairwise(pairwise(points)):
+        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], d[0] - b[0], d[1] - b[1]
+        size = ((ux * ux + uy * uy) * (vx * vx + vy * vy)) ** 0.5 or 1.0
+        total += abs(ux * vy - uy * vx) / size
+    return total

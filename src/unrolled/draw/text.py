@@ -1,0 +1,89 @@
+"""Mathematical labels as runs of type: h⁽ᵗ⁻¹⁾ is a bold italic h and a superscript."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+from ..graph.text import ACCENTS, GREEK, Name
+from .reduce import Ways
+
+Shift = Literal["base", "sup", "sub"]
+
+SMALL = 0.66  # the size of a superscript, in the size of its base
+RISE = 0.42  # how far it stands above, in the same
+FALL = 0.22
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Characters in one type: ``style`` is a set of the letters b (bold) and i (italic)."""
+
+    text: str
+    style: str = ""
+    shift: Shift = "base"
+
+
+Label = tuple[Run, ...]
+
+
+def value(name: str, time: str | None, scalar: bool) -> Label:
+    """A value at a time: letter, accent, subscript, and the time in parentheses above."""
+    runs = _name(name, scalar)
+    return runs if time is None else (*runs, *_superscript(f"({time})"))
+
+
+def letters(ways: Ways) -> Label:
+    """What stands on an arrow: the letters of each way, ways separated by commas."""
+    runs: list[Run] = []
+    for k, way in enumerate(ways):
+        if k:
+            runs.append(Run(", "))
+        for n, letter in enumerate(way):
+            if n and any(len(_name(w, False)[0].text) > 1 for w in way[n - 1 : n + 1]):
+                runs.append(Run(" "))
+            runs += _name(letter, False)
+    return tuple(runs)
+
+
+def words(text: str, style: str = "") -> Label:
+    return (Run(text, style),)
+
+
+def plain(label: Label) -> str:
+    """The label in a line of text: h(t-1)."""
+    return "".join("_" * (run.shift == "sub") + run.text for run in label).replace("−", "-")
+
+
+def width(label: Label, size: float) -> float:
+    """How wide it is at most, in common serif fonts."""
+    return sum(size * (SMALL if r.shift != "base" else 1) * sum(_advance(c) for c in r.text) for r in label)
+
+
+def _advance(character: str) -> float:
+    if unicodedata.combining(character):
+        return 0.0
+    if character in "()[],.;: ijlt":
+        return 0.38
+    if character in "mwMW…⋯":
+        return 1.05
+    return 0.84 if character.isupper() else 0.63
+
+
+def _name(name: str, scalar: bool) -> Label:
+    n = Name.parse(name)
+    letter = GREEK.get(n.letter, n.letter)
+    style = ("" if scalar else "b") + ("i" if len(letter) == 1 else "")
+    if n.accent:
+        letter = unicodedata.normalize("NFC", letter + ACCENTS[n.accent][0])
+    subscript = GREEK.get(n.subscript, n.subscript)
+    return (Run(letter, style), *([Run(subscript, "", "sub")] if subscript else []))
+
+
+def _superscript(text: str) -> Label:
+    """Letters in italics, the rest upright."""
+    return tuple(
+        Run(part.replace("-", "−"), "i" if part.isalpha() else "", "sup") for part in re.findall(r"[^\W\d]+|[\W\d]+", text)
+    )

@@ -1,0 +1,226 @@
+"""A language model from a text to a run folder, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..circuits.circuit import Circuit
+from ..errors import DataError, UsageError
+from ..sequence.streams import Window, windows
+from ..train.loop import Progress, Settings, train
+from ..train.losses import nll
+from ..train.run_folder import Config, RunFolder, load_model
+from .language import LanguageModel, bits_per_character
+from .text import Parts, Vocabulary, frequency_bits, read_text
+
+TASK = "language"
+VALIDATED = 100_000  # characters at most: the best model is chosen by them, many times during a training
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a user decides about a training. ``batch`` pieces of the text are read side by side, ``window`` characters at a time."""
+
+    settings: Settings
+    hidden: int | None = None
+    layers: int = 1
+    batch: int = 16
+    window: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "window", "layers"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a training ended. Bits per character are of the held-out text."""
+
+    updates: int
+    seconds: float
+    stopped: bool
+    bits: float
+    frequency_bits: float
+
+
+class Job:
+    """One text, one circuit, one training.
+
+    >>> job = Job(read_text(path), path.name, cells.gru, Choices(Settings(updates=500)))
+    >>> for progress in job.train(RunFolder(Path("runs/mine"))):
+    ...     print(progress.update)
+    >>> job.result.bits
+
+    Raises:
+        DataError: a text that is too short.
+    """
+
+    result: Result
+
+    def __init__(self, text: str, name: str, circuit: Circuit, choices: Choices) -> None:
+        least = max(40, math.ceil(2 * choices.batch / 0.9) + 2)
+        if len(text) < least:
+            raise DataError(
+                f"'{name}' has {len(text)} characters; reading {choices.batch} pieces side by side takes {least} or more. "
+                "Give a longer text, or a smaller --batch"
+            )
+        self.text, self.name, self.circuit, self.choices = text, name, circuit, choices
+        self.vocabulary = Vocabulary.of(text)
+        self.parts = Parts.of(self.vocabulary.encode(text))
+        torch.manual_seed(choices.seed)
+        self.model = LanguageModel(circuit, len(self.vocabulary), choices.hidden, choices.layers)
+
+    @property
+    def frequency_bits(self) -> float:
+        """What guessing by frequency alone costs on the held-out text, in bits per character."""
+        return frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+
+    def sizes(self) -> dict[str, int]:
+        """How large everything is."""
+        parts = self.parts
+        return {
+            "characters": len(self.text),
+            "vocabulary": len(self.vocabulary),
+            "learned_from": len(parts.train),
+            "validation": len(parts.validation),
+            "held_out": len(parts.held_out),
+            "parameters": sum(p.numel() for p in self.model.parameters()),
+        }
+
+    def train(self, run: RunFolder, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Train, and fill the run folder: first with what describes the model, then with each model that is better
+        than those before it. Sets ``result`` at the end."""
+        run.config(self.circuit, self.config())
+        run.views(self.circuit)
+        choices, validation = self.choices, self.parts.validation[:VALIDATED]
+
+        def passes() -> Iterator[Window]:
+            return windows(self.parts.train, choices.batch, choices.window)
+
+        def validate() -> float:
+            return bits_per_character(self.model, validation) * math.log(2)
+
+        for progress in train(self.model, nll, passes, validate, choices.settings, stop):
+            if progress.best:
+                run.model(self.model)
+            yield progress
+        bits = bits_per_character(self.model, self.parts.held_out)
+        stopped = choices.settings.done(progress.update, progress.seconds) < 1
+        self.result = Result(progress.update, progress.seconds, stopped, bits, self.frequency_bits)
+
+    def config(self) -> dict[str, Any]:
+        """What config.json says beside the circuit."""
+        choices, settings = self.choices, self.choices.settings
+        return {
+            "task": TASK,
+            "cell": self.circuit.name,
+            "model": {"hidden": choices.hidden, "layers": choices.layers},
+            "training": {
+                "text": self.name,
+                "sha256": _fingerprint(self.text),
+                "batch": choices.batch,
+                "window": choices.window,
+                "rate": settings.rate,
+                "clip": settings.clip,
+                "updates": settings.updates,
+                "minutes": settings.minutes,
+                "seed": choices.seed,
+            },
+            "versions": {"unrolled": __version__, "torch": torch.__version__},
+            "vocabulary": self.vocabulary.characters,
+        }
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A language model read from its run folder."""
+
+    circuit: Circuit
+    model: LanguageModel
+    vocabulary: Vocabulary
+    fingerprint: str  # of the text it learned from
+
+    def evaluate(self, path: Path, skip_unknown: bool = False) -> Score:
+        """Bits per character of a text file: of its held-out part if it is the one the model learned from, else of all.
+
+        Raises:
+            DataError: characters that the model has never seen, unless they are skipped; a text of less than two.
+        """
+        text = read_text(path)
+        known = _fingerprint(text) == self.fingerprint
+        unknown = self.vocabulary.unknown(text)
+        if unknown and not skip_unknown:
+            raise DataError(
+                f"{path}:{unknown.line}:{unknown.column}: the character {unknown.character!r} is none of the "
+                f"{len(self.vocabulary)} that the model has learned; such characters occur {unknown.count} times. "
+                "Leave them out of the text, or add --skip-unknown to have that done"
+            )
+        series = self.vocabulary.encode(self.vocabulary.without_unknown(text) if unknown else text)
+        if known:
+            series = Parts.of(series).held_out
+        if len(series) < 2:
+            raise DataError(f"'{path}' leaves {len(series)} characters to read; from two on there is one to predict")
+        bits = bits_per_character(self.model, series)
+        return Score(bits, len(series), known, unknown.count if unknown else 0)
+
+    def opening(self) -> torch.Tensor:
+        """What is read first when there is no prompt: an end of line, after which texts begin anew, where it is known."""
+        return self.vocabulary.encode("\n" if "\n" in self.vocabulary.characters else self.vocabulary.characters[0])
+
+    def encode(self, prompt: str) -> torch.Tensor:
+        """The numbers of a prompt, all of whose characters the model must know."""
+        if unknown := self.vocabulary.unknown(prompt):
+            raise UsageError(
+                f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is none of "
+                f"the {len(self.vocabulary)} that the model has learned: {printable(self.vocabulary.characters)}"
+            )
+        return self.vocabulary.encode(prompt)
+
+
+@dataclass(frozen=True)
+class Score:
+    """What an evaluation found: bits per character, over how many, whether these were held out of the training
+    text, and how many characters were skipped."""
+
+    bits: float
+    characters: int
+    held_out: bool
+    skipped: int
+
+
+def load(run: Path) -> Trained:
+    """The trained model of a run folder. Runs nobody's code, and needs no file but those of the folder.
+
+    Raises:
+        DataError: no run folder, a damaged one, or one of another task.
+    """
+    config = Config(run)
+    if config.get("task", str) != TASK:
+        config.refuse(f"it is a run of the task '{config.get('task', str)}', not of '{TASK}'")
+    vocabulary = Vocabulary(config.get("vocabulary", str))
+    if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
+        config.refuse("'vocabulary' must hold different characters in their order")
+    hidden = config.get("model.hidden", int) if config.get("model", dict).get("hidden") is not None else None
+    circuit = config.circuit()
+    model = LanguageModel(circuit, len(vocabulary), hidden, config.get("model.layers", int))
+    load_model(run, model)
+    return Trained(circuit, model, vocabulary, config.get("training.sha256", str))
+
+
+def printable(characters: str) -> str:
+    """Characters in one line, the invisible ones as Python writes them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in characters)
+
+
+def _fingerprint(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,108 @@
+"""Text as numbers: reading it, its characters, and which part of it is for what."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy
+import torch
+from torch import Tensor
+
+from ..errors import DataError
+from ..train.files import read_bytes
+
+
+def read_text(path: Path) -> str:
+    """A UTF-8 file as it stands, without a byte order mark.
+
+    Raises:
+        DataError: no such file, not a file, not UTF-8 (with byte and line), or nothing in it.
+    """
+    content = read_bytes(path, "a text file (UTF-8)")
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as problem:
+        at = problem.start
+        line = content.count(b"\n", 0, at) + 1
+        raise DataError(
+            f"{path}:{line}: this is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
+            f"Convert the file, for example with: iconv -f latin1 -t utf-8 '{path.name}'"
+        ) from None
+    if not text:
+        raise DataError(f"'{path}' is empty; expected a text to learn from")
+    return text
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The characters a model knows, in the order of their numbers."""
+
+    characters: str
+
+    @staticmethod
+    def of(text: str) -> Vocabulary:
+        return Vocabulary("".join(map(chr, numpy.unique(_code_points(text)))))
+
+    def __len__(self) -> int:
+        return len(self.characters)
+
+    def encode(self, text: str) -> Tensor:
+        """The numbers (characters,) of a text, all of whose characters are known: see ``unknown``."""
+        known = _code_points(self.characters)
+        return torch.from_numpy(numpy.searchsorted(known, _code_points(text)))
+
+    def decode(self, number: int) -> str:
+        return self.characters[number]
+
+    def unknown(self, text: str) -> Unknown | None:
+        """Where the text leaves the vocabulary, if it does."""
+        strange = ~numpy.isin(_code_points(text), _code_points(self.characters))
+        if not strange.any():
+            return None
+        first = int(strange.argmax())
+        line = text.count("\n", 0, first) + 1
+        column = first - (text.rfind("\n", 0, first) + 1) + 1
+        return Unknown(text[first], line, column, int(strange.sum()))
+
+    def without_unknown(self, text: str) -> str:
+        """The text less its unknown characters."""
+        known = set(self.characters)
+        return "".join(c for c in text if c in known)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """The first character that is not in a vocabulary, and how many there are."""
+
+    character: str
+    line: int
+    column: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A text in three contiguous parts: the first 90 % to learn from, 5 % to choose the best model by, and the last
+    5 % held out, on which nothing is decided."""
+
+    train: Tensor
+    validation: Tensor
+    held_out: Tensor
+
+    @staticmethod
+    def of(series: Tensor) -> Parts:
+        first, second = int(len(series) * 0.9), int(len(series) * 0.95)
+        return Parts(series[:first], series[first:second], series[second:])
+
+
+def frequency_bits(train: Tensor, held_out: Tensor, characters: int) -> float:
+    """Bits per character of guessing by frequency alone: each character of ``held_out`` at the cost -log2 p that its
+    share p of ``train`` gives it, every character counted once more than it occurs so that none is impossible."""
+    counts = torch.bincount(train, minlength=characters).double() + 1
+    cost = -torch.log2(counts / counts.sum())
+    return float(cost[held_out].mean())
+
+
+def _code_points(text: str) -> numpy.ndarray:
+    return numpy.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")

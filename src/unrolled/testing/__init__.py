@@ -1,0 +1,6 @@
+"""Tools for testing circuits, the library's own and yours: comparison, exact derivatives, random circuits."""
+
+from .compare import TOLERANCES, assert_close, relative_error
+from .gradients import check_gradients, complex_step, engine_gradients
+
+__all__ = ["TOLERANCES", "assert_close", "check_gradients", "complex_step", "engine_gradients", "relative_error"]

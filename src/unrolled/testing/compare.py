@@ -1,0 +1,33 @@
+"""Comparing tensors, with every tolerance of the project in one table."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+# what is compared: the largest relative error allowed (see relative_error)
+TOLERANCES = {
+    "complex step, float64": 1e-13,  # derived adjoint against the complex step
+    "autograd, float64": 1e-12,  # derived adjoint against torch.autograd through the unfolded graph
+    "torch.nn, float64": 1e-12,  # torch.nn.RNN, LSTM, GRU with the same weights
+    "torch.nn, float32": 2e-6,
+    "same bits": 0.0,
+}
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    """max |actual - expected| / max |expected|; infinite where shapes or non-finite values differ."""
+    if actual.shape != expected.shape:
+        return float("inf")
+    if not actual.numel():
+        return 0.0
+    difference = (actual.detach() - expected.detach()).abs().max().item()
+    scale = expected.detach().abs().max().item()
+    if difference == 0.0:
+        return 0.0
+    return difference / scale if scale > 0 and difference == difference else float("inf")
+
+
+def assert_close(what: str, actual: Tensor, expected: Tensor, tolerance: str) -> None:
+    """Fail unless the relative error is within the named tolerance."""
+    error, allowed = relative_error(actual, expected), TOLERANCES[tolerance]
+    assert error <= allowed, f"{what}: relative error {error:.3g}, allowed {allowed:.3g} ({tolerance})"

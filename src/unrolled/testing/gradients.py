@@ -1,0 +1,184 @@
+"""Gradients that need no calculus: the complex step.
+
+For an analytic f, Im f(x + ih) / h is f'(x) up to rounding, since nothing is subtracted: Squire, W. and Trapp, G.
+(1998). Using complex variables to estimate derivatives of real functions. SIAM Review 40(1). With it the derived
+adjoint is checked to the last digits of float64, without trusting any other differentiation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..circuits.circuit import Circuit
+from ..engines.call import Call
+from ..engines.function import run
+from ..engines.registry import ENGINES
+from ..graph.bind import bind, shapes
+from ..graph.node import TOKEN
+from ..graph.recurrence import Recurrence
+from ..transform.evaluate import evaluate, rules
+from .compare import relative_error
+
+STEP = 1e-30
+
+
+def complex_rules() -> dict[str, Any]:
+    """The evaluation table continued to complex arguments; comparisons look at the real part."""
+
+    def softmax(x: Tensor) -> Tensor:
+        e = (x - x.real.amax(-1, keepdim=True)).exp()
+        return e / e.sum(-1, keepdim=True)
+
+    def logsumexp(x: Tensor) -> Tensor:
+        top = x.real.amax(-1, keepdim=True)
+        return (x - top).exp().sum(-1, keepdim=True).log() + top
+
+    def sigmoid(x: Tensor) -> Tensor:
+        # 1 / (1 + e^-x), by the addition theorem, so that the exponential never overflows
+        return (1 + (x / 2).tanh()) / 2
+
+    return {
+        **rules(),
+        "softmax": softmax,
+        "logsumexp": logsumexp,
+        "sigmoid": sigmoid,
+        "relu": lambda x: torch.where(x.real > 0, x, torch.zeros_like(x)),
+        "take": lambda E, t: E[torch.arange(len(t)), t],  # every row has a table of its own
+        "max": lambda x: x.gather(-1, x.real.argmax(-1, keepdim=True)),
+        "less": lambda a, b: a.real < b.real,
+        "less_equal": lambda a, b: a.real <= b.real,
+        "equal": lambda a, b: a.real == b.real,
+    }
+
+
+def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, batch: int = 1) -> dict[str, Tensor]:
+    """Values for every leaf, float64, drawn from torch's generator; weights small enough for long sequences."""
+    values: dict[str, Tensor] = {}
+    for name, shape in shapes(recurrence, dict(sizes)).items():
+        values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
+    for name, node in recurrence.inputs.items():
+        size = node.type.dims[0].value(sizes)
+        if node.type.kind == TOKEN:
+            values[name] = torch.randint(size, (batch, steps))
+        else:
+            values[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+    for name, node in recurrence.states.items():
+        values[name] = torch.randn(batch, node.type.dims[0].value(sizes), dtype=torch.float64) / 2
+    return values
+
+
+def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, batch: int = 1) -> dict[str, Tensor]:
+    """A random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values."""
+    weights = {}
+    for name, node in recurrence.returns.items():
+        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        weights[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+    return weights
+
+
+def spread(steps: int, most: int = 20) -> list[int]:
+    """Step numbers from the first to the last, at most so many."""
+    return sorted({round(k * (steps - 1) / (most - 1)) for k in range(most)}) if steps > most else list(range(steps))
+
+
+def complex_step(
+    recurrence: Recurrence, sizes: Mapping[str, int], values: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """The gradient of the linear loss for one sequence (batch 1): with respect to every entry of every parameter and
+    initial state, and of every input at the steps ``spread(steps)``, as (1, steps, size).
+
+    Each entry is perturbed in a row of its own of one large batch.
+    """
+    times = spread(next(iter(weights.values())).shape[1])
+    perturbed: dict[str, Tensor] = {}  # positions in the flattened leaf
+    for name, value in values.items():
+        if value.is_floating_point():
+            positions = torch.arange(value.numel()).reshape(value.shape)
+            perturbed[name] = positions[:, times].flatten() if name in recurrence.inputs else positions.flatten()
+    counts = [len(p) for p in perturbed.values()]
+    leaves: dict[str, Tensor] = {}
+    start = 0
+    for name, value in values.items():
+        flat = value.flatten().expand(sum(counts), -1)
+        if name in perturbed:
+            flat = flat.to(torch.complex128).clone()
+            flat[range(start, start + len(perturbed[name])), perturbed[name]] += 1j * STEP
+            start += len(perturbed[name])
+        leaves[name] = flat.reshape(sum(counts), *(value.shape if name in recurrence.parameters else value.shape[1:]))
+    derivative = (_linear_loss(recurrence, sizes, leaves, weights).imag / STEP).split(counts)
+    shapes_of = {n: (1, len(times), -1) if n in recurrence.inputs else values[n].shape for n in perturbed}
+    return {n: g.reshape(shapes_of[n]) for n, g in zip(perturbed, derivative, strict=True)}
+
+
+def _linear_loss(
+    recurrence: Recurrence, sizes: Mapping[str, int], leaves: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+) -> Tensor:
+    table = complex_rules()
+    like = torch.empty(0, dtype=torch.complex128)
+    parameters = {node: leaves[n] for n, node in recurrence.parameters.items()}
+    state = {n: leaves[n] for n in recurrence.states}
+    loss = torch.zeros(next(iter(state.values())).shape[0], dtype=torch.complex128)
+    for t in range(next(iter(weights.values())).shape[1]):
+        now = parameters | {node: leaves[n][:, t] for n, node in recurrence.inputs.items()}
+        now |= {node: state[n] for n, node in recurrence.states.items()}
+        result = evaluate(recurrence.returns.values(), now, sizes, like, table)
+        state = {n: result[recurrence.returns[n]] for n in recurrence.states}
+        for n, node in recurrence.returns.items():
+            loss = loss + (result[node] * weights[n][:, t]).sum(-1)
+    return loss
+
+
+def engine_gradients(
+    recurrence: Recurrence,
+    sizes: Mapping[str, int],
+    values: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    engine: str = "reference",
+) -> dict[str, Tensor]:
+    """The same gradient from an engine, through its torch.autograd.Function."""
+    leaves = {n: v.detach().clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
+    batch, steps = next(iter(weights.values())).shape[:2]
+    call = Call(
+        recurrence,
+        dict(sizes),
+        {n: leaves[n] for n in recurrence.parameters},
+        {n: leaves[n] for n in recurrence.inputs},
+        {n: leaves[n] for n in recurrence.states},
+        batch,
+        steps,
+        like=next(v for v in values.values() if v.is_floating_point()),
+    )
+    out = run(ENGINES[engine], call)
+    loss = sum((out[n] * w).sum() for n, w in weights.items())
+    assert isinstance(loss, Tensor)
+    loss.backward()
+    return {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.is_floating_point()}
+
+
+def check_gradients(
+    circuit: Circuit, steps: int = 7, tolerance: float = 1e-13, engine: str = "reference", **sizes: int
+) -> dict[str, float]:
+    """Compare every gradient of a circuit with the complex step; returns the relative error by leaf.
+
+    >>> from unrolled.testing import check_gradients
+    >>> errors = check_gradients(my_cell, steps=20, x=3, h=5)
+
+    Raises:
+        AssertionError: naming the leaves whose gradient is further off than the tolerance.
+    """
+    recurrence = circuit.recurrence
+    bound = bind(recurrence, sizes)
+    values = random_leaves(recurrence, bound, steps)
+    weights = random_weights(recurrence, bound, steps)
+    expected = complex_step(recurrence, bound, values, weights)
+    actual = engine_gradients(recurrence, bound, values, weights, engine)
+    times = spread(steps)
+    seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
+    errors = {n: relative_error(seen[n], g) for n, g in expected.items()}
+    wrong = {n: f"{e:.3g}" for n, e in errors.items() if e > tolerance}
+    assert not wrong, f"circuit '{circuit.name}', {steps} steps: relative errors {wrong} exceed {tolerance:g}"
+    return errors

@@ -1,0 +1,34 @@
+"""The cells of the library with small sizes, and the lecture's circuit with its loss."""
+
+from __future__ import annotations
+
+from unrolled import circuit, nll, softmax, tanh
+from unrolled.cells import ALL
+
+
+@circuit
+def lecture(x, y, h, *, U, W, b, V, c):
+    """Goodfellow, Bengio and Courville (2016), eqs. 10.8-10.14."""
+    a = b + W @ h + U @ x
+    h = tanh(a)
+    o = c + V @ h
+    yhat = softmax(o)
+    return {"h": h, "o": o, "yhat": yhat, "L": nll(o, y)}
+
+
+@circuit
+def lecture_output_recurrence(x, y, o, *, U, W, b, V, c):
+    """Structure 2: recurrence from the output to the hidden units of the next step."""
+    a = b + W @ o + U @ x
+    h = tanh(a)
+    o = c + V @ h
+    yhat = softmax(o)
+    return {"h": h, "o": o, "yhat": yhat, "L": nll(o, y)}
+
+
+SIZES = {
+    name: {"s": 4} if name == "autonomous" else {"x": 3, "h": 4, "o": 2} if name in ("elman", "jordan") else {"x": 3, "h": 4}
+    for name in ALL
+}
+CIRCUITS = {**ALL, "lecture": lecture, "lecture_output_recurrence": lecture_output_recurrence}
+SIZES |= {"lecture": {"x": 3, "h": 4, "o": 2}, "lecture_output_recurrence": {"x": 3, "h": 4, "o": 2}}

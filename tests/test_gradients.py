@@ -1,0 +1,138 @@
+"""The derived adjoint against the complex step and against torch.autograd, over all cells and random circuits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from cells_for_tests import CIRCUITS, SIZES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unrolled import circuit, tanh
+from unrolled.graph.bind import bind
+from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
+from unrolled.testing.gradients import random_leaves, random_weights
+from unrolled.testing.strategies import Drawn, circuits, read
+from unrolled.transform import differentiate, evaluate
+from unrolled.transform.unfold import unfold
+
+EXACT = TOLERANCES["complex step, float64"]
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 7, 50, 500])
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_adjoint_equals_complex_step(name, steps):
+    check_gradients(CIRCUITS[name], steps, EXACT, **SIZES[name])
+
+
+def autograd_gradients(recurrence, sizes, values, weights):
+    """torch.autograd through the unfolded graph, by the evaluation table alone."""
+    steps = next(iter(weights.values())).shape[1]
+    graph = unfold(recurrence, steps if recurrence.inputs else steps + 1)
+    leaves = {n: v.clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
+    known = {node: leaves[n] for n, node in {**graph.start, **recurrence.parameters}.items()}
+    known |= {node: leaves[n][:, t - graph.times[0]] for (n, t), node in graph.inputs.items()}
+    like = torch.empty(0, dtype=torch.float64)
+    result = evaluate.evaluate(graph.values.values(), known, sizes, like)
+    loss = sum((result[node] * weights[n][:, t - graph.times[0]]).sum() for (n, t), node in graph.values.items())
+    loss.backward()
+    return {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.is_floating_point()}
+
+
+def compare_with_autograd(recurrence, sizes, steps, batch):
+    values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
+    expected = autograd_gradients(recurrence, sizes, values, weights)
+    actual = engine_gradients(recurrence, sizes, values, weights)
+    for name, gradient in expected.items():
+        assert_close(f"gradient of {name}", actual[name], gradient, "autograd, float64")
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_adjoint_equals_autograd_through_the_unfolded_graph(name):
+    recurrence = CIRCUITS[name].recurrence
+    compare_with_autograd(recurrence, bind(recurrence, SIZES[name]), steps=9, batch=3)
+
+
+@settings(max_examples=60)
+@given(drawn=circuits(), steps=st.integers(1, 5), batch=st.integers(1, 3))
+def test_random_circuits_against_autograd(drawn: Drawn, steps, batch):
+    recurrence = drawn.circuit.recurrence
+    compare_with_autograd(recurrence, bind(recurrence, drawn.sizes), steps, batch)
+
+
+@settings(max_examples=40)
+@given(drawn=circuits(), steps=st.integers(1, 4))
+def test_random_circuits_against_complex_step(drawn: Drawn, steps):
+    check_gradients(drawn.circuit, steps, EXACT * 10, **drawn.sizes)  # deep random circuits cancel more than cells do
+
+
+EVERY_OP_SOURCE = """
+def drawn(x, h, y, *, U, W, M, E, b, v):
+    a = b + W @ h + U @ x + take(E, y)
+    p, q = split(concat(tanh(a), sigmoid(a)), 2)
+    r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)
+    s = softmax(r) * logsumexp(p) + max(q) * mean(p) - sum(p * q) * v
+    k = where(p > q, s, 2.0 * s) + where(p <= 0.3, p, q) + where(p == q, p, -q)
+    h = tanh(k + (M @ M + M.T) @ h + onehot(y))
+    return {"h": h, "L": nll(s, y)}
+"""
+EVERY_OP = read(EVERY_OP_SOURCE)
+
+
+def test_every_op_is_differentiated_right():
+    used = {node.op for node in EVERY_OP.recurrence.nodes}
+    assert used >= set(differentiate.VJP) - {"outer", "size"}  # which only differentiation makes
+    check_gradients(EVERY_OP, 3, EXACT, x=2, h=4)
+
+
+SMOOTH = sorted(set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer"})
+
+
+@pytest.mark.parametrize("op", SMOOTH)
+def test_a_gradient_wrong_by_five_in_ten_thousand_is_caught(op, monkeypatch):
+    """The tester tested: any rule of calculus off by 0.05 % makes the check fail."""
+    rule = differentiate.VJP[op]
+
+    def wrong(g, y, *args):
+        off = differentiate.constant(1.0005, g.type.dims)
+        return rule(differentiate.mul(off, g), y, *args)
+
+    monkeypatch.setitem(differentiate.VJP, op, wrong)
+    fresh = read(EVERY_OP_SOURCE.replace("0.3", f"0.3{SMOOTH.index(op)}"))  # derived adjoints are cached by circuit
+    with pytest.raises(AssertionError, match="relative errors"):
+        check_gradients(fresh, 3, EXACT, x=2, h=4)
+
+
+def test_relu_by_finite_differences():
+    """irnn is not smooth; torch.autograd.gradcheck looks at it through the whole module."""
+    from unrolled import Recurrent
+    from unrolled.cells import irnn
+
+    net = Recurrent(irnn, x=3, h=4, dtype=torch.float64)
+    x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+
+    def run(x, *parameters):
+        return net(x).h
+
+    assert torch.autograd.gradcheck(run, (x, *net.parameters()))
+
+
+def test_zero_where_nothing_flows():
+    """A parameter that no loss depends on has the gradient zero, not none."""
+
+    @circuit
+    def two(x, h, s, *, W, U, A, k):
+        h = tanh(W @ h + U @ x)
+        s = tanh(A @ s)
+        return {"h": h, "s": s, "extra": k * s}
+
+    from unrolled import Recurrent
+
+    net = Recurrent(two, x=2, h=3, s=2)
+    net(torch.randn(1, 4, 2)).h.sum().backward()
+    assert net.A.grad is not None and not net.A.grad.any() and net.W.grad.any()
