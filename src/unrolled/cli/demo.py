@@ -1,4 +1,122 @@
 """unrolled demo"""
 
-def demo(): 
-    """Demo."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..tasks.language_run import Job, Result
+
+PROMPT = "The "
+
+
+def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json: bool = False) -> int:
+    """Watch a network learn to write, in about a minute.
+
+    Parameters
+    ----------
+    seconds
+        How long it learns.
+    seed
+        Of the starting values.
+    out
+        The folder for the model and what belongs to it; runs/demo-gru unless given.
+    json
+        The log as JSON lines.
+    """
+    from ..cells import gru
+    from ..tasks.language_run import Choices, Job, Settings
+    from ..train.files import write_text
+    from ..train.run_folder import RunFolder, free_folder
+    from .learn import learn
+
+    text = python_reference()
+    job = Job(text, "text.txt", gru, Choices(Settings(minutes=seconds / 60, rate=RATE), seed=seed))
+    run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
+    write_text(run.path / "text.txt", text)
+    if not json:
+        _explain(job, seconds)
+    result = learn(job, run, for_programs=json)
+    if not json:
+        _conclude(job, result, run.path)
+    return 130 if result.stopped else 0
+
+
+RATE = 8e-3  # twice what longer trainings like: a minute is short
+
+
+def python_reference() -> str:
+    """The language reference that comes with every Python, as one text."""
+    from pydoc_data.topics import topics
+
+    return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+
+
+def _explain(job: Job, seconds: float) -> None:
+    from .screen import out, program
+
+    sizes, net = job.sizes(), job.model.layers[0]
+    out("\n  [bold]A network learns to write[/]\n")
+    out("  It reads a text one character after another, and after each one it says which")
+    out(f"  it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers, made anew at")
+    out("  every step by the same equations:\n")
+    for line in job.circuit.equations().splitlines():
+        out(f"      [cyan]{line}[/]")
+    out("\n  That is all that is written down. How to learn was derived from it, by")
+    out(f"  back-propagation through time: [bold]{program()} equations gru --adjoint[/]\n")
+    out("  text       the reference of the Python language, as this Python carries it:")
+    out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
+    out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
+    out(f"  training   {seconds:.0f} seconds, on the first 90 % of the text")
+    out("  test       on the last 5 %, which the network never sees before\n")
+
+
+def _conclude(job: Job, result: Result, run: Path) -> None:
+
+    from ..tasks.language import write
+    from .screen import out, program
+
+    words = "Stopped" if result.stopped else "Done"
+    out(f"  {words} after {result.updates:,} updates in {result.seconds:.0f} seconds.\n")
+    out("  How well does it foresee the text that it never saw? Bits per character,")
+    out("  the fewer the better:\n")
+    longest = max(result.frequency_bits, result.bits)
+    for name, bits in (("letters by frequency alone", result.frequency_bits), ("this network", result.bits)):
+        out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
+    out(f'\n  What it writes now, starting from "{PROMPT}":\n')
+    numbers = write(job.model, job.vocabulary.encode(PROMPT), 360, temperature=0.6)
+    written = PROMPT + "".join(map(job.vocabulary.decode, numbers))
+    for line in written.splitlines():
+        out(f"      [dim]│[/] {_plain(line)}")
+    out("\n  It has invented every word of that, letter by letter.\n")
+    out(f"  All of this is kept in [bold]{run}[/]:\n")
+    for name, what in FILES.items():
+        out(f"      {name:<20} {what}")
+    out("\n  Try next:\n")
+    for command in (
+        f'sample {run} --prompt "class " --temperature 0.9',
+        f"evaluate {run} {run / 'text.txt'}",
+        "train my.txt --cell gru --minutes 1",
+        "cells",
+        "draw lstm --steps 4 --out lstm.svg",
+    ):
+        out(f"      {program()} [bold]{_plain(command)}[/]")
+    out()
+
+
+FILES = {
+    "circuit.svg": "the network drawn as a circuit",
+    "unfolded.svg": "the same network unfolded in time",
+    "equations.txt, .tex": "its equations, and those of its gradient",
+    "model.safetensors": "what it has learned",
+    "config.json": "what it is, so that it can be loaded again",
+    "log.jsonl": "how the learning went",
+    "text.txt": "what it has read",
+}
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

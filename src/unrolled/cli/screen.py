@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,3 +22,11 @@ def out(text: str = "") -> None:
     """Print a line with rich's markup. Elsewhere than on a terminal, lines are as long as they are."""
     screen = console()
     screen.print(text, soft_wrap=not screen.is_terminal)
+
+
+def program() -> str:
+    """How the user can call this program again, for commands that are shown."""
+    if sys.argv[0].endswith("__main__.py"):
+        return "python -m unrolled"
+    named_so = Path(sys.argv[0]).name == "unrolled"
+    return sys.argv[0] if named_so and not which("unrolled") else "unrolled"

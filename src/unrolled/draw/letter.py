@@ -84,7 +84,7 @@ def _price(
         price += 20 * max(0.0, 4 - min(place.distance(*corner) for corner in corners))
     for a, b, c, d in taken:
         price += 400 * (left < c + 2 and a - 2 < right and top < d + 2 and b - 2 < bottom)
-        price += 16 * (left < c + 10 and a - 10 < right and top < d + 4 and b - 4 < bottom)
+        price += 24 * (left < c + 14 and a - 14 < right and top < d + 4 and b - 4 < bottom)
     near = [p for p in lines if _inside(p, (left - NEAR, top - NEAR, right + NEAR, bottom + NEAR))]
     tight = left - 1, top - 1, right + 1, bottom + 1
     touched = sum(_inside(p, tight) for p in near) + sum(_inside(p, tight) for p in own)

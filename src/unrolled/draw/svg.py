@@ -6,10 +6,11 @@ from xml.sax.saxutils import escape
 
 from .curve import Path
 from .scene import Circle, Letters, Scene, Square, Wire
-from .text import FALL, RISE, SMALL, Label
+from .text import FALL, RISE, SMALL, Label, stacked
 
 MARGIN = 18.0
 HEAD = 9.0  # the length of an arrow's head
+BACK = -0.36  # from the end of a subscript of one character back to where a superscript above it begins
 
 STYLE = """
 .unrolled .paper{fill:#ffffff}
@@ -119,7 +120,8 @@ def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
     for run in label:
         here = {"base": 0.0, "sup": -RISE * size, "sub": FALL * size}[run.shift]
         move = f' dy="{_n(here - level)}"' if here != level else ""
-        move += f' dx="{_n(0.07 * size)}"' if run.shift == "sup" and level == 0 else ""
+        if run.shift == "sup" and level >= 0:
+            move += f' dx="{_n((0.07 if level == 0 else BACK * stacked(label)) * size)}"'
         small = f' font-size="{_n(SMALL * size)}"' if run.shift != "base" else ""
         style = f' class="{" ".join(run.style)}"' if run.style else ""
         spans.append(f"<tspan{style}{small}{move}>{escape(run.text)}</tspan>")

@@ -59,7 +59,15 @@ def plain(label: Label) -> str:
 
 def width(label: Label, size: float) -> float:
     """How wide it is at most, in common serif fonts."""
-    return sum(size * (SMALL if r.shift != "base" else 1) * sum(_advance(c) for c in r.text) for r in label)
+    base, sup, sub = (
+        size * sum(_advance(c) for run in label if run.shift == shift for c in run.text) for shift in ("base", "sup", "sub")
+    )
+    return base + SMALL * (max(sup, sub) if stacked(label) else sup + sub)
+
+
+def stacked(label: Label) -> bool:
+    """Whether the superscript stands above the subscript, not after it: when that is one digit or letter."""
+    return any(run.shift == "sub" and len(run.text) == 1 for run in label)
 
 
 def _advance(character: str) -> float:

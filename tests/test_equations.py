@@ -1,0 +1,109 @@
+"""Printed equations, kept as golden files that can be read beside the lecture."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
+
+from unrolled import circuit, tanh
+from unrolled.graph import text
+from unrolled.graph.ops import LEAVES, OPS
+from unrolled.transform import differentiate, evaluate
+
+
+def test_every_table_is_total():
+    assert set(text.ROWS) == set(OPS) | set(LEAVES)
+    assert set(differentiate.VJP) == set(OPS)
+    assert set(evaluate.rules()) == set(OPS)
+
+
+def both(equations: str, gradient: str) -> str:
+    return f"{equations}\n\n{gradient}\n"
+
+
+@pytest.mark.parametrize("format", ["text", "latex"])
+def test_structure_1(golden, format):
+    """Section 'computing the gradient' of the lecture, line by line (with W^T diag(1 - h^2) in the right order)."""
+    golden(f"structure_1.{format}", both(lecture.equations(format), lecture.adjoint().equations(format)))
+
+
+@pytest.mark.parametrize("format", ["text", "latex"])
+def test_structure_2(golden, format):
+    cell = lecture_output_recurrence
+    golden(f"structure_2.{format}", both(cell.equations(format), cell.adjoint().equations(format)))
+
+
+@pytest.mark.parametrize("format", ["text", "latex"])
+def test_structure_3(golden, format):
+    """The same circuit as structure 1; the loss looks at the last step alone."""
+    golden(f"structure_3.{format}", both(lecture.equations(format), lecture.adjoint().equations(format, last_only=True)))
+
+
+@pytest.mark.parametrize("format", ["text", "latex"])
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_gated(golden, name, format):
+    cell = CIRCUITS[name]
+    golden(f"{name}.{format}", both(cell.equations(format), cell.adjoint().equations(format, inputs=True)))
+
+
+def test_all_cells(golden):
+    golden("cells.text", "\n".join(f"{name}\n{cell.equations()}\n" for name, cell in CIRCUITS.items()))
+
+
+def test_the_lecture_says_so():
+    """The lecture's own lines, each present as it stands there."""
+    lines = lecture.adjoint().equations().splitlines()
+    assert lines == [
+        "∇o(t) = ŷ(t) - 1[y(t)]",
+        "∇h(τ) = Vᵀ ∇o(τ)",
+        "∇h(t) = Wᵀ diag(1 - h(t+1)²) ∇h(t+1) + Vᵀ ∇o(t)    for t < τ",
+        "∇c = Σ_t ∇o(t)",
+        "∇b = Σ_t diag(1 - h(t)²) ∇h(t)",
+        "∇V = Σ_t ∇o(t) h(t)ᵀ",
+        "∇W = Σ_t diag(1 - h(t)²) ∇h(t) h(t-1)ᵀ",
+        "∇U = Σ_t diag(1 - h(t)²) ∇h(t) x(t)ᵀ",
+    ]
+
+
+def test_classical_system_unfolded(golden):
+    @circuit
+    def f(s, *, theta):
+        return {"s": tanh(theta @ s)}
+
+    graph = f.unfold(3)
+    assert graph.equations(form="nested") == "s(3) = f(f(s(1); θ); θ)"
+    assert graph.equations(form="steps") == "s(2) = f(s(1); θ)\ns(3) = f(s(2); θ)"
+    assert graph.equations(form="full") == "s(2) = tanh(θ s(1))\ns(3) = tanh(θ s(2))"
+    texts = [graph.equations(), graph.equations(form="full"), graph.equations("latex"), CIRCUITS["elman"].unfold(2).equations()]
+    golden("unfolded.text", "\n\n".join(texts) + "\n")
+
+
+def test_names_become_mathematics():
+    name = text.Text().name
+    assert [name(n, "t") for n in ("yhat", "W_h", "Wf", "h1", "theta", "drive")] == [
+        "ŷ(t)", "W_h(t)", "W_f(t)", "h₁(t)", "θ(t)", "drive(t)",
+    ]  # fmt: skip
+
+
+def test_latex_compiles(tmp_path):
+    """All equations of all circuits, forward and backward, in one document."""
+    if not shutil.which("pdflatex"):
+        pytest.skip("needs pdflatex")
+    parts = []
+    for name, cell in CIRCUITS.items():
+        parts += [rf"\section*{{{name.replace('_', ' ')}}}", cell.equations("latex")]
+        parts += [cell.adjoint().equations("latex", inputs=True), cell.adjoint().equations("latex", last_only=True)]
+        parts.append(cell.unfold(3).equations("latex"))
+    body = "\n".join(parts)
+    (tmp_path / "all.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{amsmath}\n\\usepackage[paperwidth=150cm]{geometry}\n"
+        f"\\begin{{document}}\n{body}\n\\end{{document}}\n",
+        encoding="utf-8",
+    )
+    run = subprocess.run(
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stdout[-2000:]
