@@ -27,7 +27,11 @@ def lecture_output_recurrence(x, y, o, *, U, W, b, V, c):
 
 
 SIZES = {
-    name: {"s": 4} if name == "autonomous" else {"x": 3, "h": 4, "o": 2} if name in ("elman", "jordan") else {"x": 3, "h": 4}
+    name: {"s": 4}
+    if name == "autonomous"
+    else {"x": 3, "h": 4, "o": 2}
+    if name in ("elman", "jordan")
+    else {"x": 3, "h": 4}
     for name in ALL
 }
 CIRCUITS = {**ALL, "lecture": lecture, "lecture_output_recurrence": lecture_output_recurrence}

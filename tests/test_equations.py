@@ -6,8 +6,8 @@ import shutil
 import subprocess
 
 import pytest
-from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
 
+from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
 from unrolled import circuit, tanh
 from unrolled.graph import text
 from unrolled.graph.ops import LEAVES, OPS
@@ -39,7 +39,10 @@ def test_structure_2(golden, format):
 @pytest.mark.parametrize("format", ["text", "latex"])
 def test_structure_3(golden, format):
     """The same circuit as structure 1; the loss looks at the last step alone."""
-    golden(f"structure_3.{format}", both(lecture.equations(format), lecture.adjoint().equations(format, last_only=True)))
+    golden(
+        f"structure_3.{format}",
+        both(lecture.equations(format), lecture.adjoint().equations(format, last_only=True)),
+    )
 
 
 @pytest.mark.parametrize("format", ["text", "latex"])
@@ -77,7 +80,12 @@ def test_classical_system_unfolded(golden):
     assert graph.equations(form="nested") == "s(3) = f(f(s(1); θ); θ)"
     assert graph.equations(form="steps") == "s(2) = f(s(1); θ)\ns(3) = f(s(2); θ)"
     assert graph.equations(form="full") == "s(2) = tanh(θ s(1))\ns(3) = tanh(θ s(2))"
-    texts = [graph.equations(), graph.equations(form="full"), graph.equations("latex"), CIRCUITS["elman"].unfold(2).equations()]
+    texts = [
+        graph.equations(),
+        graph.equations(form="full"),
+        graph.equations("latex"),
+        CIRCUITS["elman"].unfold(2).equations(),
+    ]
     golden("unfolded.text", "\n\n".join(texts) + "\n")
 
 
@@ -95,7 +103,10 @@ def test_latex_compiles(tmp_path):
     parts = []
     for name, cell in CIRCUITS.items():
         parts += [rf"\section*{{{name.replace('_', ' ')}}}", cell.equations("latex")]
-        parts += [cell.adjoint().equations("latex", inputs=True), cell.adjoint().equations("latex", last_only=True)]
+        parts += [
+            cell.adjoint().equations("latex", inputs=True),
+            cell.adjoint().equations("latex", last_only=True),
+        ]
         parts.append(cell.unfold(3).equations("latex"))
     body = "\n".join(parts)
     (tmp_path / "all.tex").write_text(
@@ -104,6 +115,9 @@ def test_latex_compiles(tmp_path):
         encoding="utf-8",
     )
     run = subprocess.run(
-        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"], cwd=tmp_path, capture_output=True, text=True
+        ["pdflatex", "-halt-on-error", "-interaction=nonstopmode", "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stdout[-2000:]

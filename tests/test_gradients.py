@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cells_for_tests import CIRCUITS, SIZES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cells_for_tests import CIRCUITS, SIZES
 from unrolled import circuit, tanh
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
@@ -45,7 +45,10 @@ def autograd_gradients(recurrence, sizes, values, weights):
 
 
 def compare_with_autograd(recurrence, sizes, steps, batch):
-    values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
+    values, weights = (
+        random_leaves(recurrence, sizes, steps, batch),
+        random_weights(recurrence, sizes, steps, batch),
+    )
     expected = autograd_gradients(recurrence, sizes, values, weights)
     actual = engine_gradients(recurrence, sizes, values, weights)
     for name, gradient in expected.items():

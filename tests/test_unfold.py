@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cells_for_tests import CIRCUITS, SIZES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cells_for_tests import CIRCUITS, SIZES
 from unrolled import CircuitError, InputError, Recurrent
 from unrolled.graph.node import order
 from unrolled.testing.gradients import random_leaves
@@ -87,5 +87,5 @@ def test_refusals():
     values = dict(h=torch.zeros(1, 4), U=torch.zeros(4, 2), W=torch.zeros(4, 4), b=torch.zeros(4))
     with pytest.raises(InputError, match=r"'x' must be \(batch, 3, ...\), got \(1, 2, 2\)"):
         graph.evaluate(x=torch.zeros(1, 2, 2), **values)
-    with pytest.raises(InputError, match="'x' must be a vector of x, got the shape|'U' must be a matrix of h × x"):
+    with pytest.raises(InputError, match=r"'x' must be a vector of x, got the shape|'U' must be a matrix of h × x"):
         graph.evaluate(x=torch.zeros(1, 3, 5), **values)

@@ -21,7 +21,9 @@ _HOME = {
     "State": "sequence.state",
     **{
         name: "errors"
-        for name in ("UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "UsageError")
+        for name in (
+            "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "UsageError",
+        )
     },
     **{
         name: "circuits.functional"
@@ -33,7 +35,7 @@ _HOME = {
 }  # fmt: skip
 _MODULES = {name: name for name in ("cells", "errors", "nn", "testing", "train")} | {"losses": "train.losses"}
 
-__all__ = ["__version__", *_HOME, *_MODULES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOME, *_MODULES]
 
 if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit

@@ -1,5 +1,5 @@
-"""Ba, J. L., Kiros, J. R. and Hinton, G. E. (2016). Layer normalization. arXiv:1607.06450, eqs. 20-22 of the supplement:
-both products and the cell are normalised over the units of the layer."""
+"""Ba, J. L., Kiros, J. R. and Hinton, G. E. (2016). Layer normalization. arXiv:1607.06450, eqs. 20-22 of the
+supplement: both products and the cell are normalised over the units of the layer."""
 
 from __future__ import annotations
 

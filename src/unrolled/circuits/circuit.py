@@ -35,7 +35,10 @@ class Circuit:
     """
 
     def __init__(
-        self, function: Callable[..., Any], recurrence: Recurrence, init: Mapping[str, Initialiser] | None = None
+        self,
+        function: Callable[..., Any],
+        recurrence: Recurrence,
+        init: Mapping[str, Initialiser] | None = None,
     ) -> None:
         self.function = function
         self.recurrence = recurrence
@@ -209,7 +212,7 @@ def circuit_of(function: Callable[..., Any], init: Mapping[str, Initialiser]) ->
     if not states:
         raise CircuitError(
             "nothing is recurrent: no argument is also returned. "
-            f"Return the new value of a state under its argument's name, such as {{\"{flowing[-1]}\": ...}}",
+            f'Return the new value of a state under its argument\'s name, such as {{"{flowing[-1]}": ...}}',
             here,
         )
     local = {
@@ -269,14 +272,18 @@ def _returned(recording: Recording, parameters: list[str], here: Source) -> dict
 
 
 def _forgotten_states(
-    recording: Recording, flowing: list[str], symbols: dict[str, Symbol], returned: dict[str, Symbol], here: Source
+    recording: Recording,
+    flowing: list[str],
+    symbols: dict[str, Symbol],
+    returned: dict[str, Symbol],
+    here: Source,
 ) -> None:
     for name in flowing:
         value = recording.local.get(name)
         if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
             raise CircuitError(
                 f"'{name}' gets a new value but is not returned, so it would be lost at the next step. "
-                f"Add \"{name}\": {name} to what is returned, or give the value another name",
+                f'Add "{name}": {name} to what is returned, or give the value another name',
                 value._source,
             )
 

@@ -255,7 +255,9 @@ def resolve(
     for n, symbol in sorted({**returned, **local}.items(), key=lambda item: item[1]._index):
         if node(symbol).op not in (*LEAVES, "constant"):
             labels.setdefault(node(symbol), n)
-    for piece in [p for p in labels if p.op == "slice" and p.args[0] in labels and p not in map(node, returned.values())]:
+    for piece in [
+        p for p in labels if p.op == "slice" and p.args[0] in labels and p not in map(node, returned.values())
+    ]:
         del labels[piece]  # a piece of a named vector goes by that name
     result = Recurrence(
         name,

@@ -18,7 +18,12 @@ from typing import Any, NoReturn
 from ..errors import CircuitError, Source, did_you_mean
 
 _HERE = str(Path(__file__).parent)
-_METHODS = ("T", "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "softmax", "sum", "mean", "max", "split")
+_FUNCTIONS = (
+    "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max", "concat",
+    "split", "where", "take", "onehot", "nll", "squared_error",
+)  # fmt: skip
+
+_ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
 
 
 class Symbol:
@@ -118,25 +123,26 @@ class Symbol:
         self._refuse("a symbol cannot be indexed. To cut it into n equal pieces write split(a, n)")
 
     def __float__(self) -> NoReturn:
-        self._refuse("a symbol has no value yet, so it cannot become a number. Use the functions of unrolled, not of math")
+        self._refuse(
+            "a symbol has no value yet, so it cannot become a number. Use the functions of unrolled, not of math"
+        )
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        hint = did_you_mean(name, _METHODS)
-        write = f"Write {name}(...) with the function of unrolled" if name in _METHODS else "See 'unrolled.circuit'"
-        self._refuse(f"a symbol has no attribute '{name}'{hint or '. ' + write}")
+        close = did_you_mean(name, _FUNCTIONS)
+        write = f"Write {name}(...)" if name in _FUNCTIONS else f"The functions are {', '.join(_FUNCTIONS)}"
+        self._refuse(f"a symbol has no attribute '{name}'{close if close and name not in _FUNCTIONS else '. ' + write}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
         symbol = next((a for a in args if isinstance(a, Symbol)), None)
         name = getattr(func, "__name__", str(func))
-        source = symbol._trace.here() if symbol is not None else None
-        raise CircuitError(
-            f"torch.{name} does not work on symbols. Inside a circuit use the functions of unrolled: "
-            f"tanh, sigmoid, softmax, sum, where, ...",
-            source,
-        )
+        if len(args) > 1 and any(not isinstance(a, (Symbol, int, float)) for a in args):
+            message = f"a tensor meets a symbol in '{name}'. {_ENTER}"
+        else:
+            message = f"torch.{name} does not work on symbols. The functions of circuits are {', '.join(_FUNCTIONS)}"
+        raise CircuitError(message, symbol._trace.here() if symbol is not None else None)
 
 
 class Trace:
@@ -190,8 +196,7 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
         return Symbol(trace, "constant", (), {"value": float(value)})
     given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise CircuitError(
-        f"an operand of '{op}' must be a symbol or a number, got {given}. "
-        "Tensors enter a circuit as arguments: inputs before the '*', parameters after it",
+        f"an operand of '{op}' must be a symbol or a number, got {given}. {_ENTER}",
         trace.here(),
     )
 

@@ -68,8 +68,8 @@ class Graph:
             leaves[node] = values[name][:, t - u.times[0]]
         like = next(iter(values[n] for n in u.recurrence.states))
         result = evaluate(u.values.values(), leaves, _measure(leaves), like)
-        steps = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
-        together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in steps.items()}
+        series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
+        together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
 
 

@@ -64,7 +64,9 @@ def _run(path: Path) -> ModuleType:
         raise
     except SyntaxError as problem:
         where = Path(problem.filename or path).name
-        raise UsageError(f"{where}:{problem.lineno}: this is not Python: {problem.msg}: {_line(problem.text)}") from None
+        raise UsageError(
+            f"{where}:{problem.lineno}: this is not Python: {problem.msg}: {_line(problem.text)}"
+        ) from None
     except (Exception, SystemExit) as problem:
         place = traceback.extract_tb(problem.__traceback__)[-1]
         raise UsageError(

@@ -41,4 +41,7 @@ def cells(*, json: bool = False) -> None:
     width = max(map(len, ALL))
     for cell in ALL.values():
         out(f"  [bold]{cell.name:<{width}}[/]  {getdoc(cell)}")
-    out("\nThe equations of one: [bold]unrolled equations gru[/]. Your own: [bold]FILE.py:NAME[/] wherever a cell is named.")
+    out(
+        "\nThe equations of one: [bold]unrolled equations gru[/]. "
+        "Wherever a cell is named, FILE.py:NAME is one of your own."
+    )

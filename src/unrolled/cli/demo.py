@@ -26,13 +26,14 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         The log as JSON lines.
     """
     from ..cells import gru
-    from ..tasks.language_run import Choices, Job, Settings
+    from ..tasks.language_run import Choices, Job
     from ..train.files import write_text
+    from ..train.loop import Settings
     from ..train.run_folder import RunFolder, free_folder
     from .learn import learn
 
     text = python_reference()
-    job = Job(text, "text.txt", gru, Choices(Settings(minutes=seconds / 60, rate=RATE), seed=seed))
+    job = Job(text, "text.txt", gru, Choices(Settings(minutes=seconds / 60, rate=RATE), window=WINDOW, seed=seed))
     run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
     write_text(run.path / "text.txt", text)
     if not json:
@@ -43,7 +44,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     return 130 if result.stopped else 0
 
 
-RATE = 8e-3  # twice what longer trainings like: a minute is short
+WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
 
 
 def python_reference() -> str:
@@ -56,7 +57,7 @@ def python_reference() -> str:
 def _explain(job: Job, seconds: float) -> None:
     from .screen import out, program
 
-    sizes, net = job.sizes(), job.model.layers[0]
+    sizes, net = job.sizes(), job.model.first
     out("\n  [bold]A network learns to write[/]\n")
     out("  It reads a text one character after another, and after each one it says which")
     out(f"  it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers, made anew at")

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def learn(job: Job, run: RunFolder, threads: int = 1, for_programs: bool = False) -> Result:
     """Train a job into its run folder. Ctrl-C ends it as if its time were up.
 
-    threads: of the processor. Small networks gain nothing from more than one, and lose much when others compute.
+    threads: of the processor. Small networks gain nothing from more than one, and lose much on a busy
+    machine.
     """
     import torch
 

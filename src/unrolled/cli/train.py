@@ -28,7 +28,8 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8). Its last tenth is not learned from: one half chooses the best model, the other tests it.
+        A text file (UTF-8). Its last tenth is not learned from: one half chooses the best model, the other
+        tests it.
     cell
         The name of a cell (see: unrolled cells), or FILE.py:NAME for your own.
     hidden
@@ -65,7 +66,9 @@ def train(
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
     circuit = find_cell(cell)
 
-    from ..tasks.language_run import Choices, Job, Settings, read_text
+    from ..tasks.language_run import Choices, Job
+    from ..tasks.text import read_text
+    from ..train.loop import Settings
     from ..train.run_folder import RunFolder, free_folder
     from . import screen
     from .learn import learn
@@ -75,7 +78,7 @@ def train(
     job = Job(read_text(data), data.name, circuit, choices)
     run = RunFolder(out or free_folder(Path("runs"), f"{data.stem}-{circuit.name}"), overwrite)
     if not json:
-        sizes, net = job.sizes(), job.model.layers[0]
+        sizes, net = job.sizes(), job.model.first
         screen.out(f"  text    {data.name}: {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
         screen.out(f"  model   {circuit.name}, {sizes['parameters']:,} parameters, engine {net.engine}")
         screen.out(f"  run     {run.path}\n")

@@ -1,13 +1,14 @@
 """Places for the circles of a step: rows from the bottom up by dependence, few crossings, straight columns.
 
-The method is that of Sugiyama, Tagawa and Toda (1981): rows by longest path; arrows over several rows get a bend in
-each row between; the order in a row by barycentres; then positions by least squares under the order.
+The method is that of Sugiyama, Tagawa and Toda (1981): rows by longest path; arrows over several rows get a
+bend in each row between; the order in a row by barycentres; then positions by least squares under the order.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .reduce import Arrow, Diagram
 
@@ -53,7 +54,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where everything of one step stands. ``bends`` are the points that a long arrow passes, from its source."""
+    """Where everything of one step stands. ``bends``: the points that a long arrow passes, from its source."""
 
     places: Mapping[str, Place]
     bends: Mapping[Arrow, tuple[tuple[float, float], ...]]
@@ -65,7 +66,11 @@ class Step:
 
     @property
     def right(self) -> float:
-        return max(max(p.right for p in self.places.values()), *(x + 12 for b in self.bends.values() for x, _ in b), 0)
+        return max(
+            max(p.right for p in self.places.values()),
+            *(x + 12 for b in self.bends.values() for x, _ in b),
+            0,
+        )
 
 
 def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
@@ -85,9 +90,9 @@ def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
 
 
 def _layers(diagram: Diagram) -> dict[str, int]:
-    """The row of every value, 0 at the bottom: above all that it is computed from, also in the step before where
-    that is no circle. Targets, which feed no state, stand on top of what compares with them; two values that feed
-    themselves stand in different rows, so that both can do so in a straight line."""
+    """The row of every value, 0 at the bottom: above all that it is computed from, and above what it gets from
+    the step before without giving anything back. Targets, which feed no state, stand on top of what compares with
+    them; two values that feed themselves stand in different rows, so that both can do so in a straight line."""
     inputs = [n for n, v in diagram.values.items() if v.role == "input"]
     after = {n: _after(n, diagram) for n in diagram.values}
     feeding = {a.source for a in diagram.delayed}
@@ -153,7 +158,10 @@ def _ordered(diagram: Diagram, rows: Rows, segments: Segments) -> Rows:
         total = 0.0
         for row in rows:
             for k, item in enumerate(row):
-                values = sum(isinstance(i, str) for i in row[:k]), sum(isinstance(i, str) for i in row[k + 1 :])
+                values = (
+                    sum(isinstance(i, str) for i in row[:k]),
+                    sum(isinstance(i, str) for i in row[k + 1 :]),
+                )
                 total += 0.3 * values[0] * (item in enters) + 0.1 * values[1] * (item in leaves)
                 total += 0.01 * abs(k - listed[item])
         return total + _crossings(rows, place, segments)
@@ -205,7 +213,7 @@ def _crossings(rows: Rows, place: Mapping[Item, int], segments: Segments) -> int
 
 
 def _weights(diagram: Diagram, segments: Segments) -> list[float]:
-    """How much each piece wants to be vertical: long arrows most, arrows to a value with no further use least."""
+    """How much each piece wants to be vertical: long arrows most, arrows to a mere end least."""
     ends = [n for a in diagram.arrows for n in (a.source, a.target)]
     result = []
     for low, high in segments:
@@ -225,7 +233,7 @@ def _positions(
     for (low, high), weight in zip(segments, weights, strict=True):
         near[low].append((high, weight))
         near[high].append((low, weight))
-    gaps = [[(width[a] + width[b]) / 2 + APART for a, b in zip(row, row[1:], strict=False)] for row in rows]
+    gaps = [[(width[a] + width[b]) / 2 + APART for a, b in pairwise(row)] for row in rows]
     xs: dict[Item, float] = {}
     for row, gap in zip(rows, gaps, strict=True):
         at = -sum(gap) / 2
@@ -236,9 +244,7 @@ def _positions(
         for r in range(len(rows)) if sweep % 2 == 0 else reversed(range(len(rows))):
             row = rows[r]
             pull = [sum(w for _, w in near[i]) for i in row]
-            wish = [
-                sum(xs[n] * w for n, w in near[i]) / p if p else xs[i] for i, p in zip(row, pull, strict=True)
-            ]
+            wish = [sum(xs[n] * w for n, w in near[i]) / p if p else xs[i] for i, p in zip(row, pull, strict=True)]
             xs.update(zip(row, _separated(wish, [p or 0.01 for p in pull], gaps[r]), strict=True))
     _upright(xs, rows, segments, gaps)
     middle = (min(xs.values()) + max(xs.values())) / 2
@@ -266,7 +272,7 @@ def _upright(xs: dict[Item, float], rows: Rows, segments: Segments, gaps: Sequen
 
 
 def _separated(wish: Sequence[float], weight: Sequence[float], gap: Sequence[float]) -> list[float]:
-    """The positions nearest to the wishes that keep the gaps: isotonic regression by pooling adjacent violators."""
+    """The positions nearest to the wishes that keep the gaps: isotonic regression by pooling violators."""
     shift = [sum(gap[:k]) for k in range(len(wish))]
     blocks: list[tuple[float, float, int]] = []
     for k, w in enumerate(weight):

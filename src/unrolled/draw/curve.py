@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from .arrange import Place
 
@@ -36,7 +37,7 @@ class Path:
         """Points along the path, both ends among them, about ``spacing`` apart."""
         points = [self.start]
         for piece in self.pieces:
-            chord = sum(math.dist(a, b) for a, b in zip(piece, piece[1:], strict=False))
+            chord = sum(math.dist(a, b) for a, b in pairwise(piece))
             count = max(2 if len(piece) == 4 else 1, math.ceil(chord / spacing))
             points += [_at(piece, k / count) for k in range(1, count + 1)]
         return points
@@ -60,7 +61,7 @@ def _at(piece: tuple[Point, ...], t: float) -> Point:
 
 
 def length(points: Sequence[Point]) -> float:
-    return sum(math.dist(a, b) for a, b in zip(points, points[1:], strict=False))
+    return sum(math.dist(a, b) for a, b in pairwise(points))
 
 
 def rim(place: Place, dx: float, dy: float, gap: float = 0.0) -> Point:
@@ -98,7 +99,7 @@ def through(source: Place, target: Place, bends: Sequence[Point]) -> Path:
         rim(target, 0.7 * (last[0] - target.x), last[1] - target.y),
     ]
     pieces = []
-    for k, (a, b) in enumerate(zip(points, points[1:], strict=False)):
+    for k, (a, b) in enumerate(pairwise(points)):
         reach = 0.45 * abs(b[1] - a[1])
         p = (a[0], a[1] + up * reach) if k else _toward(a, first, 0.35)
         q = (b[0], b[1] - up * reach) if k < len(points) - 2 else _toward(b, last, 0.35)
@@ -126,15 +127,33 @@ def rounded(points: Sequence[Point], radius: float) -> Path:
     return Path(tuple(pieces))
 
 
-def crossings(one: Sequence[Point], other: Sequence[Point]) -> int:
-    """How often two sampled paths cross."""
-    x0, x1 = min(p[0] for p in other), max(p[0] for p in other)
-    y0, y1 = min(p[1] for p in other), max(p[1] for p in other)
+class Trace:
+    """Points along a path, and the box around them."""
+
+    __slots__ = ("box", "points")
+
+    def __init__(self, points: Sequence[Point]) -> None:
+        self.points = points
+        xs, ys = [x for x, _ in points], [y for _, y in points]
+        self.box = min(xs), min(ys), max(xs), max(ys)
+
+
+def crossings(one: Trace, other: Trace) -> int:
+    """How often two paths cross."""
+    x0, y0, x1, y1 = other.box
+    left, top, right, bottom = one.box
+    if right < x0 or left > x1 or bottom < y0 or top > y1:
+        return 0
     total = 0
-    for a, b in zip(one, one[1:], strict=False):
-        if max(a[0], b[0]) < x0 or min(a[0], b[0]) > x1 or max(a[1], b[1]) < y0 or min(a[1], b[1]) > y1:
+    for a, b in pairwise(one.points):
+        if (
+            (a[0] < x0 and b[0] < x0)
+            or (a[0] > x1 and b[0] > x1)
+            or (a[1] < y0 and b[1] < y0)
+            or (a[1] > y1 and b[1] > y1)
+        ):
             continue
-        for c, d in zip(other, other[1:], strict=False):
+        for c, d in pairwise(other.points):
             if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
                 total += 1
     return total

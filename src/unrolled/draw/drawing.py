@@ -52,21 +52,19 @@ class Drawing:
 def draw_recurrence(recurrence: Recurrence, unfolded: Unfolded) -> Drawing:
     """Side by side: the circuit diagram, where a black square is a delay of one step, and the unfolded graph.
 
-    Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from the first.
+    Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from 1.
     """
-    diagram = reduce(recurrence)
-    steps = len(unfolded.times) + (not recurrence.inputs)
-    columns = _around_t(steps) if steps <= RELATIVE else _numbered(unfolded)
+    diagram, steps = reduce(recurrence), _steps(unfolded)
+    columns = around_t(steps) if steps <= RELATIVE else numbered(unfolded)
     title = f"Circuit {recurrence.name} and its graph unfolded for {_count(steps)}"
     return _drawing(scene.side_by_side(diagram, columns), title, diagram)
 
 
 def draw_unfolded(unfolded: Unfolded) -> Drawing:
-    """The unfolded graph: one copy of each value per step, from the initial state on. Long ones are abbreviated."""
+    """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated."""
     diagram = reduce(unfolded.recurrence)
-    steps = len(unfolded.times) + (not unfolded.recurrence.inputs)
-    title = f"Circuit {unfolded.recurrence.name} unfolded for {_count(steps)}"
-    return _drawing(scene.alone(diagram, _numbered(unfolded)), title, diagram)
+    title = f"Circuit {unfolded.recurrence.name} unfolded for {_count(_steps(unfolded))}"
+    return _drawing(scene.alone(diagram, numbered(unfolded)), title, diagram)
 
 
 def _drawing(picture: scene.Scene, title: str, diagram: Diagram) -> Drawing:
@@ -74,18 +72,23 @@ def _drawing(picture: scene.Scene, title: str, diagram: Diagram) -> Drawing:
     return Drawing(render(picture, title, description), description)
 
 
+def _steps(unfolded: Unfolded) -> int:
+    """How many steps were asked for: an autonomous circuit is at its first before anything is computed."""
+    return len(unfolded.times) + unfolded.start_time
+
+
 def _count(steps: int) -> str:
     return f"{steps} step{'s' * (steps != 1)}"
 
 
-def _around_t(steps: int) -> list[Column]:
+def around_t(steps: int) -> list[Column]:
     """Steps around t, as from the middle of a sequence."""
     first = -(steps // 2)
     times = [f"t{k:+d}" if k else "t" for k in range(first, first + steps)]
     return [Column(START, ELSEWHERE), *(Column(WHOLE, t) for t in times), Column(END, ELSEWHERE)]
 
 
-def _numbered(unfolded: Unfolded) -> list[Column]:
+def numbered(unfolded: Unfolded) -> list[Column]:
     """The initial state and the steps from the first to the last."""
     columns = [Column(WHOLE, str(t)) for t in unfolded.times]
     if len(columns) > MANY:

@@ -30,18 +30,18 @@ def letters(
     paths: the arrows; own: the parts of them where letters may stand; others, stamps: what to keep away from.
     """
     taken = list(stamps)
-    lines = {arrow: path.sample(5) for arrow, path in paths.items()}
-    strange = [path.sample(5) for path in others]
+    lines = {arrow: path.sample(8) for arrow, path in paths.items()}
+    strange = [path.sample(8) for path in others]
     found: dict[Arrow, Point] = {}
     for arrow in paths:
         if arrow.letters:
             w, h = text.width(text.letters(arrow.letters), SIZE), SIZE * 0.9
-            along = {**paths, **own}[arrow].sample(3)
+            along = {**paths, **own}[arrow].sample(4)
             reach = _around(along, max(w, h) + 24)
             near = [p for line in (*strange, *(l for a, l in lines.items() if a is not arrow)) for p in line]
             near = [p for p in near if _inside(p, reach)]
             circles = [p for p in places if _inside((p.x, p.y), _around(along, max(w, h) + 24 + p.w / 2))]
-            options = (_option(along, w, h, *how) for how in product(ALONG, (-1, 1), BESIDE))
+            options = (_option(along, w, h, *how) for how in product(ALONG, (-1, 1), BESIDE if stamps else BESIDE[:1]))
             priced = ((_price(_box(x, y, w, h), circles, near, lines[arrow], taken) + e, x, y) for e, x, y in options)
             _, x, y = min(priced)
             found[arrow] = (round(x, 2), round(y, 2))
@@ -52,7 +52,7 @@ def letters(
 def _option(
     points: Sequence[Point], w: float, h: float, part: float, side: int, beside: float
 ) -> tuple[float, float, float]:
-    """A place beside a path, and how much worse it is than the best one: in the middle; above, or left of a rise."""
+    """How much worse a place beside a path is than the best one (in the middle; above, or to the left), and where."""
     k = min(max(1, round(part * (len(points) - 1))), len(points) - 2)
     (x0, y0), (x, y), (x1, y1) = points[k - 1], points[k], points[k + 1]
     size = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0
@@ -80,7 +80,13 @@ def _price(
     left, top, right, bottom = box
     price = 0.0
     for place in places:
-        corners = ((left, top), (right, top), (left, bottom), (right, bottom), ((left + right) / 2, (top + bottom) / 2))
+        corners = (
+            (left, top),
+            (right, top),
+            (left, bottom),
+            (right, bottom),
+            ((left + right) / 2, (top + bottom) / 2),
+        )
         price += 20 * max(0.0, 4 - min(place.distance(*corner) for corner in corners))
     for a, b, c, d in taken:
         price += 400 * (left < c + 2 and a - 2 < right and top < d + 2 and b - 2 < bottom)

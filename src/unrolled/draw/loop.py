@@ -1,4 +1,4 @@
-"""The recurrent arrows of the circuit diagram: out of a state, through the black square, and back into the step."""
+"""The recurrent arrows of the circuit diagram: from a state through the black square back into the step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from . import text
 from .arrange import ROW, Place, Step
-from .curve import Path, Point, crossings, length, rim, rounded
+from .curve import Path, Point, Trace, crossings, length, rim, rounded
 from .letter import SIZE
 from .reduce import Arrow, Diagram
 
@@ -35,7 +35,7 @@ class Loops:
 
 @dataclass
 class _Side:
-    """One side of a step, seen from the left: places, what stands in the way, and what can be reached directly."""
+    """One side of a step, seen from the left: places, what stands in the way, and what is reached directly."""
 
     places: Mapping[str, Place]
     walls: list[Wall]
@@ -43,10 +43,10 @@ class _Side:
 
 
 def loops(diagram: Diagram, step: Step, inner: Mapping[Arrow, Path]) -> Loops:
-    """Loops beside a step, the shorter ones inside the longer. A state that is used more than once is delayed once:
-    its arrows share the black square and part after it."""
+    """Loops beside a step, the shorter ones inside the longer. A state that is used more than once is delayed
+    once: its arrows share the black square and part after it."""
     sides = (_side(step, list(inner.values()), False), _side(step, list(inner.values()), True))
-    drawn = [path.sample() for path in inner.values()]
+    drawn = [Trace(path.sample(15)) for path in inner.values()]
     made = Loops()
     states = dict.fromkeys(a.source for a in diagram.delayed)
     of = {s: [a for a in diagram.delayed if a.source == s] for s in states}
@@ -55,14 +55,14 @@ def loops(diagram: Diagram, step: Step, inner: Mapping[Arrow, Path]) -> Loops:
         for k, side in enumerate(sides):
             loop, wall = _loop(side, of[state])
             loop = loop.flipped() if k else loop
-            samples = [path.sample() for path in loop.paths.values()]
-            price = sum(length(s) + CROSSING * sum(crossings(s, d) for d in drawn) for s in samples) + RIGHT * k
-            tries.append((price, k, loop, wall, samples))
-        _, k, loop, wall, samples = min(tries, key=lambda t: t[:2])
+            traces = [Trace(path.sample(15)) for path in loop.paths.values()]
+            price = sum(length(t.points) + CROSSING * sum(crossings(t, d) for d in drawn) for t in traces) + RIGHT * k
+            tries.append((price, k, loop, wall, traces))
+        _, k, loop, wall, traces = min(tries, key=lambda t: t[:2])
         made.paths |= loop.paths
         made.own |= loop.own
         made.squares |= loop.squares
-        drawn += samples
+        drawn += traces
         sides[k].walls.append(wall)
         sides[k].free -= {a.target for a in of[state]}
     return made

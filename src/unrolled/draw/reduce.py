@@ -1,7 +1,7 @@
-"""From nodes to what a person draws: a circle for each named value, arrows between them, letters on the arrows.
+"""From nodes to what a person draws: a circle per named value, arrows between them, letters on the arrows.
 
-What has no name is folded into the arrows: ``h = tanh(b + W @ h + U @ x)`` is one circle with two arrows into it,
-lettered W and U. Biases are on no arrow, for they are applied to none of the values.
+What has no name is folded into the arrows: ``h = tanh(b + W @ h + U @ x)`` is one circle with two arrows into
+it, lettered W and U. Biases are on no arrow, for they are applied to none of the values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,15 @@ Role = Literal["input", "state", "output", "loss", "named"]
 Ways = tuple[tuple[str, ...], ...]  # each way from a value to another: the letters met, the outermost first
 Origin = tuple[str, bool]  # a value's name, and whether it is the one of the step before
 
-APPLYING = {"matvec", "matmul", "outer", "mul", "div", "take", "pick"}  # a parameter here acts on the other argument
+APPLYING = {
+    "matvec",
+    "matmul",
+    "outer",
+    "mul",
+    "div",
+    "take",
+    "pick",
+}  # a parameter here acts on the other argument
 MOST_WAYS = 3
 
 

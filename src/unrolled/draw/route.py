@@ -1,4 +1,4 @@
-"""Ways for the arrows: of several curves for each, the one that keeps clear of circles, crosses least and is short."""
+"""Ways for the arrows: of many curves for each the one that keeps clear of circles, crosses little and is short."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from .arrange import ROW, Place, Step
-from .curve import Path, Point, bow, crossings, length, rounded, straight, through
+from .curve import Path, Point, Trace, bow, crossings, length, rounded, straight, through
 from .reduce import Arrow, Diagram
 
 CLEAR = 9.0  # between an arrow and a circle that it passes
 CHANNEL = 60.0  # between the circles of one step and those of the next
+SPACING = 15.0  # between the points at which a curve is looked at
 CROSSING, TOUCHING = 45.0, 5000.0  # what they cost, in units of length
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """inner: the arrows of a step; delayed: those into it from the step before, which stands ``period`` to the left."""
+    """inner: the arrows of a step; delayed: those into it from the step before, ``period`` to the left."""
 
     inner: Mapping[Arrow, Path]
     delayed: Mapping[Arrow, Path]
@@ -27,15 +28,15 @@ class Routes:
 def route(diagram: Diagram, step: Step) -> Routes:
     """The arrows of an unfolded step."""
     inner: dict[Arrow, Path] = {}
-    drawn: list[list[Point]] = []
+    drawn: list[Trace] = []
     for arrow in sorted(diagram.inner, key=lambda a: len(step.bends.get(a, ()))):
         source, target = step.places[arrow.source], step.places[arrow.target]
         others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
         inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
-        drawn.append(inner[arrow].sample())
+        drawn.append(Trace(inner[arrow].sample(SPACING)))
     period = step.right - step.left + CHANNEL + 10 * max(0, len(diagram.delayed) - 1)
     now = list(drawn)
-    before = [[(x - period, y) for x, y in points] for points in drawn]
+    before = [Trace([(x - period, y) for x, y in trace.points]) for trace in drawn]
     delayed: dict[Arrow, Path] = {}
     for arrow in sorted(diagram.delayed, key=lambda a: _climb(step, a)):
         source, target = step.places[arrow.source].moved(-period), step.places[arrow.target]
@@ -44,7 +45,7 @@ def route(diagram: Diagram, step: Step) -> Routes:
         middle = (step.left + step.right - period) / 2
         candidates = _across(source, target, middle)
         delayed[arrow] = _best(candidates, others, now + before)
-        now.append(delayed[arrow].sample())
+        now.append(Trace(delayed[arrow].sample(SPACING)))
     return Routes(inner, delayed, period)
 
 
@@ -77,21 +78,21 @@ def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
         yield rounded(points, 18)
 
 
-def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[Sequence[Point]]) -> Path:
+def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[Trace]) -> Path:
     priced = []
     for k, path in enumerate(candidates):
-        points = path.sample(14)
-        if not k and not any(_touching(p, points) for p in others) and not any(crossings(points, d) for d in drawn):
+        trace = Trace(points := path.sample(SPACING))
+        if not k and not any(_touching(p, points) for p in others) and not any(crossings(trace, d) for d in drawn):
             return path  # the straight one is free
-        priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, points))
+        priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, trace))
     priced.sort(key=lambda p: p[:2])
     best, lowest = priced[0][2], float("inf")
-    for price, _, path, points in priced:
+    for price, _, path, trace in priced:
         if price >= lowest:
             break
-        price += TOUCHING * sum(_touching(place, points) for place in others)
+        price += TOUCHING * sum(_touching(place, trace.points) for place in others)
         if price < lowest:
-            price += CROSSING * sum(crossings(points, other) for other in drawn)
+            price += CROSSING * sum(crossings(trace, other) for other in drawn)
         if price < lowest:
             best, lowest = path, price
     return best

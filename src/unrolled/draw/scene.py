@@ -1,12 +1,13 @@
-"""The picture as marks on a plane: the circuit diagram, the unfolded graph, and the arrow from one to the other."""
+"""The picture as marks on a plane: the circuit diagram, the unfolded graph, the arrow from one to the other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from . import text
-from .arrange import ROW, Place, Step, arrange
+from .arrange import Place, Step, arrange
 from .curve import Path, Point
 from .letter import SIZE, letters
 from .loop import loops
@@ -126,7 +127,7 @@ def circuit(diagram: Diagram, step: Step, routes: Routes) -> Scene:
 
 
 def unfolded(diagram: Diagram, step: Step, routes: Routes, columns: Sequence[Column]) -> Scene:
-    """The columns from left to right, and between them the arrows that the circuit draws through black squares."""
+    """The columns from left to right; between them the arrows that the circuit draws through black squares."""
     scene = Scene()
     before = [p.moved(-routes.period) for p in step.places.values()]
     after = [path.moved(routes.period) for path in routes.delayed.values()]
@@ -148,9 +149,9 @@ def unfolded(diagram: Diagram, step: Step, routes: Routes, columns: Sequence[Col
             if arrow in spots:
                 x, y = spots[arrow]
                 scene.letters.append(Letters(text.letters(arrow.letters), (x + dx, y), SIZE))
-        if column.kind == BETWEEN:
+        if column.kind == BETWEEN and not shown[BETWEEN] & set(step.rows[0]):
             middle = (step.left + step.right) / 2 + dx
-            scene.letters.append(Letters(text.words("⋯"), (middle, ROW * 0), 26, "note"))
+            scene.letters.append(Letters(text.words("⋯"), (middle, 0.0), 26, "note"))
     return scene
 
 
@@ -176,11 +177,14 @@ def side_by_side(diagram: Diagram, columns: Sequence[Column]) -> Scene:
     routes = route(diagram, step)
     scene = circuit(diagram, step, routes)
     graph = unfolded(diagram, step, routes, columns)
-    _, top, right, bottom = scene.bounds()
+    left, top, right, bottom = scene.bounds()
     x, y, wide = right + 28, (top + bottom) / 2, 64.0
     scene.blocks.append(_block_arrow(x, y, wide))
     scene.letters.append(Letters(text.words("Unfold"), (x + wide / 2, y - 26), 17, "note"))
     scene.add(graph, x + wide + 28 - graph.bounds()[0])
+    legend = text.words("delay of one step")
+    scene.squares.append(Square((left + 4, bottom + 30), 8))
+    scene.letters.append(Letters(legend, (left + 14 + text.width(legend, 14) / 2, bottom + 30), 14, "legend"))
     return scene
 
 
@@ -193,5 +197,14 @@ def alone(diagram: Diagram, columns: Sequence[Column]) -> Scene:
 def _block_arrow(x: float, y: float, wide: float) -> Path:
     """A thick arrow to the right, as an outline."""
     neck = x + wide - 22
-    points = [(x, y - 6), (neck, y - 6), (neck, y - 14), (x + wide, y), (neck, y + 14), (neck, y + 6), (x, y + 6), (x, y - 6)]
-    return Path(tuple(zip(points, points[1:], strict=False)))
+    points = [
+        (x, y - 6),
+        (neck, y - 6),
+        (neck, y - 14),
+        (x + wide, y),
+        (neck, y + 14),
+        (neck, y + 6),
+        (x, y + 6),
+        (x, y - 6),
+    ]
+    return Path(tuple(pairwise(points)))

@@ -1,4 +1,4 @@
-"""Marks as SVG text: no scripts, no fonts, no references. Colours after Okabe and Ito, told apart also in grey."""
+"""Marks as SVG text: no scripts, no fonts, no references. Colours after Okabe and Ito, readable in grey too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from xml.sax.saxutils import escape
 
 from .curve import Path
 from .scene import Circle, Letters, Scene, Square, Wire
-from .text import FALL, RISE, SMALL, Label, stacked
+from .text import FALL, RISE, SMALL, Label, stacked, width
 
 MARGIN = 18.0
 HEAD = 9.0  # the length of an arrow's head
@@ -14,7 +14,7 @@ BACK = -0.36  # from the end of a subscript of one character back to where a sup
 
 STYLE = """
 .unrolled .paper{fill:#ffffff}
-.unrolled text{font-family:"STIX Two Text","STIX Two Math","Latin Modern Roman","Cambria","Times New Roman",Times,serif;
+.unrolled text{font-family:"STIX Two Text","Latin Modern Roman",Cambria,"Times New Roman",Times,serif;
 text-anchor:middle;fill:#1a1a1a}
 .unrolled .b{font-weight:bold}
 .unrolled .i{font-style:italic}
@@ -30,7 +30,8 @@ text-anchor:middle;fill:#1a1a1a}
 .unrolled .delay{fill:#000000}
 .unrolled .block{fill:#e9e9e9;stroke:#3a3a3a;stroke-width:1.3}
 .unrolled .parameter{fill:#00548a}
-.unrolled .note{fill:#3a3a3a}
+.unrolled .note,.unrolled .legend{fill:#3a3a3a}
+.unrolled text.legend{text-anchor:start}
 @media (prefers-color-scheme:dark){
 .unrolled .paper{fill:#16181c}
 .unrolled text{fill:#f0f0f0}
@@ -46,7 +47,7 @@ text-anchor:middle;fill:#1a1a1a}
 .unrolled .delay{fill:#ffffff}
 .unrolled .block{fill:#34373d;stroke:#c8c8c8}
 .unrolled .parameter{fill:#7cc4f2}
-.unrolled .note{fill:#c8c8c8}
+.unrolled .note,.unrolled .legend{fill:#c8c8c8}
 }
 """
 
@@ -72,7 +73,7 @@ def render(scene: Scene, title: str, description: str) -> str:
 
 
 def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".").replace("-0", "-0") if abs(value) >= 0.005 else "0"
+    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
 
 
 def _d(path: Path) -> str:
@@ -94,7 +95,8 @@ def _wire(wire: Wire) -> str:
 
 def _square(square: Square) -> str:
     (x, y), side = square.center, square.side
-    return f'<rect class="delay" x="{_n(x - side / 2)}" y="{_n(y - side / 2)}" width="{_n(side)}" height="{_n(side)}"/>'
+    corner = f'x="{_n(x - side / 2)}" y="{_n(y - side / 2)}"'
+    return f'<rect class="delay" {corner} width="{_n(side)}" height="{_n(side)}"/>'
 
 
 def _circle(circle: Circle) -> str:
@@ -111,7 +113,9 @@ def _circle(circle: Circle) -> str:
 
 
 def _letters(mark: Letters) -> str:
-    return _text(mark.label, *mark.center, mark.size, mark.kind)
+    x, y = mark.center
+    x -= width(mark.label, mark.size) / 2 * (mark.kind == "legend")
+    return _text(mark.label, x, y, mark.size, mark.kind)
 
 
 def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
@@ -126,4 +130,5 @@ def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
         style = f' class="{" ".join(run.style)}"' if run.style else ""
         spans.append(f"<tspan{style}{small}{move}>{escape(run.text)}</tspan>")
         level = here
-    return f'<text class="{kind}" x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}">{"".join(spans)}</text>'
+    place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
+    return f'<text class="{kind}" {place}>{"".join(spans)}</text>'

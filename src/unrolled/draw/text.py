@@ -60,7 +60,8 @@ def plain(label: Label) -> str:
 def width(label: Label, size: float) -> float:
     """How wide it is at most, in common serif fonts."""
     base, sup, sub = (
-        size * sum(_advance(c) for run in label if run.shift == shift for c in run.text) for shift in ("base", "sup", "sub")
+        size * sum(_advance(c) for run in label if run.shift == shift for c in run.text)
+        for shift in ("base", "sup", "sub")
     )
     return base + SMALL * (max(sup, sub) if stacked(label) else sup + sub)
 
@@ -93,5 +94,6 @@ def _name(name: str, scalar: bool) -> Label:
 def _superscript(text: str) -> Label:
     """Letters in italics, the rest upright."""
     return tuple(
-        Run(part.replace("-", "−"), "i" if part.isalpha() else "", "sup") for part in re.findall(r"[^\W\d]+|[\W\d]+", text)
+        Run(part.replace("-", "−"), "i" if part.isalpha() else "", "sup")
+        for part in re.findall(r"[^\W\d]+|[\W\d]+", text)
     )

@@ -6,8 +6,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ..errors import EngineError
 from .call import Call, Engine
 
 
@@ -31,8 +31,12 @@ class _Sequence(torch.autograd.Function):
         return tuple(outputs.values())
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # create_graph=True
+            raise EngineError(
+                "second derivatives of a recurrent network are not available: its backward pass is derived once. "
+                "Take the gradient without create_graph=True"
+            )
         ctx.saved_tensors  # noqa: B018  raises if a leaf was changed in place
         wanted = {n for n, needed in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if needed}
         given = {n: g for n, g in zip(ctx.call.recurrence.returns, grads, strict=True) if g is not None}

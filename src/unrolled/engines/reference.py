@@ -42,7 +42,11 @@ class Reference:
         sums = {n: _terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
         flows = {n: adjoint.returns[gradient(n)] for n in step.inputs if n in wanted}
         back = {n: adjoint.returns[carried(n)] for n in step.states}
-        roots = [*back.values(), *flows.values(), *(node for terms in sums.values() for node in _parts(terms))]
+        roots = [
+            *back.values(),
+            *flows.values(),
+            *(node for terms in sums.values() for node in _parts(terms)),
+        ]
         fixed = _fixed_values(call, order(roots))
         moving = [*adjoint.states.values(), *adjoint.inputs.values(), *_moving(step)]
         known = [*fixed, *moving, *(kept[0] if kept else ())]

@@ -47,13 +47,6 @@ def bind(recurrence: Recurrence, given: Mapping[str, int]) -> dict[str, int]:
             f"Give it by name: Recurrent({recurrence.name}, {example})"
         )
     sizes = {n: solver.resolve(Size.of(n)) for n in names}
-    for name, size in known.items():
-        exact = size.replace(sizes).constant
-        if exact.denominator != 1:
-            raise CircuitError(
-                f"the size of {name} is {size}, which is not a whole number with "
-                f"{', '.join(f'{n}={v}' for n, v in given.items())}"
-            )
     _all_whole(recurrence, sizes)
     return {n: int(size.constant) for n, size in sizes.items()}
 

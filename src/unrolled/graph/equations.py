@@ -8,7 +8,6 @@ from .node import TOKEN, Node, order
 from .recurrence import Recurrence
 from .text import NOTATIONS, Format, Printer, Text
 
-
 SHORT = 3  # an expression that mentions at most so many values may be repeated, a longer one gets a line and a name
 
 
@@ -25,7 +24,9 @@ def readable(recurrence: Recurrence) -> dict[Node, str]:
     return named_once(recurrence.returns.values(), recurrence.labels, "u")
 
 
-def named_once(roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Iterable[Node] = ()) -> dict[Node, str]:
+def named_once(
+    roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Iterable[Node] = ()
+) -> dict[Node, str]:
     """The labels, and a name for each further node that is long and used more than once."""
     named = dict(labels)
     users: dict[Node, set[Node]] = {}

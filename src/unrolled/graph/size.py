@@ -63,7 +63,8 @@ class Size:
 
     def __str__(self) -> str:
         def term(name: str, c: Fraction) -> str:
-            return name if c == 1 else f"{c}{name}" if c.denominator == 1 else f"{name}·{c}"
+            factor = "" if c.numerator == 1 else str(c.numerator)
+            return f"{factor}{name}" + (f"/{c.denominator}" if c.denominator > 1 else "")
 
         parts = [term(n, c) for n, c in self.terms]
         if self.constant or not parts:

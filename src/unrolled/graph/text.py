@@ -116,7 +116,8 @@ class Text:
 
 
 class Latex(Text):
-    r"""LaTeX for an align environment, in the notation of Goodfellow, Bengio and Courville (2016), chapter 10: \boldsymbol{h}^{(t-1)}."""
+    r"""LaTeX for an align environment, in the notation of Goodfellow, Bengio and Courville (2016), chapter 10:
+    \boldsymbol{h}^{(t-1)}."""
 
     multiply, times = r" \odot ", r" \cdot "
     tau = r"\tau"
@@ -136,7 +137,9 @@ class Latex(Text):
             letter = n.letter if len(n.letter) == 1 else rf"\mathrm{{{self.word(n.letter)}}}"
         bold = letter if scalar else rf"\boldsymbol{{{letter}}}"
         text = rf"{ACCENTS[n.accent][1]}{{{bold}}}" if n.accent else bold
-        subscripts = [rf"\mathrm{{{self.word(n.subscript)}}}"] if len(n.subscript) > 1 else [n.subscript] * bool(n.subscript)
+        subscripts = (
+            [rf"\mathrm{{{self.word(n.subscript)}}}"] if len(n.subscript) > 1 else [n.subscript] * bool(n.subscript)
+        )
         if piece is not None:
             subscripts.append(str(piece + 1))
         if subscripts:
@@ -226,7 +229,10 @@ def _call(function: str) -> Row:
 
 
 def _relation(symbol: str) -> Row:
-    return lambda p, n, a, b: (SUM, p.notation.relation(p.expression(a, HADAMARD), symbol, p.expression(b, HADAMARD)))
+    return lambda p, n, a, b: (
+        SUM,
+        p.notation.relation(p.expression(a, HADAMARD), symbol, p.expression(b, HADAMARD)),
+    )
 
 
 def _add(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
@@ -299,7 +305,10 @@ ROWS: dict[str, Row] = {
     "less": _relation("<"),
     "less_equal": _relation("≤"),
     "equal": _relation("="),
-    "where": lambda p, n, c, a, b: (ATOM, p.notation.choice(p.expression(c), p.expression(a), p.expression(b))),
+    "where": lambda p, n, c, a, b: (
+        ATOM,
+        p.notation.choice(p.expression(c), p.expression(a), p.expression(b)),
+    ),
     "matvec": _matvec,
     "matmul": _matvec,
     "transpose": _transpose,

@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import GraphError
-from .node import REAL, TOKEN, order
+from .node import REAL, TOKEN, Node, order
 from .ops import LEAVES, OPS, make
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def verify(recurrence: Recurrence) -> None:
     """Raise GraphError with the first broken line of the contract."""
     groups = {"input": recurrence.inputs, "state": recurrence.states, "parameter": recurrence.parameters}
-    leaves = {}
+    leaves: dict[Node, str] = {}
     for kind, group in groups.items():
         for name, node in group.items():
             if node.op != kind or node["name"] != name:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -9,7 +11,7 @@ from ..cells import gru, irnn, lstm, rnn
 from ..errors import InputError
 from .recurrent import Recurrent
 
-_CELLS = {("RNN_TANH"): rnn, ("RNN_RELU"): irnn, ("LSTM"): lstm, ("GRU"): gru}
+_CELLS = {"RNN_TANH": rnn, "RNN_RELU": irnn, "LSTM": lstm, "GRU": gru}
 
 
 def from_torch(module: nn.RNNBase) -> Recurrent:
@@ -34,20 +36,20 @@ def from_torch(module: nn.RNNBase) -> Recurrent:
     ):
         if wrong:
             raise InputError(f"from_torch converts one layer in one direction without projection, got {what}")
-    weight: Tensor = module.weight_ih_l0
-    net = Recurrent(
-        _CELLS[mode], x=module.input_size, h=module.hidden_size, device=weight.device, dtype=weight.dtype
-    )
+    weights: dict[str, Tensor] = {n.removesuffix("_l0"): p for n, p in module.named_parameters()}
+    weight = weights["weight_ih"]
+    net = Recurrent(_CELLS[mode], x=module.input_size, h=module.hidden_size, device=weight.device, dtype=weight.dtype)
     zero = weight.new_zeros(weight.shape[0])
-    b_ih, b_hh = (module.bias_ih_l0, module.bias_hh_l0) if module.bias else (zero, zero)
+    b_ih, b_hh = weights.get("bias_ih", zero), weights.get("bias_hh", zero)
     with torch.no_grad():
-        net.U.copy_(weight)
-        net.W.copy_(module.weight_hh_l0)
-        net.b.copy_(b_ih + b_hh)
+        ours = dict(net.named_parameters())
+        ours["U"].copy_(weight)
+        ours["W"].copy_(weights["weight_hh"])
+        ours["b"].copy_(b_ih + b_hh)
         if mode == "GRU":  # torch's second bias of the new gate stands inside the reset
-            hidden = module.hidden_size
-            net.b[2 * hidden :].copy_(b_ih[2 * hidden :])
-            net.d.copy_(b_hh[2 * hidden :])
+            new = slice(2 * module.hidden_size, None)
+            ours["b"][new].copy_(b_ih[new])
+            ours["d"].copy_(b_hh[new])
     return net
 
 
@@ -58,18 +60,20 @@ def to_torch(net: Recurrent) -> nn.RNNBase:
         name = net.circuit.name if isinstance(net, Recurrent) else type(net).__name__
         raise InputError(f"to_torch converts the cells rnn, irnn, lstm and gru, got {name}")
     mode = modes[net.circuit]
-    kinds = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
+    kinds: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
     options = {"nonlinearity": mode[4:].lower()} if mode.startswith("RNN") else {}
     sizes = net.sizes
-    weight = net.U
-    module = kinds[mode](
+    ours = dict(net.named_parameters())
+    weight = ours["U"]
+    module: nn.RNNBase = kinds[mode](
         sizes["x"], sizes["h"], batch_first=True, device=weight.device, dtype=weight.dtype, **options
     )
     with torch.no_grad():
-        module.weight_ih_l0.copy_(net.U)
-        module.weight_hh_l0.copy_(net.W)
-        module.bias_ih_l0.copy_(net.b)
-        module.bias_hh_l0.zero_()
+        theirs = dict(module.named_parameters())
+        theirs["weight_ih_l0"].copy_(weight)
+        theirs["weight_hh_l0"].copy_(ours["W"])
+        theirs["bias_ih_l0"].copy_(ours["b"])
+        theirs["bias_hh_l0"].zero_()
         if mode == "GRU":
-            module.bias_hh_l0[2 * sizes["h"] :].copy_(net.d)
+            theirs["bias_hh_l0"][2 * sizes["h"] :].copy_(ours["d"])
     return module

@@ -54,7 +54,9 @@ class Recurrent(nn.Module):
     ) -> None:
         super().__init__()
         if not isinstance(circuit, Circuit):
-            raise CircuitError(f"Recurrent takes a circuit (a function decorated with @circuit), got {circuit!r}")
+            raise CircuitError(
+                f"Recurrent takes a circuit (a function decorated with @circuit), got a {type(circuit).__name__}"
+            )
         self.circuit = circuit
         self._engine, self._reason = choose(engine)
         self._sizes = bind(circuit.recurrence, sizes)
@@ -108,11 +110,10 @@ class Recurrent(nn.Module):
         Raises:
             InputError: what does not fit, with the shape that was expected.
         """
-        if inputs and isinstance(inputs[-1], State):
+        if inputs and isinstance(last := inputs[-1], State):
             if state is not None:
                 raise InputError("the state is given twice")
-            *rest, state = inputs
-            inputs = tuple(rest)
+            inputs, state = inputs[:-1], last
         named = self._by_name(inputs, named)
         step = _variant(self.circuit.recurrence, tuple(sorted(self._absent(named))), tuple(sorted(given or ())))
         values = {n: self._input(n, step.inputs[n], named[n]) for n in self.circuit.inputs if n in named}
@@ -195,7 +196,9 @@ class Recurrent(nn.Module):
         if value.numel():
             low, high = (int(v) for v in value.aminmax())
             if low < 0 or high >= size:
-                raise InputError(f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}")
+                raise InputError(
+                    f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}"
+                )
         value = value.long()
         return nn.functional.one_hot(value, size).to(self._like().dtype) if as_vector else value
 
@@ -236,7 +239,9 @@ class Recurrent(nn.Module):
             if self.circuit.inputs:
                 raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
             if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-                raise InputError(f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}")
+                raise InputError(
+                    f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}"
+                )
             return (next(iter(state.values())).shape[0] if state else 1), steps
         extents = {n: (v.shape[0], v.shape[1]) for n, v in series.items()}
         if len(set(extents.values())) > 1:
@@ -251,7 +256,9 @@ class Recurrent(nn.Module):
         if state is None:
             return dict(zero)
         if not isinstance(state, Mapping):
-            raise InputError(f"the state must be a State, such as State({self.circuit.states[0]}=...), got {state!r}")
+            raise InputError(
+                f"the state must be a State, such as State({self.circuit.states[0]}=...), got a {type(state).__name__}"
+            )
         for name, value in state.items():
             if name not in zero:
                 hint = did_you_mean(name, zero) or f". Its states are {', '.join(zero)}"

@@ -69,7 +69,7 @@ class State(Mapping[str, Tensor]):
 
     def to(self, *args: object, **kwargs: object) -> State:
         """Moved or converted as ``Tensor.to`` does."""
-        return self._each(lambda v: v.to(*args, **kwargs))  # type: ignore[call-overload, no-any-return]
+        return self._each(lambda v: v.to(*args, **kwargs))  # type: ignore[call-overload]
 
     def __repr__(self) -> str:
         return f"State({', '.join(f'{n}={tuple(v.shape)}' for n, v in self._values.items())})"

@@ -20,15 +20,16 @@ class Window(NamedTuple):
 def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
     """Cut a series into ``rows`` contiguous pieces, and those into windows of at most ``longest`` steps.
 
-    Row i of each window goes on where row i of the one before it stopped, so a network that carries its state from
-    window to window reads each piece without a break. ``y`` is ``x`` one step later.
+    Row i of each window goes on where row i of the one before it stopped, so a network that carries its state
+    from window to window reads each piece without a break. ``y`` is ``x`` one step later.
 
     >>> for window in windows(torch.arange(11), rows=2, longest=3):
     ...     print(window.x.tolist(), window.y.tolist())
     [[0, 1, 2], [5, 6, 7]] [[1, 2, 3], [6, 7, 8]]
     [[3, 4], [8, 9]] [[4, 5], [9, 10]]
 
-    The windows differ in length by one step at most. Up to ``rows - 1`` steps at the end are left over: see ``rest``.
+    The windows differ in length by one step at most. Up to ``rows - 1`` steps at the end are left over: see
+    ``rest``.
 
     Args:
         series: (time, ...).
@@ -45,7 +46,7 @@ def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
 
 
 def rest(series: Tensor, rows: int) -> Window | None:
-    """What ``windows`` leaves over: one row, (1, fewer than rows, ...), which goes on where the last row stopped."""
+    """What ``windows`` leaves over: one row (1, fewer than rows, ...) that goes on where the last one stopped."""
     start = rows * piece_length(series, rows)
     return Window(series[None, start:-1], series[None, start + 1 :]) if start + 1 < len(series) else None
 

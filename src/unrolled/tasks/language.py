@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +28,8 @@ WINDOW = 256  # steps at a time when nothing is learned; makes no difference to 
 class LanguageModel(nn.Module):
     """Scores for the next character: layers of a circuit, the first of which reads characters.
 
-    The scores are the value o that the last layer returns; circuits that return none get a linear read-out of their
-    first state.
+    The scores are the value o that the last layer returns; circuits that return none get a linear read-out of
+    their first state.
 
     >>> model = LanguageModel(cells.gru, characters=65, hidden=128)
     >>> scores, states = model(torch.randint(65, (16, 64)))
@@ -43,7 +44,7 @@ class LanguageModel(nn.Module):
 
     Raises:
         CircuitError: a circuit with no input or several.
-        UsageError: sizes that are not whole numbers from 1, or a hidden size where the circuit leaves nothing free.
+        UsageError: sizes that are not whole numbers from 1, or a hidden size where nothing is left to choose.
     """
 
     def __init__(self, circuit: Circuit, characters: int, hidden: int | None = None, layers: int = 1) -> None:
@@ -56,19 +57,26 @@ class LanguageModel(nn.Module):
         if layers > 1 and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
             raise CircuitError(
                 f"circuit '{circuit.name}' reads tokens, which only the first layer gets; "
-                f"with layers={layers} the others get vectors. Use one layer, or write U @ {self.input} instead of take"
+                f"with layers={layers} the others get vectors. Use one layer, or write U @ {self.input}"
             )
-        self.layers = nn.ModuleList()
+        stack: list[Recurrent] = []
         width = characters
         for layer in range(1, layers + 1):
             scores = characters if layer == layers else hidden or HIDDEN
-            sizes = _sizes(circuit, self.input, width, scores, hidden)
-            self.layers.append(Recurrent(circuit, **sizes))
-            width = self.layers[-1].sizes[self.output]  # type: ignore[index,union-attr]
+            stack.append(Recurrent(circuit, **_sizes(circuit, self.input, width, scores, hidden)))
+            width = stack[-1].sizes[self.output]
+        self.layers = nn.ModuleList(stack)
         self.read_out = nn.Identity() if self.output == "o" else nn.Linear(width, characters)
 
+    @property
+    def first(self) -> Recurrent:
+        """The layer that reads characters."""
+        layer = self.layers[0]
+        assert isinstance(layer, Recurrent)
+        return layer
+
     def forward(self, tokens: Tensor, states: States | None = None) -> tuple[Tensor, States]:
-        """Scores (batch, time, characters) for the character after each one of ``tokens`` (batch, time), and the
+        """Scores (batch, time, characters) for the character after each of ``tokens`` (batch, time), and the
         states after the last."""
         values, after = tokens, []
         for layer, state in zip(self.layers, states or [None] * len(self.layers), strict=True):
@@ -78,13 +86,14 @@ class LanguageModel(nn.Module):
         return self.read_out(values), tuple(after)
 
 
-def bits_per_character(model: LanguageModel, series: Tensor) -> float:
+def bits_per_character(model: LanguageModel, series: Tensor, piece: int = 2000) -> float:
     """How many bits the model needs for each character of a text, on average.
 
-    The text (characters,) is read as contiguous pieces side by side: one for every 2000 characters, at most 32. Each
-    piece starts from the state of zeros, and every character but the first of the text is predicted once.
+    The text (characters,) is read as contiguous pieces side by side, at most 64 of at least ``piece`` characters.
+    Each starts from the state of zeros, so short ones make it faster and the result a little worse. Every character
+    but the first of the text is predicted once.
     """
-    rows = max(1, min(32, len(series) // 2000))
+    rows = max(1, min(64, len(series) // piece))
     total, states = 0.0, None
     with torch.no_grad():
         for x, y in windows(series, rows, WINDOW):
@@ -96,14 +105,12 @@ def bits_per_character(model: LanguageModel, series: Tensor) -> float:
     return total / (len(series) - 1) / math.log(2)
 
 
-def write(
-    model: LanguageModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0
-) -> Iterator[int]:
+def write(model: LanguageModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0) -> Iterator[int]:
     """Characters one by one, each drawn from what the model expects after those before it.
 
     Args:
         start: the characters (at least one,) that are read first, and not given back.
-        temperature: scores are divided by it: below 1 bolder, above 1 more varied. 0 takes the likeliest character.
+        temperature: scores are divided by it: below 1 bolder, above 1 more varied; 0 takes the likeliest.
         seed: the same seed gives the same text.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -129,7 +136,8 @@ def _only_input(circuit: Circuit) -> str:
     if len(needed) != 1:
         has = f"has the inputs {', '.join(needed)}" if needed else "has no input that its states depend on"
         raise CircuitError(
-            f"a language model reads one character a step, so its circuit needs exactly one input; '{circuit.name}' {has}"
+            f"a language model reads one character a step, so its circuit needs exactly one input; "
+            f"'{circuit.name}' {has}"
         )
     return needed[0]
 
@@ -138,8 +146,8 @@ def _returns_scores(recurrence: Recurrence) -> bool:
     return "o" in recurrence.returns and len(recurrence.returns["o"].type.dims) == 1
 
 
-def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, int]:
-    """Sizes by name: the input's, that of the scores, and the hidden size for everything that is still free."""
+def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, Any]:
+    """Sizes by name: of the input, of the scores, and the hidden size for all that is still free."""
     known = nameable(circuit.recurrence)
     sizes = {source: width} | ({"o": scores} if _returns_scores(circuit.recurrence) else {})
     solver = Solver()

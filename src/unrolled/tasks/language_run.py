@@ -22,12 +22,13 @@ from .language import LanguageModel, bits_per_character
 from .text import Parts, Vocabulary, frequency_bits, read_text
 
 TASK = "language"
-VALIDATED = 100_000  # characters at most: the best model is chosen by them, many times during a training
+VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What a user decides about a training. ``batch`` pieces of the text are read side by side, ``window`` characters at a time."""
+    """What a user decides about a training: ``batch`` pieces of the text are read side by side, ``window``
+    characters between two updates."""
 
     settings: Settings
     hidden: int | None = None
@@ -71,8 +72,8 @@ class Job:
         least = max(40, math.ceil(2 * choices.batch / 0.9) + 2)
         if len(text) < least:
             raise DataError(
-                f"'{name}' has {len(text)} characters; reading {choices.batch} pieces side by side takes {least} or more. "
-                "Give a longer text, or a smaller --batch"
+                f"'{name}' has {len(text)} characters; to read {choices.batch} pieces side by side takes {least} "
+                "or more. Give a longer text, or a smaller --batch"
             )
         self.text, self.name, self.circuit, self.choices = text, name, circuit, choices
         self.vocabulary = Vocabulary.of(text)
@@ -98,8 +99,8 @@ class Job:
         }
 
     def train(self, run: RunFolder, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Train, and fill the run folder: first with what describes the model, then with each model that is better
-        than those before it. Sets ``result`` at the end."""
+        """Train, and fill the run folder: first with what describes the model, then with each model that is
+        better than those before it. Sets ``result`` at the end."""
         run.config(self.circuit, self.config())
         run.views(self.circuit)
         choices, validation = self.choices, self.parts.validation[:VALIDATED]
@@ -108,7 +109,7 @@ class Job:
             return windows(self.parts.train, choices.batch, choices.window)
 
         def validate() -> float:
-            return bits_per_character(self.model, validation) * math.log(2)
+            return bits_per_character(self.model, validation, PIECE) * math.log(2)
 
         for progress in train(self.model, nll, passes, validate, choices.settings, stop):
             if progress.best:
@@ -151,10 +152,10 @@ class Trained:
     fingerprint: str  # of the text it learned from
 
     def evaluate(self, path: Path, skip_unknown: bool = False) -> Score:
-        """Bits per character of a text file: of its held-out part if it is the one the model learned from, else of all.
+        """Bits per character of a text file: of all of it, or of the held-out part if the model learned from it.
 
         Raises:
-            DataError: characters that the model has never seen, unless they are skipped; a text of less than two.
+            DataError: characters that the model has never seen, unless they are skipped; less than two characters.
         """
         text = read_text(path)
         known = _fingerprint(text) == self.fingerprint
@@ -162,8 +163,8 @@ class Trained:
         if unknown and not skip_unknown:
             raise DataError(
                 f"{path}:{unknown.line}:{unknown.column}: the character {unknown.character!r} is none of the "
-                f"{len(self.vocabulary)} that the model has learned; such characters occur {unknown.count} times. "
-                "Leave them out of the text, or add --skip-unknown to have that done"
+                f"{len(self.vocabulary)} that the model has learned; the text has {unknown.count} such. "
+                "Take them out, or add --skip-unknown"
             )
         series = self.vocabulary.encode(self.vocabulary.without_unknown(text) if unknown else text)
         if known:
@@ -174,23 +175,24 @@ class Trained:
         return Score(bits, len(series), known, unknown.count if unknown else 0)
 
     def opening(self) -> torch.Tensor:
-        """What is read first when there is no prompt: an end of line, after which texts begin anew, where it is known."""
+        """What is read first when there is no prompt: the end of a line, if the model knows that."""
         return self.vocabulary.encode("\n" if "\n" in self.vocabulary.characters else self.vocabulary.characters[0])
 
     def encode(self, prompt: str) -> torch.Tensor:
         """The numbers of a prompt, all of whose characters the model must know."""
         if unknown := self.vocabulary.unknown(prompt):
             raise UsageError(
-                f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is none of "
-                f"the {len(self.vocabulary)} that the model has learned: {printable(self.vocabulary.characters)}"
+                f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is "
+                f"none of the {len(self.vocabulary)} that the model has learned:\n"
+                f"  {printable(self.vocabulary.characters)}"
             )
         return self.vocabulary.encode(prompt)
 
 
 @dataclass(frozen=True)
 class Score:
-    """What an evaluation found: bits per character, over how many, whether these were held out of the training
-    text, and how many characters were skipped."""
+    """What an evaluation found: bits per character, over how many of them, whether they are the held-out part of
+    the training text, and how many were skipped."""
 
     bits: float
     characters: int

@@ -83,8 +83,8 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Parts:
-    """A text in three contiguous parts: the first 90 % to learn from, 5 % to choose the best model by, and the last
-    5 % held out, on which nothing is decided."""
+    """A text in three contiguous parts: the first 90 % to learn from, 5 % to choose the best model by, and
+    the last 5 % held out, by which nothing is decided."""
 
     train: Tensor
     validation: Tensor
@@ -97,8 +97,11 @@ class Parts:
 
 
 def frequency_bits(train: Tensor, held_out: Tensor, characters: int) -> float:
-    """Bits per character of guessing by frequency alone: each character of ``held_out`` at the cost -log2 p that its
-    share p of ``train`` gives it, every character counted once more than it occurs so that none is impossible."""
+    """Bits per character of guessing by frequency alone.
+
+    Each character of ``held_out`` costs -log2 p, where p is its share of ``train``, with every character of the
+    vocabulary counted once more than it occurs, so that none is impossible.
+    """
     counts = torch.bincount(train, minlength=characters).double() + 1
     cost = -torch.log2(counts / counts.sum())
     return float(cost[held_out].mean())

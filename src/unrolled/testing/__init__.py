@@ -3,4 +3,11 @@
 from .compare import TOLERANCES, assert_close, relative_error
 from .gradients import check_gradients, complex_step, engine_gradients
 
-__all__ = ["TOLERANCES", "assert_close", "check_gradients", "complex_step", "engine_gradients", "relative_error"]
+__all__ = [
+    "TOLERANCES",
+    "assert_close",
+    "check_gradients",
+    "complex_step",
+    "engine_gradients",
+    "relative_error",
+]

@@ -86,7 +86,10 @@ def spread(steps: int, most: int = 20) -> list[int]:
 
 
 def complex_step(
-    recurrence: Recurrence, sizes: Mapping[str, int], values: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+    recurrence: Recurrence,
+    sizes: Mapping[str, int],
+    values: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
     """The gradient of the linear loss for one sequence (batch 1): with respect to every entry of every parameter and
     initial state, and of every input at the steps ``spread(steps)``, as (1, steps, size).
@@ -115,7 +118,10 @@ def complex_step(
 
 
 def _linear_loss(
-    recurrence: Recurrence, sizes: Mapping[str, int], leaves: Mapping[str, Tensor], weights: Mapping[str, Tensor]
+    recurrence: Recurrence,
+    sizes: Mapping[str, int],
+    leaves: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
 ) -> Tensor:
     table = complex_rules()
     like = torch.empty(0, dtype=torch.complex128)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import linecache
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -90,6 +91,6 @@ def read(source: str) -> Circuit:
     """The circuit that a source text defines, with its lines known to error messages."""
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
-    scope: dict[str, object] = {n: getattr(language, n) for n in language.__all__}
+    scope: dict[str, Any] = {n: getattr(language, n) for n in language.__all__}
     exec(compile(source, file, "exec"), scope)
-    return language.circuit(scope["drawn"])  # type: ignore[arg-type, no-any-return]
+    return language.circuit(scope["drawn"])

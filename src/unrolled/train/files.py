@@ -1,4 +1,4 @@
-"""Files: read with one clear error, written so that a crash at any instant leaves the old file or the new one."""
+"""Files: read with one clear error, written so that a crash leaves the old content or the new, never a part."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def read_bytes(path: Path, what: str) -> bytes:
     """The content of a file. ``what`` says what it should be, for the message: 'a text to learn from'.
 
     Raises:
-        DataError: no such file (with a similar name of the same folder), a folder, or a file that cannot be read.
+        DataError: no such file (with a similar name of the same folder), a folder, or one that cannot be read.
     """
     if path.is_dir():
         raise DataError(f"'{path}' is a folder; expected {what}{_a_file_of(path)}")
@@ -38,7 +38,7 @@ def _a_file_of(folder: Path) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file under a temporary name, then rename: readers see the old content or the new, never a part."""
+    """Write the whole file under a temporary name, then rename it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:

@@ -1,4 +1,4 @@
-"""The training loop, from top to bottom: windows in order, the state carried, Adam, and the best model kept."""
+"""The training loop, from top to bottom: windows in order, the state carried, Adam, the best model kept."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Settings:
     """How long and how fast to learn.
 
     updates, minutes: the budget, one of the two. Only a budget of updates gives the same numbers again.
-    rate: the largest learning rate. It rises from zero during the first 2 % of the budget, then falls to zero along
-    half a cosine.
+    rate: the largest learning rate. It rises from zero during the first 2 % of the budget, and falls to zero along half
+    a cosine.
     clip: the largest norm of the gradient (Pascanu, Mikolov and Bengio 2013); longer ones are scaled to it.
     validations: how often, evenly over the budget, the model is tried on other data; the best one is kept.
     """
@@ -83,13 +83,13 @@ def train(
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
-    """Train in place, and tell after each update. At the end the model has the parameters of the best validation.
+    """Train in place, and tell after each update. At the end the model is the one of the best validation.
 
     >>> for progress in train(model, losses.nll, lambda: windows(tokens, rows=16, longest=64), validate, settings):
     ...     print(progress.update, progress.loss)
 
-    Gradients are truncated at the borders of windows; states are carried across them, and start at zero with each
-    pass over the data.
+    Gradients are truncated at the borders of windows; states are carried across them, and start at zero with
+    each pass over the data.
 
     Args:
         loss: the total loss of a window, from scores and what came.
@@ -124,9 +124,8 @@ def train(
             if done == 1 or done * settings.validations >= tried + 1:
                 tried = int(done * settings.validations)
                 validation = _finite(validate(), update, settings)
-            better = validation is not None and validation < best
-            if better:
-                best, kept = validation, _copy(model)
+            if better := validation is not None and validation < best:
+                best, kept = validation or 0.0, _copy(model)
             yield Progress(update, done, seconds, steps, value, validation, better)
             if done == 1:
                 model.load_state_dict(kept)
@@ -140,7 +139,7 @@ def _copy(model: Model) -> dict[str, Tensor]:
 def _finite(loss: float, update: int, settings: Settings) -> float:
     if not math.isfinite(loss):
         raise UnrolledError(
-            f"update {update}: the loss is {loss}, not a number one can learn from. "
-            f"Try a lower learning rate than {settings.rate:g}, or a smaller norm of the gradient than {settings.clip:g}"
+            f"update {update}: the loss is {loss}, which nothing can be learned from. "
+            f"Try a learning rate (now {settings.rate:g}) ten times smaller"
         )
     return loss

@@ -1,5 +1,5 @@
-"""Losses over sequences: the total over all steps, L = Σ_t L(t), as in Goodfellow, Bengio and Courville (2016), eq. 10.14;
-the mean per step on request."""
+"""Losses over sequences: the total over all steps, L = Σ_t L(t) (Goodfellow, Bengio and Courville 2016, eq. 10.14); the
+mean per step on request."""
 
 from __future__ import annotations
 
@@ -74,4 +74,6 @@ def _reduction(reduction: str) -> None:
 
 def _same_shape(values: Tensor, targets: Tensor) -> None:
     if values.shape != targets.shape or values.ndim < 2:
-        raise InputError(f"values and targets must have the same shape, got {tuple(values.shape)}, {tuple(targets.shape)}")
+        raise InputError(
+            f"values and targets must have the same shape, got {tuple(values.shape)}, {tuple(targets.shape)}"
+        )

@@ -1,10 +1,12 @@
-"""The folder of a trained model: its parameters, what it takes to rebuild it, how it was trained, and its views.
+"""The folder of a trained model: its parameters, all it takes to rebuild it, how it was trained, and its views.
 
-    model.safetensors   the parameters
-    config.json         sizes, vocabulary, settings, versions, and the circuit itself: nobody's code is needed again
-    log.jsonl           the training, line by line
-    circuit.svg         the circuit diagram, and unfolded.svg: the graph without recurrence
-    equations.txt       the equations and the gradient's, and equations.tex: a document to typeset
+model.safetensors   the parameters
+config.json         sizes, vocabulary, settings, versions, and the circuit itself: no one's code is needed again
+log.jsonl           the training, line by line
+circuit.svg         the circuit diagram
+unfolded.svg        the graph without recurrence
+equations.txt       the equations, and those of the gradient
+equations.tex       the same as a document to typeset
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from torch import nn
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, DataError, UnrolledError, UsageError, did_you_mean
 from ..graph.stored import dump, load
-from .files import reason, read_bytes, write_bytes, write_text
+from .files import read_bytes, reason, write_bytes, write_text
 
 FORMAT = 1
 MODEL, CONFIG, LOG = "model.safetensors", "config.json", "log.jsonl"
@@ -147,8 +149,8 @@ def load_model(run: Path, model: nn.Module) -> None:
     for name in sorted({**found, **wanted}):
         if found.get(name) != wanted.get(name):
             raise DataError(
-                f"'{path}' does not fit '{run / CONFIG}': {name} is {found.get(name, 'missing')} in the one and "
-                f"{wanted.get(name, 'missing')} in the other. They are of two runs; restore the one that was replaced"
+                f"'{path}' does not fit '{run / CONFIG}': {name} is {found.get(name, 'missing')} in the one, "
+                f"{wanted.get(name, 'missing')} in the other. Restore the one that was replaced, or train again"
             )
     model.load_state_dict(tensors)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @cache
 def rules() -> dict[str, Callable[..., Any]]:
-    """op -> function of argument tensors and of the node's attributes as numbers (made on first use: torch is heavy)."""
+    """op -> function of argument tensors and of the node's attributes as numbers (made on first use)."""
     import torch
 
     def matvec(A: Tensor, x: Tensor) -> Tensor:

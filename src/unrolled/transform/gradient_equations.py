@@ -15,9 +15,13 @@ from .simplify import simplify, zero
 
 
 def gradient_equations(
-    adjoint: Recurrence, format: Format = "text", summed: bool = True, last_only: bool = False, inputs: bool = False
+    adjoint: Recurrence,
+    format: Format = "text",
+    summed: bool = True,
+    last_only: bool = False,
+    inputs: bool = False,
 ) -> str:
-    """The lines. ``summed``: scalar outputs are losses and the total loss is their sum over steps (their gradient is 1).
+    """The lines. ``summed``: scalar outputs are losses and the total loss is their sum over steps (gradient 1).
     ``last_only``: the loss depends on the last step alone (structure 3). ``inputs``: also the gradients of inputs."""
     assert adjoint.primal is not None
     names = _worth_a_line(adjoint)
@@ -40,7 +44,7 @@ def gradient_equations(
     if inputs:
         given = (f"∇{name}" for name in adjoint.primal.inputs)
         lines += [write.line(name, at, "t") for name in given if name in adjoint.returns and name not in at.names]
-    for name in sorted(reversed(adjoint.sums), key=lambda n: len(adjoint.sums[n].type.dims)):
+    for name in sorted(reversed(list(adjoint.sums)), key=lambda n: len(adjoint.sums[n].type.dims)):
         once = last_only and is_constant(before.named[name], 0)
         lines.append(write.sum(name, last if once else at, tau if once else "t", over_time=not once))
     return write.notation.lines(lines)
@@ -86,7 +90,10 @@ class _Writer:
     def printer(self, moment: _Moment, base: str, roots: Iterable[Node]) -> Printer:
         assert self.adjoint.primal is not None
         forward = set(self.adjoint.primal.nodes)
-        carrying = {n for n in moment.labels if n not in forward} | {*moment.carries, *self.adjoint.inputs.values()}
+        carrying = {n for n in moment.labels if n not in forward} | {
+            *moment.carries,
+            *self.adjoint.inputs.values(),
+        }
         for node in order([*roots, *moment.carries.values()]):
             if node not in forward and not carrying.isdisjoint(node.args):
                 carrying.add(node)

@@ -1,0 +1,472 @@
+"""The catalogue of misuses: each gives one clear error, kept as golden text. Those of the command line are in
+test_cli.py."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import numpy as np
+import pytest
+import torch
+
+import unrolled
+from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
+from unrolled.cells import autonomous, elman, jordan, lstm, rnn
+from unrolled.circuits import orthogonal
+from unrolled.nn import interop
+
+MISUSES = {}
+
+
+def misuse(function):
+    MISUSES[function.__name__] = function
+    return function
+
+
+# equations that make no sense
+
+
+@misuse
+def python_if_on_a_symbol():
+    @circuit
+    def cell(x, h, *, W):
+        if h > 0:
+            h = tanh(W @ h + x)
+        return {"h": h}
+
+
+@misuse
+def python_max_on_symbols():
+    @circuit
+    def cell(x, h):
+        return {"h": max(x, h)}
+
+
+@misuse
+def forgotten_state():
+    @circuit
+    def cell(x, h, *, W, V):
+        h = tanh(W @ h + x)
+        o = V @ h
+        return {"o": o}
+
+
+@misuse
+def nothing_recurrent():
+    @circuit
+    def cell(x, h, *, W):
+        return {"out": tanh(W @ h + x)}
+
+
+@misuse
+def returns_no_dictionary():
+    @circuit
+    def cell(x, h):
+        return tanh(h + x)
+
+
+@misuse
+def returns_nothing():
+    @circuit
+    def cell(x, h):
+        h = tanh(h + x)
+
+
+@misuse
+def returns_a_parameter():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x), "W": W}
+
+
+@misuse
+def returns_a_number():
+    @circuit
+    def cell(x, h):
+        return {"h": tanh(h + x), "one": 1.0}
+
+
+@misuse
+def reserved_name():
+    @circuit
+    def cell(state, h):
+        return {"h": tanh(h + state)}
+
+
+@misuse
+def sizes_cannot_be_equal():
+    @circuit
+    def cell(x, h, c, *, W, U):
+        a = W @ h + U @ x
+        _, f, g, o = split(a, 4)
+        c = sigmoid(f) * c + sigmoid(a) * tanh(g)
+        h = sigmoid(o) * tanh(c)
+        return {"h": h, "c": c}
+
+
+@misuse
+def state_changes_size():
+    @circuit
+    def cell(x, h):
+        return {"h": tanh(unrolled.concat(h, x))}
+
+
+@misuse
+def matrix_for_two_sizes():
+    @circuit
+    def cell(x, h, *, W, U):
+        both = unrolled.concat(h, x)
+        return {"h": tanh(W @ h + U @ (W @ both))}
+
+
+@misuse
+def vector_left_of_a_product():
+    @circuit
+    def cell(x, h):
+        return {"h": tanh(h @ x)}
+
+
+@misuse
+def matrix_plus_vector():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh((W + h) @ x)}
+
+
+@misuse
+def scalar_state():
+    @circuit
+    def cell(x, h):
+        return {"h": unrolled.mean(h + x)}
+
+
+@misuse
+def torch_function_on_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": torch.tanh(h + x)}
+
+
+@misuse
+def math_function_on_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": math.tanh(h + x)}
+
+
+@misuse
+def numpy_function_on_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": np.ones(3) * h + x}
+
+
+@misuse
+def method_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x).tanh()}
+
+
+@misuse
+def unknown_op():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x).softplus()}
+
+
+@misuse
+def tensor_in_a_circuit():
+    W = torch.eye(3)
+
+    @circuit
+    def cell(x, h):
+        return {"h": tanh(W @ h + x)}
+
+
+@misuse
+def index_into_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": h[0] + x}
+
+
+@misuse
+def loop_over_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": sum(v for v in h) + x}
+
+
+@misuse
+def fractional_power():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x) ** 0.5}
+
+
+@misuse
+def split_into_no_pieces():
+    @circuit
+    def cell(x, h):
+        a, b = split(h, 0)
+        return {"h": a + b + x}
+
+
+@misuse
+def condition_is_no_comparison():
+    @circuit
+    def cell(x, h):
+        return {"h": where(h, x, h)}
+
+
+@misuse
+def token_of_a_state():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x), "L": nll(x, h)}
+
+
+@misuse
+def parameter_never_used():
+    @circuit
+    def cell(x, h, *, W, U):
+        return {"h": tanh(W @ h + x)}
+
+
+@misuse
+def parameter_of_no_known_size():
+    @circuit
+    def cell(x, h, *, W, V):
+        return {"h": tanh(W @ (V @ x) + h)}
+
+
+@misuse
+def default_of_an_input():
+    @circuit
+    def cell(x, h=0):
+        return {"h": tanh(h + x)}
+
+
+@misuse
+def star_arguments():
+    @circuit
+    def cell(x, h, **parameters):
+        return {"h": tanh(h + x)}
+
+
+@misuse
+def init_of_no_parameter():
+    @circuit(init={"w": orthogonal()})
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x)}
+
+
+@misuse
+def decorated_class():
+    circuit(torch.nn.Linear)
+
+
+@misuse
+def circuit_called_like_a_network():
+    elman(torch.zeros(1, 2, 3))
+
+
+@misuse
+def unknown_format():
+    elman.equations("latx")
+
+
+@misuse
+def adjoint_of_nothing_returned():
+    elman.adjoint(of="hh")
+
+
+# networks
+
+
+@misuse
+def size_missing():
+    unrolled.Recurrent(elman, x=3, h=4)
+
+
+@misuse
+def size_unknown():
+    unrolled.Recurrent(elman, x=3, hidden=4, o=2)
+
+
+@misuse
+def size_no_number():
+    unrolled.Recurrent(lstm, x=3, h=4.0)
+
+
+@misuse
+def sizes_contradict():
+    unrolled.Recurrent(lstm, x=3, h=128, c=512)
+
+
+@misuse
+def function_for_a_circuit():
+    unrolled.Recurrent(lambda x, h: h, x=3, h=4)
+
+
+@misuse
+def unknown_engine():
+    unrolled.Recurrent(rnn, x=3, h=4, engine="referense")
+
+
+@misuse
+def parameter_hides_a_method():
+    @circuit
+    def cell(x, h, *, train):
+        return {"h": tanh(train @ h + x)}
+
+    unrolled.Recurrent(cell, x=3)
+
+
+NET = unrolled.Recurrent(elman, x=3, h=4, o=2)
+
+
+@misuse
+def wrong_feature_size():
+    NET(torch.zeros(1, 5, 7))
+
+
+@misuse
+def no_batch():
+    NET(torch.zeros(5, 3))
+
+
+@misuse
+def time_and_feature_exchanged():
+    NET(torch.zeros(1, 3, 5))
+
+
+@misuse
+def mixed_dtypes():
+    NET(torch.zeros(1, 5, 3, dtype=torch.float64))
+
+
+@misuse
+def no_tensor():
+    NET([[0.0, 0.0, 0.0]])
+
+
+@misuse
+def unknown_input():
+    NET(xs=torch.zeros(1, 5, 3))
+
+
+@misuse
+def too_many_inputs():
+    NET(torch.zeros(1, 5, 3), torch.zeros(1, 5, 3))
+
+
+@misuse
+def input_missing():
+    NET()
+
+
+@misuse
+def token_out_of_range():
+    NET(torch.tensor([[0, 1, 3]]))
+
+
+@misuse
+def state_of_another_batch():
+    NET(torch.zeros(2, 5, 3), unrolled.State(h=torch.zeros(1, 4)))
+
+
+@misuse
+def state_unknown():
+    NET(torch.zeros(2, 5, 3), unrolled.State(c=torch.zeros(2, 4)))
+
+
+@misuse
+def state_as_tuple():
+    NET(torch.zeros(2, 5, 3), state=(torch.zeros(2, 4),))
+
+
+@misuse
+def reset_without_mask():
+    unrolled.State(h=torch.zeros(2, 4)).reset([0])
+
+
+@misuse
+def given_is_no_state():
+    unrolled.Recurrent(jordan, x=3, h=4, o=2)(torch.zeros(1, 5, 3), given={"h": torch.zeros(1, 5, 4)})
+
+
+@misuse
+def given_of_another_length():
+    unrolled.Recurrent(jordan, x=3, h=4, o=2)(torch.zeros(1, 5, 3), given={"o": torch.zeros(1, 4, 2)})
+
+
+@misuse
+def autonomous_without_steps():
+    unrolled.Recurrent(autonomous, s=3)()
+
+
+@misuse
+def last_of_nothing():
+    return NET(torch.zeros(1, 0, 3)).last
+
+
+@misuse
+def unknown_result():
+    return NET(torch.zeros(1, 5, 3)).output
+
+
+@misuse
+def torch_module_of_two_layers():
+    interop.from_torch(torch.nn.LSTM(3, 4, num_layers=2))
+
+
+@misuse
+def to_torch_of_another_cell():
+    interop.to_torch(NET)
+
+
+@misuse
+def loss_targets_of_another_shape():
+    unrolled.losses.nll(torch.zeros(2, 5, 3), torch.zeros(2, 4, dtype=torch.long))
+
+
+@misuse
+def loss_reduction_unknown():
+    unrolled.losses.bce(torch.zeros(2, 5, 3), torch.zeros(2, 5, 3), reduction="none")
+
+
+def message(function) -> str:
+    try:
+        function()
+    except (UnrolledError, AttributeError) as error:
+        return f"{type(error).__name__}\n{re.sub(r'py:[0-9]+:', 'py:LINE:', str(error))}"
+    return "no error"
+
+
+def test_catalogue(golden):
+    texts = [f"# {name}\n{message(function)}\n" for name, function in MISUSES.items()]
+    golden("errors.txt", "\n".join(texts))
+    assert len(texts) >= 25 and not any("no error" in t for t in texts)
+
+
+def test_errors_name_the_users_line():
+    with pytest.raises(CircuitError) as caught:
+        MISUSES["vector_left_of_a_product"]()
+    source = caught.value.source
+    assert source is not None and source.file == "test_errors.py" and "h @ x" in source.text
+
+
+def test_a_helper_functions_own_line_is_named():
+    def gate(a):
+        return relu(a) @ a
+
+    with pytest.raises(CircuitError) as caught:
+
+        @circuit
+        def cell(x, h):
+            return {"h": gate(h + x)}
+
+    assert "relu(a) @ a" in caught.value.source.text

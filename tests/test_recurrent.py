@@ -1,0 +1,273 @@
+"""Recurrent as users use it: shapes, state, teacher forcing, free running, one step at a time, torch's habits."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import pytest
+import torch
+
+import unrolled
+from cells_for_tests import CIRCUITS, SIZES, lecture
+from unrolled import Recurrent, State, circuit, tanh
+from unrolled.cells import autonomous, elman, jordan, lstm
+from unrolled.testing import assert_close
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def network(name, **options):
+    return Recurrent(CIRCUITS[name], **SIZES[name], **options)
+
+
+def inputs_of(name, batch=3, steps=8, dtype=torch.float32):
+    values = {}
+    for n in CIRCUITS[name].inputs:
+        size = SIZES[name].get(n, 2)
+        values[n] = torch.randint(2, (batch, steps)) if n == "y" else torch.randn(batch, steps, size, dtype=dtype)
+    return values or {}
+
+
+def call(net, name, values, state=None, steps=8):
+    return net(**values, state=state, **({} if values else {"steps": steps}))
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name):
+    net = network(name)
+    values = inputs_of(name)
+    whole = call(net, name, values, State(**dict(net.initial_state(3))))
+    state, pieces = net.initial_state(3), []
+    for start, stop in ((0, 1), (1, 1), (1, 5), (5, 8)):
+        piece = {n: v[:, start:stop] for n, v in values.items()}
+        out = call(net, name, piece, state, stop - start)
+        state = out.state
+        pieces.append(out)
+    for n in whole:
+        assert torch.equal(torch.cat([p[n] for p in pieces], 1), whole[n]), n
+    for n in state:
+        assert torch.equal(state[n], whole.state[n])
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_one_step_at_a_time_gives_the_same_bits(name):
+    net = network(name)
+    values = inputs_of(name)
+    whole = call(net, name, values, net.initial_state(3))
+    state = net.initial_state(3)
+    for t in range(8):
+        step = net.step(**{n: v[:, t] for n, v in values.items()}, state=state)
+        state = step.state
+        for n in whole:
+            assert torch.equal(step[n], whole[n][:, t])
+
+
+def test_shapes_and_names():
+    net = Recurrent(elman, x=65, h=256, o=65)
+    out = net(torch.randn(8, 10, 65))
+    assert out.o.shape == (8, 10, 65) and out.h.shape == (8, 10, 256) and out.last.o.shape == (8, 65)
+    assert out.state.h.shape == (8, 256) and torch.equal(out.last.h, out.state.h)
+    assert set(net.state_dict()) == {"U", "W", "b", "V", "c"}
+    assert repr(net) == "Recurrent(elman, x=65, h=256, o=65, engine=reference)"
+    assert net.engine == "reference" and "reference" in net.explain()
+
+
+def test_gradient_flows_through_the_carried_state_until_detached():
+    net = network("gru")
+    x = torch.randn(2, 6, 3)
+    net(x).h[:, -1].sum().backward()
+    whole = net.W.grad.clone()
+    net.zero_grad()
+    first = net(x[:, :3])
+    net(x[:, 3:], first.state).h[:, -1].sum().backward()
+    assert_close("gradient over two calls", net.W.grad, whole, "torch.nn, float32")
+    net.zero_grad()
+    net(x[:, 3:], net(x[:, :3]).state.detach()).h[:, -1].sum().backward()
+    assert not torch.allclose(net.W.grad, whole)
+
+
+def test_tokens_are_one_hot_vectors():
+    net = Recurrent(elman, x=5, h=4, o=2)
+    tokens = torch.randint(5, (3, 7))
+    vectors = torch.nn.functional.one_hot(tokens, 5).float()
+    assert torch.equal(net(tokens).o, net(vectors).o)
+
+
+def test_a_loss_inside_the_circuit_and_its_target_left_out():
+    net = Recurrent(lecture, x=3, h=4, o=2)
+    x, y = torch.randn(2, 5, 3), torch.randint(2, (2, 5))
+    out = net(x, y)
+    assert out.L.shape == (2, 5)
+    torch.testing.assert_close(out.L.sum(), unrolled.losses.nll(out.o, y))
+    without = net(x)
+    assert torch.equal(without.o, out.o) and "L" not in list(without)
+    with pytest.raises(AttributeError, match="returns no 'L'"):
+        _ = without.L
+
+
+def test_teacher_forcing_feeds_the_target_of_the_step_before():
+    net = Recurrent(jordan, x=3, h=4, o=2)
+    x, target = torch.randn(2, 5, 3), torch.randn(2, 5, 2)
+    start = State(o=torch.randn(2, 2))
+    out = net(x, start, given={"o": target})
+    fed = torch.cat([start.o[:, None], target[:, :-1]], 1)
+    h = torch.tanh(net.b + fed @ net.W.T + x @ net.U.T)
+    torch.testing.assert_close(out.o, net.c + h @ net.V.T)
+    assert torch.equal(out.state.o, target[:, -1])
+
+
+def test_free_running_feeds_the_networks_own_output():
+    net = Recurrent(jordan, x=3, h=4, o=2)
+    x = torch.randn(2, 5, 3)
+    free = net(x)
+    assert torch.equal(net(x, given={"o": free.o}).o, free.o)
+    assert not torch.equal(net(x, given={"o": torch.zeros(2, 5, 2)}).o, free.o)
+
+
+def test_gradients_under_teacher_forcing():
+    net = Recurrent(jordan, x=3, h=4, o=2, dtype=torch.float64)
+    x = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(2, 5, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, target, *_: net(x, given={"o": target}).o, (x, target, *net.parameters()))
+
+
+def test_autonomous():
+    net = Recurrent(autonomous, s=3)
+    start = State(s=torch.randn(4, 3))
+    out = net(start, steps=6)
+    assert out.s.shape == (4, 6, 3)
+    torch.testing.assert_close(out.s[:, 0], torch.tanh(net.b + start.s @ net.A.T))
+
+
+def test_several_inputs_states_outputs():
+    @circuit
+    def two(x, z, h, s, *, W, U, V, A, k):
+        h = tanh(W @ h + U @ x)
+        s = tanh(A @ h + V @ z + k * s)
+        return {"h": h, "s": s, "sum": h * 2, "prod": s * s}
+
+    net = Recurrent(two, x=3, z=2, h=4, s=5)
+    x, z = torch.randn(2, 6, 3), torch.randn(2, 6, 2)
+    assert torch.equal(net(x, z).prod, net(z=z, x=x).prod) and net(x, z).sum.shape == (2, 6, 4)
+
+
+def test_a_circuit_inside_a_circuit():
+    @circuit
+    def stacked(x, h, c, h2, *, U, W, b, U2, W2):
+        lower = lstm(x, h, c, U=U, W=W, b=b)
+        h2 = tanh(W2 @ h2 + U2 @ lower["h"])
+        return {"h": lower["h"], "c": lower["c"], "h2": h2}
+
+    net, plain = Recurrent(stacked, x=3, h=4, h2=5), Recurrent(lstm, x=3, h=4)
+    plain.load_state_dict({n: p for n, p in net.state_dict().items() if n in ("U", "W", "b")})
+    x = torch.randn(2, 6, 3)
+    assert torch.equal(net(x).h, plain(x).h) and net(x).h2.shape == (2, 6, 5)
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+@pytest.mark.parametrize("batch", [0, 1, 3])
+def test_empty_and_single(batch, steps):
+    net = network("lstm")
+    x = torch.randn(batch, steps, 3, requires_grad=True)
+    start = State(h=torch.randn(batch, 4, requires_grad=True))
+    out = net(x, start)
+    assert out.h.shape == (batch, steps, 4) and out.state.c.shape == (batch, 4)
+    if not steps:
+        assert torch.equal(out.state.h, start.h)
+    (out.h.sum() + out.state.h.sum()).backward()
+    assert x.grad.shape == x.shape
+
+
+def test_constants_are_no_parameters():
+    @circuit
+    def euler(x, h, *, W, dt=0.25):
+        h = h + dt * (tanh(W @ h + x) - h)
+        return {"h": h}
+
+    assert euler.parameters == ("W",)
+    assert "0.25" in euler.equations()
+
+
+def test_it_is_a_torch_module():
+    net = network("layernorm_lstm")
+    twin = copy.deepcopy(net)
+    x = torch.randn(2, 5, 3)
+    assert torch.equal(twin(x).h, net(x).h) and twin.circuit is net.circuit
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    assert torch.equal(torch.load(file, weights_only=False)(x).h, net(x).h)
+    model = torch.nn.ModuleDict({"rnn": net.double(), "out": torch.nn.Linear(4, 2).double()})
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+    x, y = torch.randn(8, 6, 3, dtype=torch.float64), torch.randn(8, 2, dtype=torch.float64)
+    losses = []
+    for _ in range(30):
+        optimizer.zero_grad()
+        loss = (model["out"](net(x).last.h) - y).square().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_parameter_changed_between_forward_and_backward_is_noticed():
+    net = network("rnn")
+    out = net(torch.randn(1, 3, 3))
+    with torch.no_grad():
+        net.W.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.h.sum().backward()
+
+
+def test_second_derivative_is_refused():
+    net = network("rnn")
+    x = torch.randn(1, 3, 3, requires_grad=True)
+    with pytest.raises(unrolled.EngineError, match="second derivatives of a recurrent network"):
+        torch.autograd.grad(net(x).h.sum(), x, create_graph=True)
+
+
+def test_no_graph_is_kept_without_gradients():
+    net = network("rnn")
+    with torch.no_grad():
+        assert not net(torch.randn(1, 3, 3)).h.requires_grad
+    assert net(torch.randn(1, 3, 3)).h.requires_grad
+
+
+def test_batch_order_does_not_matter():
+    net = network("gru")
+    x = torch.randn(5, 7, 3)
+    order = torch.tensor([3, 0, 4, 1, 2])
+    torch.testing.assert_close(net(x).h[order], net(x[order]).h)
+
+
+def test_state():
+    state = State(h=torch.arange(6.0).reshape(3, 2), c=torch.ones(3, 2))
+    assert state.select([2, 0]).h.tolist() == [[4, 5], [0, 1]]
+    assert state.reset(torch.tensor([True, False, True])).h.tolist() == [[0, 0], [2, 3], [0, 0]]
+    state.h.requires_grad_()
+    assert not state.detach().h.requires_grad and state.h.requires_grad
+    assert state.to(torch.float64).c.dtype == torch.float64 and list(state) == ["h", "c"]
+    nan = State(h=torch.full((2, 2), float("nan"))).reset(torch.tensor([True, False]))
+    assert nan.h[0].tolist() == [0, 0] and nan.h[1].isnan().all()
+
+
+def test_initialisers():
+    net = Recurrent(lstm, x=3, h=8)
+    assert net.b.chunk(4)[1].eq(1).all() and net.b.chunk(4)[0].eq(0).all()
+    for block in net.W.chunk(4):
+        torch.testing.assert_close(block @ block.T, torch.eye(8))
+    assert torch.equal(Recurrent(CIRCUITS["irnn"], x=3, h=4).W, torch.eye(4))
+    torch.manual_seed(1)
+    first = Recurrent(lstm, x=3, h=8)
+    torch.manual_seed(1)
+    assert torch.equal(first.U, Recurrent(lstm, x=3, h=8).U)
+
+
+def test_ready_made():
+    x = torch.randn(2, 5, 7)
+    assert unrolled.RNN(7, 11)(x).h.shape == unrolled.GRU(7, 11)(x).h.shape == unrolled.LSTM(7, 11)(x).h.shape
+    assert unrolled.RNN(7, 11, nonlinearity="relu")(x).h.min() >= 0
