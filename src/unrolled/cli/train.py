@@ -16,7 +16,7 @@ def train(
     minutes: float | None = None,
     batch: int = 16,
     window: int = 64,
-    rate: float = 4e-3,
+    rate: float = 5e-3,
     seed: int = 0,
     out: Path | None = None,
     overwrite: bool = False,

@@ -145,19 +145,14 @@ def crossings(one: Trace, other: Trace) -> int:
     if right < x0 or left > x1 or bottom < y0 or top > y1:
         return 0
     total = 0
-    for a, b in pairwise(one.points):
-        if (
-            (a[0] < x0 and b[0] < x0)
-            or (a[0] > x1 and b[0] > x1)
-            or (a[1] < y0 and b[1] < y0)
-            or (a[1] > y1 and b[1] > y1)
-        ):
+    for (ax, ay), (bx, by) in pairwise(one.points):
+        if (ax < x0 and bx < x0) or (ax > x1 and bx > x1) or (ay < y0 and by < y0) or (ay > y1 and by > y1):
             continue
-        for c, d in pairwise(other.points):
-            if _side(a, b, c) * _side(a, b, d) < 0 and _side(c, d, a) * _side(c, d, b) < 0:
-                total += 1
+        dx, dy = bx - ax, by - ay
+        sides = [dx * (y - ay) - dy * (x - ax) for x, y in other.points]  # on which side of the line each point lies
+        for k, (one_side, other_side) in enumerate(pairwise(sides)):
+            if one_side * other_side < 0:
+                (cx, cy), (ex, ey) = other.points[k], other.points[k + 1]
+                across = (ex - cx) * (ay - cy) - (ey - cy) * (ax - cx), (ex - cx) * (by - cy) - (ey - cy) * (bx - cx)
+                total += across[0] * across[1] < 0
     return total
-
-
-def _side(a: Point, b: Point, p: Point) -> float:
-    return (b[0] - a[0]) * (p[1] - a[1]) - (b[1] - a[1]) * (p[0] - a[0])

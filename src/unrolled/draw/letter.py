@@ -13,6 +13,9 @@ from .reduce import Arrow
 SIZE = 16.0
 BESIDE = (6.0, 13.0)  # from the arrow, the second past a black square
 ALONG = (0.5, 0.43, 0.57, 0.36, 0.64, 0.29, 0.71, 0.22, 0.78)
+ANYWHERE = tuple(k / 32 for k in range(2, 31))  # where the middle is crowded
+FURTHER = (5.0, 9.0, 14.0, 20.0)
+COVERED = 60.0  # the price from which a place is crowded
 NEAR = 8.0  # an arrow nearer than this seems to be the one that is meant
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
@@ -24,10 +27,12 @@ def letters(
     places: Sequence[Place],
     others: Iterable[Path] = (),
     stamps: Sequence[Box] = (),
+    period: float = 0.0,
 ) -> dict[Arrow, Point]:
     """The centre of the letters of every arrow that has some.
 
-    paths: the arrows; own: the parts of them where letters may stand; others, stamps: what to keep away from.
+    paths: the arrows; own: the parts of them where letters may stand; others, stamps: what to keep away from;
+    period: the distance to the next copy of all this, if there is one.
     """
     taken = list(stamps)
     lines = {arrow: path.sample(8) for arrow, path in paths.items()}
@@ -41,11 +46,14 @@ def letters(
             near = [p for line in (*strange, *(l for a, l in lines.items() if a is not arrow)) for p in line]
             near = [p for p in near if _inside(p, reach)]
             circles = [p for p in places if _inside((p.x, p.y), _around(along, max(w, h) + 24 + p.w / 2))]
-            options = (_option(along, w, h, *how) for how in product(ALONG, (-1, 1), BESIDE if stamps else BESIDE[:1]))
-            priced = ((_price(_box(x, y, w, h), circles, near, lines[arrow], taken) + e, x, y) for e, x, y in options)
-            _, x, y = min(priced)
+            for parts, aways in ((ALONG, BESIDE[: 1 + bool(stamps)]), (ANYWHERE, FURTHER)):
+                options = [_option(along, w, h, *how) for how in product(parts, (-1, 1), aways)]
+                prices = [e + _price(_box(x, y, w, h), circles, near, lines[arrow], taken) for e, x, y in options]
+                if min(prices) < COVERED:
+                    break
+            _, x, y = options[prices.index(min(prices))]
             found[arrow] = (round(x, 2), round(y, 2))
-            taken.append(_box(x, y, w, h))
+            taken += [_box(x + dx, y, w, h) for dx in ((-period, 0.0, period) if period else (0.0,))]
     return found
 
 

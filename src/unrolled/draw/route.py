@@ -91,8 +91,10 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
         if price >= lowest:
             break
         price += TOUCHING * sum(_touching(place, trace.points) for place in others)
-        if price < lowest:
-            price += CROSSING * sum(crossings(trace, other) for other in drawn)
+        for other in drawn:
+            if price >= lowest:
+                break
+            price += CROSSING * crossings(trace, other)
         if price < lowest:
             best, lowest = path, price
     return best

@@ -133,7 +133,7 @@ def unfolded(diagram: Diagram, step: Step, routes: Routes, columns: Sequence[Col
     after = [path.moved(routes.period) for path in routes.delayed.values()]
     earlier = [path.moved(-routes.period) for path in routes.inner.values()]
     paths = {**routes.inner, **routes.delayed}
-    spots = letters(paths, {}, [*step.places.values(), *before], [*after, *earlier])
+    spots = letters(paths, {}, [*step.places.values(), *before], [*after, *earlier], period=routes.period)
     sources = {a.source for a in diagram.delayed}
     targets = {a.target for a in diagram.delayed}
     shown = {WHOLE: set(diagram.values), START: sources, END: targets, BETWEEN: sources | targets}

@@ -1,1 +1,8 @@
 """Circuits as torch modules."""
+
+from . import interop
+from .layers import GRU, LSTM, RNN
+from .recurrent import Recurrent
+from .result import Result, Step
+
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Result", "Step", "interop"]

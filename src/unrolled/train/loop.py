@@ -40,7 +40,7 @@ class Settings:
 
     updates: int | None = None
     minutes: float | None = None
-    rate: float = 4e-3
+    rate: float = 5e-3
     clip: float = 1.0
     validations: int = 10
 
