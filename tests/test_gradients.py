@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from cells_for_tests import CIRCUITS, SIZES
 from unrolled import circuit, tanh
+from unrolled.engines.registry import ENGINES
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
 from unrolled.testing.gradients import random_leaves, random_weights
@@ -42,6 +43,30 @@ def autograd_gradients(recurrence, sizes, values, weights):
     loss = sum((result[node] * weights[n][:, t - graph.times[0]]).sum() for (n, t), node in graph.values.items())
     loss.backward()
     return {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.is_floating_point()}
+
+
+def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
+    """Another engine against the reference, in float64: all returned values and all gradients."""
+    values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
+    expected = engine_gradients(recurrence, sizes, values, weights)
+    actual = engine_gradients(recurrence, sizes, values, weights, engine)
+    for name, gradient in expected.items():
+        assert_close(f"gradient of {name}", actual[name], gradient, "engines, float64")
+
+
+@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"reference"}))
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_engines_agree_with_the_reference(name, engine):
+    recurrence = CIRCUITS[name].recurrence
+    same_values_and_gradients(recurrence, bind(recurrence, SIZES[name]), 9, 3, engine)
+
+
+@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"reference"}))
+@settings(max_examples=60)
+@given(drawn=circuits(), steps=st.integers(1, 5), batch=st.integers(1, 3))
+def test_engines_agree_on_random_circuits(drawn: Drawn, steps, batch, engine):
+    recurrence = drawn.circuit.recurrence
+    same_values_and_gradients(recurrence, bind(recurrence, drawn.sizes), steps, batch, engine)
 
 
 def compare_with_autograd(recurrence, sizes, steps, batch):

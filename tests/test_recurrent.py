@@ -12,6 +12,7 @@ import unrolled
 from cells_for_tests import CIRCUITS, SIZES, lecture
 from unrolled import Recurrent, State, circuit, tanh
 from unrolled.cells import autonomous, elman, jordan, lstm
+from unrolled.engines.registry import ENGINES
 from unrolled.testing import assert_close
 
 
@@ -36,9 +37,10 @@ def call(net, name, values, state=None, steps=8):
     return net(**values, state=state, **({} if values else {"steps": steps}))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name):
-    net = network(name)
+def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name, engine):
+    net = network(name, engine=engine)
     values = inputs_of(name)
     whole = call(net, name, values, State(**dict(net.initial_state(3))))
     state, pieces = net.initial_state(3), []
@@ -53,9 +55,10 @@ def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name):
         assert torch.equal(state[n], whole.state[n])
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_one_step_at_a_time_gives_the_same_bits(name):
-    net = network(name)
+def test_one_step_at_a_time_gives_the_same_bits(name, engine):
+    net = network(name, engine=engine)
     values = inputs_of(name)
     whole = call(net, name, values, net.initial_state(3))
     state = net.initial_state(3)
@@ -168,10 +171,11 @@ def test_a_circuit_inside_a_circuit():
     assert torch.equal(net(x).h, plain(x).h) and net(x).h2.shape == (2, 6, 5)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("steps", [0, 1])
 @pytest.mark.parametrize("batch", [0, 1, 3])
-def test_empty_and_single(batch, steps):
-    net = network("lstm")
+def test_empty_and_single(batch, steps, engine):
+    net = network("lstm", engine=engine)
     x = torch.randn(batch, steps, 3, requires_grad=True)
     start = State(h=torch.randn(batch, 4, requires_grad=True))
     out = net(x, start)

@@ -106,14 +106,17 @@ class Circuit:
 
         An autonomous circuit starts from its state at time 1, any other from its state at time 0.
         """
-        least = 1 if self.inputs else 2
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
-            raise CircuitError(f"unfold takes a whole number of steps from {least}, got {steps!r}")
-        return Graph(unfold(self.recurrence, steps))
+        return Graph(unfold(self.recurrence, self._steps(steps)))
 
     def draw(self, steps: int = 3) -> Drawing:
         """The circuit diagram, and beside it the graph unfolded for a number of steps."""
-        return draw_recurrence(self.recurrence, unfold(self.recurrence, steps))
+        return draw_recurrence(self.recurrence, unfold(self.recurrence, self._steps(steps)))
+
+    def _steps(self, steps: int) -> int:
+        least = 1 if self.inputs else 2
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
+            raise CircuitError(f"'{self.name}' unfolds for a whole number of steps from {least}, got {steps!r}")
+        return steps
 
     def __call__(self, *args: Symbol, **kwargs: Symbol) -> Any:
         """Inside another circuit: the same equations on other symbols."""

@@ -252,11 +252,12 @@ def _positions(
 
 
 def _upright(xs: dict[Item, float], rows: Rows, segments: Segments, gaps: Sequence[Sequence[float]]) -> None:
-    """Make vertical what is nearly so, where the gaps allow."""
+    """Make vertical what is nearly so, where the gaps allow: long arrows first."""
     column = {item: {item} for item in xs}
-    for low, high in sorted(segments, key=lambda s: abs(xs[s[0]] - xs[s[1]])):
+    slant = {s: abs(xs[s[0]] - xs[s[1]]) / (1.5 if any(isinstance(i, tuple) for i in s) else 1) for s in segments}
+    for low, high in sorted(segments, key=slant.__getitem__):
         dx = xs[high] - xs[low]
-        if column[low] is column[high] or abs(dx) > SLANT:
+        if column[low] is column[high] or slant[low, high] > SLANT:
             continue
         for moving, shift in ((column[high], -dx), (column[low], dx)):
             moved = {**xs, **{item: xs[item] + shift for item in moving}}

@@ -55,6 +55,8 @@ def draw_recurrence(recurrence: Recurrence, unfolded: Unfolded) -> Drawing:
     Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from 1.
     """
     diagram, steps = reduce(recurrence), _steps(unfolded)
+    if steps < 1:
+        raise InputError(f"a drawing of '{recurrence.name}' shows at least 1 step, got {steps}")
     columns = around_t(steps) if steps <= RELATIVE else numbered(unfolded)
     title = f"Circuit {recurrence.name} and its graph unfolded for {_count(steps)}"
     return _drawing(scene.side_by_side(diagram, columns), title, diagram)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise, product
 
 from .arrange import ROW, Place, Step
-from .curve import Path, Point, Trace, bow, crossings, length, rounded, straight, through
+from .curve import Path, Point, Trace, bow, crossings, length, rim, rounded, straight, through
 from .reduce import Arrow, Diagram
 
 CLEAR = 9.0  # between an arrow and a circle that it passes
 CHANNEL = 60.0  # between the circles of one step and those of the next
 SPACING = 15.0  # between the points at which a curve is looked at
-CROSSING, TOUCHING = 45.0, 5000.0  # what they cost, in units of length
+CROSSING, TOUCHING = 90.0, 5000.0  # what they cost, in units of length
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +73,8 @@ def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
         yield bow(source, target, leaving, arriving, pull)
     for above, below in product((-ROW / 2, ROW / 2), repeat=2):
         y0, y1 = source.y + above, target.y + below
-        points = [(source.x, source.y + above * 0.5), (source.x, y0), (middle, y0)]
-        points += [(middle, y1), (target.x, y1), (target.x, target.y + below * 0.5)]
+        points = [rim(source, 0, above), (source.x, y0), (middle, y0)]
+        points += [(middle, y1), (target.x, y1), rim(target, 0, below)]
         yield rounded(points, 18)
 
 
@@ -82,7 +82,7 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
     priced = []
     for k, path in enumerate(candidates):
         trace = Trace(points := path.sample(SPACING))
-        if not k and not any(_touching(p, points) for p in others) and not any(crossings(trace, d) for d in drawn):
+        if not k and not any(_touching(p, trace) for p in others) and not any(crossings(trace, d) for d in drawn):
             return path  # the straight one is free
         priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, trace))
     priced.sort(key=lambda p: p[:2])
@@ -90,7 +90,7 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
     for price, _, path, trace in priced:
         if price >= lowest:
             break
-        price += TOUCHING * sum(_touching(place, trace.points) for place in others)
+        price += TOUCHING * sum(_touching(place, trace) for place in others)
         for other in drawn:
             if price >= lowest:
                 break
@@ -100,11 +100,14 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
     return best
 
 
-def _touching(place: Place, points: Sequence[Point]) -> float:
-    """How far the points come into the surroundings of a circle, from 0 (clear)."""
+def _touching(place: Place, trace: Trace) -> float:
+    """How far a path comes into the surroundings of a circle, from 0 (clear)."""
     wide, high = place.w / 2 + CLEAR, place.h / 2 + CLEAR
+    left, top, right, bottom = trace.box
+    if left > place.x + wide or right < place.x - wide or top > place.y + high or bottom < place.y - high:
+        return 0.0
     worst = CLEAR
-    for x, y in points:
+    for x, y in trace.points:
         if abs(x - place.x) < wide and abs(y - place.y) < high:
             worst = min(worst, place.distance(x, y))
     return (CLEAR - worst) / CLEAR

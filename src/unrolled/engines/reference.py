@@ -14,6 +14,7 @@ from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
 from .call import Call
+from .sums import accumulate, parts, terms
 
 Kept = list[dict[Node, Tensor]]
 
@@ -39,13 +40,13 @@ class Reference:
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         adjoint = _adjoint(call.recurrence, tuple(grads))
         step = call.recurrence
-        sums = {n: _terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
+        sums = {n: terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
         flows = {n: adjoint.returns[gradient(n)] for n in step.inputs if n in wanted}
         back = {n: adjoint.returns[carried(n)] for n in step.states}
         roots = [
             *back.values(),
             *flows.values(),
-            *(node for terms in sums.values() for node in _parts(terms)),
+            *(part for nodes in sums.values() for node in nodes for part in parts(node)),
         ]
         fixed = _fixed_values(call, order(roots))
         moving = [*adjoint.states.values(), *adjoint.inputs.values(), *_moving(step)]
@@ -61,9 +62,9 @@ class Reference:
             values |= {adjoint.states[carried(n)]: g for n, g in arriving.items()}
             execute(program, values)
             arriving = {n: _batched(values[node], call.batch) for n, node in back.items()}
-            for n, terms in sums.items():
-                for node in terms:
-                    _accumulate(total[n], node, values, call.batch)
+            for n, nodes in sums.items():
+                for node in nodes:
+                    accumulate(total[n], node, values, (call.batch,))
             for n, node in flows.items():
                 series[n].append(_batched(values[node], call.batch))
         result = {n: _stack(s[::-1], flows[n], call) for n, s in series.items()}
@@ -116,23 +117,3 @@ def _stack(series: list[Tensor], node: Node, call: Call) -> Tensor:
         return torch.stack(series, 1)
     size = node.type.dims[0].value(call.sizes) if node.type.dims else 1
     return call.like.new_empty(call.batch, 0, size)
-
-
-def _terms(node: Node) -> list[Node]:
-    """What is added up in a sum: a + b is summed as a and as b."""
-    return [t for a in node.args for t in _terms(a)] if node.op == "add" else [node]
-
-
-def _parts(terms: list[Node]) -> list[Node]:
-    """What has to be computed for the terms: of an outer product only its two factors."""
-    return [part for node in terms for part in (node.args if node.op == "outer" else [node])]
-
-
-def _accumulate(total: Tensor, node: Node, values: dict[Node, Tensor], batch: int) -> None:
-    """Add one term of one step, summed over the batch. u vᵀ summed over the batch is one matrix product."""
-    if node.op == "outer":
-        u, v = (_batched(values[a], batch) for a in node.args)
-        total.addmm_(u.mT, v)
-    elif node.op != "constant":
-        value = values[node]
-        total.add_(value.sum(tuple(range(value.ndim - total.ndim))) if value.ndim > total.ndim else value * batch)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from ..errors import EngineError, did_you_mean
 from .call import Engine
 from .reference import Reference
+from .torch import Torch
 
-ENGINES: dict[str, Engine] = {"reference": Reference()}
+ENGINES: dict[str, Engine] = {"reference": Reference(), "torch": Torch()}
 
 
 def choose(name: str) -> tuple[Engine, str]:
@@ -15,7 +16,7 @@ def choose(name: str) -> tuple[Engine, str]:
     Raises EngineError for a name that is not an engine of this installation.
     """
     if name == "auto":
-        return ENGINES["reference"], "the only engine of this version; it runs on any device that torch has"
+        return ENGINES["reference"], "step by step, on any device that torch has; engine='torch' runs the plan instead"
     if name not in ENGINES:
         hint = did_you_mean(name, ("auto", *ENGINES))
         raise EngineError(f"engine={name!r} is not available. Choose one of: auto, {', '.join(ENGINES)}{hint}")

@@ -8,6 +8,7 @@ from torch import Tensor
 TOLERANCES = {
     "complex step, float64": 1e-13,  # derived adjoint against the complex step
     "autograd, float64": 1e-12,  # derived adjoint against torch.autograd through the unfolded graph
+    "engines, float64": 1e-12,  # any engine against reference
     "torch.nn, float64": 1e-12,  # torch.nn.RNN, LSTM, GRU with the same weights
     "torch.nn, float32": 2e-6,
     "same bits": 0.0,

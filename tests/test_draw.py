@@ -1,0 +1,382 @@
+"""Pictures: what is in them, and that nothing in them lies on top of something else."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from unrolled import circuit, nll, sigmoid, softmax, split, tanh
+from unrolled.cells import ALL
+from unrolled.draw import scene, text
+from unrolled.draw.drawing import around_t, numbered
+from unrolled.draw.reduce import reduce
+from unrolled.errors import InputError, UnrolledError
+from unrolled.transform.unfold import unfold
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@circuit
+def network(x, y, h, *, U, W, b, V, c):
+    a = b + W @ h + U @ x
+    h = tanh(a)
+    o = c + V @ h
+    return {"h": h, "o": o, "yhat": softmax(o), "L": nll(o, y)}
+
+
+@circuit
+def fed_back(x, y, o, *, U, W, b, V, c):
+    h = tanh(b + W @ o + U @ x)
+    o = c + V @ h
+    return {"o": o, "L": nll(o, y)}
+
+
+@circuit
+def gated(x, h, c, *, U, W, b):
+    i, f, g, o = split(b + W @ h + U @ x, 4)
+    i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)
+    c = f * c + i * g
+    h = o * tanh(c)
+    return {"h": h, "c": c}
+
+
+@circuit
+def two(x, z, s, h, *, U, W, R, Q, V, b):
+    """Two inputs, and a slow state that drives the other."""
+    h = tanh(b + W @ h + U @ x + R @ s)
+    s = sigmoid(Q @ s + V @ z)
+    return {"h": h, "s": s, "p": s * h}
+
+
+@circuit
+def register(x, s1, s2, *, V):
+    """A value handed on from state to state."""
+    return {"s1": x, "s2": s1, "o": V @ s2}
+
+
+@circuit
+def alone(s, *, A):
+    return {"s": tanh(A @ s)}
+
+
+OWN = {c.name: c for c in (network, fed_back, gated, two, register, alone)}
+CIRCUITS = {**OWN, **{f"cells.{name}": cell for name, cell in ALL.items()}}
+every_circuit = pytest.mark.parametrize("name", CIRCUITS)
+
+
+def scenes(cell, steps: int) -> Iterator[scene.Scene]:
+    """Both pictures of a circuit, before they are written as SVG."""
+    diagram, unfolded = reduce(cell.recurrence), unfold(cell.recurrence, steps)
+    yield scene.alone(diagram, numbered(unfolded))
+    yield scene.side_by_side(diagram, around_t(steps) if steps <= 3 else numbered(unfolded))
+
+
+def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
+    """left, top, right, bottom of all text beside the circles."""
+    result = []
+    for mark in picture.letters:
+        (x, y), half, up = mark.center, text.width(mark.label, mark.size) / 2, 0.45 * mark.size
+        result.append((x - half, y - up, x + half, y + up, text.plain(mark.label)))
+    return result
+
+
+def overlaps(picture: scene.Scene) -> list[str]:
+    """What lies on top of something else, or runs through it."""
+    found = []
+    circles = [(c, f"{c.name}({c.time})") for c in picture.circles]
+    for (a, one), (b, other) in itertools.combinations(circles, 2):
+        p, q = a.place, b.place
+        if abs(p.x - q.x) < (p.w + q.w) / 2 + 4 and abs(p.y - q.y) < (p.h + q.h) / 2 + 4:
+            found.append(f"circles {one} and {other}")
+    for wire in picture.wires:
+        points = wire.path.sample(4)
+        for c, name in circles:
+            ends = c.place.distance(*points[0]), c.place.distance(*points[-1])
+            if min(map(abs, ends)) > 0.5 and min(c.place.distance(*p) for p in points) < 2:
+                found.append(f"an arrow from {wire.arrow.source} to {wire.arrow.target} and circle {name}")
+    labels = boxes(picture)
+    for a, b in itertools.combinations(labels, 2):
+        if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
+            found.append(f"letters {a[4]} and {b[4]}")
+    for left, top, right, bottom, letters in labels:
+        corners = list(itertools.product((left, (left + right) / 2, right), (top, bottom)))
+        found += [
+            f"letters {letters} and circle {n}" for c, n in circles if min(c.place.distance(*p) for p in corners) < 0
+        ]
+        for wire in picture.wires:
+            if any(left + 1 < x < right - 1 and top + 1 < y < bottom - 1 for x, y in wire.path.sample(3)):
+                found.append(f"letters {letters} and an arrow from {wire.arrow.source} to {wire.arrow.target}")
+    return found
+
+
+def texts(svg: str, kind: str) -> Counter[str]:
+    """How often each text of a kind stands in the document, in one line: h(t-1)."""
+    marks = ET.fromstring(svg).iter(f"{SVG}text")
+    return Counter("".join(m.itertext()).replace("−", "-") for m in marks if m.get("class") == kind)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6, 12])
+@every_circuit
+def test_nothing_lies_on_top_of_something_else(name: str, steps: int):
+    for picture in scenes(CIRCUITS[name], steps):
+        assert overlaps(picture) == []
+
+
+def random_circuit(seed: int):
+    """Three states and two inputs, mixed as the dice fall."""
+    dice = random.Random(seed)
+    extra = dice.randint(0, 4)
+
+    def wild(x, z, h, s, c, *, A, B, C, D):
+        pool = [x, z, h, s, c]
+        for _ in range(3 + extra):
+            terms = [dice.choice((A, B, C, D)) @ v if dice.random() < 0.6 else v for v in dice.sample(pool, 2)]
+            pool.append(sigmoid(terms[0] * terms[1] if dice.random() < 0.5 else terms[0] + terms[1]))
+        made = pool[5:]
+        for parameter, value in zip((A, B, C, D), dice.sample([x, z, h, s], 4), strict=True):
+            k = dice.randrange(len(made))
+            made[k] = tanh(made[k] + parameter @ value)
+        made[-1] = made[-1] * c
+        names = ["h", "s", "c", *(f"o{k}" for k in range(extra))]
+        dice.shuffle(names)
+        return dict(zip(names, made, strict=True))
+
+    return circuit(wild)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_arrow_runs_through_a_circle_in_random_circuits(seed: int):
+    for picture in scenes(random_circuit(seed), 3):
+        assert [problem for problem in overlaps(picture) if "letters" not in problem] == []
+
+
+def test_the_checks_see_planted_overlaps():
+    diagram = reduce(two.recurrence)
+    (picture, _) = scenes(two, 2)
+    first, second = picture.circles[0], picture.circles[1]
+    moved = scene.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
+    assert any("circles" in p for p in overlaps(scene.Scene([*picture.circles, moved])))
+    wire = picture.wires[0]
+    (x, y), _ = wire.path.start, wire.path.end
+    across = scene.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), diagram.arrows[0])
+    assert any("an arrow" in p and "circle" in p for p in overlaps(scene.Scene(picture.circles, [across])))
+    mark = picture.letters[0]
+    for center, problem in ((mark.center, "letters"), ((second.place.x, second.place.y), "circle"), ((x, y), "arrow")):
+        word = scene.Letters(text.words("WWW"), center, 16)
+        planted = scene.Scene(picture.circles, picture.wires, [*picture.letters, word])
+        assert any("WWW" in p and problem in p for p in overlaps(planted))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 12])
+@every_circuit
+def test_everything_is_inside_the_canvas(name: str, steps: int):
+    document = ET.fromstring(CIRCUITS[name].draw(steps).svg)
+    left, top, wide, high = map(float, document.get("viewBox").split())
+    assert abs(float(document.get("width")) - wide) <= 0.5
+    assert abs(float(document.get("height")) - high) <= 0.5
+    _, picture = scenes(CIRCUITS[name], steps)
+    x0, y0, x1, y1 = picture.bounds()
+    assert left < x0 - 4
+    assert top < y0 - 4
+    assert x1 + 4 < left + wide
+    assert y1 + 4 < top + high
+    for circle in document.iter(f"{SVG}circle"):
+        cx, cy, r = (float(circle.get(k)) for k in ("cx", "cy", "r"))
+        assert left < cx - r < cx + r < left + wide
+        assert top < cy - r < cy + r < top + high
+
+
+@every_circuit
+def test_every_value_is_there_once_per_step(name: str):
+    cell = CIRCUITS[name]
+    drawn = reduce(cell.recurrence).values
+    assert {*cell.inputs, *cell.states, *cell.outputs} <= set(drawn)
+    spelled = {n: text.plain(text.value(n, None, v.scalar)).replace("_", "") for n, v in drawn.items()}
+    starts = {spelled[a.source] for a in reduce(cell.recurrence).delayed}
+    first = 1 if cell.inputs else 2
+    seen = texts(cell.unfold(5).draw().svg, "value")
+    computed = Counter(f"{n}({t})" for n in spelled.values() for t in range(first, 6))
+    assert seen == computed + Counter(f"{n}({first - 1})" for n in starts)
+
+    around = texts(cell.draw(3).svg, "value")
+    for n in spelled.values():
+        assert [around[n], *(around[f"{n}({t})"] for t in ("t-1", "t", "t+1"))] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("cell", "within", "between"),
+    [
+        (network, "U V", "W"),
+        (fed_back, "U V", "W"),
+        (gated, "U U U U", "W W W W"),
+        (two, "U V", "W R Q"),
+        (register, "", "V"),
+        (alone, "", "A"),
+        (ALL["lstm"], "U", "W"),
+        (ALL["peephole_lstm"], "U r", "W p q"),
+        (ALL["gru"], "U", "W"),
+        (ALL["gru_reset_before"], "U Wn", "W Wn"),
+        (ALL["mgu"], "U Uf W", "W Wf"),
+        (ALL["indrnn"], "W", "u"),
+        (ALL["leaky"], "U rate", "W rate"),
+        (ALL["layernorm_lstm"], "U gc gh gx", "W"),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_the_letters_on_the_arrows(cell, within: str, between: str):
+    """Those within a step: in the circuit and in three steps; those between steps once more, for the dots."""
+    expected = Counter(4 * within.split() + 5 * between.split())
+    assert texts(cell.draw(3).svg, "parameter") == expected
+
+
+@every_circuit
+def test_a_black_square_for_each_state_that_is_used_again(name: str):
+    cell = CIRCUITS[name]
+    used = {a.source for a in reduce(cell.recurrence).delayed}
+    squares = [r for r in ET.fromstring(cell.draw().svg).iter(f"{SVG}rect") if r.get("class") == "delay"]
+    assert len(squares) == len(used) + 1  # and one in the legend
+    assert "delay of one step" in texts(cell.draw().svg, "legend")
+    assert "delay" not in {r.get("class") for r in ET.fromstring(cell.unfold(3).draw().svg).iter(f"{SVG}rect")}
+
+
+def test_what_is_only_passed_on_is_no_circle():
+    assert list(reduce(network.recurrence).values) == ["x", "y", "h", "o", "yhat", "L"]
+    assert "a" in reduce(ALL["lstm"].recurrence).values, "four gates are computed from it"
+
+
+def test_roles():
+    roles = {n: v.role for n, v in reduce(network.recurrence).values.items()}
+    assert roles == {"x": "input", "y": "input", "h": "state", "o": "output", "yhat": "output", "L": "loss"}
+    assert reduce(gated.recurrence).values["f"].role == "named"
+
+
+def test_the_order_of_the_book_from_bottom_to_top():
+    picture = next(scenes(network, 1))
+    height = {c.name: -c.place.y for c in picture.circles if c.time == "1"}
+    assert height["x"] < height["h"] < height["o"] < height["L"] < height["y"]
+    middle = {c.place.x for c in picture.circles if c.time == "1" and c.name != "yhat"}
+    assert len(middle) == 1, "in one column"
+    step = [w.path for w in picture.wires if w.arrow.delayed]
+    assert all(p.start[1] == p.end[1] and len(p.pieces) == 1 for p in step), "the recurrence is a horizontal line"
+
+
+def test_long_ones_are_abbreviated():
+    seen = texts(network.unfold(40).draw().svg, "value")
+    assert {n for n in seen if n[0] == "x"} == {f"x({t})" for t in (1, 2, 3, 39, 40)}
+    assert seen["h(…)"] == 1
+    assert texts(network.unfold(6).draw().svg, "value")["x(6)"] == 1
+    assert "h(…)" not in texts(network.unfold(6).draw().svg, "value")
+
+
+def test_dots_at_both_ends_of_the_middle_of_a_sequence():
+    assert texts(network.draw(3).svg, "value")["h(…)"] == 2
+    assert texts(fed_back.draw(3).svg, "value")["o(…)"] == 1, "what came before is an output"
+    assert texts(fed_back.draw(3).svg, "value")["h(…)"] == 1, "what comes after is a hidden unit"
+
+
+@every_circuit
+def test_the_document_stands_by_itself(name: str):
+    for drawing in (CIRCUITS[name].draw(), CIRCUITS[name].unfold(3).draw()):
+        document = ET.fromstring(drawing.svg)
+        assert {e.tag.removeprefix(SVG) for e in document.iter()} <= {
+            *("svg", "title", "desc", "style", "rect", "circle", "path", "text", "tspan")
+        }
+        assert "href" not in drawing.svg
+        assert "url(" not in drawing.svg
+        assert "@import" not in drawing.svg
+        assert drawing.svg.count("http") == 1, "the namespace"
+        assert not any(key.startswith("on") for e in document.iter() for key in e.attrib)
+        assert "prefers-color-scheme:dark" in drawing.svg
+        assert drawing._repr_svg_() == drawing.svg
+
+
+def test_the_text_alternative():
+    drawing = network.draw()
+    assert drawing.text.splitlines() == [
+        "Circuit network and its graph unfolded for 3 steps.",
+        "Values of a step: input: x, y; state: h; output: o, ŷ; loss: L.",
+        "h(t) from h(t-1) through W, x(t) through U.",
+        "o(t) from h(t) through V.",
+        "ŷ(t) from o(t).",
+        "L(t) from o(t), y(t).",
+    ]
+    document = ET.fromstring(drawing.svg)
+    assert document.get("role") == "img"
+    assert [e.tag for e in document][:2] == [f"{SVG}title", f"{SVG}desc"]
+    assert document[0].text == drawing.text.splitlines()[0].rstrip(".")
+    assert document[1].text == drawing.text
+    assert alone.unfold(4).draw().text.startswith("Circuit alone unfolded for 4 steps.")
+
+
+def test_save(tmp_path: Path):
+    drawing = network.draw()
+    drawing.save(tmp_path / "network.svg")
+    drawing.save(str(tmp_path / "again.SVG"))
+    assert (tmp_path / "network.svg").read_text(encoding="utf-8") == drawing.svg
+    assert (tmp_path / "again.SVG").read_bytes() == drawing.svg.encode()
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("net.png", "a drawing is saved as .svg, got '{tmp}/net.png'. Name it '{tmp}/net.svg'"),
+        ("net", "a drawing is saved as .svg, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
+        ("no/net.svg", "cannot save '{tmp}/no/net.svg': there is no folder '{tmp}/no'"),
+        ("folder.svg", "cannot save '{tmp}/folder.svg': Is a directory"),
+    ],
+)
+def test_save_where_it_cannot(tmp_path: Path, name: str, message: str):
+    (tmp_path / "folder.svg").mkdir()
+    with pytest.raises(InputError) as caught:
+        network.draw().save(tmp_path / name)
+    assert str(caught.value) == message.format(tmp=tmp_path)
+    assert isinstance(caught.value, UnrolledError)
+
+
+def test_drawing_no_steps_is_refused():
+    with pytest.raises(UnrolledError, match="at least 1 step"):
+        network.draw(0)
+
+
+def test_the_same_picture_in_every_run():
+    program = (
+        "import hashlib, unrolled.cells as c; print(hashlib.sha1(c.peephole_lstm.draw().svg.encode()).hexdigest())"
+    )
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(runs) == 1
+    assert ALL["peephole_lstm"].draw().svg == ALL["peephole_lstm"].draw().svg
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_drawing_is_fast(name: str):
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        ALL[name].draw()
+        taken.append(time.process_time() - start)
+    # The aim is 0.05 s; the rest is slack for a busy machine.
+    assert min(taken) < 0.2
+
+
+@pytest.mark.parametrize("name", ["network", "fed_back", "gated"])
+def test_golden(name: str, golden: Callable[[str, str], None]):
+    golden(f"draw_{name}.svg", OWN[name].draw().svg)

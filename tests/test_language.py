@@ -1,0 +1,229 @@
+"""Characters as numbers, models of every cell, and what they say about a text."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unrolled import circuit, nll, softmax, squared_error, take, tanh
+from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
+from unrolled.errors import CircuitError, DataError, UsageError
+from unrolled.sequence.streams import windows
+from unrolled.tasks.language import LanguageModel, bits_per_character, write
+from unrolled.tasks.language_run import Choices, Job, load
+from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
+from unrolled.train import losses
+from unrolled.train.loop import Settings
+from unrolled.train.run_folder import RunFolder
+
+POEM = "Die Sonne tönt nach alter Weise\nin Brudersphären Wettgesang,\n" * 20
+READERS = [name for name in ALL if name != "autonomous"]
+
+
+# text
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_text_survives_its_numbers(text: str):
+    vocabulary = Vocabulary.of(text)
+    assert vocabulary.characters == "".join(sorted(set(text)))
+    assert "".join(map(vocabulary.decode, vocabulary.encode(text))) == text
+    assert vocabulary.unknown(text) is None
+
+
+def test_what_is_unknown_is_found_and_counted():
+    vocabulary = Vocabulary.of("abc\n")
+    unknown = vocabulary.unknown("ab\ncab€b\n€")
+    assert unknown and (unknown.character, unknown.line, unknown.column, unknown.count) == ("€", 2, 4, 2)
+    assert vocabulary.without_unknown("ab\ncab€b\n€") == "ab\ncabb\n"
+
+
+def test_the_parts_are_contiguous_and_whole():
+    series = torch.arange(1000)
+    parts = Parts.of(series)
+    assert [len(p) for p in (parts.train, parts.validation, parts.held_out)] == [900, 50, 50]
+    assert torch.equal(torch.cat([parts.train, parts.validation, parts.held_out]), series)
+
+
+def test_the_baseline_is_the_entropy_of_the_letters():
+    train = torch.tensor([0] * 511 + [1] * 255 + [2] * 255)  # shares 1/2, 1/4, 1/4 with one more of each
+    assert frequency_bits(train, torch.tensor([0, 0, 1, 2]), 3) == pytest.approx(1.5)
+    assert math.isfinite(frequency_bits(torch.tensor([0, 0]), torch.tensor([1]), 2)), "never seen, yet not impossible"
+
+
+def test_files_that_are_no_text_say_where(tmp_path: Path):
+    path = tmp_path / "latin.txt"
+    path.write_bytes("gut\nschön\n".encode("latin1"))
+    with pytest.raises(DataError, match=r"latin.txt:2: this is not UTF-8: byte 0xf6 at offset 7"):
+        read_text(path)
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="is empty"):
+        read_text(path)
+    path.write_bytes("\ufeffgut\r\n".encode())
+    assert read_text(path) == "gut\r\n", "no byte order mark, and line ends as they are"
+
+
+# models
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("name", READERS)
+def test_every_cell_with_an_input_learns(name: str, layers: int):
+    torch.manual_seed(0)
+    model = LanguageModel(ALL[name], characters=5, hidden=6, layers=layers)
+    tokens = torch.randint(5, (3, 8))
+    scores, states = model(tokens)
+    assert scores.shape == (3, 8, 5) and len(states) == layers
+    assert model.hidden == 6 and ("h" not in states[0] or states[0].h.shape == (3, 6))
+    losses.nll(scores, tokens).backward()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, parameter_name
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_cutting_a_text_anywhere_changes_nothing(name: str):
+    torch.manual_seed(0)
+    model = LanguageModel(ALL[name], characters=5, hidden=6, layers=2)
+    tokens = torch.randint(5, (3, 8))
+    whole, _ = model(tokens)
+    head, states = model(tokens[:, :3])
+    tail, _ = model(tokens[:, 3:], states)
+    torch.testing.assert_close(torch.cat([head, tail], 1), whole)
+
+
+def test_a_read_out_is_added_only_where_the_circuit_has_none():
+    assert isinstance(LanguageModel(elman, 5, 6).read_out, torch.nn.Identity)
+    assert isinstance(LanguageModel(jordan, 5, 6).read_out, torch.nn.Identity)
+    assert isinstance(LanguageModel(lstm, 5, 6).read_out, torch.nn.Linear)
+    assert LanguageModel(jordan, 5, 6).first.sizes["h"] == 6, (
+        "where the only state is o, the hidden values have the size"
+    )
+
+
+def test_what_only_a_loss_needs_may_be_absent():
+    @circuit
+    def lecture(x, y, h, *, U, W, b, V, c):
+        h = tanh(b + W @ h + U @ x)
+        o = c + V @ h
+        yhat = softmax(o)
+        return {"h": h, "o": o, "yhat": yhat, "L": nll(o, y)}
+
+    @circuit
+    def embedded(x, h, *, E, W):
+        h = tanh(take(E, x) + W @ h)
+        return {"h": h}
+
+    @circuit
+    def squared(x, y, h, *, U, W, V):
+        h = tanh(U @ x + W @ h)
+        o = V @ h
+        return {"h": h, "o": o, "L": squared_error(o, y)}
+
+    for cell in (lecture, embedded, squared):
+        scores, states = LanguageModel(cell, 5, 6)(torch.randint(5, (2, 3)))
+        assert scores.shape == (2, 3, 5) and states[0].h.shape == (2, 6)
+    with pytest.raises(CircuitError, match="reads tokens, which only the first layer gets"):
+        LanguageModel(embedded, 5, 6, layers=2)
+
+
+def test_circuits_that_do_not_read_one_thing_are_refused():
+    @circuit
+    def two(x, z, h, *, U, V, W):
+        h = tanh(U @ x + V @ z + W @ h)
+        return {"h": h}
+
+    with pytest.raises(CircuitError, match="exactly one input; 'two' has the inputs x, z"):
+        LanguageModel(two, 5)
+    with pytest.raises(CircuitError, match="exactly one input; 'autonomous' has no input"):
+        LanguageModel(autonomous, 5)
+
+
+def test_a_hidden_size_that_nothing_can_have_is_refused():
+    @circuit
+    def tied(x, h, *, W):
+        h = tanh(x + W @ h)
+        return {"h": h}
+
+    assert LanguageModel(tied, 5).hidden is None
+    with pytest.raises(UsageError, match="'tied' leave no hidden size to choose: with x=5 they give h=5"):
+        LanguageModel(tied, 5, 6)
+    with pytest.raises(UsageError, match="hidden must be a whole number from 1, got 0"):
+        LanguageModel(gru, 5, 0)
+
+
+# measures
+
+
+def test_bits_are_counted_once_for_every_character_but_the_first():
+    torch.manual_seed(0)
+    model = LanguageModel(gru, 5, 6)
+    series = torch.randint(5, (47,))
+    scores, _ = model(series[None, :-1])
+    whole = losses.nll(scores, series[None, 1:]).item() / math.log(2) / 46
+    assert bits_per_character(model, series) == pytest.approx(whole, rel=1e-6)
+    rows = [losses.nll(model(x)[0], y).item() for x, y in windows(series, 4, 100)]
+    scores, _ = model(series[None, 33:-1])  # the last of 4 pieces and the rest, in one go
+    last = losses.nll(scores, series[None, 34:]).item()
+    scores, _ = model(series[None, 33:44])
+    apart = sum(rows) - losses.nll(scores, series[None, 34:45]).item() + last
+    assert bits_per_character(model, series, piece=11) == pytest.approx(apart / math.log(2) / 46, rel=1e-6)
+
+
+def test_what_is_written_follows_the_scores():
+    torch.manual_seed(0)
+    model, start = LanguageModel(gru, 5, 6), torch.tensor([1, 2])
+    with torch.no_grad():
+        model.read_out.bias.copy_(torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0]))
+    assert list(write(model, start, 30, seed=1)) == list(write(model, start, 30, seed=1))
+    assert list(write(model, start, 30, seed=1)) != list(write(model, start, 30, seed=2))
+    likeliest = list(write(model, start, 5, temperature=0))
+    text = [*start.tolist(), *likeliest]
+    for position in range(2, 7):
+        assert text[position] == model(torch.tensor([text[:position]]))[0][0, -1].argmax()
+    assert list(write(model, start, 5, temperature=1e-6)) == likeliest
+    drawn = torch.bincount(torch.tensor(list(write(model, start, 600))), minlength=5) / 600
+    assert drawn[4] > 0.4 and (drawn > 0).all()
+
+
+# from a text to a run folder, and back
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_run_folder_gives_the_same_model_again(name: str, tmp_path: Path):
+    (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
+    job = Job(POEM, "poem.txt", ALL[name], Choices(Settings(updates=3), hidden=5, layers=2, batch=4, window=20))
+    for _ in job.train(RunFolder(tmp_path / "run")):
+        pass
+    trained = load(tmp_path / "run")
+    score = trained.evaluate(tmp_path / "poem.txt")
+    assert (score.bits, score.held_out, score.skipped) == (job.result.bits, True, 0)
+    prompt = trained.encode("Sonne")
+    assert list(write(trained.model, prompt, 20)) == list(write(job.model, prompt, 20))
+    assert trained.circuit.equations() == ALL[name].equations()
+
+
+def test_other_text_is_read_as_a_whole(tmp_path: Path):
+    job = Job(POEM, "poem.txt", gru, Choices(Settings(updates=2), hidden=5, batch=4))
+    for _ in job.train(RunFolder(tmp_path / "run")):
+        pass
+    trained, other = load(tmp_path / "run"), tmp_path / "other.txt"
+    other.write_text("alter Wettgesang\n", encoding="utf-8")
+    assert trained.evaluate(other).characters == 17 and not trained.evaluate(other).held_out
+    other.write_text("alter\nWettgesäng!!\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"other.txt:2:11: the character '!' is none of the 24 .* has 2 such"):
+        trained.evaluate(other)
+    skipping = trained.evaluate(other, skip_unknown=True)
+    assert (skipping.characters, skipping.skipped) == (17, 2)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"), [({"batch": 0}, "batch"), ({"window": 0}, "window"), ({"seed": -1}, "seed")]
+)
+def test_choices_refuse_what_makes_no_training(wrong: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        Choices(Settings(updates=1), **wrong)
