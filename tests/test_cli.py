@@ -122,8 +122,8 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
 
 def test_train_tells_people_what_it_does(unrolled: Callable[..., Outcome]):
     told = unrolled("train", "text.txt", *SMALL, "--cell", "jordan").out
-    assert "text.txt: 2,640 characters, 44 different ones" in told
-    assert "jordan, 1,140 parameters, engine" in told
+    assert "text.txt: 2,580 characters, 32 different ones" in told
+    assert "jordan, 808 parameters, engine" in told
     assert "bits per character" in told and "guessing letters by frequency alone" in told
     assert "100%   update 6" in told, "lines where there is no terminal"
     assert "unrolled sample runs/text-jordan" in told
@@ -264,7 +264,7 @@ CATALOGUE = [
     misuse("cell in a file with a syntax error", *TRAIN, "--cell", "bad.py:mine", bad_dot_py="x = 1\ndef f(:\n"),
     misuse("cell in a file that fails", *TRAIN, "--cell", "bad.py:mine", bad_dot_py="x = 1\ny = x / 0\n"),
     misuse("cell in a file that exits", *TRAIN, "--cell", "bad.py:mine", bad_dot_py="import sys\nsys.exit(3)\n"),
-    misuse("cell with wrong equations", *TRAIN, "--cell", "cell.py:mine", cell_dot_py=CELL.replace("W @ h", "h @ h")),
+    misuse("cell with wrong equations", *TRAIN, "--cell", "cell.py:mine", cell_dot_py=CELL.replace("W @ h", "h @ W")),
     misuse("cell without an input", *TRAIN, "--cell", "autonomous"),
     misuse("missing text", "train", "texxt.txt", "--updates", "1"),
     misuse("missing folder", "train", "nowhere/text.txt", "--updates", "1"),
@@ -302,9 +302,7 @@ CATALOGUE = [
     misuse("temperature below zero", "sample", "run", "--temperature", "-1"),
     misuse("no length", "sample", "run", "--length", "0"),
     misuse("sample with a seed below zero", "sample", "run", "--seed", "-1"),
-    misuse(
-        "text with unseen characters", "evaluate", "run", "new.txt", new_dot_txt="The fox,\nthe Füchse, the Äpfel\n"
-    ),
+    misuse("text with unseen characters", "evaluate", "run", "new.txt", new_dot_txt="The fox,\nthe Füchse\n"),
     misuse("text with nothing to predict", "evaluate", "run", "new.txt", new_dot_txt="T"),
 ]
 
@@ -339,7 +337,7 @@ def test_every_misuse_gets_one_clear_message(
 
 def test_damage_of_any_byte_of_a_config_is_survived(unrolled: Callable[..., Outcome], run: Path):
     whole = (run / "config.json").read_text()
-    for at in range(0, len(whole), 97):
+    for at in range(0, len(whole), 53):
         (run / "config.json").write_text(whole[:at] + "7" + whole[at + 1 :])
         outcome = unrolled("sample", "run", "--length", "1")
         assert outcome.code in (0, 2) and "Traceback" not in outcome.err
@@ -360,7 +358,7 @@ def test_parameters_of_another_run_are_refused(unrolled: Callable[..., Outcome],
     config["model"]["hidden"] = 9
     (run / "config.json").write_text(json.dumps(config))
     outcome = unrolled("sample", "run")
-    assert outcome.code == 2 and "layers.0.U is (24, 44) in the one, (27, 44) in the other" in outcome.err
+    assert outcome.code == 2 and "layers.0.U is (24, 32) in the one, (27, 32) in the other" in outcome.err
 
 
 # through a process of its own
@@ -379,7 +377,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
 
 
 def test_control_c_keeps_what_was_learned(unrolled: Callable[..., Outcome], here: Path):
-    child = process("train", "text.txt", *SMALL[:-2], "--minutes", "5", "--out", "run", "--json")
+    child = process("train", "text.txt", *SMALL[:-2], "--minutes", "0.5", "--out", "run", "--json")
     assert child.stdout
     for line in child.stdout:
         if '"progress"' in line:
@@ -393,7 +391,7 @@ def test_control_c_keeps_what_was_learned(unrolled: Callable[..., Outcome], here
 
 
 def test_a_reader_that_goes_away_is_no_error(here: Path):
-    child = process("cells", "--json")
-    assert child.stdout and child.stderr
-    child.stdout.close()
-    assert child.stderr.read() == "" and child.wait() == 0
+    with process("cells", "--json") as child:
+        assert child.stdout and child.stderr
+        child.stdout.close()
+        assert child.stderr.read() == "" and child.wait() == 0

@@ -34,7 +34,8 @@ class Call:
 class Engine(Protocol):
     """Runs calls. Engines differ in speed only: ``reference`` says what is right."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Any]:
         """Every returned value as (batch, steps, size), and (batch, steps, 1) for scalars; with ``keep`` also what the

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ..errors import EngineError, did_you_mean
 from .call import Engine
+from .planned import Planned
 from .reference import Reference
-from .torch import Torch
+from .torch import run_loop
 
-ENGINES: dict[str, Engine] = {"reference": Reference(), "torch": Torch()}
+ENGINES: dict[str, Engine] = {"reference": Reference(), "torch": Planned("torch", run_loop)}
 
 
 def choose(name: str) -> tuple[Engine, str]:

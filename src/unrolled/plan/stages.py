@@ -42,12 +42,6 @@ class Stages:
     loop: tuple[Node, ...]
     after: tuple[Node, ...]
 
-    @property
-    def into_loop(self) -> tuple[Node, ...]:
-        """Series that the loop reads step by step."""
-        inside = set(self.loop)
-        return tuple(dict.fromkeys(a for n in self.loop for a in n.args if a not in inside and a.op != "parameter"))
-
 
 def stages(recurrence: Recurrence, roots: Iterable[Node], given: Iterable[Node] = ()) -> Stages:
     """Where each node belongs that the new states and the roots need. ``given``: nodes whose series are known."""

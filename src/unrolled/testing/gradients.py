@@ -21,7 +21,7 @@ from ..graph.bind import bind, shapes
 from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..transform.evaluate import evaluate, rules
-from .compare import relative_error
+from .compare import largest, relative_error
 
 STEP = 1e-30
 
@@ -166,9 +166,17 @@ def engine_gradients(
 
 
 def check_gradients(
-    circuit: Circuit, steps: int = 7, tolerance: float = 1e-13, engine: str = "reference", **sizes: int
+    circuit: Circuit,
+    steps: int = 7,
+    tolerance: float = 1e-13,
+    engine: str = "reference",
+    one_scale: bool = False,
+    **sizes: int,
 ) -> dict[str, float]:
     """Compare every gradient of a circuit with the complex step; returns the relative error by leaf.
+
+    ``one_scale``: errors relative to the largest gradient of all leaves, for circuits in which the gradient of some
+    leaf is zero up to rounding.
 
     >>> from unrolled.testing import check_gradients
     >>> errors = check_gradients(my_cell, steps=20, x=3, h=5)
@@ -184,7 +192,8 @@ def check_gradients(
     actual = engine_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
     seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
-    errors = {n: relative_error(seen[n], g) for n, g in expected.items()}
+    scale = largest(expected.values()) if one_scale else None
+    errors = {n: relative_error(seen[n], g, scale) for n, g in expected.items()}
     wrong = {n: f"{e:.3g}" for n, e in errors.items() if e > tolerance}
     assert not wrong, f"circuit '{circuit.name}', {steps} steps: relative errors {wrong} exceed {tolerance:g}"
     return errors

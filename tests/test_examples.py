@@ -1,0 +1,78 @@
+"""The experiments under examples/: their pieces, and what they find at a reduced size."""
+
+from __future__ import annotations
+
+import importlib.util
+import random
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def nepal() -> Iterator[ModuleType]:
+    """The script as a module, for examples/ is no package; on one thread, as it runs."""
+    spec = importlib.util.spec_from_file_location("nepal_2009", EXAMPLES / "nepal_2009.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield module
+    torch.set_num_threads(threads)
+
+
+def test_sentences_state_one_year_where_they_say(nepal):
+    data = nepal.make_data(random.Random(1), train=600, test=60)
+    for part in data:
+        for s in part:
+            assert [i for i, word in enumerate(s.words, 1) if word in nepal.YEARS] == [s.position]
+            assert s.words[s.position - 2] == "in" and set(s.words) <= set(nepal.VOCABULARY)
+    assert {s.position for s in data.train + data.seen}.isdisjoint(nepal.HELD_OUT)
+    assert {s.position for s in data.unseen} == set(nepal.HELD_OUT)
+    assert max(len(s.words) for s in data.train + data.seen + data.unseen) <= nepal.LONGEST
+    assert min(len(s.words) for s in data.long) >= 5 * nepal.LONGEST
+    assert len(set().union(*data)) == sum(len(part) for part in data), "no sentence twice, in training or tests"
+    assert data == nepal.make_data(random.Random(1), train=600, test=60)
+
+
+def test_batches_hold_every_sentence_once(nepal):
+    sentences = nepal.make_data(random.Random(2), train=300, test=1).train
+    names = list(nepal.VOCABULARY)
+    found = [
+        (tuple(names[i] for i in row), nepal.YEARS[int(year)])
+        for words, years in nepal.batches(sentences, 16, random.Random(3))
+        for row, year in zip(words.tolist(), years, strict=True)
+    ]
+    assert sorted(found) == sorted((s.words, s.year) for s in sentences)
+
+
+def test_separate_parameters_of_held_out_years_see_no_gradient(nepal):
+    torch.manual_seed(0)
+    network = nepal.SeparateParameters(hidden=8)
+    before, all_before = network.of_held_out_years(), network.read.weight.detach().clone()
+    nepal.train(network, nepal.make_data(random.Random(4), train=300, test=1).train, epochs=1, rate=0.01, seed=0)
+    assert torch.equal(network.of_held_out_years(), before)
+    assert not torch.equal(network.read.weight, all_before)
+
+
+@pytest.mark.slow
+def test_only_shared_parameters_find_a_year_at_an_unseen_position(nepal, capsys):
+    """Half the sentences of the experiment and a smaller reader, so the margins are wider than those of its table."""
+    torch.manual_seed(0)
+    data = nepal.make_data(random.Random(0), train=10_000, test=500)
+    recurrent, separate = nepal.RecurrentReader(hidden=64), nepal.SeparateParameters(hidden=64)
+    nepal.train(recurrent, data.train, epochs=6, rate=0.01, seed=0)
+    nepal.train(separate, data.train, epochs=6, rate=0.002, seed=0)
+    assert nepal.accuracy(recurrent, data.seen) > 95 and nepal.accuracy(separate, data.seen) > 95
+    nepal.report(data, recurrent, separate)
+    *_, closing = capsys.readouterr().out.splitlines()
+    found = re.fullmatch(r"unseen positions: recurrent (\d+\.\d)% separate parameters (\d+\.\d)%", closing)
+    assert found and float(found[1]) > 95 and float(found[2]) < 10, closing
