@@ -100,7 +100,7 @@ def test_random_circuits_against_autograd(drawn: Drawn, steps, batch):
 def test_random_circuits_against_complex_step(drawn: Drawn, steps):
     check_gradients(
         drawn.circuit, steps, EXACT * 10, one_scale=True, **drawn.sizes
-    )  # deep random circuits cancel more than cells do
+    )  # deep ones cancel more than cells
 
 
 EVERY_OP_SOURCE = """

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
 
 from .. import __version__
 from ..errors import UnrolledError
@@ -56,9 +56,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sentence(problem: CycloptsError) -> str:
     """What is wrong, without the parser's internals."""
+    if isinstance(problem, MissingArgumentError) and problem.argument:
+        name = problem.argument.name
+        return f"{name} needs a value." if name.startswith("-") else f"{name} is missing."
+    if isinstance(problem, UnusedCliTokensError) and problem.unused_tokens:
+        return f"there is nothing for '{problem.unused_tokens[0]}' to be: one argument too many."
     problem.verbose = False
     text = " ".join(str(problem).split())
-    return text if text.endswith((".", "?")) else text + "."
+    return text[0].lower() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
 def _refuse(name: str, message: str, code: int = WRONG) -> int:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..errors import DataError
 
 if TYPE_CHECKING:
     from ..tasks.language_run import Job, Result
 
-PROMPT = "The "
+PROMPT, MARGIN = "The ", "      │ "
 
 
 def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json: bool = False) -> int:
@@ -49,8 +52,13 @@ WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
 
 def python_reference() -> str:
     """The language reference that comes with every Python, as one text."""
-    from pydoc_data.topics import topics
-
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise DataError(
+            "this Python comes without its language reference (pydoc_data.topics), which the demo learns from. "
+            "Use a complete Python, or a text of your own: unrolled train my.txt --minutes 1"
+        ) from None
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
 
@@ -59,13 +67,14 @@ def _explain(job: Job, seconds: float) -> None:
 
     sizes, net = job.sizes(), job.model.first
     out("\n  [bold]A network learns to write[/]\n")
-    out("  It reads a text one character after another, and after each one it says which")
-    out(f"  it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers, made anew at")
-    out("  every step by the same equations:\n")
+    out("  It reads a text one character after another, and after each one it says")
+    out(f"  which it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers,")
+    out("  made anew at every step by the same equations:\n")
     for line in job.circuit.equations().splitlines():
         out(f"      [cyan]{line}[/]")
-    out("\n  That is all that is written down. How to learn was derived from it, by")
-    out(f"  back-propagation through time: [bold]{program()} equations gru --adjoint[/]\n")
+    out("\n  That is all that is written down. How it learns was derived from these lines,")
+    out("  by back-propagation through time. To see that:\n")
+    out(f"      {program()} [bold]equations gru --adjoint[/]\n")
     out("  text       the reference of the Python language, as this Python carries it:")
     out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
     out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
@@ -77,6 +86,7 @@ def _conclude(job: Job, result: Result, run: Path) -> None:
 
     from ..tasks.language import write
     from .screen import out, program
+    from .threads import processor_threads
 
     words = "Stopped" if result.stopped else "Done"
     out(f"  {words} after {result.updates:,} updates in {result.seconds:.0f} seconds.\n")
@@ -87,16 +97,15 @@ def _conclude(job: Job, result: Result, run: Path) -> None:
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
     numbers = write(job.model, job.vocabulary.encode(PROMPT), 360, temperature=0.6)
-    written = PROMPT + "".join(map(job.vocabulary.decode, numbers))
-    for line in written.splitlines():
-        out(f"      [dim]│[/] {_plain(line)}")
-    out("\n  It has invented every word of that, letter by letter.\n")
+    with processor_threads():
+        _stream(PROMPT, map(job.vocabulary.decode, numbers))
+    out("\n  Letter by letter: nobody told it what a word is.\n")
     out(f"  All of this is kept in [bold]{run}[/]:\n")
     for name, what in FILES.items():
         out(f"      {name:<20} {what}")
     out("\n  Try next:\n")
     for command in (
-        f'sample {run} --prompt "class " --temperature 0.9',
+        f'sample {run} --prompt "class "',
         f"evaluate {run} {run / 'text.txt'}",
         "train my.txt --cell gru --minutes 1",
         "cells",
@@ -115,6 +124,17 @@ FILES = {
     "log.jsonl": "how the learning went",
     "text.txt": "what it has read",
 }
+
+
+def _stream(prompt: str, characters: Iterable[str]) -> None:
+    """Print text in a margin as it comes, breaking long lines between words."""
+    print(MARGIN + prompt, end="", flush=True)
+    column = len(prompt)
+    for character in characters:
+        breaks = character == "\n" or (character == " " and column > 60)
+        print("\n" + MARGIN if breaks else character, end="", flush=True)
+        column = 0 if breaks else column + 1
+    print()
 
 
 def _plain(text: str) -> str:

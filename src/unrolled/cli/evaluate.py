@@ -24,8 +24,10 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
 
     from ..tasks.language_run import load
     from .screen import out
+    from .threads import processor_threads
 
-    score = load(run).evaluate(data, skip_unknown)
+    with processor_threads():
+        score = load(run).evaluate(data, skip_unknown)
     if json:
         print(_json.dumps({"run": str(run), "data": str(data), **asdict(score)}))
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .interrupt import interruptible
 from .progress import watch
+from .threads import processor_threads
 
 if TYPE_CHECKING:
     from ..tasks.language_run import Job, Result
@@ -14,28 +15,18 @@ if TYPE_CHECKING:
 
 
 def learn(job: Job, run: RunFolder, threads: int = 1, for_programs: bool = False) -> Result:
-    """Train a job into its run folder. Ctrl-C ends it as if its time were up.
-
-    threads: of the processor. Small networks gain nothing from more than one, and lose much on a busy
-    machine.
-    """
-    import torch
+    """Train a job into its run folder. Ctrl-C ends it as if its time were up."""
 
     def note(record: dict[str, Any]) -> None:
         run.log(record)
         if for_programs:
             print(json.dumps(record), flush=True)
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with interruptible() as interrupted, watch(for_programs) as seen:
-            note({"event": "start", "run": str(run.path), **job.sizes()})
-            for progress in job.train(run, interrupted):
-                if record := seen.see(progress):
-                    note(record)
-    finally:
-        torch.set_num_threads(before)
+    with processor_threads(threads), interruptible() as interrupted, watch(for_programs) as seen:
+        note({"event": "start", "run": str(run.path), **job.sizes()})
+        for progress in job.train(run, interrupted):
+            if record := seen.see(progress):
+                note(record)
     result = job.result
     note(
         {

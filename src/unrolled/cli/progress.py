@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from .screen import console, out
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 BITS = 1 / math.log(2)  # per nat
 EVERY = 5.0  # seconds between plain lines
+MARGIN = 6  # columns left free beside the bar, where a terminal shows ^C
 
 
 class Watch:
@@ -99,11 +102,13 @@ class Bar(Watch):
         if time.monotonic() - self.last < 0.1:
             return
         self.last = time.monotonic()
-        row = Table.grid(padding=(0, 2), expand=True)
-        row.add_column(ratio=1)
+        width = max(20, self.live.console.width - MARGIN)
+        row = Table.grid(padding=(0, 2))
+        row.add_column(width=width - 14)
         row.add_column(justify="right", width=12)
         row.add_row(ProgressBar(total=1, completed=progress.done), f"[dim]{_left(progress)}[/]")
-        self.live.update(Group(row, f"[dim]{self.figures(progress)}[/]"), refresh=True)
+        figures = Text(self.figures(progress), "dim", no_wrap=True, overflow="ellipsis")
+        self.live.update(Padding.indent(Group(row, figures), 2), refresh=True)
 
 
 def watch(for_programs: bool) -> Watch:

@@ -38,6 +38,7 @@ def sample(
     from ..errors import UsageError
     from ..tasks.language import write
     from ..tasks.language_run import load
+    from .threads import processor_threads
 
     if length < 1:
         raise UsageError(f"--length must be a whole number from 1, got {length}")
@@ -47,11 +48,12 @@ def sample(
     start = trained.encode(prompt) if prompt else trained.opening()
     numbers = write(trained.model, start, length, temperature, seed)
     characters = map(trained.vocabulary.decode, numbers)
-    if json:
-        text = "".join(characters)
-        print(_json.dumps({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
-        return
-    print(prompt, end="", flush=True)
-    for character in characters:
-        print(character, end="", flush=True)
-    print()
+    with processor_threads():
+        if json:
+            text = "".join(characters)
+            print(_json.dumps({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
+            return
+        print(prompt, end="", flush=True)
+        for character in characters:
+            print(character, end="", flush=True)
+        print()

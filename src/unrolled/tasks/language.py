@@ -63,8 +63,13 @@ class LanguageModel(nn.Module):
         width = characters
         for layer in range(1, layers + 1):
             scores = characters if layer == layers else hidden or HIDDEN
-            stack.append(Recurrent(circuit, **_sizes(circuit, self.input, width, scores, hidden)))
+            sizes = _sizes(circuit, self.input, width, scores, hidden)
+            try:
+                stack.append(Recurrent(circuit, **sizes))
+            except RuntimeError as problem:  # so torch says that memory does not suffice
+                raise UsageError(f"a model with hidden={hidden} cannot be made: {str(problem)[:200]}") from None
             width = stack[-1].sizes[self.output]
+        self.hidden = hidden or (HIDDEN if set(sizes) - {self.input, "o"} else None)
         self.layers = nn.ModuleList(stack)
         self.read_out = nn.Identity() if self.output == "o" else nn.Linear(width, characters)
 
@@ -113,6 +118,7 @@ def write(model: LanguageModel, start: Tensor, length: int, temperature: float =
         temperature: scores are divided by it: below 1 bolder, above 1 more varied; 0 takes the likeliest.
         seed: the same seed gives the same text.
     """
+    check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         scores, states = model(start[None])
@@ -124,6 +130,12 @@ def write(model: LanguageModel, start: Tensor, length: int, temperature: float =
                 drawn = torch.multinomial(torch.softmax(last / temperature, 0), 1, generator=generator)
             yield int(drawn)
             scores, states = model(drawn[None], states)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what torch's generators do not take."""
+    if not 0 <= seed < 2**63:
+        raise UsageError(f"the seed must be a whole number from 0 to 2**63 - 1, got {seed}")
 
 
 def _only_input(circuit: Circuit) -> str:

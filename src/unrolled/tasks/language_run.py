@@ -13,12 +13,12 @@ import torch
 
 from .. import __version__
 from ..circuits.circuit import Circuit
-from ..errors import DataError, UsageError
+from ..errors import DataError, UnrolledError, UsageError
 from ..sequence.streams import Window, windows
 from ..train.loop import Progress, Settings, train
 from ..train.losses import nll
 from ..train.run_folder import Config, RunFolder, load_model
-from .language import LanguageModel, bits_per_character
+from .language import LanguageModel, bits_per_character, check_seed
 from .text import Parts, Vocabulary, frequency_bits, read_text
 
 TASK = "language"
@@ -41,6 +41,7 @@ class Choices:
         for name in ("batch", "window", "layers"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
+        check_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Job:
         return {
             "task": TASK,
             "cell": self.circuit.name,
-            "model": {"hidden": choices.hidden, "layers": choices.layers},
+            "model": {"hidden": self.model.hidden, "layers": choices.layers},
             "training": {
                 "text": self.name,
                 "sha256": _fingerprint(self.text),
@@ -170,7 +171,7 @@ class Trained:
         if known:
             series = Parts.of(series).held_out
         if len(series) < 2:
-            raise DataError(f"'{path}' leaves {len(series)} characters to read; from two on there is one to predict")
+            raise DataError(f"'{path}' is too short to predict anything: it has to have two characters to be read")
         bits = bits_per_character(self.model, series)
         return Score(bits, len(series), known, unknown.count if unknown else 0)
 
@@ -213,10 +214,17 @@ def load(run: Path) -> Trained:
     if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
         config.refuse("'vocabulary' must hold different characters in their order")
     hidden = config.get("model.hidden", int) if config.get("model", dict).get("hidden") is not None else None
+    layers, fingerprint = config.get("model.layers", int), config.get("training.sha256", str)
     circuit = config.circuit()
-    model = LanguageModel(circuit, len(vocabulary), hidden, config.get("model.layers", int))
+    try:
+        model = LanguageModel(circuit, len(vocabulary), hidden, layers)
+        model(torch.zeros(1, 1, dtype=torch.long))
+    except UnrolledError as problem:
+        config.refuse(str(problem))
+    except Exception as problem:  # the file may say anything: one step shows whether it is a circuit that runs
+        config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
     load_model(run, model)
-    return Trained(circuit, model, vocabulary, config.get("training.sha256", str))
+    return Trained(circuit, model, vocabulary, fingerprint)
 
 
 def printable(characters: str) -> str:

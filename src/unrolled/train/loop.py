@@ -47,7 +47,9 @@ class Settings:
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.minutes is None):
             raise UsageError("give the length of the training either in updates or in minutes, not both")
-        for name in ("updates", "minutes", "rate", "clip"):
+        if self.updates is not None and self.updates < 1:
+            raise UsageError(f"updates must be a whole number from 1, got {self.updates}")
+        for name in ("minutes", "rate", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise UsageError(f"{name} must be a number above 0, got {value}")

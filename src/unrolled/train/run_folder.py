@@ -119,12 +119,11 @@ class Config:
 
     def circuit(self) -> Circuit:
         """The circuit as it was stored. No code is run."""
+        stored = self.get("circuit", dict)
         try:
-            return Circuit(_no_function, load(self.get("circuit", dict)))
-        except DataError:
-            raise
+            return Circuit(_no_function, load(stored))
         except UnrolledError as problem:
-            self.refuse(f"the circuit in it is damaged: {problem}")
+            self.refuse(str(problem))
 
     def refuse(self, why: str) -> NoReturn:
         raise DataError(f"'{self.path}' cannot be used: {why}. Restore the file, or train again")
