@@ -28,7 +28,14 @@ def glorot(gates: int = 1) -> Initialiser:
 def orthogonal(gates: int = 1) -> Initialiser:
     """Each gate's square block orthogonal, so that repeated products keep lengths (Saxe et al. 2014)."""
     from_torch = _nn("orthogonal_")
-    return lambda p: [from_torch(block) for block in p.chunk(gates)]
+
+    def fill(p: Tensor) -> None:
+        for block in p.chunk(gates):
+            exact = block.double()  # torch finds no orthogonal matrices in half precision
+            from_torch(exact)
+            block.copy_(exact)
+
+    return fill
 
 
 def identity(scale: float = 1.0) -> Initialiser:

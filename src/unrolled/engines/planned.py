@@ -137,3 +137,15 @@ def _residuals(step: Recurrence) -> tuple[Node, ...]:
     read |= dict.fromkeys(root for root in roots if root in forward)
     read |= dict.fromkeys(step.states.values())
     return tuple(n for n in read if n.op not in ("parameter", "input"))
+
+
+def loops(recurrence: Recurrence) -> tuple[Loop, Loop]:
+    """The loops of the forward pass and of its adjoint, with everything kept."""
+    step = _planned(recurrence)
+    returns = tuple(step.returns.values())
+    forward = _loop(step, _stages(step, returns, ()), (*returns, *_residuals(step)))
+    adjoint = _adjoint(step, tuple(step.returns))
+    roots = [adjoint.returns[n] for n in adjoint.returns if n not in adjoint.states]
+    roots += [part for node in adjoint.sums.values() for term in terms(node) for part in parts(term)]
+    known = (*_residuals(step), *step.inputs.values(), *adjoint.inputs.values())
+    return forward, _loop(adjoint, _stages(adjoint, tuple(roots), known), tuple(roots))

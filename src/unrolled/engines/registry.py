@@ -1,24 +1,60 @@
-"""Which engines there are, and which one runs a network."""
+"""Which engines there are, and which one runs a network. Nothing is chosen silently: every choice has its reason."""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import torch as pytorch
+
 from ..errors import EngineError, did_you_mean
+from ..graph.recurrence import Recurrence
+from . import torch
+from .c import loop as c_loop
+from .c.build import INSTALL, compiler
 from .call import Engine
-from .planned import Planned
+from .planned import Planned, loops
 from .reference import Reference
-from .torch import run_loop
 
-ENGINES: dict[str, Engine] = {"reference": Reference(), "torch": Planned("torch", run_loop)}
+ENGINES: dict[str, Engine] = {
+    "reference": Reference(),
+    "torch": Planned("torch", torch.run_loop),
+    "c": Planned("c", c_loop.run_loop),
+}
 
 
-def choose(name: str) -> tuple[Engine, str]:
-    """The engine for a name ('auto' or one of ENGINES) and the reason for it.
+@lru_cache(maxsize=256)
+def choose(
+    name: str, recurrence: Recurrence, device: str = "cpu", dtype: pytorch.dtype = pytorch.float32
+) -> tuple[Engine, str]:
+    """The engine for a name ('auto' or one of ENGINES), and the reason for it.
 
-    Raises EngineError for a name that is not an engine of this installation.
+    Raises EngineError for a name that is not an engine, or one that cannot run this circuit on this device here.
     """
     if name == "auto":
-        return ENGINES["reference"], "step by step, on any device that torch has; engine='torch' runs the plan instead"
+        return _automatic(recurrence, device, dtype)
     if name not in ENGINES:
         hint = did_you_mean(name, ("auto", *ENGINES))
-        raise EngineError(f"engine={name!r} is not available. Choose one of: auto, {', '.join(ENGINES)}{hint}")
+        raise EngineError(f"engine={name!r} does not exist. Choose one of: auto, {', '.join(ENGINES)}{hint}")
+    if name == "c" and (obstacle := _obstacle(recurrence, device, dtype)):
+        raise EngineError(f'engine="c" is not available: {obstacle}')
     return ENGINES[name], "named by the user"
+
+
+def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tuple[Engine, str]:
+    if device != "cpu":
+        return ENGINES["torch"], f"the plan in torch operations is the fast way on {device}"
+    if dtype == pytorch.float64:
+        reason = "float64 asks for exactness: these are the bits of the unfolded graph; engine='c' is faster"
+        return ENGINES["reference"], reason
+    if obstacle := _obstacle(recurrence, device, dtype):
+        return ENGINES["torch"], f"not 'c': {obstacle}"
+    return ENGINES["c"], f"loops compiled by {' '.join(compiler() or ())}"
+
+
+def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
+    """Why engine 'c' cannot be used; empty if it can."""
+    if device != "cpu" or dtype not in (pytorch.float32, pytorch.float64):
+        return f"it runs float32 and float64 on the CPU, not {str(dtype).removeprefix('torch.')} on {device}"
+    if compiler() is None:
+        return INSTALL
+    return next((reason for loop in loops(recurrence) if (reason := c_loop.unsupported(loop))), "")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.call import Call
+from ..engines.call import Call, Engine
 from ..engines.function import run
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError, did_you_mean
@@ -58,13 +58,15 @@ class Recurrent(nn.Module):
                 f"Recurrent takes a circuit (a function decorated with @circuit), got a {type(circuit).__name__}"
             )
         self.circuit = circuit
-        self._engine, self._reason = choose(engine)
+        self._asked = engine
         self._sizes = bind(circuit.recurrence, sizes)
         for name, shape in shapes(circuit.recurrence, self._sizes).items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
+        self._choice()  # refuse a named engine now rather than later
 
     def reset_parameters(self) -> None:
         """Draw new starting values, as the circuit's ``init`` says."""
@@ -76,14 +78,18 @@ class Recurrent(nn.Module):
         """Every size that has a name."""
         return {n: size.value(self._sizes) for n, size in nameable(self.circuit.recurrence).items()}
 
+    def _choice(self) -> tuple[Engine, str]:
+        like = self._like()
+        return choose(self._asked, self.circuit.recurrence, like.device.type, like.dtype)
+
     @property
     def engine(self) -> str:
-        """The name of the engine that runs this network."""
-        return self._engine.name
+        """The name of the engine that runs this network where its parameters are now."""
+        return self._choice()[0].name
 
     def explain(self) -> str:
         """Which engine runs, and why."""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._reason}"
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}"
 
     def forward(
         self,
@@ -125,7 +131,7 @@ class Recurrent(nn.Module):
         weights = {n: getattr(self, n) for n in self.circuit.parameters}
         like = self._like()
         begin = {n: start[n] for n in step.states}
-        results = run(self._engine, Call(step, self._sizes, weights, values, begin, batch, length, like.detach()))
+        results = run(self._choice()[0], Call(step, self._sizes, weights, values, begin, batch, length, like))
         fed_back = {**results, **given}
         end = {n: fed_back[n][:, -1] if length else start[n] for n in self.circuit.states}
         scalars = {n for n, node in step.returns.items() if not node.type.dims}
@@ -158,7 +164,9 @@ class Recurrent(nn.Module):
     # what comes in
 
     def _like(self) -> Tensor:
-        return next(self.parameters(recurse=True), torch.empty(0))
+        """A tensor with the dtype and device of the parameters, also where there are none."""
+        anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
+        return anchor
 
     def _by_name(self, inputs: tuple[Tensor | State, ...], named: dict[str, Tensor]) -> dict[str, Tensor]:
         known = self.circuit.inputs

@@ -1,0 +1,225 @@
+"""The C engine: its functions, its text, its cache, its threads, and what happens without a compiler."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from cells_for_tests import CIRCUITS, SIZES
+from unrolled import EngineError, Recurrent, State, circuit, exp, log, relu, sigmoid, softmax, sqrt, tanh
+from unrolled.engines import registry
+from unrolled.engines.c import build
+from unrolled.engines.c.render import prelude, render
+from unrolled.engines.planned import loops
+from unrolled.graph.bind import bind
+
+pytestmark = pytest.mark.skipif(build.compiler() is None, reason="needs a C compiler")
+
+
+def apply(function, values):
+    """A function as the loop computes it: one step of a circuit whose state is the argument."""
+
+    @circuit
+    def cell(s):
+        return {"s": function(s)}
+
+    net = Recurrent(cell, s=values.numel(), engine="c", dtype=values.dtype)
+    return net(State(s=values[None]), steps=1).s[0, 0]
+
+
+FUNCTIONS = {
+    "tanh": (tanh, torch.tanh, (-12, 12)),
+    "sigmoid": (sigmoid, torch.sigmoid, (-87, 90)),
+    "exp": (exp, torch.exp, (-87, 88)),
+    "log": (log, torch.log, (1e-30, 100)),
+    "sqrt": (sqrt, torch.sqrt, (0, 100)),
+    "relu": (relu, torch.relu, (-5, 5)),
+}
+
+
+def ours_and_exact(name, values):
+    ours, exact, _ = FUNCTIONS[name]
+    return apply(ours, values), exact(values.double())
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_are_accurate_to_two_units_in_the_last_place(name):
+    low, high = FUNCTIONS[name][2]
+    torch.manual_seed(0)
+    values = torch.cat([torch.linspace(low, high, 20_011), torch.randn(5_000).abs() * 1e-3 + max(low, 0)])
+    actual, exact = ours_and_exact(name, values)
+    unit = torch.nextafter(exact.float().abs(), torch.tensor(torch.inf)) - exact.float().abs()
+    assert ((actual.double() - exact).abs() / unit.double()).max() <= 2.0
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_in_float64(name):
+    low, high = FUNCTIONS[name][2]
+    values = torch.linspace(low, high, 20_011, dtype=torch.float64)
+    actual, exact = ours_and_exact(name, values)
+    torch.testing.assert_close(actual, exact, rtol=2e-15, atol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_extremes_are_as_in_torch(name, dtype):
+    values = torch.tensor(
+        [0.0, -0.0, 1e4, -1e4, 1e-40, -1e-40, torch.inf, -torch.inf, torch.nan, 89.5, -104.5], dtype=dtype
+    )
+    actual, expected = apply(FUNCTIONS[name][0], values), FUNCTIONS[name][1](values)
+    torch.testing.assert_close(actual, expected, rtol=1e-6, atol=1e-44, equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [1e4, -1e4, torch.inf, torch.nan])
+def test_softmax_of_extremes_is_as_in_torch(value):
+    values = torch.tensor([0.5, value, -3.0, 1.0])
+    torch.testing.assert_close(apply(softmax, values), torch.softmax(values, 0), equal_nan=True)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "layernorm_lstm"])
+def test_rendered_text(golden, name):
+    """The loops forward and backward as a person can read them beside the equations."""
+    recurrence = CIRCUITS[name].recurrence
+    sizes = bind(recurrence, {"x": 3, "h": 20})
+    texts = [render(loop, sizes, double=False).text.split(prelude())[1].strip() for loop in loops(recurrence)]
+    golden(f"{name}.c", "\n\n".join(texts) + "\n")
+
+
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_a_row_gives_the_same_bits_in_every_batch(name):
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS[name], engine="c", **SIZES[name] | {"h": 21} if "h" in SIZES[name] else SIZES[name])
+    values = {n: torch.randn(13, 6, net.sizes[n]) for n in net.circuit.inputs if n != "y"}
+    values |= {"y": torch.randint(2, (13, 6))} if "y" in net.circuit.inputs else {}
+    start = State(**{n: torch.randn(13, net.sizes[n]) for n in net.circuit.states})
+    steps = {} if values else {"steps": 6}
+    whole = net(**values, state=start, **steps)
+    for rows in ([0], [12], [3, 4, 5], list(range(12, -1, -1))):
+        part = net(**{n: v[rows] for n, v in values.items()}, state=start.select(rows), **steps)
+        for n in whole:
+            assert torch.equal(part[n], whole[n][rows]), (n, rows)
+
+
+def test_threads_give_the_same_bits():
+    net = Recurrent(CIRCUITS["gru"], x=5, h=33, engine="c")
+    x = torch.randn(29, 11, 5)
+    before = torch.get_num_threads()
+    results = []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        net.zero_grad()
+        out = net(x)
+        out.h.sum().backward()
+        results.append((out.h.detach(), net.U.grad.clone()))
+    torch.set_num_threads(before)
+    assert all(torch.equal(results[0][0], r[0]) for r in results)
+
+
+def test_inputs_need_not_be_contiguous():
+    net = Recurrent(CIRCUITS["lstm"], x=3, h=4, engine="c")
+    x = torch.randn(5, 3, 7)
+    assert torch.equal(net(x.mT).h, net(x.mT.contiguous()).h)
+    assert torch.equal(net(x.mT.flip(1)).h, net(x.mT.flip(1).contiguous()).h)
+    net(torch.randn(5, 6, 3)).h.sum().backward()  # the gradient of a sum is one number, expanded
+    assert net.W.grad.isfinite().all()
+
+
+def test_weights_are_never_stale():
+    net = Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")
+    x = torch.randn(1, 5, 3)
+    net(x)
+    for change in (lambda: net.W.data.mul_(0.5), lambda: net.W.data.copy_(torch.eye(4)), net.reset_parameters):
+        change()
+        torch.testing.assert_close(net(x).h, Recurrent_like(net)(x).h)
+
+
+def Recurrent_like(net):
+    twin = Recurrent(net.circuit, engine="reference", **{n: net.sizes[n] for n in ("x", "h")})
+    twin.load_state_dict(net.state_dict())
+    return twin
+
+
+# compiler and cache
+
+
+@pytest.fixture
+def fresh(tmp_path, monkeypatch):
+    """An empty cache folder, and nothing remembered from before."""
+    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
+    for remembered in (build.compiler, build._folder, registry.choose):
+        remembered.cache_clear()
+    yield tmp_path / "cache"
+    monkeypatch.undo()
+    for remembered in (build.compiler, build._folder, registry.choose):
+        remembered.cache_clear()
+
+
+SOURCE = "int answer(void) { return 42; }\n"
+
+
+def test_a_damaged_entry_is_built_again(fresh):
+    assert build.load(SOURCE).answer() == 42
+    (library,) = fresh.glob("*.so")
+    library.write_bytes(library.read_bytes()[:200])
+    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert run.stdout.strip() == "42", run.stderr
+    assert len(library.read_bytes()) > 200
+
+
+def test_processes_that_build_at_once_do_not_disturb_each_other(fresh):
+    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
+    runs = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [run.communicate()[0].strip() for run in runs] == ["42"] * 4
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(fresh, monkeypatch):
+    fresh.parent.joinpath("file").write_text("")
+    monkeypatch.setenv("UNROLLED_CACHE", str(fresh.parent / "file" / "cache"))
+    build._folder.cache_clear()
+    with pytest.warns(UserWarning, match="cannot be written .*; kernels are not kept after this run"):
+        assert build.load(SOURCE).answer() == 42
+
+
+def test_a_compiler_that_fails_is_quoted(fresh):
+    with pytest.raises(EngineError, match=r"(?s)failed on a rendered loop, kept as .*error:.*Another compiler"):
+        build.load("int answer(void) { return }\n")
+    assert list(fresh.glob("*.c")) and not list(fresh.glob("*.so"))
+
+
+def test_without_a_compiler(fresh, monkeypatch):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    build.compiler.cache_clear()
+    net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
+    assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
+    net(torch.randn(1, 2, 3)).h.sum().backward()
+    with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
+        Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")
+
+
+def test_what_is_not_written_in_c_is_refused_by_name_and_passed_on_otherwise():
+    from unrolled import nll
+
+    @circuit
+    def surprised(x, y, h, *, W, U):
+        """The state feels its own loss."""
+        h = tanh(W @ h + U @ x - nll(h, y))
+        return {"h": h}
+
+    assert "the loop has 'pick'" in Recurrent(surprised, x=3, h=4).explain()
+    assert Recurrent(surprised, x=3, h=4).engine == "torch"
+    with pytest.raises(EngineError, match="the loop has 'pick'"):
+        Recurrent(surprised, x=3, h=4, engine="c")
+    with pytest.raises(EngineError, match="not bfloat16 on cpu"):
+        Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c", dtype=torch.bfloat16)
+
+
+def test_the_reason_is_told():
+    assert "compiled by" in Recurrent(CIRCUITS["rnn"], x=3, h=4).explain()
+    net = Recurrent(CIRCUITS["rnn"], x=3, h=4, dtype=torch.float64)
+    assert net.engine == "reference" and net.float().engine == "c"
+    assert shutil.which(build.compiler()[0])
