@@ -52,7 +52,13 @@ def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
     expected = engine_gradients(recurrence, sizes, values, weights)
     actual = engine_gradients(recurrence, sizes, values, weights, engine)
     for name, gradient in expected.items():
-        assert_close(f"gradient of {name}", actual[name], gradient, "engines, float64", largest(expected.values()))
+        assert_close(
+            f"gradient of {name}",
+            actual[name],
+            gradient,
+            "engines, float64",
+            largest([*expected.values(), *weights.values()]),
+        )
 
 
 @pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"reference"}))
@@ -77,7 +83,7 @@ def compare_with_autograd(recurrence, sizes, steps, batch, one_scale=False):
     )
     expected = autograd_gradients(recurrence, sizes, values, weights)
     actual = engine_gradients(recurrence, sizes, values, weights)
-    scale = largest(expected.values()) if one_scale else None
+    scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     for name, gradient in expected.items():
         assert_close(f"gradient of {name}", actual[name], gradient, "autograd, float64", scale)
 

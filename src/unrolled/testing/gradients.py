@@ -175,8 +175,8 @@ def check_gradients(
 ) -> dict[str, float]:
     """Compare every gradient of a circuit with the complex step; returns the relative error by leaf.
 
-    ``one_scale``: errors relative to the largest gradient of all leaves, for circuits in which the gradient of some
-    leaf is zero up to rounding.
+    ``one_scale``: errors relative to the largest of all gradients and of the loss's own weights, for circuits that are
+    saturated, or in which the gradient of some leaf is zero up to rounding.
 
     >>> from unrolled.testing import check_gradients
     >>> errors = check_gradients(my_cell, steps=20, x=3, h=5)
@@ -192,7 +192,7 @@ def check_gradients(
     actual = engine_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
     seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
-    scale = largest(expected.values()) if one_scale else None
+    scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     errors = {n: relative_error(seen[n], g, scale) for n, g in expected.items()}
     wrong = {n: f"{e:.3g}" for n, e in errors.items() if e > tolerance}
     assert not wrong, f"circuit '{circuit.name}', {steps} steps: relative errors {wrong} exceed {tolerance:g}"
