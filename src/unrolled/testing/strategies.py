@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from .. import circuits as language
 from ..circuits import Circuit
 
-# how to make one more vector from vectors a and b of the hidden size; M is a fresh matrix, v a fresh vector
+# How to make one more vector from vectors a and b of the hidden size; M is a fresh matrix, v a fresh vector. Comparisons
+# are off by an odd number, so that rounding does not decide between values that are equal on paper.
 _RULES = (
     "tanh({a})", "sigmoid({a})", "{a} + {b}", "{a} - {b}", "{a} * {b}", "-{a}", "M @ {a}", "M.T @ {a}", "v * {a} + {b}",
     "{a} / (1 + {b} * {b})", "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "softmax({a})",
     "{a} - mean({a})", "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}",
-    "concat(*split({a}, {parts})[::-1])", "split(concat({a}, {b}), 2)[1]", "where({a} > {b}, {a}, 0.5 * {b})",
-    "where(mean({a}) > 0, {a}, {b})", "sigmoid(M) @ {a}", "(M @ M) @ {a}", "0.5 * {a}", "1 - {a}",
+    "concat(*split({a}, {parts})[::-1])", "split(concat({a}, {b}), 2)[1]", "where({a} > {b} + 0.0317, {a}, 0.5 * {b})",
+    "where(mean({a}) > 0.0317, {a}, {b})", "sigmoid(M) @ {a}", "(M @ M) @ {a}", "0.5 * {a}", "1 - {a}",
 )  # fmt: skip
 
 
