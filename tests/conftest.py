@@ -16,6 +16,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # one thread per worker, read by torch 
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("MKL_NUM_THREADS", "1")
 
+# compiled loops are kept with the tests' own caches, not among the user's
+os.environ.setdefault("UNROLLED_CACHE", str(Path(__file__).parent.parent / ".pytest_cache" / "kernels"))
+
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")

@@ -14,8 +14,8 @@ from unrolled import EngineError, Recurrent, State, circuit, exp, log, relu, sig
 from unrolled.engines import registry
 from unrolled.engines.c import build
 from unrolled.engines.c.render import prelude, render
-from unrolled.engines.planned import loops
 from unrolled.graph.bind import bind
+from unrolled.plan.plan import make_plan
 
 pytestmark = pytest.mark.skipif(build.compiler() is None, reason="needs a C compiler")
 
@@ -85,7 +85,9 @@ def test_rendered_text(golden, name):
     """The loops forward and backward as a person can read them beside the equations."""
     recurrence = CIRCUITS[name].recurrence
     sizes = bind(recurrence, {"x": 3, "h": 20})
-    texts = [render(loop, sizes, double=False).text.split(prelude())[1].strip() for loop in loops(recurrence)]
+    plan = make_plan(recurrence)
+    ways = plan.forward(keep=True), plan.backward(plan.step.returns, plan.step.parameters)
+    texts = [render(way.loop, sizes, double=False).text.split(prelude())[1].strip() for way in ways]
     golden(f"{name}.c", "\n\n".join(texts) + "\n")
 
 

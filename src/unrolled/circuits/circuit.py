@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, overload
 
@@ -13,8 +13,11 @@ from ..graph.bind import bind, shapes
 from ..graph.equations import equations
 from ..graph.recurrence import Recurrence
 from ..graph.text import Format
+from ..plan.explain import explain
+from ..plan.plan import Plan, make_plan
 from ..transform.differentiate import differentiate
 from ..transform.gradient_equations import gradient_equations
+from ..transform.restrict import fed
 from ..transform.unfold import unfold
 from .initial import Initialiser, default
 from .resolve import resolve
@@ -108,6 +111,18 @@ class Circuit:
         """
         return Graph(unfold(self.recurrence, self._steps(steps)))
 
+    def plan(self, given: Iterable[str] = ()) -> PlanView:
+        """How the circuit is run over a sequence: what leaves the loop over time, and what stays in it.
+
+        given: states that are fed from outside (teacher forcing).
+        """
+        names = (given,) if isinstance(given, str) else tuple(given)
+        for name in names:
+            if name not in self.states:
+                hint = did_you_mean(name, self.states) or f". Its states are {', '.join(self.states)}"
+                raise CircuitError(f"circuit '{self.name}' has no state '{name}'{hint}")
+        return PlanView(make_plan(fed(self.recurrence, names) if names else self.recurrence))
+
     def draw(self, steps: int = 3) -> Drawing:
         """The circuit diagram, and beside it the graph unfolded for a number of steps."""
         return draw_recurrence(self.recurrence, unfold(self.recurrence, self._steps(steps)))
@@ -138,6 +153,20 @@ class Circuit:
 
     def _repr_html_(self) -> str:
         return self.draw().svg
+
+
+class PlanView:
+    """The plan of a circuit, to be read."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def explain(self) -> str:
+        """In words: what is computed once, before the loop, in it and after it, forward and backward."""
+        return explain(self.plan)
+
+    def __repr__(self) -> str:
+        return f"<plan of {self.plan.step.name}>"
 
 
 class Adjoint:

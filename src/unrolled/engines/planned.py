@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ..graph.node import Node, order
+from ..graph.node import Node
 from ..graph.recurrence import Recurrence
-from ..plan.loop import Loop, make_loop
-from ..plan.regroup import regroup
-from ..plan.stages import Stages, stages
-from ..transform.differentiate import carried, differentiate, direct, gradient
+from ..plan.loop import Loop
+from ..plan.plan import Pass, make_plan
+from ..transform.differentiate import carried, direct
 from ..transform.evaluate import execute, instructions, rules
 from .call import Call
-from .sums import accumulate, parts, terms
+from .sums import accumulate
 
 Values = dict[Node, Tensor]  # what does not move as (size,), series as (batch, steps, size)
 
@@ -41,52 +40,41 @@ class Planned:
     run_loop: RunLoop
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Values]:
-        step = _planned(call.recurrence)
-        kept = _residuals(step) if keep else ()
-        values = {step.parameters[n]: p for n, p in call.parameters.items()}
-        values |= {step.inputs[n]: x for n, x in call.inputs.items()}
-        cut = _stages(step, tuple(step.returns.values()), ())
-        self.sweep(step, cut, values, call.state, call, (*step.returns.values(), *kept))
+        plan = make_plan(call.recurrence)
+        step = plan.step
+        values = _leaves(step, call)
+        self.sweep(plan.forward(keep), values, call.state, call)
         outputs = {n: _series(values[node], call) for n, node in step.returns.items()}
-        return outputs, {node: values[node] for node in kept}
+        return outputs, {node: values[node] for node in plan.kept} if keep else {}
 
     def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-        step = _planned(call.recurrence)
-        adjoint = _adjoint(step, tuple(grads))
-        sums = {n: terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
-        flows = {n: adjoint.returns[gradient(n)] for n in step.inputs if n in wanted}
-        roots = [*flows.values(), *(part for nodes in sums.values() for node in nodes for part in parts(node))]
-        values = {**kept, **{step.parameters[n]: p for n, p in call.parameters.items()}}
-        values |= {step.inputs[n]: x for n, x in call.inputs.items()}
-        values |= {adjoint.inputs[direct(n)]: g for n, g in grads.items()}
-        cut = _stages(adjoint, tuple(roots), tuple(values))
+        plan = make_plan(call.recurrence)
+        way = plan.backward(grads, wanted)
+        adjoint = way.recurrence
+        values = {**kept, **_leaves(plan.step, call), **{adjoint.inputs[direct(n)]: g for n, g in grads.items()}}
         start = {carried(n): torch.zeros_like(v) for n, v in call.state.items()}
-        arriving = self.sweep(adjoint, cut, values, start, call, tuple(roots))
-        result = {n: _series(values[node], call) for n, node in flows.items()}
-        for n, nodes in sums.items():
+        arriving = self.sweep(way, values, start, call)
+        result = {n: _series(values[node], call) for n, node in way.flows.items()}
+        for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
-            for node in nodes:
+            for node in terms:
                 accumulate(result[n], node, values, (call.batch, call.steps))
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
-    def sweep(
-        self,
-        step: Recurrence,
-        cut: Stages,
-        values: Values,
-        start: Mapping[str, Tensor],
-        call: Call,
-        wanted: tuple[Node, ...],
-    ) -> dict[str, Tensor]:
+    def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:
         """One pass over time, forward or backward: adds the values of every stage, and returns the last states."""
-        rows = _row_table()
+        rows, cut, loop = _row_table(), way.stages, way.loop
         execute(instructions(cut.once, call.sizes, call.like), values)
         execute(instructions(cut.before, call.sizes, call.like, rows), values)
-        loop = _loop(step, cut, wanted)
-        results = self.run_loop(loop, call, values, [start[n] for n in step.states])
+        results = self.run_loop(loop, call, values, [start[n] for n in way.recurrence.states])
         values.update(zip(loop.keep, results, strict=False))
         execute(instructions(cut.after, call.sizes, call.like, rows), values)
-        return dict(zip(step.states, results[len(loop.keep) :], strict=True))
+        return dict(zip(way.recurrence.states, results[len(loop.keep) :], strict=True))
+
+
+def _leaves(step: Recurrence, call: Call) -> Values:
+    values = {step.parameters[n]: p for n, p in call.parameters.items()}
+    return values | {step.inputs[n]: x for n, x in call.inputs.items()}
 
 
 def _series(value: Tensor, call: Call) -> Tensor:
@@ -113,39 +101,3 @@ def _row_table() -> dict[str, Any]:
         return (flat @ A.mT)[: x.shape[:-1].numel()].reshape(*x.shape[:-1], A.shape[0])
 
     return {**table, "matvec": matvec}
-
-
-_planned = lru_cache(maxsize=256)(regroup)
-
-
-@lru_cache(maxsize=256)
-def _adjoint(step: Recurrence, of: tuple[str, ...]) -> Recurrence:
-    return regroup(differentiate(step, of))
-
-
-_stages = lru_cache(maxsize=1024)(stages)
-_loop = lru_cache(maxsize=1024)(make_loop)
-
-
-@lru_cache(maxsize=256)
-def _residuals(step: Recurrence) -> tuple[Node, ...]:
-    """The values of the forward pass that the adjoint reads."""
-    adjoint = _adjoint(step, tuple(step.returns))
-    forward = set(step.nodes)
-    roots = [*adjoint.returns.values(), *adjoint.sums.values()]
-    read = dict.fromkeys(a for n in order(roots, known=forward) for a in n.args if a in forward)
-    read |= dict.fromkeys(root for root in roots if root in forward)
-    read |= dict.fromkeys(step.states.values())
-    return tuple(n for n in read if n.op not in ("parameter", "input"))
-
-
-def loops(recurrence: Recurrence) -> tuple[Loop, Loop]:
-    """The loops of the forward pass and of its adjoint, with everything kept."""
-    step = _planned(recurrence)
-    returns = tuple(step.returns.values())
-    forward = _loop(step, _stages(step, returns, ()), (*returns, *_residuals(step)))
-    adjoint = _adjoint(step, tuple(step.returns))
-    roots = [adjoint.returns[n] for n in adjoint.returns if n not in adjoint.states]
-    roots += [part for node in adjoint.sums.values() for term in terms(node) for part in parts(term)]
-    known = (*_residuals(step), *step.inputs.values(), *adjoint.inputs.values())
-    return forward, _loop(adjoint, _stages(adjoint, tuple(roots), known), tuple(roots))

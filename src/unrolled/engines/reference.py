@@ -13,8 +13,9 @@ from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
+from ..transform.sums import parts, terms
 from .call import Call
-from .sums import accumulate, parts, terms
+from .sums import accumulate
 
 Kept = list[dict[Node, Tensor]]
 

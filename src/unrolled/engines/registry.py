@@ -8,11 +8,12 @@ import torch as pytorch
 
 from ..errors import EngineError, did_you_mean
 from ..graph.recurrence import Recurrence
+from ..plan.plan import make_plan
 from . import torch
 from .c import loop as c_loop
 from .c.build import INSTALL, compiler
 from .call import Engine
-from .planned import Planned, loops
+from .planned import Planned
 from .reference import Reference
 
 ENGINES: dict[str, Engine] = {
@@ -57,4 +58,6 @@ def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
         return f"it runs float32 and float64 on the CPU, not {str(dtype).removeprefix('torch.')} on {device}"
     if compiler() is None:
         return INSTALL
-    return next((reason for loop in loops(recurrence) if (reason := c_loop.unsupported(loop))), "")
+    plan = make_plan(recurrence)
+    ways = (plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters}))
+    return next((reason for way in ways if (reason := c_loop.unsupported(way.loop))), "")

@@ -79,7 +79,8 @@ def speller(
         if node in earlier:
             return notation.name(node["name"], time(base, shift - 1), piece)
         if node.op == "input":
-            return notation.name(node["name"], time(base, shift), piece, is_scalar(node))
+            earlier_by = 1 if dict(node.attrs).get("delayed") else 0  # a state that is fed from outside
+            return notation.name(node["name"], time(base, shift - earlier_by), piece, is_scalar(node))
         if node.op == "parameter":
             return notation.name(node["name"], None, piece)
         return None

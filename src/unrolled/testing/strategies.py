@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from .. import circuits as language
 from ..circuits import Circuit
 
-# How to make one more vector from vectors a and b of the hidden size; M is a fresh matrix, v a fresh vector. Comparisons
-# are off by an odd number, so that rounding does not decide between values that are equal on paper.
+# How to make one more vector from vectors a and b of the hidden size; M is a fresh matrix, v a fresh vector.
+# Comparisons are off by an odd number, so that rounding does not decide between values that are equal on paper.
 _RULES = (
     "tanh({a})", "sigmoid({a})", "{a} + {b}", "{a} - {b}", "{a} * {b}", "-{a}", "M @ {a}", "M.T @ {a}", "v * {a} + {b}",
     "{a} / (1 + {b} * {b})", "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "softmax({a})",

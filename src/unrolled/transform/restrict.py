@@ -38,7 +38,10 @@ def fed(recurrence: Recurrence, states: Iterable[str]) -> Recurrence:
     """Teacher forcing: the delayed values of some states come from outside, as inputs of the same name. What the step
     computes for them is an output; no cycle runs through them any more."""
     names = set(states)
-    replace = {s: leaf("input", s.type, s.source, name=n) if n in names else s for n, s in recurrence.states.items()}
+    replace = {
+        s: leaf("input", s.type, s.source, name=n, delayed=True) if n in names else s
+        for n, s in recurrence.states.items()
+    }
     done = rewrite(recurrence.nodes, {**replace, **{x: x for x in recurrence.inputs.values()}}, same_op)
     inputs = {**recurrence.inputs, **{n: done[recurrence.states[n]] for n in recurrence.states if n in names}}
     return Recurrence(

@@ -1,0 +1,65 @@
+"""A plan in words: what is computed once, before the loop, in it, and after it, and what is kept."""
+
+from __future__ import annotations
+
+from ..graph.equations import readable, speller
+from ..graph.node import Node
+from ..graph.text import NOTATIONS, Printer
+from .plan import Pass, Plan
+
+PRODUCTS = ("matvec", "matmul", "take")
+LOOP = "in the loop, step by step"
+FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat")
+
+
+def explain(plan: Plan) -> str:
+    """Forward, what is kept, backward; sizes as expressions of the circuit's own."""
+    step = plan.step
+    forward, backward = plan.forward(keep=True), plan.backward(step.returns, step.parameters)
+    adjoint = backward.recurrence
+    arriving = {leaf: f"{name}(t+1)" for name, leaf in adjoint.states.items()}
+    spell = speller(step, NOTATIONS["text"], "t", {**readable(step), **adjoint.labels})
+    printer = Printer(NOTATIONS["text"], lambda node, *where: arriving.get(node) or spell(node, *where))
+    kept = [f"  {printer.expression(n)}  ({_dims(n)})" for n in plan.kept if n.type.dims]
+    return "\n".join(
+        [
+            f"{step.name}, forward",
+            *_pass(forward, printer),
+            "",
+            "kept for the way back, at every step",
+            *(kept or ["  nothing"]),
+            "",
+            f"{step.name}, backward",
+            *_pass(backward, printer),
+            "  at the end, each as one product or sum over all steps",
+            *(f"    ∇{name}" for name in backward.sums),
+        ]
+    )
+
+
+def _pass(way: Pass, printer: Printer) -> list[str]:
+    cut, loop = way.stages, way.loop
+    lines = []
+    for title, nodes in (
+        ("once, from parameters alone", cut.once),
+        ("before the loop, for all steps at once", cut.before),
+        (LOOP, cut.loop),
+        ("after the loop, for all steps at once", cut.after),
+    ):
+        work = [n for n in nodes if n.op not in FREE]
+        if not work and title != LOOP:
+            continue
+        lines.append(f"  {title}")
+        products = [n for n in work if n.op in PRODUCTS]
+        lines += [f"    {printer.expression(n)}  ({_dims(n.args[0])} matrix)" for n in products]
+        others = len(work) - len(products)
+        if others:
+            lines.append(f"    {others} operation{'s' * (others > 1)} entry by entry or over the features")
+        if not work:
+            why = "values are only passed on" if loop.new else "no cycle is left"
+            lines.append(f"    nothing: {why}")
+    return lines
+
+
+def _dims(node: Node) -> str:
+    return " × ".join(map(str, node.type.dims))
