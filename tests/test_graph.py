@@ -131,6 +131,14 @@ def test_damaged_circuits_are_refused_with_one_exception(data):
         stored.load(json.loads(damaged))
 
 
+def test_an_attribute_that_no_operation_has_is_refused():
+    data = stored.dump(CIRCUITS["gru"].recurrence)
+    row = next(row for row in data["nodes"] if row["op"] == "slice")
+    row["attrs"]["undex"] = row["attrs"].pop("index")
+    with pytest.raises(DataError, match="'slice' has the attributes"):
+        stored.load(data)
+
+
 def test_losses_are_sums_over_steps():
     torch.manual_seed(0)
     o, y = torch.randn(2, 5, 3), torch.randint(3, (2, 5))

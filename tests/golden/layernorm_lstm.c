@@ -62,7 +62,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         product(R, 80, 20, w0_, s0, PAD(20), n0, PAD(80));
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 80; j++) total += n0[r * PAD(80) + j];
+            ADDED for (int j = 0; j < 80; j++) total += n0[r * PAD(80) + j];
             n1[r * PAD(1) + 0] = total / 80;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 80; j++) {
@@ -74,7 +74,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 80; j++) total += n4[r * PAD(80) + j];
+            ADDED for (int j = 0; j < 80; j++) total += n4[r * PAD(80) + j];
             n5[r * PAD(1) + 0] = total / 80;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {
@@ -107,7 +107,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 20; j++) total += k8[r * T * 20 + j];
+            ADDED for (int j = 0; j < 20; j++) total += k8[r * T * 20 + j];
             n23[r * PAD(1) + 0] = total / 20;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) {
@@ -119,7 +119,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 20; j++) total += n26[r * PAD(20) + j];
+            ADDED for (int j = 0; j < 20; j++) total += n26[r * PAD(20) + j];
             n27[r * PAD(1) + 0] = total / 20;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {
@@ -267,7 +267,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 20; j++) total += n8[r * PAD(20) + j];
+            ADDED for (int j = 0; j < 20; j++) total += n8[r * PAD(20) + j];
             n9[r * PAD(1) + 0] = total;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {
@@ -287,7 +287,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 20; j++) total += n17[r * PAD(20) + j];
+            ADDED for (int j = 0; j < 20; j++) total += n17[r * PAD(20) + j];
             n18[r * PAD(1) + 0] = total;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {
@@ -325,7 +325,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 80; j++) total += n35[r * PAD(80) + j];
+            ADDED for (int j = 0; j < 80; j++) total += n35[r * PAD(80) + j];
             n36[r * PAD(1) + 0] = total;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {
@@ -344,7 +344,7 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
         }
         for (int r = 0; r < R; r++) {
             real total = 0;
-            for (int j = 0; j < 80; j++) total += n43[r * PAD(80) + j];
+            ADDED for (int j = 0; j < 80; j++) total += n43[r * PAD(80) + j];
             n44[r * PAD(1) + 0] = total;
         }
         for (int r = 0; r < R; r++) EACH for (int j = 0; j < 1; j++) {

@@ -13,6 +13,14 @@ from .size import Size
 
 FORMAT = 1
 
+# what else an operation says, beside its arguments
+ATTRIBUTES: dict[str, dict[str, type]] = {
+    "slice": {"index": int, "sizes": tuple},
+    "broadcast": {"dims": tuple},
+    "constant": {"value": float, "dims": tuple},
+    "size": {"of": Size},
+}
+
 
 def dump(recurrence: Recurrence) -> dict[str, Any]:
     """Plain lists, numbers and strings. Nodes refer to earlier nodes by position."""
@@ -74,6 +82,8 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
     if any(not isinstance(i, int) or not 0 <= i < len(nodes) for i in row["args"]):
         raise GraphError(f"'{op}' refers to a node that does not come before it")
     attrs = {n: _load_value(v) for n, v in row.get("attrs", {}).items()}
+    if {n: type(v) for n, v in attrs.items()} != ATTRIBUTES.get(op, {}):
+        raise GraphError(f"'{op}' has the attributes {', '.join(row.get('attrs', {})) or 'none'}")
     return make(op, *(nodes[i] for i in row["args"]), **attrs)
 
 

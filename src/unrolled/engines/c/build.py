@@ -25,7 +25,7 @@ from pathlib import Path
 from ...errors import EngineError
 
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-w"]
-FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]
+FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WIDE = ["-mprefer-vector-width=512"]  # x86-64 only
 
 INSTALL = (

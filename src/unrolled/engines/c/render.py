@@ -263,7 +263,7 @@ class _Renderer:
 
     def reduce(self, n: Node, here: _Place, x: _Place, size: int) -> list[str]:
         over = f"for (int j = 0; j < {size}; j++)"
-        total = ["real total = 0;", f"{over} total += {x.at('j')};"]
+        total = ["real total = 0;", f"ADDED {over} total += {x.at('j')};"]
         entry = x.at("j")  # NaN wins, as in torch
         top = [f"real top = {x.at('0')};", f"{over} top = {entry} > top || {entry} != {entry} ? {entry} : top;"]
         if n.op == "sum":
@@ -274,10 +274,11 @@ class _Renderer:
             return [*top, f"{here.at('0')} = top;"]
         if n.op == "logsumexp":
             shift = "const real shift = top - top == 0 ? top : 0;"  # of an infinity nothing is taken off
-            exps = f"{over} total += u_exp({entry} - shift);"
+            exps = f"ADDED {over} total += u_exp({entry} - shift);"
             return [*top, shift, "real total = 0;", exps, f"{here.at('0')} = u_log(total) + shift;"]
-        exps = f"{over} total += {here.at('j')} = u_exp({entry} - top);"
-        return [*top, "real total = 0;", exps, f"{over} {here.at('j')} /= total;"]
+        exps = f"EACH {over} {here.at('j')} = u_exp({entry} - top);"
+        added = f"ADDED {over} total += {here.at('j')};"
+        return [*top, "real total = 0;", exps, added, f"EACH {over} {here.at('j')} /= total;"]
 
     def keep(self, n: Node) -> list[str]:
         return [self.copy(self.kept[n], self.places[n].at("j"), self.size(n))] if n in self.kept else []
