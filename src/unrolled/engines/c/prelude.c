@@ -118,28 +118,49 @@ INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
-/* NV vectors of outputs for R rows: every weight is read once for all rows. */
-INLINE void product_block(const int R, const int NV, const int K, const real *packed, const real *x, const size_t xs,
-                          real *y, const size_t ys) {
-    vec sum[8][8];
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};
-    for (int k = 0; k < K; k++) {
-        vec w[8];
-        UNROLL for (int v = 0; v < NV; v++) w[v] = *(const vec *)(packed + ((size_t)v * K + k) * LANES);
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] += w[v] * x[r * xs + k];
+/* NV vectors of outputs for R rows: every weight is read once for all rows. A function of its own for each shape, so
+   that the compiler keeps all sums in registers. */
+#define BLOCK(R, NV)                                                                                                   \
+    static __attribute__((noinline)) void block_##R##_##NV(const int K, const real *packed, const real *x,             \
+                                                           const size_t xs, real *y, const size_t ys) {                \
+        vec sum[R][NV];                                                                                                \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};                   \
+        for (int k = 0; k < K; k++) {                                                                                  \
+            vec w[NV];                                                                                                 \
+            UNROLL for (int v = 0; v < NV; v++) w[v] = *(const vec *)(packed + ((size_t)v * K + k) * LANES);           \
+            UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] += w[v] * x[r * xs + k];  \
+        }                                                                                                              \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++)                                         \
+            *(vec *)(y + r * ys + v * LANES) = sum[r][v];                                                              \
     }
-    UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) *(vec *)(y + r * ys + v * LANES) = sum[r][v];
-}
 
-/* y = A x for R rows at once; y has room for whole vectors. */
+#if BYTES == 64
+BLOCK(8, 3)
+BLOCK(8, 2)
+#endif
+BLOCK(8, 1)
+BLOCK(2, 4)
+BLOCK(2, 1)
+BLOCK(1, 8)
+BLOCK(1, 1)
+
+/* y = A x for R rows at once (8, 2 or 1); y has room for whole vectors. */
 INLINE void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
                     const size_t ys) {
-    const int wide = BYTES == 64 ? (R == 1 ? 8 : R == 2 ? 6 : 3) : (R == 1 ? 8 : R == 2 ? 4 : 1);
-    int v = 0;
     const int panels = PAD(M) / LANES;
-    for (; v + wide <= panels; v += wide)
-        product_block(R, wide, K, packed + (size_t)v * K * LANES, x, xs, y + v * LANES, ys);
-    for (; v < panels; v++) product_block(R, 1, K, packed + (size_t)v * K * LANES, x, xs, y + v * LANES, ys);
+    int v = 0;
+#define BLOCKS(ROWS, NV)                                                                                               \
+    if (R == ROWS)                                                                                                     \
+        for (; v + NV <= panels; v += NV) block_##ROWS##_##NV(K, packed + (size_t)v * K * LANES, x, xs, y + v * LANES, ys)
+#if BYTES == 64
+    BLOCKS(8, 3);
+    BLOCKS(8, 2);
+#endif
+    BLOCKS(8, 1);
+    BLOCKS(2, 4);
+    BLOCKS(2, 1);
+    BLOCKS(1, 8);
+    BLOCKS(1, 1);
 }
 
 /* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */
