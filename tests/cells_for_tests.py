@@ -1,9 +1,13 @@
-"""The cells of the library with small sizes, and the lecture's circuit with its loss."""
+"""What many tests go through: the cells of the library with small sizes, the lecture's circuit with its loss, and
+the engines."""
 
 from __future__ import annotations
 
+import pytest
+
 from unrolled import circuit, nll, softmax, tanh
 from unrolled.cells import ALL
+from unrolled.engines.c.build import compiler
 
 
 @circuit
@@ -36,3 +40,6 @@ SIZES = {
 }
 CIRCUITS = {**ALL, "lecture": lecture, "lecture_output_recurrence": lecture_output_recurrence}
 SIZES |= {"lecture": {"x": 3, "h": 4, "o": 2}, "lecture_output_recurrence": {"x": 3, "h": 4, "o": 2}}
+
+needs_compiler = pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
+ENGINES = ["reference", "torch", pytest.param("c", marks=needs_compiler)]

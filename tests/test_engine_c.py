@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from cells_for_tests import CIRCUITS, SIZES
+from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import EngineError, Recurrent, State, circuit, exp, log, relu, sigmoid, softmax, sqrt, tanh
 from unrolled.engines import registry
 from unrolled.engines.c import build
@@ -17,7 +17,7 @@ from unrolled.engines.c.render import prelude, render
 from unrolled.graph.bind import bind
 from unrolled.plan.plan import make_plan
 
-pytestmark = pytest.mark.skipif(build.compiler() is None, reason="needs a C compiler")
+pytestmark = needs_compiler
 
 
 def apply(function, values):

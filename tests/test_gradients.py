@@ -7,9 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cells_for_tests import CIRCUITS, SIZES
+from cells_for_tests import CIRCUITS, ENGINES, SIZES, needs_compiler
 from unrolled import circuit, tanh
-from unrolled.engines.registry import ENGINES
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
 from unrolled.testing.compare import largest
@@ -61,14 +60,14 @@ def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
         )
 
 
-@pytest.mark.parametrize("engine", sorted(set(ENGINES) - {"reference"}))
+@pytest.mark.parametrize("engine", ENGINES[1:])
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_engines_agree_with_the_reference(name, engine):
     recurrence = CIRCUITS[name].recurrence
     same_values_and_gradients(recurrence, bind(recurrence, SIZES[name]), 9, 3, engine)
 
 
-@pytest.mark.parametrize("engine", ["torch", pytest.param("c", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("c", marks=[needs_compiler, pytest.mark.slow])])
 @settings(max_examples=25)  # engine c compiles two loops for each
 @given(drawn=circuits(), steps=st.integers(1, 5), batch=st.sampled_from([1, 3, 11]))
 def test_engines_agree_on_random_circuits(drawn: Drawn, steps, batch, engine):
