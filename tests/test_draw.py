@@ -155,6 +155,7 @@ def random_circuit(seed: int):
 
 
 @pytest.mark.parametrize("seed", range(12))
+@pytest.mark.slow
 def test_no_arrow_runs_through_a_circle_in_random_circuits(seed: int):
     for picture in scenes(random_circuit(seed), 3):
         assert [problem for problem in overlaps(picture) if "letters" not in problem] == []

@@ -92,6 +92,7 @@ def test_rendered_text(golden, name):
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
+@pytest.mark.slow
 def test_a_row_gives_the_same_bits_in_every_batch(name):
     torch.manual_seed(0)
     net = Recurrent(CIRCUITS[name], engine="c", **SIZES[name] | {"h": 21} if "h" in SIZES[name] else SIZES[name])

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cells_for_tests import CIRCUITS, ENGINES, SIZES, needs_compiler
+from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import circuit, tanh
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
@@ -17,6 +17,7 @@ from unrolled.testing.strategies import Drawn, circuits, read
 from unrolled.transform import differentiate, evaluate
 from unrolled.transform.unfold import unfold
 
+OTHERS = ["torch", pytest.param("c", marks=[needs_compiler, pytest.mark.slow])]  # each circuit is compiled
 EXACT = TOLERANCES["complex step, float64"]
 
 
@@ -60,14 +61,14 @@ def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
         )
 
 
-@pytest.mark.parametrize("engine", ENGINES[1:])
+@pytest.mark.parametrize("engine", OTHERS)
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_engines_agree_with_the_reference(name, engine):
     recurrence = CIRCUITS[name].recurrence
     same_values_and_gradients(recurrence, bind(recurrence, SIZES[name]), 9, 3, engine)
 
 
-@pytest.mark.parametrize("engine", ["torch", pytest.param("c", marks=[needs_compiler, pytest.mark.slow])])
+@pytest.mark.parametrize("engine", OTHERS)
 @settings(max_examples=25)  # engine c compiles two loops for each
 @given(drawn=circuits(), steps=st.integers(1, 5), batch=st.sampled_from([1, 3, 11]))
 def test_engines_agree_on_random_circuits(drawn: Drawn, steps, batch, engine):

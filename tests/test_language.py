@@ -73,6 +73,7 @@ def test_files_that_are_no_text_say_where(tmp_path: Path):
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("name", READERS)
+@pytest.mark.slow
 def test_every_cell_with_an_input_learns(name: str, layers: int):
     torch.manual_seed(0)
     model = LanguageModel(ALL[name], characters=5, hidden=6, layers=layers)
@@ -86,6 +87,7 @@ def test_every_cell_with_an_input_learns(name: str, layers: int):
 
 
 @pytest.mark.parametrize("name", READERS)
+@pytest.mark.slow
 def test_cutting_a_text_anywhere_changes_nothing(name: str):
     torch.manual_seed(0)
     model = LanguageModel(ALL[name], characters=5, hidden=6, layers=2)
@@ -194,6 +196,7 @@ def test_what_is_written_follows_the_scores():
 
 
 @pytest.mark.parametrize("name", READERS)
+@pytest.mark.slow
 def test_a_run_folder_gives_the_same_model_again(name: str, tmp_path: Path):
     (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
     job = Job(POEM, "poem.txt", ALL[name], Choices(Settings(updates=3), hidden=5, layers=2, batch=4, window=20))
