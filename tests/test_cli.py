@@ -171,6 +171,7 @@ def test_the_document_of_equations_is_plain_latex(trained: Path):
     assert document.count(r"\begin{align*}") == document.count(r"\end{align*}") == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(cells.ALL))
 def test_every_document_of_equations_can_be_typeset(name: str, tmp_path: Path):
     if not shutil.which("pdflatex"):
@@ -376,6 +377,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     assert err == "unrolled: there is no file 'texxt.txt'; expected a text file (UTF-8). Did you mean 'text.txt'?\n"
 
 
+@pytest.mark.slow
 def test_control_c_keeps_what_was_learned(unrolled: Callable[..., Outcome], here: Path):
     child = process("train", "text.txt", *SMALL[:-2], "--minutes", "0.5", "--out", "run", "--json")
     assert child.stdout

@@ -125,7 +125,7 @@ def texts(svg: str, kind: str) -> Counter[str]:
     return Counter("".join(m.itertext()).replace("−", "-") for m in marks if m.get("class") == kind)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 6, 12])
+@pytest.mark.parametrize("steps", [1, 2, 3, *(pytest.param(n, marks=pytest.mark.slow) for n in (6, 12))])
 @every_circuit
 def test_nothing_lies_on_top_of_something_else(name: str, steps: int):
     for picture in scenes(CIRCUITS[name], steps):
