@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
@@ -120,6 +122,29 @@ def test_threads_give_the_same_bits():
         results.append((out.h.detach(), net.U.grad.clone()))
     torch.set_num_threads(before)
     assert all(torch.equal(results[0][0], r[0]) for r in results)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_has_threads_of_its_own():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c"), torch.randn(32, 5, 3)
+    expected = net(x).h.detach()
+    child = os.fork()
+    if child == 0:
+        with torch.no_grad():
+            os._exit(0 if torch.equal(net(x).h, expected) else 1)
+    torch.set_num_threads(before)
+    for _ in range(200):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            break
+        time.sleep(0.05)
+    else:
+        os.kill(child, 9)
+        pytest.fail("the child waits for threads that do not exist")
+    assert status == 0
 
 
 def test_inputs_need_not_be_contiguous():
