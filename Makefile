@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check bench format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -39,6 +39,9 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 	@$(BIN)/python -m pytest -q tests/test_house.py
 	@echo "tests        all but the slow ones, two processes"
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/test_house.py
+
+bench: $(READY)  ## training speed beside torch.nn, with the floor; some minutes
+	@$(BIN)/python benchmarks/compare.py
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

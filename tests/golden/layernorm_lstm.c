@@ -1,4 +1,4 @@
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const f0_ = p[1];
     real *const f1_ = p[2];
@@ -26,16 +26,16 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     real *const k16_ = p[24];
     real *const end0_ = p[25];
     real *const end1_ = p[26];
-    real *const s0 = scratch + 8 * (0);
-    real *const s1 = scratch + 8 * (PAD(20));
-    real *const n0 = scratch + 8 * (PAD(20) + PAD(20));
-    real *const n1 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80));
-    real *const n4 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1));
-    real *const n5 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80));
-    real *const n11 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1));
-    real *const n23 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80));
-    real *const n26 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1));
-    real *const n27 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(20));
+    real *const s0 = scratch + R * (0);
+    real *const s1 = scratch + R * (PAD(20));
+    real *const n0 = scratch + R * (PAD(20) + PAD(20));
+    real *const n1 = scratch + R * (PAD(20) + PAD(20) + PAD(80));
+    real *const n4 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1));
+    real *const n5 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80));
+    real *const n11 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1));
+    real *const n23 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80));
+    real *const n26 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1));
+    real *const n27 = scratch + R * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(20));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = i;
@@ -146,21 +146,15 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(20) + PAD(1)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(80) + PAD(1) + PAD(20) + PAD(1)); }
 
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const m1_ = p[1];
     real *const m2_ = p[2];
@@ -194,32 +188,32 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     real *const k2_ = p[30];
     real *const end0_ = p[31];
     real *const end1_ = p[32];
-    real *const s0 = scratch + 8 * (0);
-    real *const s1 = scratch + 8 * (PAD(20));
-    real *const n0 = scratch + 8 * (PAD(20) + PAD(20));
-    real *const n5 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20));
-    real *const n8 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n9 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n11 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1));
-    real *const n16 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1));
-    real *const n17 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20));
-    real *const n18 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20));
-    real *const n19 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1));
-    real *const n23 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1));
-    real *const n25 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20));
-    real *const n27 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20));
-    real *const n29 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20));
-    real *const n30 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n32 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80));
-    real *const n35 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80));
-    real *const n36 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80));
-    real *const n38 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1));
-    real *const n42 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1));
-    real *const n43 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80));
-    real *const n44 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80));
-    real *const n45 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1));
-    real *const n48 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1));
-    real *const n49 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(20));
+    real *const s0 = scratch + R * (0);
+    real *const s1 = scratch + R * (PAD(20));
+    real *const n0 = scratch + R * (PAD(20) + PAD(20));
+    real *const n5 = scratch + R * (PAD(20) + PAD(20) + PAD(20));
+    real *const n8 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n9 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n11 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1));
+    real *const n16 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1));
+    real *const n17 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20));
+    real *const n18 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20));
+    real *const n19 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1));
+    real *const n23 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1));
+    real *const n25 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20));
+    real *const n27 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20));
+    real *const n29 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20));
+    real *const n30 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n32 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80));
+    real *const n35 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80));
+    real *const n36 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80));
+    real *const n38 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1));
+    real *const n42 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1));
+    real *const n43 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80));
+    real *const n44 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80));
+    real *const n45 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1));
+    real *const n48 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1));
+    real *const n49 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(20));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = T - 1 - i;
@@ -364,16 +358,10 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(20) + PAD(20)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(1) + PAD(1) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(80) + PAD(80) + PAD(1) + PAD(1) + PAD(20) + PAD(20)); }

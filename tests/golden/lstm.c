@@ -1,4 +1,4 @@
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const w0_ = p[1];
     real *const start0_ = p[2];
@@ -14,10 +14,10 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     real *const k8_ = p[12];
     real *const end0_ = p[13];
     real *const end1_ = p[14];
-    real *const s0 = scratch + 8 * (0);
-    real *const s1 = scratch + 8 * (PAD(20));
-    real *const n0 = scratch + 8 * (PAD(20) + PAD(20));
-    real *const n1 = scratch + 8 * (PAD(20) + PAD(20) + PAD(80));
+    real *const s0 = scratch + R * (0);
+    real *const s1 = scratch + R * (PAD(20));
+    real *const n0 = scratch + R * (PAD(20) + PAD(20));
+    real *const n1 = scratch + R * (PAD(20) + PAD(20) + PAD(80));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = i;
@@ -63,21 +63,15 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20) + PAD(80) + PAD(80)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(80) + PAD(80)); }
 
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const m1_ = p[1];
     real *const m2_ = p[2];
@@ -97,15 +91,15 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     real *const k0_ = p[16];
     real *const end0_ = p[17];
     real *const end1_ = p[18];
-    real *const s0 = scratch + 8 * (0);
-    real *const s1 = scratch + 8 * (PAD(20));
-    real *const n6 = scratch + 8 * (PAD(20) + PAD(20));
-    real *const n8 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20));
-    real *const n10 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n12 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n13 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n14 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80));
-    real *const n15 = scratch + 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20));
+    real *const s0 = scratch + R * (0);
+    real *const s1 = scratch + R * (PAD(20));
+    real *const n6 = scratch + R * (PAD(20) + PAD(20));
+    real *const n8 = scratch + R * (PAD(20) + PAD(20) + PAD(20));
+    real *const n10 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n12 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n13 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
+    real *const n14 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80));
+    real *const n15 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = T - 1 - i;
@@ -157,16 +151,10 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20) + PAD(20)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20) + PAD(20)); }

@@ -1,12 +1,12 @@
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const w0_ = p[1];
     real *const start0_ = p[2];
     real *const k0_ = p[3];
     real *const k1_ = p[4];
     real *const end0_ = p[5];
-    real *const s0 = scratch + 8 * (0);
-    real *const n0 = scratch + 8 * (PAD(20));
+    real *const s0 = scratch + R * (0);
+    real *const n0 = scratch + R * (PAD(20));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = i;
         real *const m0 = m0_ + (b * T + t) * 20;
@@ -24,29 +24,23 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20)); }
 
-INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
+static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
     real *const m0_ = p[0];
     real *const m1_ = p[1];
     real *const w0_ = p[2];
     real *const start0_ = p[3];
     real *const k0_ = p[4];
     real *const end0_ = p[5];
-    real *const s0 = scratch + 8 * (0);
-    real *const n2 = scratch + 8 * (PAD(20));
+    real *const s0 = scratch + R * (0);
+    real *const n2 = scratch + R * (PAD(20));
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
     for (int64_t i = 0; i < T; i++) { const int64_t t = T - 1 - i;
         real *const m0 = m0_ + (b * T + t) * 20;
@@ -63,16 +57,10 @@ INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *
     for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
 }
 
-static void rows_8(int64_t b, int64_t T, void **p, real *own) { rows(8, b, T, p, own); }
-static void rows_2(int64_t b, int64_t T, void **p, real *own) { rows(2, b, T, p, own); }
-static void rows_1(int64_t b, int64_t T, void **p, real *own) { rows(1, b, T, p, own); }
-
 /* Sequences first ... last - 1 of the batch. */
 void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    int64_t b = first;
-    for (; b + 8 <= last; b += 8) rows_8(b, T, p, scratch);
-    for (; b + 2 <= last; b += 2) rows_2(b, T, p, scratch);
-    for (; b + 1 <= last; b += 1) rows_1(b, T, p, scratch);
+    for (int64_t b = first; b < last; b += 32)
+        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
 }
 
-int64_t scratch_size(void) { return 8 * (PAD(20) + PAD(20)); }
+int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20)); }

@@ -135,32 +135,40 @@ INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : 
     }
 
 #if BYTES == 64
-BLOCK(8, 3)
-BLOCK(8, 2)
+#define WIDE 3 /* 8 rows x 3 vectors of sums, 3 of weights: 32 registers hold them */
+#else
+#define WIDE 1
 #endif
-BLOCK(8, 1)
+#define BLOCKS(NV) BLOCK(8, NV) BLOCK(2, NV) BLOCK(1, NV)
+BLOCKS(1)
+#if WIDE == 3
+BLOCKS(3)
+#endif
 BLOCK(2, 4)
-BLOCK(2, 1)
+BLOCK(1, 4)
 BLOCK(1, 8)
-BLOCK(1, 1)
 
-/* y = A x for R rows at once (8, 2 or 1); y has room for whole vectors. */
-INLINE void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
+/* NV panels for all rows, while the panels are in the cache. */
+#define PANELS(NV, MOST)                                                                                               \
+    for (; v + NV <= panels; v += NV) {                                                                                \
+        const real *const w = packed + (size_t)v * K * LANES;                                                          \
+        int r = 0;                                                                                                     \
+        MOST                                                                                                           \
+        for (; r + 1 <= R; r += 1) block_1_##NV(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                     \
+    }
+#define BY(N, NV) for (; r + N <= R; r += N) block_##N##_##NV(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
+
+/* y = A x for R rows; y has room for whole vectors. */
+static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
                     const size_t ys) {
     const int panels = PAD(M) / LANES;
     int v = 0;
-#define BLOCKS(ROWS, NV)                                                                                               \
-    if (R == ROWS)                                                                                                     \
-        for (; v + NV <= panels; v += NV) block_##ROWS##_##NV(K, packed + (size_t)v * K * LANES, x, xs, y + v * LANES, ys)
-#if BYTES == 64
-    BLOCKS(8, 3);
-    BLOCKS(8, 2);
+    if (R == 1) PANELS(8, )
+    if (R < 8) PANELS(4, BY(2, 4))
+#if WIDE == 3
+    PANELS(3, BY(8, 3) BY(2, 3))
 #endif
-    BLOCKS(8, 1);
-    BLOCKS(2, 4);
-    BLOCKS(2, 1);
-    BLOCKS(1, 8);
-    BLOCKS(1, 1);
+    PANELS(1, BY(8, 1) BY(2, 1))
 }
 
 /* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */

@@ -1,4 +1,4 @@
-"""A loop as C: one function per number of rows, its body the equations of a step in the order of computation.
+"""A loop as C: a function for some rows of a batch, its body the equations of a step in the order of computation.
 
 Entry-by-entry operations of the same size are fused into one loop over the features; what is used only inside such a
 loop is a local variable. Everything else has a place: a buffer, a series that is read or kept, a fixed value, a state.
@@ -15,7 +15,7 @@ from ...graph.node import TOKEN, Node
 from ...graph.size import Size
 from ...plan.loop import Loop
 
-ROWS = (8, 2, 1)  # rows of a batch that go through a step together: weights are read once for all of them
+MOST = 32  # rows of a batch that go through a step together, so that weights are read from far once for all of them
 
 POINTWISE = {
     "neg": "-{}",
@@ -134,7 +134,7 @@ class _Renderer:
             "/* Rendered from the equations of a step; see prelude.c. */",
             "#define REAL_IS_DOUBLE" if self.double else "",
             prelude(),
-            "INLINE void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {",
+            "static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {",
             *(f"    {line}" for line in setup),
             f"    for (int64_t i = 0; i < T; i++) {{ const int64_t t = {'T - 1 - i' if self.loop.reverse else 'i'};",
             *(f"        {line}" for line in [*self.per_step(), *steps]),
@@ -142,15 +142,10 @@ class _Renderer:
             *(f"    {line}" for line in self.finish()),
             "}",
             "",
-            *(
-                f"static void rows_{r}(int64_t b, int64_t T, void **p, real *own) {{ rows({r}, b, T, p, own); }}"
-                for r in ROWS
-            ),
-            "",
             "/* Sequences first ... last - 1 of the batch. */",
             "void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {",
-            "    int64_t b = first;",
-            *(f"    for (; b + {r} <= last; b += {r}) rows_{r}(b, T, p, scratch);" for r in ROWS),
+            f"    for (int64_t b = first; b < last; b += {MOST})",
+            f"        rows(last - b < {MOST} ? (int)(last - b) : {MOST}, b, T, p, scratch);",
             "}",
             "",
             f"int64_t scratch_size(void) {{ return {self.scratch_text()}; }}",
@@ -200,12 +195,12 @@ class _Renderer:
 
     def buffer(self, name: str, size: int, lines: list[str]) -> _Place:
         used = " + ".join(self.buffers) or "0"
-        lines.append(f"real *const {name} = scratch + {ROWS[0]} * ({used});")
+        lines.append(f"real *const {name} = scratch + R * ({used});")
         self.buffers.append(f"PAD({size})")
         return _Place(name, f"PAD({size})")
 
     def scratch_text(self) -> str:
-        return f"{ROWS[0]} * ({' + '.join(self.buffers) or '0'})"
+        return f"{MOST} * ({' + '.join(self.buffers) or '0'})"
 
     def per_step(self) -> list[str]:
         lines = []
