@@ -270,6 +270,17 @@ def test_initialisers():
     assert torch.equal(first.U, Recurrent(lstm, x=3, h=8).U)
 
 
+def test_absolute_value_is_as_in_torch():
+    @circuit
+    def cell(x, s):
+        return {"s": unrolled.abs(s) + 0 * x}
+
+    start = torch.tensor([[-2.0, 0.0, 3.0]], requires_grad=True)
+    out = Recurrent(cell, s=3)(torch.zeros(1, 1, 3), State(s=start))
+    out.s.sum().backward()
+    assert out.s.tolist() == [[[2, 0, 3]]] and start.grad.tolist() == [[-1, 0, 1]]
+
+
 def test_ready_made():
     x = torch.randn(2, 5, 7)
     assert unrolled.RNN(7, 11)(x).h.shape == unrolled.GRU(7, 11)(x).h.shape == unrolled.LSTM(7, 11)(x).h.shape
