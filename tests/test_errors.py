@@ -215,6 +215,36 @@ def split_into_no_pieces():
 
 
 @misuse
+def split_of_a_matrix():
+    @circuit
+    def cell(x, h, *, W):
+        a, b = split(W, 2)
+        return {"h": tanh(a @ h + b @ x)}
+
+
+@misuse
+def comparison_as_a_number():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x) * (h > 0)}
+
+
+@misuse
+def comparison_returned():
+    @circuit
+    def cell(x, h, *, W):
+        h = tanh(W @ h + x)
+        return {"h": h, "positive": h > 0}
+
+
+@misuse
+def matrix_returned():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x), "squared": W @ W}
+
+
+@misuse
 def condition_is_no_comparison():
     @circuit
     def cell(x, h):
@@ -346,6 +376,16 @@ def time_and_feature_exchanged():
 @misuse
 def mixed_dtypes():
     NET(torch.zeros(1, 5, 3, dtype=torch.float64))
+
+
+@misuse
+def whole_numbers_for_a_vector():
+    NET(torch.zeros(1, 5, 3, dtype=torch.int64))
+
+
+@misuse
+def series_for_one_step():
+    NET.step(torch.zeros(1, 5, 3))
 
 
 @misuse

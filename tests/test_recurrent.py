@@ -185,6 +185,27 @@ def test_empty_and_single(batch, steps, engine):
     assert x.grad.shape == x.shape
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_states_that_are_handed_on(engine):
+    """A delay line, two states that change places, and a state that is the same at every step."""
+
+    @circuit
+    def handed(x, late, a, b, fixed, *, k):
+        return {"late": x, "a": b, "b": a + x, "fixed": tanh(k), "seen": late + fixed}
+
+    net = Recurrent(handed, late=2, a=2, fixed=2, engine=engine)
+    torch.nn.init.ones_(net.k)
+    x = torch.arange(1.0, 9.0).reshape(1, 4, 2).expand(2, 4, 2).clone().requires_grad_()
+    out = net(x, State(a=torch.full((2, 2), 10.0), b=torch.full((2, 2), 20.0)))
+    t = torch.tanh(torch.ones(())).item()
+    assert out.late.equal(x) and out.fixed.shape == (2, 4, 2)
+    assert out.a[0, :, 0].tolist() == [20, 11, 23, 16] and out.b[0, :, 0].tolist() == [11, 23, 16, 30]
+    torch.testing.assert_close(out.seen[0, :, 0], torch.tensor([0.0, 1 + t, 3 + t, 5 + t]))
+    (out.seen.sum() + out.b[:, -1].sum()).backward()
+    assert x.grad[0, :, 0].tolist() == [1, 2, 1, 1]
+    torch.testing.assert_close(net.k.grad, torch.full((2,), 6 * (1 - t * t)))
+
+
 def test_constants_are_no_parameters():
     @circuit
     def euler(x, h, *, W, dt=0.25):

@@ -85,7 +85,10 @@ class Resolver:
         try:
             type = OPS[op].rule(self.solver, tuple(a.type for a in args), attrs)
         except Mismatch as problem:
-            raise CircuitError(f"{op}: {problem}", source) from None
+            hint = ""
+            if op in POINTWISE and any(a.type.kind == MASK for a in args):
+                hint = ". Of a comparison write where(condition, 1.0, 0.0)"
+            raise CircuitError(f"'{POINTWISE.get(op, op)}': {_readable(str(problem))}{hint}", source) from None
         except Conflict:
             raise CircuitError(self.conflict(op, args), source) from None
         return Draft(op, args, attrs, type, source)
@@ -107,8 +110,7 @@ class Resolver:
         return f"the sizes of '{op}' do not fit: got {' and '.join(got)}"
 
     def show(self, size: Size) -> str:
-        text = str(self.solver.resolve(size))
-        return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
+        return _readable(str(self.solver.resolve(size)))
 
     # typing
 
@@ -139,7 +141,7 @@ class Resolver:
 
     def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
         if len(whole.type.dims) != 1:
-            raise CircuitError(f"split takes a vector, got a {whole.type.__class__(whole.type.kind)}", source)
+            raise CircuitError(f"split takes a vector, got {whole.name or 'a value'}, a {_rank(whole.type)}", source)
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
@@ -202,6 +204,11 @@ class Resolver:
         return self.solver.resolve(value) if isinstance(value, Size) else value
 
 
+def _readable(text: str) -> str:
+    """Sizes that have no name of the user's yet, in words."""
+    return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
+
+
 def _rank(type: Type) -> str:
     return "mask" if type.kind == MASK else ("scalar", "vector", "matrix")[len(type.dims)]
 
@@ -218,10 +225,7 @@ def resolve(
     """The recurrence that the recorded symbols describe."""
     used = order(returned.values())
     reached = {id(s) for s in used}
-    for n, symbol in {**inputs, **parameters}.items():
-        if id(symbol) not in reached:
-            kind = "parameter" if n in parameters else "input"
-            raise CircuitError(f"{kind} '{n}' has no part in what is returned. Use it, or take it out", definition)
+    _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
     as_matrix, as_token = matrices(used), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
@@ -241,6 +245,7 @@ def resolve(
             resolver.add(symbol)
 
     _close_loops(resolver, states, returned)
+    _only_vectors_and_scalars(resolver, returned)
     for n, symbol in {**local, **returned}.items():
         dims = resolver.drafts[id(symbol)].type.dims
         if n not in states and n not in inputs and len(dims) == 1:
@@ -269,6 +274,27 @@ def resolve(
     )
     _all_sizes_named(result, keep)
     return result
+
+
+def _all_used(
+    reached: set[int], inputs: Mapping[str, Symbol], parameters: Mapping[str, Symbol], definition: Source
+) -> None:
+    for n, symbol in {**inputs, **parameters}.items():
+        if id(symbol) not in reached:
+            kind = "parameter" if n in parameters else "input"
+            raise CircuitError(f"{kind} '{n}' has no part in what is returned. Use it, or take it out", definition)
+
+
+def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]) -> None:
+    """What a step can return."""
+    for n, symbol in returned.items():
+        draft = resolver.drafts[id(symbol)]
+        if draft.type.kind == MASK or len(draft.type.dims) > 1:
+            write = "where(condition, 1.0, 0.0)" if draft.type.kind == MASK else "its product with a vector"
+            raise CircuitError(
+                f"'{n}' is a {_rank(draft.type)}, but vectors and scalars are what a step returns. Return {write}",
+                draft.source,
+            )
 
 
 def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:

@@ -25,9 +25,9 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
         execute(program, now)
         for n, gathered in series.items():
             gathered.append(now[n])
-        state = [now[n] for n in loop.new]
+        state = [now[n].expand(call.batch, -1) for n in loop.new]  # a fixed value is the same in every row
     kept = [_stacked(s[::-1] if loop.reverse else s, n, call) for n, s in series.items()]
-    return [*kept, *(s.expand(call.batch, -1) for s in state)]
+    return [*kept, *state]
 
 
 def _stacked(steps: list[Tensor], node: Node, call: Call) -> Tensor:

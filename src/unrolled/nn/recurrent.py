@@ -147,7 +147,7 @@ class Recurrent(nn.Module):
         *tensors, last = inputs or (None,)
         if not isinstance(last, State):
             tensors, last = list(inputs), state
-        one = {n: v[:, None] for n, v in self._by_name(tuple(tensors), named).items()}
+        one = {n: self._one_step(n, v) for n, v in self._by_name(tuple(tensors), named).items()}
         out = self(state=last, steps=None if self.circuit.inputs else 1, **one)
         return Step({n: out[n][:, 0] for n in out}, out.state)
 
@@ -162,6 +162,15 @@ class Recurrent(nn.Module):
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
     # what comes in
+
+    def _one_step(self, name: str, value: object) -> Tensor:
+        """An input of one step as a series of length 1."""
+        if not isinstance(value, Tensor):
+            raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
+        expected = f"(batch, {self.sizes[name]}), or whole numbers (batch,)"
+        if value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
+            raise InputError(f"at one step, input '{name}' must be {expected}, got {tuple(value.shape)}")
+        return value[:, None]
 
     def _like(self) -> Tensor:
         """A tensor with the dtype and device of the parameters, also where there are none."""
@@ -231,9 +240,10 @@ class Recurrent(nn.Module):
             raise InputError(f"{what} must be (batch, time, {size}), got {tuple(value.shape)}{hint}")
         dtype = self._like().dtype
         if value.dtype != dtype:
+            either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
+            remedy = either if value.is_floating_point() else f"it: x.to({dtype})"
             raise InputError(
-                f"{what} is {_short(value.dtype)}, but the parameters are {_short(dtype)}. "
-                f"Convert one of them: x.to({dtype}) or net.to({value.dtype})"
+                f"{what} is {_short(value.dtype)}, but the parameters are {_short(dtype)}. Convert {remedy}"
             )
 
     def _check_device(self, what: str, value: Tensor) -> None:

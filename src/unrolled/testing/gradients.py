@@ -80,7 +80,7 @@ def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int,
     return weights
 
 
-def spread(steps: int, most: int = 20) -> list[int]:
+def spread(steps: int, most: int = 50) -> list[int]:
     """Step numbers from the first to the last, at most so many."""
     return sorted({round(k * (steps - 1) / (most - 1)) for k in range(most)}) if steps > most else list(range(steps))
 

@@ -1,0 +1,105 @@
+"""Reading: from a user's function to a recurrence. What is an input, a state, a parameter, an output."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import CircuitError, Source
+from ..graph.recurrence import Recurrence
+from .resolve import resolve
+from .trace import Recording, Symbol, Trace, run
+
+RESERVED = ("state", "given", "steps", "last", "batch")
+
+
+def read(function: Callable[..., Any]) -> Recurrence:
+    """The recurrence that a function describes. Raises CircuitError at the user's line."""
+    if not inspect.isfunction(function):
+        raise CircuitError(f"@circuit goes before a function, got {function!r}")
+    trace = Trace(function, function.__name__)
+    here = trace.definition()
+    flowing, parameters = _signature(function, here)
+    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*flowing, *parameters)}
+    for symbol in symbols.values():
+        symbol._source = here
+    recording = run(function, [symbols[n] for n in flowing], {n: symbols[n] for n in parameters})
+    returned = _returned(recording, parameters, here)
+    _forgotten_states(recording, flowing, symbols, returned, here)
+    for n, symbol in symbols.items():
+        symbol._op = "parameter" if n in parameters else "state" if n in returned else "input"
+    states = {n: symbols[n] for n in flowing if n in returned}
+    if not states:
+        raise CircuitError(
+            "nothing is recurrent: no argument is also returned. "
+            f'Return the new value of a state under its argument\'s name, such as {{"{flowing[-1]}": ...}}',
+            here,
+        )
+    local = {
+        n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
+    }
+    inputs = {n: symbols[n] for n in flowing if n not in returned}
+    return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here)
+
+
+def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], list[str]]:
+    flowing, parameters = [], []
+    for p in inspect.signature(function).parameters.values():
+        if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
+            raise CircuitError(f"a circuit names its arguments one by one; '{p}' does not", here)
+        if p.kind is p.KEYWORD_ONLY:
+            if p.default is p.empty:
+                parameters.append(p.name)
+        elif p.default is not p.empty:
+            raise CircuitError(
+                f"argument '{p.name}' flows in at every step and cannot have a default. "
+                "Write constants after the '*', with their value as default",
+                here,
+            )
+        else:
+            flowing.append(p.name)
+    if not flowing:
+        raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
+    for name in (*flowing, *parameters):
+        if name in RESERVED:
+            raise CircuitError(f"'{name}' is a word of the interface; call the argument something else", here)
+    return flowing, parameters
+
+
+def _returned(recording: Recording, parameters: list[str], here: Source) -> dict[str, Symbol]:
+    returned = recording.returned
+    if not isinstance(returned, dict) or not returned:
+        given = "nothing" if returned is None else f"a {type(returned).__name__}"
+        raise CircuitError(f'a circuit returns a dictionary such as {{"h": h, "o": o}}, got {given}', here)
+    for name, value in returned.items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise CircuitError(f"returned names are identifiers, got {name!r}", here)
+        if name in RESERVED:
+            raise CircuitError(f"'{name}' is a word of the interface; return it under another name", here)
+        if name in parameters:
+            raise CircuitError(
+                f"'{name}' is returned but is a parameter, which is the same at all steps. "
+                "Put it before the '*' if it is a state",
+                here,
+            )
+        if not isinstance(value, Symbol):
+            raise CircuitError(f"'{name}' must be made of the arguments, got {type(value).__name__} {value!r}", here)
+    return returned
+
+
+def _forgotten_states(
+    recording: Recording,
+    flowing: list[str],
+    symbols: dict[str, Symbol],
+    returned: dict[str, Symbol],
+    here: Source,
+) -> None:
+    for name in flowing:
+        value = recording.local.get(name)
+        if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
+            raise CircuitError(
+                f"'{name}' gets a new value but is not returned, so it would be lost at the next step. "
+                f'Add "{name}": {name} to what is returned, or give the value another name',
+                value._source,
+            )
