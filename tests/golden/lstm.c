@@ -1,160 +1,230 @@
-static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
-    real *const m0_ = p[0];
-    real *const w0_ = p[1];
-    real *const start0_ = p[2];
-    real *const start1_ = p[3];
-    real *const k0_ = p[4];
-    real *const k1_ = p[5];
-    real *const k2_ = p[6];
-    real *const k3_ = p[7];
-    real *const k4_ = p[8];
-    real *const k5_ = p[9];
-    real *const k6_ = p[10];
-    real *const k7_ = p[11];
-    real *const k8_ = p[12];
-    real *const end0_ = p[13];
-    real *const end1_ = p[14];
-    real *const s0 = scratch + R * (0);
-    real *const s1 = scratch + R * (PAD(20));
-    real *const n0 = scratch + R * (PAD(20) + PAD(20));
-    real *const n1 = scratch + R * (PAD(20) + PAD(20) + PAD(80));
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
-    for (int64_t i = 0; i < T; i++) { const int64_t t = i;
-        real *const m0 = m0_ + (b * T + t) * 80;
-        real *const k0 = k0_ + (b * T + t) * 20;
-        real *const k1 = k1_ + (b * T + t) * 20;
-        real *const k2 = k2_ + (b * T + t) * 20;
-        real *const k3 = k3_ + (b * T + t) * 20;
-        real *const k4 = k4_ + (b * T + t) * 20;
-        real *const k5 = k5_ + (b * T + t) * 20;
-        real *const k6 = k6_ + (b * T + t) * 20;
-        real *const k7 = k7_ + (b * T + t) * 20;
-        real *const k8 = k8_ + (b * T + t) * 20;
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { k7[r * T * 20 + j] = s0[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { k8[r * T * 20 + j] = s1[r * PAD(20) + j]; }
-        product(R, 80, 20, w0_, s0, PAD(20), n0, PAD(80));
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 80; j++) {
-            const real v1 = m0[r * T * 80 + j] + n0[r * PAD(80) + j];
-            n1[r * PAD(80) + j] = v1;
+#define ROOM (ROW(80) + ROW(3))
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80))
+
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+    const real *const m0_ = p[0];
+    const real *const f0 = p[1];
+    const real *const w0 = p[2];
+    const real *const w1 = p[3];
+    const real *const begin0 = p[4];
+    const real *const begin1 = p[5];
+    real *const end0 = p[6];
+    real *const end1 = p[7];
+    real *const k0_ = p[8];
+    real *const k1_ = p[9];
+    real *const k2_ = p[10];
+    real *const k3_ = p[11];
+    real *const k4_ = p[12];
+    real *const k5_ = p[13];
+    real *const k6_ = p[14];
+    real *const k7_ = p[15];
+    real *const k8_ = p[16];
+    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
+    real *const s0_ = lane_room + (size_t)R * (0);
+    real *const s1_ = lane_room + (size_t)R * (ROW(20));
+    real *const n0_ = room + (size_t)MOST_ROWS * (0);
+    real *const n1_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
+    real *const n2_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80));
+    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80));
+    stretch s;
+    begin_lanes(&s, R, pieces, of_lane);
+    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
+    for (int N; (N = next_stretch(&s)) > 0;) {
+        for (int i = 0; i < N; i++) {
+            real *const g0 = g0_ + i * ROW(3);
+            const real *const m0 = m0_ + at[i] * 3;
+            EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) {
-            const real v3 = u_sigmoid((n1 + 60)[r * PAD(80) + j]);
-            k0[r * T * 20 + j] = v3;
-            const real v5 = u_sigmoid((n1 + 20)[r * PAD(80) + j]);
-            k1[r * T * 20 + j] = v5;
-            const real v6 = v5 * s1[r * PAD(20) + j];
-            const real v8 = u_sigmoid(n1[r * PAD(80) + j]);
-            k2[r * T * 20 + j] = v8;
-            const real v10 = u_tanh((n1 + 40)[r * PAD(80) + j]);
-            k3[r * T * 20 + j] = v10;
-            const real v11 = v8 * v10;
-            const real v12 = v6 + v11;
-            k4[r * T * 20 + j] = v12;
-            const real v13 = u_tanh(v12);
-            k5[r * T * 20 + j] = v13;
-            const real v14 = v3 * v13;
-            k6[r * T * 20 + j] = v14;
+        product(N, 80, 3, w0, g0_, ROW(3), n0_, ROW(80));
+        for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
+            const int R = s.live[step];
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (from[i] != INSIDE) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    real *const s1 = s1_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) s0[j] = from[i] < 0 ? 0 : begin0[from[i] * 20 + j];
+                    EACH for (int j = 0; j < 20; j++) s1[j] = from[i] < 0 ? 0 : begin1[from[i] * 20 + j];
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const k8 = k8_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                EACH for (int j = 0; j < 20; j++) k8[j] = s0[j];
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const k7 = k7_ + at[i] * 20;
+                real *const s1 = s1_ + r * ROW(20);
+                EACH for (int j = 0; j < 20; j++) k7[j] = s1[j];
+            }
+            product(R, 80, 20, w1, s0_, ROW(20), n2_, ROW(80));
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const n0 = n0_ + i * ROW(80);
+                real *const n1 = n1_ + r * ROW(80);
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v1 = f0[j] + n0[j];
+                    n1[j] = v1;
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const n1 = n1_ + r * ROW(80);
+                real *const n2 = n2_ + r * ROW(80);
+                real *const s1 = s1_ + r * ROW(20);
+                real *const k4 = k4_ + at[i] * 20;
+                real *const k6 = k6_ + at[i] * 20;
+                real *const k2 = k2_ + at[i] * 20;
+                real *const k5 = k5_ + at[i] * 20;
+                real *const k1 = k1_ + at[i] * 20;
+                real *const k3 = k3_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const k0 = k0_ + at[i] * 20;
+                EACH for (int j = 0; j < 20; j++) {
+                    const real v3_60 = n1[60 + j] + n2[60 + j];
+                    const real v5 = u_sigmoid(v3_60);
+                    const real v3_20 = n1[20 + j] + n2[20 + j];
+                    const real v7 = u_sigmoid(v3_20);
+                    const real v8 = v7 * s1[j];
+                    const real v3 = n1[j] + n2[j];
+                    const real v10 = u_sigmoid(v3);
+                    const real v3_40 = n1[40 + j] + n2[40 + j];
+                    const real v12 = u_tanh(v3_40);
+                    const real v13 = v10 * v12;
+                    const real v14 = v8 + v13;
+                    const real v15 = u_tanh(v14);
+                    const real v16 = v5 * v15;
+                    k4[j] = v5;
+                    k6[j] = v7;
+                    k2[j] = v10;
+                    k5[j] = v12;
+                    s1[j] = v14;
+                    k1[j] = v14;
+                    k3[j] = v15;
+                    s0[j] = v16;
+                    k0[j] = v16;
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (to[i] >= 0) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    real *const s1 = s1_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
+                    EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
+                }
+            }
         }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = k6[r * T * 20 + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = k4[r * T * 20 + j]; }
     }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-/* Sequences first ... last - 1 of the batch. */
-void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    for (int64_t b = first; b < last; b += 32)
-        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
-}
+/* Numbers that a run of R lanes needs for itself. */
+int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
 
-int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(80) + PAD(80)); }
+#define ROOM (0)
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80))
 
-static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
-    real *const m0_ = p[0];
-    real *const m1_ = p[1];
-    real *const m2_ = p[2];
-    real *const m3_ = p[3];
-    real *const m4_ = p[4];
-    real *const m5_ = p[5];
-    real *const m6_ = p[6];
-    real *const m7_ = p[7];
-    real *const m8_ = p[8];
-    real *const m9_ = p[9];
-    real *const m10_ = p[10];
-    real *const m11_ = p[11];
-    real *const m12_ = p[12];
-    real *const w0_ = p[13];
-    real *const start0_ = p[14];
-    real *const start1_ = p[15];
-    real *const k0_ = p[16];
-    real *const end0_ = p[17];
-    real *const end1_ = p[18];
-    real *const s0 = scratch + R * (0);
-    real *const s1 = scratch + R * (PAD(20));
-    real *const n6 = scratch + R * (PAD(20) + PAD(20));
-    real *const n8 = scratch + R * (PAD(20) + PAD(20) + PAD(20));
-    real *const n10 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n12 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n13 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20));
-    real *const n14 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80));
-    real *const n15 = scratch + R * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20));
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = start1_[(b + r) * 20 + j]; }
-    for (int64_t i = 0; i < T; i++) { const int64_t t = T - 1 - i;
-        real *const m0 = m0_ + (b * T + t) * 20;
-        real *const m1 = m1_ + (b * T + t) * 20;
-        real *const m2 = m2_ + (b * T + t) * 20;
-        real *const m3 = m3_ + (b * T + t) * 20;
-        real *const m4 = m4_ + (b * T + t) * 20;
-        real *const m5 = m5_ + (b * T + t) * 20;
-        real *const m6 = m6_ + (b * T + t) * 20;
-        real *const m7 = m7_ + (b * T + t) * 20;
-        real *const m8 = m8_ + (b * T + t) * 20;
-        real *const m9 = m9_ + (b * T + t) * 20;
-        real *const m10 = m10_ + (b * T + t) * 20;
-        real *const m11 = m11_ + (b * T + t) * 20;
-        real *const m12 = m12_ + (b * T + t) * 20;
-        real *const k0 = k0_ + (b * T + t) * 80;
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) {
-            const real v0 = m0[r * T * 20 + j] + s1[r * PAD(20) + j];
-            const real v1 = m1[r * T * 20 + j] + s0[r * PAD(20) + j];
-            const real v2 = m2[r * T * 20 + j] * v1;
-            const real v3 = m3[r * T * 20 + j] * v2;
-            const real v4 = v0 + v3;
-            const real v5 = m4[r * T * 20 + j] * v4;
-            const real v6 = m5[r * T * 20 + j] * v5;
-            n6[r * PAD(20) + j] = v6;
-            const real v7 = m6[r * T * 20 + j] * v4;
-            const real v8 = m7[r * T * 20 + j] * v7;
-            n8[r * PAD(20) + j] = v8;
-            const real v9 = m8[r * T * 20 + j] * v4;
-            const real v10 = m9[r * T * 20 + j] * v9;
-            n10[r * PAD(20) + j] = v10;
-            const real v11 = m10[r * T * 20 + j] * v1;
-            const real v12 = m11[r * T * 20 + j] * v11;
-            n12[r * PAD(20) + j] = v12;
-            const real v15 = m12[r * T * 20 + j] * v4;
-            n15[r * PAD(20) + j] = v15;
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+    const real *const m0_ = p[0];
+    const real *const m1_ = p[1];
+    const real *const m2_ = p[2];
+    const real *const m3_ = p[3];
+    const real *const m4_ = p[4];
+    const real *const m5_ = p[5];
+    const real *const m6_ = p[6];
+    const real *const q0_ = p[7];
+    const real *const start0_ = p[8];
+    const real *const w0 = p[9];
+    real *const end0 = p[10];
+    real *const end1 = p[11];
+    real *const k0_ = p[12];
+    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
+    real *const s0_ = lane_room + (size_t)R * (0);
+    real *const s1_ = lane_room + (size_t)R * (ROW(20));
+    real *const n23_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
+    const real *before0[MOST_ROWS];
+    static const real zero[20];
+    stretch s;
+    begin_lanes(&s, R, pieces, of_lane);
+    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
+    for (int N; (N = next_stretch(&s)) > 0;) {
+        PREVIOUS(before0, q0_, start0_, 20)
+        for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
+            const int R = s.live[step];
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (from[i] != INSIDE) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    real *const s1 = s1_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
+                    EACH for (int j = 0; j < 20; j++) s1[j] = 0;
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                const real *const m0 = m0_ + at[i] * 20;
+                const real *const m1 = m1_ + at[i] * 20;
+                const real *const m2 = m2_ + at[i] * 20;
+                const real *const m3 = m3_ + at[i] * 20;
+                const real *const m4 = m4_ + at[i] * 20;
+                const real *const m5 = m5_ + at[i] * 20;
+                real *const s1 = s1_ + r * ROW(20);
+                const real *const m6 = m6_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                const real *const q0 = before0[i];
+                real *const n23 = n23_ + r * ROW(80);
+                real *const k0 = k0_ + at[i] * 80;
+                EACH for (int j = 0; j < 20; j++) {
+                    const real v0 = (real)1.0 - m0[j];
+                    const real v1 = m0[j] * v0;
+                    const real v2 = m1[j] * m1[j];
+                    const real v3 = (real)1.0 - v2;
+                    const real v4 = (real)1.0 - m2[j];
+                    const real v5 = m2[j] * v4;
+                    const real v6 = m3[j] * m3[j];
+                    const real v7 = (real)1.0 - v6;
+                    const real v8 = (real)1.0 - m4[j];
+                    const real v9 = m4[j] * v8;
+                    const real v10 = m5[j] + s1[j];
+                    const real v11 = m6[j] + s0[j];
+                    const real v12 = m4[j] * v11;
+                    const real v13 = v3 * v12;
+                    const real v14 = v10 + v13;
+                    const real v15 = m3[j] * v14;
+                    const real v16 = v1 * v15;
+                    const real v17 = q0[j] * v14;
+                    const real v18 = v5 * v17;
+                    const real v19 = m0[j] * v14;
+                    const real v20 = v7 * v19;
+                    const real v21 = m1[j] * v11;
+                    const real v22 = v9 * v21;
+                    const real v25 = m2[j] * v14;
+                    n23[j] = v16;
+                    k0[j] = v16;
+                    n23[20 + j] = v18;
+                    k0[20 + j] = v18;
+                    n23[40 + j] = v20;
+                    k0[40 + j] = v20;
+                    n23[60 + j] = v22;
+                    k0[60 + j] = v22;
+                    s1[j] = v25;
+                }
+            }
+            product(R, 20, 80, w0, n23_, ROW(80), s0_, ROW(20));
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (to[i] >= 0) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    real *const s1 = s1_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
+                    EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
+                }
+            }
         }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { n13[r * PAD(80) + j] = n6[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { (n13 + 20)[r * PAD(80) + j] = n8[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { (n13 + 40)[r * PAD(80) + j] = n10[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { (n13 + 60)[r * PAD(80) + j] = n12[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 80; j++) { k0[r * T * 80 + j] = n13[r * PAD(80) + j]; }
-        product(R, 20, 80, w0_, n13, PAD(80), n14, PAD(20));
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = n14[r * PAD(20) + j]; }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s1[r * PAD(20) + j] = n15[r * PAD(20) + j]; }
     }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end1_[(b + r) * 20 + j] = s1[r * PAD(20) + j]; }
 }
 
-/* Sequences first ... last - 1 of the batch. */
-void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    for (int64_t b = first; b < last; b += 32)
-        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
-}
-
-int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(20) + PAD(80) + PAD(20) + PAD(20)); }
+/* Numbers that a run of R lanes needs for itself. */
+int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }

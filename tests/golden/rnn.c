@@ -1,66 +1,126 @@
-static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
-    real *const m0_ = p[0];
-    real *const w0_ = p[1];
-    real *const start0_ = p[2];
-    real *const k0_ = p[3];
-    real *const k1_ = p[4];
-    real *const end0_ = p[5];
-    real *const s0 = scratch + R * (0);
-    real *const n0 = scratch + R * (PAD(20));
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
-    for (int64_t i = 0; i < T; i++) { const int64_t t = i;
-        real *const m0 = m0_ + (b * T + t) * 20;
-        real *const k0 = k0_ + (b * T + t) * 20;
-        real *const k1 = k1_ + (b * T + t) * 20;
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { k1[r * T * 20 + j] = s0[r * PAD(20) + j]; }
-        product(R, 20, 20, w0_, s0, PAD(20), n0, PAD(20));
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) {
-            const real v1 = m0[r * T * 20 + j] + n0[r * PAD(20) + j];
-            const real v2 = u_tanh(v1);
-            k0[r * T * 20 + j] = v2;
+#define ROOM (ROW(20) + ROW(3))
+#define LANE_ROOM (ROW(20) + ROW(20))
+
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+    const real *const m0_ = p[0];
+    const real *const f0 = p[1];
+    const real *const w0 = p[2];
+    const real *const w1 = p[3];
+    const real *const begin0 = p[4];
+    real *const end0 = p[5];
+    real *const k0_ = p[6];
+    real *const k1_ = p[7];
+    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
+    real *const s0_ = lane_room + (size_t)R * (0);
+    real *const n0_ = room + (size_t)MOST_ROWS * (0);
+    real *const n2_ = lane_room + (size_t)R * (ROW(20));
+    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(20));
+    stretch s;
+    begin_lanes(&s, R, pieces, of_lane);
+    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
+    for (int N; (N = next_stretch(&s)) > 0;) {
+        for (int i = 0; i < N; i++) {
+            real *const g0 = g0_ + i * ROW(3);
+            const real *const m0 = m0_ + at[i] * 3;
+            EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = k0[r * T * 20 + j]; }
+        product(N, 20, 3, w0, g0_, ROW(3), n0_, ROW(20));
+        for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
+            const int R = s.live[step];
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (from[i] != INSIDE) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) s0[j] = from[i] < 0 ? 0 : begin0[from[i] * 20 + j];
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const k1 = k1_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                EACH for (int j = 0; j < 20; j++) k1[j] = s0[j];
+            }
+            product(R, 20, 20, w1, s0_, ROW(20), n2_, ROW(20));
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                real *const n0 = n0_ + i * ROW(20);
+                real *const n2 = n2_ + r * ROW(20);
+                real *const s0 = s0_ + r * ROW(20);
+                real *const k0 = k0_ + at[i] * 20;
+                EACH for (int j = 0; j < 20; j++) {
+                    const real v1 = f0[j] + n0[j];
+                    const real v3 = v1 + n2[j];
+                    const real v4 = u_tanh(v3);
+                    s0[j] = v4;
+                    k0[j] = v4;
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (to[i] >= 0) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
+                }
+            }
+        }
     }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
 }
 
-/* Sequences first ... last - 1 of the batch. */
-void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    for (int64_t b = first; b < last; b += 32)
-        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
-}
+/* Numbers that a run of R lanes needs for itself. */
+int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
 
-int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20)); }
+#define ROOM (0)
+#define LANE_ROOM (ROW(20) + ROW(20))
 
-static void rows(const int R, const int64_t b, const int64_t T, void **p, real *scratch) {
-    real *const m0_ = p[0];
-    real *const m1_ = p[1];
-    real *const w0_ = p[2];
-    real *const start0_ = p[3];
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+    const real *const m0_ = p[0];
+    const real *const m1_ = p[1];
+    const real *const w0 = p[2];
+    real *const end0 = p[3];
     real *const k0_ = p[4];
-    real *const end0_ = p[5];
-    real *const s0 = scratch + R * (0);
-    real *const n2 = scratch + R * (PAD(20));
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = start0_[(b + r) * 20 + j]; }
-    for (int64_t i = 0; i < T; i++) { const int64_t t = T - 1 - i;
-        real *const m0 = m0_ + (b * T + t) * 20;
-        real *const m1 = m1_ + (b * T + t) * 20;
-        real *const k0 = k0_ + (b * T + t) * 20;
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) {
-            const real v0 = m0[r * T * 20 + j] + s0[r * PAD(20) + j];
-            const real v1 = m1[r * T * 20 + j] * v0;
-            k0[r * T * 20 + j] = v1;
+    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
+    real *const s0_ = lane_room + (size_t)R * (0);
+    real *const n3_ = lane_room + (size_t)R * (ROW(20));
+    stretch s;
+    begin_lanes(&s, R, pieces, of_lane);
+    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
+    for (int N; (N = next_stretch(&s)) > 0;) {
+        for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
+            const int R = s.live[step];
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (from[i] != INSIDE) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
+                }
+            }
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                const real *const m0 = m0_ + at[i] * 20;
+                const real *const m1 = m1_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const n3 = n3_ + r * ROW(20);
+                real *const k0 = k0_ + at[i] * 20;
+                EACH for (int j = 0; j < 20; j++) {
+                    const real v0 = m0[j] * m0[j];
+                    const real v1 = (real)1.0 - v0;
+                    const real v2 = m1[j] + s0[j];
+                    const real v3 = v1 * v2;
+                    n3[j] = v3;
+                    k0[j] = v3;
+                }
+            }
+            product(R, 20, 20, w0, n3_, ROW(20), s0_, ROW(20));
+            for (int r = 0; r < R; r++) {
+                const int i = base + r;
+                if (to[i] >= 0) {
+                    real *const s0 = s0_ + r * ROW(20);
+                    EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
+                }
+            }
         }
-        product(R, 20, 20, w0_, k0, T * 20, n2, PAD(20));
-        for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { s0[r * PAD(20) + j] = n2[r * PAD(20) + j]; }
     }
-    for (int r = 0; r < R; r++) EACH for (int j = 0; j < 20; j++) { end0_[(b + r) * 20 + j] = s0[r * PAD(20) + j]; }
 }
 
-/* Sequences first ... last - 1 of the batch. */
-void run(int64_t first, int64_t last, int64_t T, void **p, real *scratch) {
-    for (int64_t b = first; b < last; b += 32)
-        rows(last - b < 32 ? (int)(last - b) : 32, b, T, p, scratch);
-}
-
-int64_t scratch_size(void) { return 32 * (PAD(20) + PAD(20)); }
+/* Numbers that a run of R lanes needs for itself. */
+int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }

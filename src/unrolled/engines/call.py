@@ -11,8 +11,35 @@ from ..graph.recurrence import Recurrence
 
 
 @dataclass(frozen=True)
+class Layout:
+    """How many steps each sequence of a batch has. Sequences of equal length are (batch, steps, size), or one after
+    another as the rows of a series (rows, size); others are always the latter."""
+
+    lengths: tuple[int, ...]
+    steps: int | None = None  # of every sequence, where they are equal
+
+    @classmethod
+    def dense(cls, batch: int, steps: int) -> Layout:
+        return cls((steps,) * batch, steps)
+
+    @property
+    def count(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def rows(self) -> int:
+        return sum(self.lengths)
+
+    def flat(self, series: Tensor) -> Tensor:
+        return series if self.steps is None else series.reshape(self.rows, *series.shape[2:])
+
+    def shaped(self, rows: Tensor) -> Tensor:
+        return rows if self.steps is None else rows.view(self.count, self.steps, *rows.shape[1:])
+
+
+@dataclass(frozen=True)
 class Call:
-    """One recurrence to be run over a batch of sequences of equal length.
+    """One recurrence to be run over a batch of sequences.
 
     parameters: by name. inputs: (batch, steps, size), tokens (batch, steps). state: (batch, size).
     """
@@ -22,9 +49,16 @@ class Call:
     parameters: dict[str, Tensor]
     inputs: dict[str, Tensor]
     state: dict[str, Tensor]
-    batch: int
-    steps: int
+    layout: Layout
     like: Tensor  # has the dtype and device of every new tensor
+
+    @property
+    def batch(self) -> int:
+        return self.layout.count
+
+    @property
+    def steps(self) -> int:
+        return max(self.layout.lengths, default=0) if self.layout.steps is None else self.layout.steps
 
     @property
     def leaves(self) -> dict[str, Tensor]:

@@ -10,8 +10,9 @@ from ..errors import EngineError, did_you_mean
 from ..graph.recurrence import Recurrence
 from ..plan.plan import make_plan
 from . import torch
-from .c import loop as c_loop
 from .c.build import INSTALL, compiler
+from .c.engine import Compiled
+from .c.program import obstacle
 from .call import Engine
 from .planned import Planned
 from .reference import Reference
@@ -19,7 +20,7 @@ from .reference import Reference
 ENGINES: dict[str, Engine] = {
     "reference": Reference(),
     "torch": Planned("torch", torch.run_loop),
-    "c": Planned("c", c_loop.run_loop),
+    "c": Compiled(),
 }
 
 
@@ -60,4 +61,4 @@ def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
         return INSTALL
     plan = make_plan(recurrence)
     ways = (plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters}))
-    return next((reason for way in ways if (reason := c_loop.unsupported(way.loop))), "")
+    return next((reason for way in ways if (reason := obstacle(way))), "")

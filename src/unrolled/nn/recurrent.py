@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.call import Call, Engine
+from ..engines.call import Call, Engine, Layout
 from ..engines.function import run
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError, did_you_mean
@@ -131,7 +131,9 @@ class Recurrent(nn.Module):
         weights = {n: getattr(self, n) for n in self.circuit.parameters}
         like = self._like()
         begin = {n: start[n] for n in step.states}
-        results = run(self._choice()[0], Call(step, self._sizes, weights, values, begin, batch, length, like))
+        results = run(
+            self._choice()[0], Call(step, self._sizes, weights, values, begin, Layout.dense(batch, length), like)
+        )
         fed_back = {**results, **given}
         end = {n: fed_back[n][:, -1] if length else start[n] for n in self.circuit.states}
         scalars = {n for n, node in step.returns.items() if not node.type.dims}

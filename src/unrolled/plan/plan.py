@@ -36,6 +36,11 @@ class Backward(Pass):
     sums: dict[str, list[Node]]
     flows: dict[str, Node]
 
+    @property
+    def wanted(self) -> tuple[Node, ...]:
+        """What is to be computed at every step."""
+        return _wanted(self.sums, self.flows)
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -88,6 +93,10 @@ def _backward(plan: Plan, of: tuple[str, ...], wanted: tuple[str, ...]) -> Backw
     step, adjoint = plan.step, _adjoint(plan.step, of)
     sums = {n: terms(adjoint.sums[gradient(n)]) for n in wanted if n in step.parameters}
     flows = {n: adjoint.returns[gradient(n)] for n in wanted if n in step.inputs}
-    roots = [*flows.values(), *(part for nodes in sums.values() for node in nodes for part in parts(node))]
+    roots = _wanted(sums, flows)
     cut = stages(adjoint, roots, (*plan.kept, *step.inputs.values()))
     return Backward(adjoint, cut, make_loop(adjoint, cut, roots), sums, flows)
+
+
+def _wanted(sums: dict[str, list[Node]], flows: dict[str, Node]) -> tuple[Node, ...]:
+    return (*flows.values(), *(part for nodes in sums.values() for node in nodes for part in parts(node)))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..engines.call import Call
+from ..engines.call import Call, Layout
 from ..engines.function import run
 from ..engines.registry import ENGINES
 from ..graph.bind import bind, shapes
@@ -154,8 +154,7 @@ def engine_gradients(
         {n: leaves[n] for n in recurrence.parameters},
         {n: leaves[n] for n in recurrence.inputs},
         {n: leaves[n] for n in recurrence.states},
-        batch,
-        steps,
+        Layout.dense(batch, steps),
         like=next(v for v in values.values() if v.is_floating_point()),
     )
     out = run(ENGINES[engine], call)

@@ -25,6 +25,8 @@ from pathlib import Path
 from ...errors import EngineError
 
 FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-w"]
+# gcc breaks up multiply-adds that are added to one sum where it takes that for faster: not one row like another
+FLAGS += ["--param=avoid-fma-max-bits=0"]
 FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WIDE = ["-mprefer-vector-width=512"]  # x86-64 only
 

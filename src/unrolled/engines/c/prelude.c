@@ -28,6 +28,8 @@ typedef int32_t whole;
 typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define LANES ((int)(BYTES / sizeof(real)))
 #define PAD(n) (((n) + LANES - 1) / LANES * LANES)
+/* Numbers between one row and the next: an odd number of cache lines, so that rows do not compete for the same sets. */
+#define ROW(n) ((((n) * sizeof(real) + 63) / 64 | 1) * 64 / sizeof(real))
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__clang__)
@@ -134,46 +136,101 @@ INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : 
             *(vec *)(y + r * ys + v * LANES) = sum[r][v];                                                              \
     }
 
+/* As many sums as the registers hold, beside the weights that are read: 32 with AVX-512, else 16. */
 #if BYTES == 64
-#define WIDE 3 /* 8 rows x 3 vectors of sums, 3 of weights: 32 registers hold them */
+#define HIGH 8
+#define WIDE 3
+BLOCK(8, 3)
+BLOCK(8, 1)
+BLOCK(2, 3)
+BLOCK(1, 3)
+#define BLOCK_HIGH_WIDE block_8_3
+#define BLOCK_HIGH_1 block_8_1
+#define BLOCK_2_WIDE block_2_3
+#define BLOCK_1_WIDE block_1_3
 #else
-#define WIDE 1
+#define HIGH 6
+#define WIDE 2
+BLOCK(6, 2)
+BLOCK(6, 1)
+BLOCK(2, 2)
+BLOCK(1, 2)
+#define BLOCK_HIGH_WIDE block_6_2
+#define BLOCK_HIGH_1 block_6_1
+#define BLOCK_2_WIDE block_2_2
+#define BLOCK_1_WIDE block_1_2
 #endif
-#define BLOCKS(NV) BLOCK(8, NV) BLOCK(2, NV) BLOCK(1, NV)
-BLOCKS(1)
-#if WIDE == 3
-BLOCKS(3)
-#endif
+BLOCK(4, 2)
 BLOCK(2, 4)
 BLOCK(1, 4)
 BLOCK(1, 8)
+BLOCK(2, 1)
+BLOCK(1, 1)
 
 /* NV panels for all rows, while the panels are in the cache. */
-#define PANELS(NV, MOST)                                                                                               \
+#define PANELS(NV, BODY)                                                                                               \
     for (; v + NV <= panels; v += NV) {                                                                                \
         const real *const w = packed + (size_t)v * K * LANES;                                                          \
         int r = 0;                                                                                                     \
-        MOST                                                                                                           \
-        for (; r + 1 <= R; r += 1) block_1_##NV(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                     \
+        BODY                                                                                                           \
     }
-#define BY(N, NV) for (; r + N <= R; r += N) block_##N##_##NV(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
+#define BY(N, BLOCK) for (; r + N <= R; r += N) BLOCK(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
 
 /* y = A x for R rows; y has room for whole vectors. */
 static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
                     const size_t ys) {
     const int panels = PAD(M) / LANES;
     int v = 0;
-    if (R == 1) PANELS(8, )
-    if (R < 8) PANELS(4, BY(2, 4))
-#if WIDE == 3
-    PANELS(3, BY(8, 3) BY(2, 3))
-#endif
-    PANELS(1, BY(8, 1) BY(2, 1))
+    if (R == 1) PANELS(8, BY(1, block_1_8))
+    if (R < 4) PANELS(4, BY(2, block_2_4) BY(1, block_1_4))
+    PANELS(WIDE, BY(HIGH, BLOCK_HIGH_WIDE) BY(2, BLOCK_2_WIDE) BY(1, BLOCK_1_WIDE))
+    PANELS(1, BY(HIGH, BLOCK_HIGH_1) BY(2, block_2_1) BY(1, block_1_1))
 }
 
-/* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */
-void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real *packed) {
-    for (int64_t m = 0; m < PAD(M); m++)
-        for (int64_t k = 0; k < K; k++)
-            packed[((m / LANES) * K + k) * LANES + m % LANES] = m < M ? a[m * row + k * column] : 0;
+/* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
+   starting states, or as zero if from < 0; it is wanted as row `to` of the final states, or nowhere if to < 0. */
+typedef struct {
+    int64_t first, length, from, to;
+} piece;
+
+/* Some steps of all lanes. Row i of the stretch is row at[i] of the series; a piece begins or ends there, or goes on
+   (INSIDE). Lanes are sorted by length, so that those that still live come first. */
+typedef struct {
+    const piece *next[MOST_LANES], *end[MOST_LANES];
+    int64_t done[MOST_LANES], at[MOST_ROWS], from[MOST_ROWS], to[MOST_ROWS];
+    int live[MOST_ROWS], lanes, steps;
+} stretch;
+#define INSIDE -2
+
+/* Lane r goes through pieces[of_lane[r]] ... pieces[of_lane[r + 1] - 1]. */
+static void begin_lanes(stretch *s, int R, const piece *pieces, const int64_t *of_lane) {
+    s->lanes = R;
+    for (int r = 0; r < R; r++) {
+        s->next[r] = pieces + of_lane[r];
+        s->end[r] = pieces + of_lane[r + 1];
+        s->done[r] = 0;
+    }
 }
+
+/* The next steps; returns the number of rows, 0 at the end. */
+static int next_stretch(stretch *s) {
+    int N = 0;
+    for (s->steps = 0; s->lanes > 0 && N + s->lanes <= MOST_ROWS; s->steps++) {
+        s->live[s->steps] = s->lanes;
+        for (int r = 0; r < s->lanes; r++, N++) {
+            const piece *const p = s->next[r];
+            const int64_t done = s->done[r]++, left = p->length - 1 - done;
+            s->at[N] = p->first + (REVERSE ? left : done);
+            s->from[N] = done ? INSIDE : p->from;
+            s->to[N] = left ? INSIDE : p->to;
+            if (!left) s->next[r]++, s->done[r] = 0;
+        }
+        while (s->lanes > 0 && s->next[s->lanes - 1] == s->end[s->lanes - 1]) s->lanes--;
+    }
+    return N;
+}
+
+/* Addresses of the step before, on the way back: where the piece ends is where it began on the way forward. */
+#define PREVIOUS(address, series, start, size)                                                                         \
+    for (int i = 0; i < N; i++)                                                                                        \
+        address[i] = to[i] == INSIDE ? series + (at[i] - 1) * (size) : to[i] < 0 ? zero : start + to[i] * (size);

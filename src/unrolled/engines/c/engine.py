@@ -1,0 +1,113 @@
+"""The compiled engine: the plan of a circuit as C, forward and backward."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...graph.node import Node
+from ...plan.plan import make_plan
+from ...transform.differentiate import carried, direct
+from ...transform.evaluate import execute, instructions
+from ..call import Call
+from .kernel import Kernel, Prepared, kernel, pack, parallel, prepared
+from .lanes import deal
+from .program import Program, make_program
+from .render import LANES
+from .sums import Sums
+
+Values = dict[Node, Tensor]  # series as (rows, size), what does not move as (size,)
+ENOUGH = 2**21  # numbers computed that are worth a thread
+
+
+class Compiled:
+    """Runs a circuit's program, compiled on first use for its sizes."""
+
+    name = "c"
+
+    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Values]:
+        plan = make_plan(call.recurrence)
+        step, way = plan.step, plan.forward(keep)
+        states = step.states.values()  # of the step before: on the way back they are read from what is returned
+        also = (n for n in plan.kept if n not in states) if keep else ()
+        program = make_program(way, (*step.returns.values(), *also))
+        values = _inputs(call)
+        start = [call.state[n].contiguous() for n in step.states]
+        _run(program, call, values, start, {})
+        outputs = {n: call.layout.shaped(_moving(values[node], call)) for n, node in step.returns.items()}
+        if not keep:
+            return outputs, {}
+        kept = {node: values[node] for node in plan.kept if node in values}
+        return outputs, kept | {leaf: call.layout.flat(outputs[n].detach()) for n, leaf in step.states.items()}
+
+    def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        plan = make_plan(call.recurrence)
+        way = plan.backward(grads, wanted)
+        adjoint = way.recurrence
+        program = make_program(way, way.wanted)
+        values = {**kept, **_inputs(call)}
+        values |= {adjoint.inputs[direct(n)]: call.layout.flat(g).contiguous() for n, g in grads.items()}
+        start = {leaf: call.state[n].contiguous() for n, leaf in plan.step.states.items()}
+        arriving = _run(program, call, values, [], start)
+        result = {n: call.layout.shaped(_moving(values[node], call)) for n, node in way.flows.items()}
+        sums = Sums(values, start, call)
+        for n, nodes in way.sums.items():
+            result[n] = sums.of(nodes, call.parameters[n].shape)
+        gradients = dict(zip(adjoint.states, arriving, strict=True))
+        return result | {n: gradients[carried(n)] for n in call.state if n in wanted}
+
+
+def _inputs(call: Call) -> Values:
+    step = make_plan(call.recurrence).step
+    values = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
+    return values | {step.inputs[n]: call.layout.flat(x).contiguous() for n, x in call.inputs.items()}
+
+
+def _moving(value: Tensor, call: Call) -> Tensor:
+    """A returned value that does not move is the same at every step of every sequence."""
+    return value if value.ndim == 2 else value.expand(call.layout.rows, -1).contiguous()
+
+
+def _run(
+    program: Program, call: Call, values: Values, start: list[Tensor], first: Mapping[Node, Tensor]
+) -> list[Tensor]:
+    """Adds the series that the program keeps and what does not move; returns the last states."""
+    compiled = kernel(program, tuple(sorted(call.sizes.items())), call.like.dtype == torch.float64)
+    rows, count = call.layout.rows, call.layout.count
+
+    def room(node: Node, lead: int) -> Tensor:
+        return call.like.new_empty(lead, *([d.value(call.sizes) for d in node.type.dims] or [1]))
+
+    fixed = prepared(compiled, call.parameters, lambda: _prepare(compiled, call))
+    values.update(fixed.values)
+    end = [room(n, count) for n in program.states]
+    empty = [i for i, length in enumerate(call.layout.lengths) if not length] if 0 in call.layout.lengths else []
+    for i, state in enumerate(end):
+        for row in empty:  # of a sequence without steps the state is unchanged
+            state[row] = start[i][row] if start else 0
+    kept = [room(n, rows) for n in program.keep]
+    addresses = [values[n].data_ptr() for n in program.moving]
+    addresses += [a for n in program.previous for a in (values[n].data_ptr(), first[n].data_ptr())]
+    addresses += fixed.addresses
+    addresses += [t.data_ptr() for t in (*start, *end, *kept)]
+    threads = torch.get_num_threads() if rows * compiled.width >= ENOUGH else 1
+    groups = deal(call.layout, threads, LANES, program.reverse)
+    parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups])
+    values.update(zip(program.keep, kept, strict=True))
+    return end
+
+
+def _prepare(compiled: Kernel, call: Call) -> Prepared:
+    program, step = compiled.program, make_plan(call.recurrence).step
+    values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
+    execute(instructions(program.once, call.sizes, call.like), values)
+    fixed = [_whole(values[n], n, call) for n in program.fixed]
+    return Prepared(fixed, [pack(values[n]) for n in program.matrices], {n: values[n] for n in program.once})
+
+
+def _whole(value: Tensor, node: Node, call: Call) -> Tensor:
+    return value.to(call.like.dtype).expand([d.value(call.sizes) for d in node.type.dims] or [1]).contiguous()

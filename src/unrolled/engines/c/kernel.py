@@ -1,0 +1,165 @@
+"""Compiled programs, and what they need to run: packed matrices, room to work in, threads."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakIdKeyDictionary
+
+from ...graph.node import Node
+from .build import load
+from .lanes import Lanes
+from .program import Program
+from .render import LANES, prelude, render
+
+I64, P = ctypes.c_int64, ctypes.c_void_p
+
+
+@dataclass(frozen=True, eq=False)
+class Kernel:
+    """A compiled program for some sizes and a precision."""
+
+    program: Program
+    library: ctypes.CDLL
+    room: int  # numbers that the most lanes need
+    width: int  # numbers that are computed at a step
+
+    def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
+        pointers = (P * len(addresses))(*addresses)
+        pieces, of_lane = lanes.pieces.ctypes.data, lanes.of_lane.ctypes.data
+        self.library.run(lanes.count, P(pieces), P(of_lane), pointers, P(scratch(self.room, dtype)))
+
+
+@lru_cache(maxsize=512)
+def kernel(program: Program, sizes: tuple[tuple[str, int], ...], double: bool) -> Kernel:
+    named = dict(sizes)
+    library = load(render(program, named, double))
+    library.scratch_size.restype = I64
+    library.scratch_size.argtypes = [ctypes.c_int]
+    products = (n.args[0] if n.op == "matvec" else n for n in program.nodes)
+    width = sum(math.prod(d.value(named) for d in n.type.dims) for n in products)
+    return Kernel(program, library, library.scratch_size(LANES), width)
+
+
+@cache
+def matrices(double: bool) -> ctypes.CDLL:
+    """What is done with matrices around the loops."""
+    text = (Path(__file__).parent / "matrices.c").read_text(encoding="utf-8")
+    unused = ["#define MOST_LANES 1", "#define MOST_ROWS 1", "#define REVERSE 0"]
+    library = load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *unused, prelude(), text]))
+    library.digest.restype = ctypes.c_uint64
+    library.outer_scratch.restype = I64
+    return library
+
+
+# matrices in panels
+
+
+class Prepared:
+    """The packed matrices and other fixed values of a program, for the parameters as they are now."""
+
+    def __init__(self, fixed: list[Tensor], packed: list[Tensor], values: dict[Node, Tensor]) -> None:
+        self.fixed, self.packed, self.values = fixed, packed, values
+        self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
+
+
+@dataclass
+class _Remembered:
+    mark: tuple[tuple[int, int], ...]
+    digest: int | None
+    prepared: Prepared
+
+
+_remembered: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a parameter -> {kernel: _Remembered}
+
+
+def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[], Prepared]) -> Prepared:
+    """The prepared values of a kernel, made anew whenever a parameter has changed, by whatever way: torch counts most
+    changes, and of what it does not see (``.data``, numpy, another process) the bits tell."""
+    tensors = list(parameters.values())
+    if not all(t.is_contiguous() for t in tensors):
+        return make()
+    mark = tuple((t.data_ptr(), t._version) for t in tensors)
+    entries: dict[Kernel, _Remembered] = _remembered.setdefault(tensors[0], {}) if tensors else {}
+    known = entries.get(kernel)
+    if known is None or known.mark != mark:
+        entries[kernel] = _Remembered(mark, None, make())
+        return entries[kernel].prepared
+    now = digest(tensors)
+    if known.digest != now:
+        known.digest, known.prepared = now, make()
+    return known.prepared
+
+
+def digest(tensors: Sequence[Tensor]) -> int:
+    total = 0
+    for t in tensors:
+        words, rest = divmod(t.numel() * t.element_size(), 8)
+        total = total * 1_000_003 + int(matrices(False).digest(P(t.data_ptr()), I64(words)))
+        total = total * 1_000_003 + (hash(float(t.flatten()[-1])) if rest else 0)
+    return total
+
+
+def pack(A: Tensor) -> Tensor:
+    """A matrix in panels (see prelude.c)."""
+    rows, columns = A.shape
+    room = A.new_empty((rows + 16) * columns + 16)
+    strides = I64(A.stride(0)), I64(A.stride(1))
+    matrices(A.dtype == torch.float64).pack(P(A.data_ptr()), *strides, I64(rows), I64(columns), P(aligned(room)))
+    return room
+
+
+# room to work in
+
+
+class _Room(threading.local):
+    """Memory of a thread that every run uses again; it grows to the most that was needed."""
+
+    def __init__(self) -> None:
+        self.bytes = torch.empty(0, dtype=torch.uint8)
+
+
+_room = _Room()
+
+
+def scratch(count: int, dtype: torch.dtype) -> int:
+    need = count * dtype.itemsize + 64
+    if len(_room.bytes) < need:
+        _room.bytes = torch.empty(need, dtype=torch.uint8)
+    return aligned(_room.bytes)
+
+
+def aligned(room: Tensor) -> int:
+    """The first address in a tensor that a vector may have; it has 64 bytes to spare."""
+    return (room.data_ptr() + 63) // 64 * 64
+
+
+# threads
+
+
+def parallel(tasks: Sequence[Callable[[], object]]) -> None:
+    """Carry out all tasks, one of them here."""
+    others = [_pool().submit(task) for task in tasks[1:]]
+    if tasks:
+        tasks[0]()
+    for other in others:
+        other.result()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="unrolled")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # threads do not survive a fork

@@ -1,0 +1,66 @@
+"""Who goes where: the sequences of a batch dealt out to lanes, so that as few steps as possible are taken and all lanes
+are busy. A lane goes through one piece after another; pieces begin and end where sequences do."""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..call import Layout
+
+Integers = NDArray[np.int64]
+NOWHERE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Lanes:
+    """Some lanes that one thread takes through their steps: their pieces (first, length, from, to; see prelude.c), lane
+    after lane, and where each lane begins among them."""
+
+    pieces: Integers
+    of_lane: Integers
+
+    @property
+    def count(self) -> int:
+        return len(self.of_lane) - 1
+
+
+@lru_cache(maxsize=64)
+def pieces(layout: Layout) -> Integers:
+    """The pieces of all sequences in the order of their rows, those without rows left out."""
+    length = np.asarray(layout.lengths, np.int64)
+    first = np.concatenate([[0], np.cumsum(length)[:-1]]) if len(length) else length
+    number = np.arange(len(length), dtype=np.int64)
+    table = np.stack([first, length, number, number], 1)
+    return np.ascontiguousarray(table[length > 0])
+
+
+@lru_cache(maxsize=64)
+def deal(layout: Layout, groups: int, most: int, backward: bool) -> tuple[Lanes, ...]:
+    """The pieces dealt out to groups of lanes, at most ``most`` in each: the longest first, to the lane that is done
+    first."""
+    table = pieces(layout)
+    if not len(table):
+        return ()
+    length = table[:, 1]
+    wanted = min(len(table), -(-int(length.sum()) // int(length.max())))
+    groups = max(min(groups, wanted), -(-wanted // most))
+    lanes: list[list[int]] = [[] for _ in range(wanted)]
+    ends = [(0, lane) for lane in range(wanted)]
+    for i in np.argsort(-length, kind="stable"):
+        end, lane = heapq.heappop(ends)
+        lanes[lane].append(int(i))
+        heapq.heappush(ends, (end + int(length[i]), lane))
+    lanes.sort(key=lambda lane: -int(length[lane].sum()))
+    if backward:  # where a piece began is where its gradient goes
+        table = np.stack([table[:, 0], table[:, 1], np.full_like(length, NOWHERE), table[:, 2]], 1)
+    return tuple(_group(table, lanes[g::groups]) for g in range(groups))
+
+
+def _group(table: Integers, lanes: list[list[int]]) -> Lanes:
+    of_lane = np.cumsum([0, *map(len, lanes)], dtype=np.int64)
+    return Lanes(np.ascontiguousarray(table[[i for lane in lanes for i in lane]]), of_lane)
