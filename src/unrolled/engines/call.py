@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any, Protocol
 
 from torch import Tensor
@@ -19,16 +20,22 @@ class Layout:
     steps: int | None = None  # of every sequence, where they are equal
 
     @classmethod
+    @lru_cache(maxsize=256)
     def dense(cls, batch: int, steps: int) -> Layout:
         return cls((steps,) * batch, steps)
 
-    @property
+    @cached_property
     def count(self) -> int:
         return len(self.lengths)
 
-    @property
+    @cached_property
     def rows(self) -> int:
         return sum(self.lengths)
+
+    @cached_property
+    def empty(self) -> tuple[int, ...]:
+        """The sequences without steps."""
+        return tuple(i for i, length in enumerate(self.lengths) if not length)
 
     def flat(self, series: Tensor) -> Tensor:
         return series if self.steps is None else series.reshape(self.rows, *series.shape[2:])

@@ -60,6 +60,7 @@ class Recurrent(nn.Module):
         self.circuit = circuit
         self._asked = engine
         self._sizes = bind(circuit.recurrence, sizes)
+        self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         for name, shape in shapes(circuit.recurrence, self._sizes).items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
@@ -72,11 +73,6 @@ class Recurrent(nn.Module):
         """Draw new starting values, as the circuit's ``init`` says."""
         for name, parameter in self.named_parameters(recurse=False):
             self.circuit.initialise(name, parameter)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Every size that has a name."""
-        return {n: size.value(self._sizes) for n, size in nameable(self.circuit.recurrence).items()}
 
     def _choice(self) -> tuple[Engine, str]:
         like = self._like()
@@ -272,23 +268,25 @@ class Recurrent(nn.Module):
         return batch, length
 
     def _start(self, state: State | None, batch: int) -> dict[str, Tensor]:
-        zero = self.initial_state(batch)
-        if state is None:
-            return dict(zero)
+        states = self.circuit.states
+        if state is not None:
+            self._check_state(state, batch)
+        like, given = self._like(), state or {}
+        return {n: given[n] if n in given else like.new_zeros(batch, self.sizes[n]) for n in states}
+
+    def _check_state(self, state: State, batch: int) -> None:
+        states, like = self.circuit.states, self._like()
         if not isinstance(state, Mapping):
-            raise InputError(
-                f"the state must be a State, such as State({self.circuit.states[0]}=...), got a {type(state).__name__}"
-            )
+            raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
         for name, value in state.items():
-            if name not in zero:
-                hint = did_you_mean(name, zero) or f". Its states are {', '.join(zero)}"
+            if name not in states:
+                hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
                 raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
-            if value.shape != zero[name].shape:
-                raise InputError(f"state '{name}' must be {tuple(zero[name].shape)}, got {tuple(value.shape)}")
-            if value.dtype != zero[name].dtype:
-                raise InputError(f"state '{name}' is {_short(value.dtype)}, the parameters {_short(zero[name].dtype)}")
+            if value.shape != (batch, self.sizes[name]):
+                raise InputError(f"state '{name}' must be {(batch, self.sizes[name])}, got {tuple(value.shape)}")
+            if value.dtype != like.dtype:
+                raise InputError(f"state '{name}' is {_short(value.dtype)}, the parameters {_short(like.dtype)}")
             self._check_device(f"state '{name}'", value)
-        return {**zero, **state}
 
 
 def _short(dtype: torch.dtype) -> str:

@@ -76,20 +76,15 @@ def _run(
     program: Program, call: Call, values: Values, start: list[Tensor], first: Mapping[Node, Tensor]
 ) -> list[Tensor]:
     """Adds the series that the program keeps and what does not move; returns the last states."""
-    compiled = kernel(program, tuple(sorted(call.sizes.items())), call.like.dtype == torch.float64)
+    compiled = kernel(program, call.sizes, call.like.dtype == torch.float64)
     rows, count = call.layout.rows, call.layout.count
-
-    def room(node: Node, lead: int) -> Tensor:
-        return call.like.new_empty(lead, *([d.value(call.sizes) for d in node.type.dims] or [1]))
-
     fixed = prepared(compiled, call.parameters, lambda: _prepare(compiled, call))
     values.update(fixed.values)
-    end = [room(n, count) for n in program.states]
-    empty = [i for i, length in enumerate(call.layout.lengths) if not length] if 0 in call.layout.lengths else []
-    for i, state in enumerate(end):
-        for row in empty:  # of a sequence without steps the state is unchanged
+    end = [call.like.new_empty(count, compiled.sizes[n]) for n in program.states]
+    for row in call.layout.empty:  # the state stays as it is
+        for i, state in enumerate(end):
             state[row] = start[i][row] if start else 0
-    kept = [room(n, rows) for n in program.keep]
+    kept = [call.like.new_empty(rows, compiled.sizes[n]) for n in program.keep]
     addresses = [values[n].data_ptr() for n in program.moving]
     addresses += [a for n in program.previous for a in (values[n].data_ptr(), first[n].data_ptr())]
     addresses += fixed.addresses

@@ -33,6 +33,7 @@ class Kernel:
     library: ctypes.CDLL
     room: int  # numbers that the most lanes need
     width: int  # numbers that are computed at a step
+    sizes: dict[Node, int]  # of states, and of what is kept
 
     def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
         pointers = (P * len(addresses))(*addresses)
@@ -40,15 +41,25 @@ class Kernel:
         self.library.run(lanes.count, P(pieces), P(of_lane), pointers, P(scratch(self.room, dtype)))
 
 
-@lru_cache(maxsize=512)
-def kernel(program: Program, sizes: tuple[tuple[str, int], ...], double: bool) -> Kernel:
-    named = dict(sizes)
+_kernels: dict[tuple[Program, tuple[int, ...], bool], Kernel] = {}
+
+
+def kernel(program: Program, sizes: Mapping[str, int], double: bool) -> Kernel:
+    """The compiled program: from memory, from the cache on disk, or compiled now."""
+    key = (program, tuple(sizes.values()), double)
+    if key not in _kernels:
+        _kernels[key] = _kernel(program, sizes, double)
+    return _kernels[key]
+
+
+def _kernel(program: Program, named: Mapping[str, int], double: bool) -> Kernel:
     library = load(render(program, named, double))
     library.scratch_size.restype = I64
     library.scratch_size.argtypes = [ctypes.c_int]
     products = (n.args[0] if n.op == "matvec" else n for n in program.nodes)
     width = sum(math.prod(d.value(named) for d in n.type.dims) for n in products)
-    return Kernel(program, library, library.scratch_size(LANES), width)
+    sizes = {n: n.type.dims[0].value(named) if n.type.dims else 1 for n in (*program.states, *program.keep)}
+    return Kernel(program, library, library.scratch_size(LANES), width, sizes)
 
 
 @cache
@@ -76,7 +87,7 @@ class Prepared:
 @dataclass
 class _Remembered:
     mark: tuple[tuple[int, int], ...]
-    digest: int | None
+    digest: tuple[int, ...] | None
     prepared: Prepared
 
 
@@ -101,13 +112,10 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
     return known.prepared
 
 
-def digest(tensors: Sequence[Tensor]) -> int:
-    total = 0
-    for t in tensors:
-        words, rest = divmod(t.numel() * t.element_size(), 8)
-        total = total * 1_000_003 + int(matrices(False).digest(P(t.data_ptr()), I64(words)))
-        total = total * 1_000_003 + (hash(float(t.flatten()[-1])) if rest else 0)
-    return total
+def digest(tensors: Sequence[Tensor]) -> tuple[int, ...]:
+    """What tells whether any bit of some tensors has changed."""
+    function = matrices(False).digest
+    return tuple(function(P(t.data_ptr()), I64(t.nbytes)) for t in tensors)
 
 
 def pack(A: Tensor) -> Tensor:

@@ -8,16 +8,25 @@ void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real
                 packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
 }
 
-/* A number that changes when a bit of the memory does, as XXH3 of Y. Collet makes it (products of halves). */
-uint64_t digest(const uint64_t *memory, int64_t words) {
-    uint64_t lane[8] = {1, 2, 3, 4, 5, 6, 7, 8}, key[8] = {0}, total = 0;
-    for (int64_t i = 0; i + 8 <= words; i += 8)
-        for (int j = 0; j < 8; j++) {
-            const uint64_t word = memory[i + j], mixed = word ^ (key[j] += 0x9E3779B97F4A7C15u);
-            lane[j] += (word << 32 | word >> 32) + (mixed & 0xFFFFFFFFu) * (mixed >> 32);
+/* A number that changes when a bit of the memory does: halves of the words multiplied, as in XXH3 by Y. Collet. */
+#define GOLDEN 0x9E3779B97F4A7C15u
+uint64_t digest(const char *memory, int64_t bytes) {
+    typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
+    enum { AT_ONCE = 4, PER = BYTES / 8 };
+    words lane[AT_ONCE], key[AT_ONCE];
+    for (int v = 0; v < AT_ONCE; v++)
+        for (int j = 0; j < PER; j++) lane[v][j] = key[v][j] = (v * PER + j + 1) * GOLDEN;
+    int64_t i = 0;
+    for (; i + AT_ONCE * BYTES <= bytes; i += AT_ONCE * BYTES)
+        UNROLL for (int v = 0; v < AT_ONCE; v++) {
+            const words word = *(const words *)(memory + i + v * BYTES), mixed = word ^ key[v];
+            lane[v] += (word << 32 | word >> 32) + (mixed & 0xFFFFFFFFu) * (mixed >> 32);
+            key[v] += GOLDEN;
         }
-    for (int64_t i = words / 8 * 8; i < words; i++) lane[i % 8] = (lane[i % 8] ^ memory[i]) * 0x9E3779B97F4A7C15u;
-    for (int j = 0; j < 8; j++) total = (total ^ lane[j]) * 0xFF51AFD7ED558CCDu ^ total >> 29;
+    uint64_t total = bytes;
+    for (; i < bytes; i++) total = (total ^ (unsigned char)memory[i]) * 0x100000001B3u;
+    for (int v = 0; v < AT_ONCE; v++)
+        for (int j = 0; j < PER; j++) total = (total ^ lane[v][j] ^ total >> 29) * 0xFF51AFD7ED558CCDu;
     return total;
 }
 
