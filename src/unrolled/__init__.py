@@ -18,6 +18,7 @@ _HOME = {
     "RNN": "nn.layers",
     "LSTM": "nn.layers",
     "GRU": "nn.layers",
+    "Ragged": "sequence.ragged",
     "State": "sequence.state",
     **{
         name: "errors"
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from .nn.layers import LSTM as LSTM
     from .nn.layers import RNN as RNN
     from .nn.recurrent import Recurrent as Recurrent
+    from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State
 
 
