@@ -34,7 +34,9 @@ _HOME = {
         )
     },
 }  # fmt: skip
-_MODULES = {name: name for name in ("cells", "errors", "nn", "testing", "train")} | {"losses": "train.losses"}
+_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
+    "losses": "train.losses"
+}
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 

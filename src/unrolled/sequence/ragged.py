@@ -54,7 +54,7 @@ class Ragged:
             raise InputError("Ragged takes either a list of tensors or both values= and lengths=")
         if not isinstance(values, Tensor) or not values.ndim:
             raise InputError(f"values must be a tensor (sum of times, ...feature), got {_described(values)}")
-        self.lengths = _lengths(lengths)
+        self.lengths = checked_lengths(lengths)
         if (total := int(self.lengths.sum())) != len(values):
             raise InputError(f"lengths add up to {total} steps, but values {tuple(values.shape)} has {len(values)}")
         self.values = values.contiguous()
@@ -88,7 +88,7 @@ class Ragged:
                 raise InputError(f"the mask must be booleans {tuple(x.shape[:2])}, got {_described(mask)}")
             valid = layouts.prefix_lengths(mask)
         else:
-            valid = _lengths(lengths)
+            valid = checked_lengths(lengths)
             if len(valid) != len(x):
                 raise InputError(f"there must be one length for each of the {len(x)} rows, got {len(valid)}")
             if len(long := (valid > x.shape[1]).nonzero()):
@@ -264,8 +264,8 @@ def _device(sequence: Tensor) -> str:
     return str(sequence.device)
 
 
-def _lengths(given: object) -> Tensor:
-    """Lengths as the batch keeps them: int64 (n,) on the CPU, its own copy."""
+def checked_lengths(given: object) -> Tensor:
+    """Lengths as a batch keeps them: int64 (n,) on the CPU, its own copy; an InputError for what is none."""
     try:
         lengths = torch.as_tensor(given, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError):
