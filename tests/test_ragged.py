@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from unrolled import InputError, Ragged
+from unrolled.train import losses
 
 LENGTHS = st.lists(st.integers(0, 7), min_size=1, max_size=6)
 FEATURES = st.sampled_from([(), (3,), (2, 3)])
@@ -180,6 +181,40 @@ def test_moved_converted_detached_copied():
     assert repr(r) == "Ragged(2 sequences, 3 steps, 3, float32)"
 
 
+# losses
+
+
+@given(LENGTHS, st.sampled_from(["nll", "bce", "squared_error"]), st.sampled_from(["sum", "mean"]))
+def test_losses_count_every_valid_step_once(lengths: list[int], name: str, reduction: str):
+    torch.manual_seed(0)
+    steps, loss = sum(lengths), getattr(losses, name)
+    outputs = torch.randn(steps, 4, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(4, (steps,)) if name == "nll" else torch.rand(steps, 4, dtype=torch.float64)
+    ragged = Ragged(values=outputs, lengths=lengths), Ragged(values=targets, lengths=lengths)
+    if reduction == "mean" and not steps:
+        with pytest.raises(InputError, match="mean loss of no steps"):
+            loss(*ragged, reduction=reduction)
+        return
+    found = loss(*ragged, reduction=reduction)
+    one_by_one = sum((loss(o[None], y[None]) for o, y in zip(*ragged, strict=True) if len(o)), torch.tensor(0.0))
+    torch.testing.assert_close(found, (one_by_one / (steps if reduction == "mean" else 1)).double())
+    found.backward()
+    (expected,) = torch.autograd.grad(one_by_one, outputs) if steps else (torch.zeros(0, 4),)
+    torch.testing.assert_close(outputs.grad * (steps if reduction == "mean" else 1), expected.double())
+
+
+def test_nan_behind_the_end_reaches_no_loss():
+    dirty = torch.full((2, 5, 4), math.nan)
+    dirty[0, :3], dirty[1, :5] = torch.randn(3, 4), torch.randn(5, 4)
+    dirty.requires_grad_()
+    targets = torch.randint(4, (2, 5))
+    loss = losses.nll(Ragged.from_padded(dirty, [3, 5]), Ragged.from_padded(targets, [3, 5]), "mean")
+    loss.backward()
+    expected = losses.nll(torch.cat([dirty[0, :3], dirty[1]]).detach(), torch.cat([targets[0, :3], targets[1]])) / 8
+    torch.testing.assert_close(loss.detach(), expected)
+    assert dirty.grad.isfinite().all() and (dirty.grad[0, 3:] == 0).all()
+
+
 # what is wrong
 
 X = torch.zeros(3, 4, 2)
@@ -225,6 +260,11 @@ WRONG = {
     "mask over other rows": lambda: Ragged([STEPS]).select([True, False]),
     "several rows by index": lambda: Ragged([STEPS])[[0]],
     "map that loses steps": lambda: Ragged([STEPS]).map(lambda v: v.mean(0)),
+    "loss of ragged and plain": lambda: losses.squared_error(Ragged([STEPS]), STEPS[None]),
+    "loss of plain and ragged": lambda: losses.nll(STEPS[None], Ragged([STEPS[:, 0].long()])),
+    "loss of other lengths": lambda: losses.bce(Ragged([STEPS, STEPS[:2]]), Ragged([STEPS, STEPS[:1]])),
+    "loss of other sequences": lambda: losses.bce(Ragged([STEPS, STEPS[:2]]), Ragged([STEPS])),
+    "mean loss of no steps": lambda: losses.bce(Ragged([STEPS[:0]]), Ragged([STEPS[:0]]), "mean"),
     "map that gives a number": lambda: Ragged([STEPS]).map(lambda v: v.sum().item()),
 }
 
