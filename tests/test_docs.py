@@ -50,7 +50,8 @@ def test_shown_shapes_are_true():
 
 
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
-DOCTESTED += ["unrolled.sequence.state", "unrolled.train.losses"]
+DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
+DOCTESTED += ["unrolled.train.losses"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)
@@ -63,6 +64,8 @@ def test_docstring_examples(name):
     scope = {"torch": torch, "unrolled": unrolled, "circuit": circuit, "tanh": tanh, "losses": losses, "net": net}
     scope |= {"State": unrolled.State, "from_torch": unrolled.nn.interop.from_torch, "x_t": torch.randn(8, 65)}
     scope |= {"state": net.initial_state(8), "out": net(torch.randn(2, 4, 65)), "y": torch.randint(65, (2, 4))}
+    scope |= {name: getattr(unrolled.sequence, name) for name in unrolled.sequence.__all__}
+    scope["r"] = unrolled.Ragged([torch.randn(3, 8), torch.randn(0, 8), torch.randn(500, 8)])
     module = importlib.import_module(name)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     found = [t for t in doctest.DocTestFinder().find(module, globs=scope) if t.examples]

@@ -18,6 +18,7 @@ _HOME = {
     "RNN": "nn.layers",
     "LSTM": "nn.layers",
     "GRU": "nn.layers",
+    "Ragged": "sequence.ragged",
     "State": "sequence.state",
     **{
         name: "errors"
@@ -33,7 +34,9 @@ _HOME = {
         )
     },
 }  # fmt: skip
-_MODULES = {name: name for name in ("cells", "errors", "nn", "testing", "train")} | {"losses": "train.losses"}
+_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
+    "losses": "train.losses"
+}
 
 __all__ = ["__version__", *_HOME, *_MODULES]
 
@@ -47,6 +50,7 @@ if TYPE_CHECKING:
     from .nn.layers import LSTM as LSTM
     from .nn.layers import RNN as RNN
     from .nn.recurrent import Recurrent as Recurrent
+    from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State
 
 

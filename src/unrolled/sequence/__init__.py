@@ -1,1 +1,8 @@
-"""Plain tensors over time: states, and how sequences are batched. Knows no circuit."""
+"""Plain tensors over time: states, batches of different lengths, and contiguous streams. Knows no circuit."""
+
+from .batching import batches
+from .ragged import Ragged
+from .state import State
+from .streams import Piece, Window, document_windows, rest, windows
+
+__all__ = ["Piece", "Ragged", "State", "Window", "batches", "document_windows", "rest", "windows"]

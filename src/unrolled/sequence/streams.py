@@ -1,13 +1,15 @@
-"""One long series as contiguous pieces that run side by side: the batches of a language model."""
+"""Long series as contiguous pieces that run side by side, a state carried along: the batches of a language model."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .ragged import Ragged
 
 
 class Window(NamedTuple):
@@ -15,6 +17,14 @@ class Window(NamedTuple):
 
     x: Tensor
     y: Tensor
+
+
+class Piece(NamedTuple):
+    """What is read, what comes next, (rows, steps, ...), and where a document begins: booleans (rows, steps)."""
+
+    x: Tensor
+    y: Tensor
+    reset: Tensor
 
 
 def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
@@ -38,11 +48,57 @@ def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
         InputError: a series with fewer than ``rows`` steps to predict.
     """
     steps = piece_length(series, rows)
-    x = series[: rows * steps].unflatten(0, (rows, steps))
-    y = series[1 : rows * steps + 1].unflatten(0, (rows, steps))
+    for x, y in _side_by_side(rows, steps, longest, series, series[1:]):
+        yield Window(x, y)
+
+
+def document_windows(documents: Ragged, rows: int, longest: int) -> Iterator[Piece]:
+    """All documents as one stream, cut into ``rows`` contiguous pieces, and those into windows of at most ``longest``.
+
+    Row i of each window goes on where row i of the one before it stopped. Every step of a document but its first is
+    predicted once, and only from the same document: ``reset`` is true at the first step of each, and where a row
+    begins. A state carried from window to window must be zeroed there before the step.
+
+    >>> for piece in document_windows(Ragged([torch.arange(4), torch.arange(10, 15)]), rows=1, longest=4):
+    ...     print(piece.x.tolist(), piece.y.tolist(), piece.reset.int().tolist())
+    [[0, 1, 2, 10]] [[1, 2, 3, 11]] [[1, 0, 0, 1]]
+    [[11, 12, 13]] [[12, 13, 14]] [[0, 0, 0]]
+
+    Documents with less than two steps have nothing to predict. The windows differ in length by one step at most. Up
+    to ``rows - 1`` steps at the end are left over.
+
+    Args:
+        documents: each (time_i, ...).
+
+    Raises:
+        InputError: documents with fewer than ``rows`` steps to predict.
+    """
+    x, y, reset = _pairs(documents)
+    steps = _steps(len(x), rows, f"{documents!r} is too little")
+    reset[: rows * steps : steps] = True
+    for piece in _side_by_side(rows, steps, longest, x, y, reset):
+        yield Piece(*piece)
+
+
+def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
+    """Each step and the one behind it in the same document, document by document; and where each begins."""
+    long = documents.lengths > 1
+    first, last = documents.offsets[:-1][documents.lengths > 0], documents.offsets[1:][documents.lengths > 0] - 1
+    followed, follows = (torch.ones(len(documents.values), dtype=torch.bool) for _ in range(2))
+    followed[last] = follows[first] = False
+    begin = torch.zeros(len(documents.values), dtype=torch.bool)
+    begin[documents.offsets[:-1][long]] = True
+    x, y = (documents.values[kept.to(documents.device)] for kept in (followed, follows))
+    return x, y, begin[followed]
+
+
+def _side_by_side(rows: int, steps: int, longest: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same windows of several series (time, ...): ``rows`` pieces of so many steps, then cut along time."""
+    if longest < 1:
+        raise InputError(f"a window must have one step or more, got longest={longest}")
     count = -(-steps // longest)
-    for part_x, part_y in zip(x.tensor_split(count, 1), y.tensor_split(count, 1), strict=True):
-        yield Window(part_x, part_y)
+    pieces = (s[: rows * steps].unflatten(0, (rows, steps)).tensor_split(count, 1) for s in series)
+    return zip(*pieces, strict=True)
 
 
 def rest(series: Tensor, rows: int) -> Window | None:
@@ -53,7 +109,12 @@ def rest(series: Tensor, rows: int) -> Window | None:
 
 def piece_length(series: Tensor, rows: int) -> int:
     """How many steps each of the pieces predicts."""
-    steps = (len(series) - 1) // rows
-    if steps < 1:
-        raise InputError(f"a series of {len(series)} steps is too short for {rows} rows: each needs two steps or more")
-    return steps
+    return _steps(len(series) - 1, rows, f"a series of {len(series)} steps is too short")
+
+
+def _steps(predicted: int, rows: int, too_short: str) -> int:
+    if rows < 1:
+        raise InputError(f"rows must be a whole number from 1, got {rows}")
+    if predicted < rows:
+        raise InputError(f"{too_short} for {rows} rows: each needs two steps or more")
+    return predicted // rows
