@@ -28,6 +28,7 @@ class _Sequence(torch.autograd.Function):
         outputs, ctx.kept = engine.forward(call, keep=True)
         ctx.engine, ctx.call, ctx.names = engine, call, names
         ctx.save_for_backward(*leaves)  # so that torch notices a leaf that is changed before the backward pass
+        ctx.outputs = [(n, o.detach(), o._version) for n, o in outputs.items()]
         return tuple(outputs.values())
 
     @staticmethod
@@ -38,6 +39,12 @@ class _Sequence(torch.autograd.Function):
                 "Take the gradient without create_graph=True"
             )
         ctx.saved_tensors  # noqa: B018  raises if a leaf was changed in place
+        for name, output, version in ctx.outputs:
+            if output._version != version:
+                raise EngineError(
+                    f"output '{name}' was changed in place after the network gave it, so that the gradient would be "
+                    f"wrong. Write out.{name}.clone() before, or an operation that is not in place"
+                )
         wanted = {n for n, needed in zip(ctx.names, ctx.needs_input_grad[3:], strict=True) if needed}
         given = {n: g for n, g in zip(ctx.call.recurrence.returns, grads, strict=True) if g is not None}
         found = ctx.engine.backward(ctx.call, ctx.kept, given, wanted) if given else {}

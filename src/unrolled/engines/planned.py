@@ -23,12 +23,12 @@ from ..transform.evaluate import execute, instructions, rules
 from .call import Call
 from .sums import accumulate
 
-Values = dict[Node, Tensor]  # what does not move as (size,), series as (batch, steps, size)
+Values = dict[Node, Tensor]  # what does not move as (size,), series as (rows, size)
 
 
 class RunLoop(Protocol):
     def __call__(self, loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[Tensor]) -> list[Tensor]:
-        """The series of ``loop.keep`` (batch, steps, size), then the final states (batch, size)."""
+        """The series of ``loop.keep`` (rows, size), then the final states (sequences, size)."""
         ...
 
 
@@ -58,7 +58,7 @@ class Planned:
         for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
             for node in terms:
-                accumulate(result[n], node, values, (call.batch, call.steps))
+                accumulate(result[n], node, values, (call.layout.rows,))
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
     def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:
@@ -79,7 +79,7 @@ def _leaves(step: Recurrence, call: Call) -> Values:
 
 def _series(value: Tensor, call: Call) -> Tensor:
     """A returned value that does not move is the same at every step of every sequence."""
-    return value if value.ndim == 3 else value.expand(call.batch, call.steps, -1).contiguous()
+    return value if value.ndim == 2 else value.expand(call.layout.rows, -1).contiguous()
 
 
 FEWEST_ROWS = 16
@@ -92,12 +92,9 @@ def _row_table() -> dict[str, Any]:
     table = rules()
 
     def matvec(A: Tensor, x: Tensor) -> Tensor:
-        if A.ndim > 2 or x.ndim < 2:
+        missing = FEWEST_ROWS - len(x) if x.ndim == 2 and x.device.type == "cpu" else 0
+        if A.ndim > 2 or missing <= 0:
             return table["matvec"](A, x)
-        flat = x.reshape(-1, x.shape[-1])
-        missing = FEWEST_ROWS - len(flat) if x.device.type == "cpu" else 0
-        if missing > 0:
-            flat = torch.cat([flat, flat.new_zeros(missing, flat.shape[1])])
-        return (flat @ A.mT)[: x.shape[:-1].numel()].reshape(*x.shape[:-1], A.shape[0])
+        return table["matvec"](A, torch.cat([x, x.new_zeros(missing, x.shape[1])]))[: len(x)]
 
     return {**table, "matvec": matvec}

@@ -15,6 +15,7 @@ from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
 from ..transform.sums import parts, terms
 from .call import Call
+from .steps import steps_of
 from .sums import accumulate
 
 Kept = list[dict[Node, Tensor]]
@@ -24,19 +25,22 @@ class Reference:
     name = "reference"
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
-        step = call.recurrence
+        step, steps = call.recurrence, steps_of(call.layout, call.like.device)
         fixed = _fixed_values(call, order(step.returns.values()))
         program = instructions(order(step.returns.values(), known=[*fixed, *_moving(step)]), call.sizes, call.like)
         needed = _residuals(step) if keep else ()
-        state, series, kept = call.state, {n: [] for n in step.returns}, []  # type: ignore[var-annotated]
-        for t in range(call.steps):
-            values = {**fixed, **_at(call, t, state)}
+        inputs = {node: steps.read(call.inputs[n]) for n, node in step.inputs.items()}
+        state, kept = [call.state[n] for n in step.states], []
+        series: dict[str, list[Tensor]] = {n: [] for n in step.returns}
+        for t in range(call.layout.longest):
+            now = zip(step.states.values(), steps.cut(t, steps.enter(t, state)), strict=True)
+            values = {**fixed, **dict(now), **{node: x[t] for node, x in inputs.items()}}
             execute(program, values)
-            state = {n: _batched(values[step.returns[n]], call.batch) for n in step.states}
             for n, node in step.returns.items():
-                series[n].append(state[n] if n in state else _batched(values[node], call.batch))
+                series[n].append(_batched(values[node], steps.alive(t)))
+            state = steps.leave(t, state, [series[n][-1] for n in step.states])
             kept.append({n: values[n] for n in needed if n in values})
-        return {n: _stack(s, step.returns[n], call) for n, s in series.items()}, kept
+        return {n: _joined(s, step.returns[n], call) for n, s in series.items()}, kept
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         adjoint = _adjoint(call.recurrence, tuple(grads))
@@ -54,22 +58,25 @@ class Reference:
         known = [*fixed, *moving, *(kept[0] if kept else ())]
         program = instructions(order(roots, known=known), call.sizes, call.like)
 
-        arriving = {n: torch.zeros_like(call.state[n]) for n in step.states}
+        steps = steps_of(call.layout, call.like.device)
+        given = {adjoint.inputs[direct(n)]: steps.read(g.contiguous()) for n, g in grads.items()}
+        entering = [adjoint.states[carried(n)] for n in step.states]
+        arriving = [torch.zeros_like(call.state[n]) for n in step.states]
         total = {n: torch.zeros_like(call.parameters[n]) for n in sums}
         series: dict[str, list[Tensor]] = {n: [] for n in flows}
-        for t in reversed(range(call.steps)):
-            values = {**fixed, **kept[t]}
-            values |= {adjoint.inputs[direct(n)]: g[:, t] for n, g in grads.items()}
-            values |= {adjoint.states[carried(n)]: g for n, g in arriving.items()}
+        for t in reversed(range(call.layout.longest)):
+            alive, now = steps.alive(t), zip(entering, steps.enter(t, arriving), strict=True)
+            values = {**fixed, **kept[t], **dict(now), **{node: g[t] for node, g in given.items()}}
             execute(program, values)
-            arriving = {n: _batched(values[node], call.batch) for n, node in back.items()}
+            gone = [_batched(values[node], alive) for node in back.values()]
+            arriving = steps.leave(t, arriving, steps.cut(t, gone))
             for n, nodes in sums.items():
                 for node in nodes:
-                    accumulate(total[n], node, values, (call.batch,))
+                    accumulate(total[n], node, values, (alive,))
             for n, node in flows.items():
-                series[n].append(_batched(values[node], call.batch))
-        result = {n: _stack(s[::-1], flows[n], call) for n, s in series.items()}
-        return {**result, **total, **{n: g for n, g in arriving.items() if n in wanted}}
+                series[n].append(_batched(values[node], alive))
+        result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}
+        return {**result, **total, **{n: g for n, g in zip(step.states, arriving, strict=True) if n in wanted}}
 
 
 _adjoint = lru_cache(maxsize=256)(differentiate)
@@ -90,13 +97,6 @@ def _moving(step: Recurrence) -> list[Node]:
     return [*step.inputs.values(), *step.states.values()]
 
 
-def _at(call: Call, t: int, state: dict[str, Tensor]) -> dict[Node, Tensor]:
-    """The leaves at step t."""
-    step = call.recurrence
-    inputs = {node: call.inputs[n][:, t] for n, node in step.inputs.items()}
-    return inputs | {node: state[n] for n, node in step.states.items()}
-
-
 def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
     """The values that are the same at every step: parameters, constants, and what is made of these alone."""
     fixed = {node: call.parameters[n] for n, node in call.recurrence.parameters.items()}
@@ -113,8 +113,8 @@ def _batched(value: Tensor, batch: int) -> Tensor:
     return value if value.ndim == 2 else value.expand(batch, -1)
 
 
-def _stack(series: list[Tensor], node: Node, call: Call) -> Tensor:
+def _joined(series: list[Tensor], node: Node, call: Call) -> Tensor:
     if series:
-        return torch.stack(series, 1)
+        return steps_of(call.layout, call.like.device).write(series)
     size = node.type.dims[0].value(call.sizes) if node.type.dims else 1
-    return call.like.new_empty(call.batch, 0, size)
+    return call.like.new_empty(0, size)

@@ -4,33 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from ..graph.node import Node
 from ..plan.loop import Loop
 from ..transform.evaluate import execute, instructions
 from .call import Call
+from .steps import steps_of
 
 
 def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[Tensor]) -> list[Tensor]:
     """The series that are kept, then the final states (see ``planned.RunLoop``)."""
+    steps = steps_of(call.layout, call.like.device)
     program = instructions(loop.nodes, call.sizes, call.like)
     fixed = {n: values[n] for n in loop.fixed}
-    moving = [(n, values[n].unbind(1)) for n in loop.moving]
+    moving = [(n, steps.read(values[n].contiguous())) for n in loop.moving]
     series: dict[Node, list[Tensor]] = {n: [] for n in loop.keep}
     state = start
-    for t in reversed(range(call.steps)) if loop.reverse else range(call.steps):
-        now = {**fixed, **dict(zip(loop.states, state, strict=True)), **{n: steps[t] for n, steps in moving}}
+    for t in reversed(range(call.layout.longest)) if loop.reverse else range(call.layout.longest):
+        entering = steps.enter(t, state)
+        entering = entering if loop.reverse else steps.cut(t, entering)
+        now = {**fixed, **dict(zip(loop.states, entering, strict=True)), **{n: s[t] for n, s in moving}}
         execute(program, now)
         for n, gathered in series.items():
             gathered.append(now[n])
-        state = [now[n].expand(call.batch, -1) for n in loop.new]  # a fixed value is the same in every row
-    kept = [_stacked(s[::-1] if loop.reverse else s, n, call) for n, s in series.items()]
+        new = [now[n].expand(steps.alive(t), -1) for n in loop.new]  # a fixed value is the same in every row
+        state = steps.leave(t, state, steps.cut(t, new) if loop.reverse else new)
+    kept = [_joined(s[::-1] if loop.reverse else s, n, call) for n, s in series.items()]
     return [*kept, *state]
 
 
-def _stacked(steps: list[Tensor], node: Node, call: Call) -> Tensor:
+def _joined(steps: list[Tensor], node: Node, call: Call) -> Tensor:
     if steps:
-        return torch.stack(steps, 1)
-    return call.like.new_empty(call.batch, 0, *([d.value(call.sizes) for d in node.type.dims] or [1]))
+        return steps_of(call.layout, call.like.device).write(steps)
+    return call.like.new_empty(0, *([d.value(call.sizes) for d in node.type.dims] or [1]))

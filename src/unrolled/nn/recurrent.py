@@ -9,15 +9,18 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.call import Call, Engine, Layout
+from ..engines.call import Call, Engine
 from ..engines.function import run
 from ..engines.registry import choose
-from ..errors import CircuitError, InputError, did_you_mean
+from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
-from ..graph.node import TOKEN, Node
+from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
+from ..sequence.layout import Layout
+from ..sequence.ragged import Ragged
 from ..sequence.state import State
-from ..transform.restrict import fed, without
+from ..transform.restrict import as_tokens, fed, without
+from .incoming import Incoming, Series, flat, last, shifted
 from .result import Result, Step
 
 
@@ -61,6 +64,8 @@ class Recurrent(nn.Module):
         self._asked = engine
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
+        self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
+        self._scalars = {n for n, node in circuit.recurrence.returns.items() if not node.type.dims}
         for name, shape in shapes(circuit.recurrence, self._sizes).items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
@@ -89,21 +94,25 @@ class Recurrent(nn.Module):
 
     def forward(
         self,
-        *inputs: Tensor | State,
+        *inputs: Series | State | None,
         state: State | None = None,
-        given: Mapping[str, Tensor] | None = None,
+        given: Mapping[str, Series] | None = None,
+        reset: Series | None = None,
         steps: int | None = None,
-        **named: Tensor,
+        **named: Series,
     ) -> Result:
         """Run over a batch of sequences.
 
         Args:
-            inputs, named: one tensor per input of the circuit, in its order or by name: (batch, time, size), or whole
-                numbers (batch, time) for tokens; whole numbers for a vector input mean one-hot vectors. An input that
-                only outputs need, such as the target of a loss, may be left out; those outputs are then absent.
+            inputs, named: one series per input of the circuit, in its order or by name: (batch, time, size), or whole
+                numbers (batch, time) for tokens; whole numbers for a vector input mean one-hot vectors; or Ragged, and
+                then all results are. An input that only outputs need, such as the target of a loss, may be left out;
+                those outputs are then absent.
             state: where to start, from ``out.state``; zero for what is not given.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds the target of step
                 t-1 back at step t in the place of the network's own o.
+            reset: booleans (batch, time), or a Ragged of them: true where a sequence begins anew, with a state of
+                zeros, as at the start of a document in a stream.
             steps: how many steps to run a circuit that has no inputs.
 
         Returns:
@@ -112,191 +121,102 @@ class Recurrent(nn.Module):
         Raises:
             InputError: what does not fit, with the shape that was expected.
         """
-        if inputs and isinstance(last := inputs[-1], State):
-            if state is not None:
-                raise InputError("the state is given twice")
-            inputs, state = inputs[:-1], last
-        named = self._by_name(inputs, named)
-        step = _variant(self.circuit.recurrence, tuple(sorted(self._absent(named))), tuple(sorted(given or ())))
-        values = {n: self._input(n, step.inputs[n], named[n]) for n in self.circuit.inputs if n in named}
-        given = {n: self._given(n, v) for n, v in (given or {}).items()}
-        batch, length = self._extent({**values, **given}, state, steps)
-        start = self._start(state, batch)
-        for n, series in given.items():
-            values[n] = torch.cat([start[n][:, None], series[:, :-1]], 1) if length else series
-        weights = {n: getattr(self, n) for n in self.circuit.parameters}
-        like = self._like()
-        begin = {n: start[n] for n in step.states}
-        results = run(
-            self._choice()[0], Call(step, self._sizes, weights, values, begin, Layout.dense(batch, length), like)
-        )
-        fed_back = {**results, **given}
-        end = {n: fed_back[n][:, -1] if length else start[n] for n in self.circuit.states}
-        scalars = {n for n, node in step.returns.items() if not node.type.dims}
-        return Result({n: v[..., 0] if n in scalars else v for n, v in results.items()}, State(**end))
+        series_given, state = _parted(inputs, state)
+        check = self._incoming()
+        series = check.by_name(series_given, named)
+        ragged = any(isinstance(x, Ragged) for x in (*series.values(), *(given or {}).values()))
+        leading = 1 if ragged else 2
+        values = {n: check.series(n, _rows(series[n]), leading) for n in self.circuit.inputs if n in series}
+        forced = {n: check.given(n, _rows(x), leading) for n, x in (given or {}).items()}
+        layout = check.layout({**series, **(given or {})} if ragged else {**values, **forced}, state, steps, reset)
+        start = check.start(state, layout.count)
+        forced = {n: flat(x, layout) for n, x in forced.items()}
+        rows = {n: flat(x, layout) for n, x in values.items()}
+        rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
+        results = self._run(rows, start, layout, tuple(sorted(forced)))
+        end = State(**{n: last({**results, **forced}[n], start[n], layout) for n in self.circuit.states})
+        shaped = {n: self._shaped(n, x, layout) for n, x in results.items()}
+        return Result(shaped, end)
 
-    def step(self, *inputs: Tensor | State, state: State | None = None, **named: Tensor) -> Step:
+    def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
 
         >>> out = net.step(x_t, state)
         >>> out.o.shape, out.state
         (torch.Size([8, 65]), State(h=(8, 256)))
         """
-        *tensors, last = inputs or (None,)
-        if not isinstance(last, State):
-            tensors, last = list(inputs), state
-        one = {n: self._one_step(n, v) for n, v in self._by_name(tuple(tensors), named).items()}
-        out = self(state=last, steps=None if self.circuit.inputs else 1, **one)
-        return Step({n: out[n][:, 0] for n in out}, out.state)
+        series_given, state = _parted(inputs, state)
+        check = self._incoming()
+        rows = {n: check.one_step(n, x) for n, x in check.by_name(series_given, named).items()}
+        batches = {len(x) for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
+        if len(batches) > 1:
+            raise InputError(f"all inputs of a step have the same batch, got {sorted(batches)}")
+        if self.circuit.inputs and not rows:
+            raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
+        layout = Layout.dense(batches.pop(), 1)
+        results = self._run(rows, check.start(state, layout.count), layout, ())
+        end = State(**{n: results[n] for n in self.circuit.states})
+        return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
 
     def initial_state(self, batch: int = 1) -> State:
         """The state of zeros."""
-        like = self._like()
-        return State(**{n: like.new_zeros(batch, self.sizes[n]) for n in self.circuit.states})
+        return State(**self._incoming().start(None, batch))
 
     def extra_repr(self) -> str:
         sizes = self.sizes
         shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
-    # what comes in
+    def _run(
+        self, rows: dict[str, Tensor], start: dict[str, Tensor], layout: Layout, forced: tuple[str, ...]
+    ) -> dict[str, Tensor]:
+        """Every returned value as a series of rows."""
+        circuit = self.circuit
+        absent = tuple(n for n in circuit.inputs if n not in rows)
+        spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
+        step = _variant(circuit.recurrence, absent, spoken, forced)
+        weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
+        begin = {n: start[n] for n in step.states}
+        return run(self._choice()[0], Call(step, self._sizes, weights, rows, begin, layout, self._like()))
 
-    def _one_step(self, name: str, value: object) -> Tensor:
-        """An input of one step as a series of length 1."""
-        if not isinstance(value, Tensor):
-            raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
-        expected = f"(batch, {self.sizes[name]}), or whole numbers (batch,)"
-        if value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
-            raise InputError(f"at one step, input '{name}' must be {expected}, got {tuple(value.shape)}")
-        return value[:, None]
+    def _shaped(self, name: str, series: Tensor, layout: Layout) -> Series:
+        """A series of rows in the layout that the inputs had."""
+        scalar = name in self._scalars
+        if layout.steps is None:
+            values = series[:, 0] if scalar else series
+            return Ragged(values=values, lengths=torch.tensor(layout.lengths, dtype=torch.int64))
+        return series.view(layout.count, layout.steps, *(() if scalar else series.shape[1:]))
+
+    def _incoming(self) -> Incoming:
+        return Incoming(self.circuit, self.sizes, self._like())
 
     def _like(self) -> Tensor:
         """A tensor with the dtype and device of the parameters, also where there are none."""
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
 
-    def _by_name(self, inputs: tuple[Tensor | State, ...], named: dict[str, Tensor]) -> dict[str, Tensor]:
-        known = self.circuit.inputs
-        if len(inputs) > len(known):
-            raise InputError(f"'{self.circuit.name}' takes {len(known)} inputs ({', '.join(known)}), got {len(inputs)}")
-        result = dict(zip(known, inputs, strict=False))
-        for name, value in named.items():
-            if name not in known:
-                hint = did_you_mean(name, known) or f". It takes {', '.join(known) or 'none'}"
-                raise InputError(f"'{self.circuit.name}' has no input '{name}'{hint}")
-            if name in result:
-                raise InputError(f"input '{name}' is given twice")
-            result[name] = value
-        return result  # type: ignore[return-value]
 
-    def _absent(self, named: Mapping[str, Tensor]) -> set[str]:
-        return set(self.circuit.inputs) - set(named)
-
-    def _input(self, name: str, node: Node, value: Tensor) -> Tensor:
-        if not isinstance(value, Tensor):
-            raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
-        size = node.type.dims[0].value(self._sizes)
-        self._check_device(f"input '{name}'", value)
-        whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
-        if node.type.kind == TOKEN or (whole and value.ndim == 2):
-            return self._tokens(name, value, size, as_vector=node.type.kind != TOKEN)
-        self._check_series(f"input '{name}'", value, size)
-        return value
-
-    def _tokens(self, name: str, value: Tensor, size: int, as_vector: bool) -> Tensor:
-        if value.ndim != 2 or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
-            raise InputError(
-                f"input '{name}' holds tokens: whole numbers (batch, time), got {value.dtype} {tuple(value.shape)}"
-            )
-        if value.numel():
-            low, high = (int(v) for v in value.aminmax())
-            if low < 0 or high >= size:
-                raise InputError(
-                    f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}"
-                )
-        value = value.long()
-        return nn.functional.one_hot(value, size).to(self._like().dtype) if as_vector else value
-
-    def _given(self, name: str, value: Tensor) -> Tensor:
-        states = self.circuit.states
-        if name not in states:
-            hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
-            raise InputError(f"given= names '{name}', which is no state of '{self.circuit.name}'{hint}")
-        if not isinstance(value, Tensor):
-            raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
-        self._check_series(f"given['{name}']", value, self.sizes[name])
-        self._check_device(f"given['{name}']", value)
-        return value
-
-    def _check_series(self, what: str, value: Tensor, size: int) -> None:
-        if value.ndim != 3 or value.shape[2] != size:
-            hint = ""
-            if value.ndim == 2 and value.shape[1] == size:
-                hint = ". For one sequence write x[None]"
-            elif value.ndim == 3 and value.shape[1] == size and value.shape[2] != size:
-                hint = ". For (batch, feature, time) write x.mT"
-            raise InputError(f"{what} must be (batch, time, {size}), got {tuple(value.shape)}{hint}")
-        dtype = self._like().dtype
-        if value.dtype != dtype:
-            either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
-            remedy = either if value.is_floating_point() else f"it: x.to({dtype})"
-            raise InputError(
-                f"{what} is {_short(value.dtype)}, but the parameters are {_short(dtype)}. Convert {remedy}"
-            )
-
-    def _check_device(self, what: str, value: Tensor) -> None:
-        device = self._like().device
-        if value.device != device:
-            raise InputError(f"{what} is on {value.device}, but the parameters are on {device}. Move one with .to(...)")
-
-    def _extent(self, series: Mapping[str, Tensor], state: State | None, steps: int | None) -> tuple[int, int]:
-        """(batch, steps), which all that comes in must agree on."""
-        if not series:
-            if self.circuit.inputs:
-                raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
-            if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
-                raise InputError(
-                    f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}"
-                )
-            return (next(iter(state.values())).shape[0] if state else 1), steps
-        extents = {n: (v.shape[0], v.shape[1]) for n, v in series.items()}
-        if len(set(extents.values())) > 1:
-            raise InputError(f"all series of a call have the same batch and time, got {extents}")
-        batch, length = next(iter(extents.values()))
-        if steps is not None and steps != length:
-            raise InputError(f"steps={steps}, but the inputs have {length} steps. Leave steps out")
-        return batch, length
-
-    def _start(self, state: State | None, batch: int) -> dict[str, Tensor]:
-        states = self.circuit.states
-        if state is not None:
-            self._check_state(state, batch)
-        like, given = self._like(), state or {}
-        return {n: given[n] if n in given else like.new_zeros(batch, self.sizes[n]) for n in states}
-
-    def _check_state(self, state: State, batch: int) -> None:
-        states, like = self.circuit.states, self._like()
-        if not isinstance(state, Mapping):
-            raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
-        for name, value in state.items():
-            if name not in states:
-                hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
-                raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
-            if value.shape != (batch, self.sizes[name]):
-                raise InputError(f"state '{name}' must be {(batch, self.sizes[name])}, got {tuple(value.shape)}")
-            if value.dtype != like.dtype:
-                raise InputError(f"state '{name}' is {_short(value.dtype)}, the parameters {_short(like.dtype)}")
-            self._check_device(f"state '{name}'", value)
+def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
+    """Inputs, and the state if it is the last of them."""
+    if not inputs or not (inputs[-1] is None or isinstance(inputs[-1], State)):
+        return inputs, state
+    if state is not None:
+        raise InputError("the state is given twice")
+    return inputs[:-1], inputs[-1]
 
 
-def _short(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")
+def _rows(value: object) -> object:
+    return value.values if isinstance(value, Ragged) else value
 
 
 @lru_cache(maxsize=256)
-def _variant(recurrence: Recurrence, absent: tuple[str, ...], given: tuple[str, ...]) -> Recurrence:
-    """The recurrence as it runs with some inputs absent and some states fed from outside."""
+def _variant(
+    recurrence: Recurrence, absent: tuple[str, ...], spoken: tuple[str, ...], given: tuple[str, ...]
+) -> Recurrence:
+    """The recurrence as it runs with some inputs absent, some as tokens, and some states fed from outside."""
     if absent:
         recurrence = without(recurrence, absent)
+    if spoken:
+        recurrence = as_tokens(recurrence, spoken)
     known = tuple(n for n in given if n in recurrence.states)
     return fed(recurrence, known) if known else recurrence

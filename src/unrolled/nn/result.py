@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from torch import Tensor
 
 from ..errors import InputError, did_you_mean
+from ..sequence.ragged import Ragged
 from ..sequence.state import State
 
 
 class Named:
     """Tensors by the names that they have in the circuit."""
 
-    def __init__(self, values: Mapping[str, Tensor]) -> None:
+    def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
 
-    def __getattr__(self, name: str) -> Tensor:
-        values: dict[str, Tensor] = self.__dict__.get("_values", {})
+    def __getattr__(self, name: str) -> Any:
+        values: dict[str, Any] = self.__dict__.get("_values", {})
         if name in values:
             return values[name]
         hint = did_you_mean(name, values) or f"; there is {', '.join(values)}"
         raise AttributeError(f"the circuit returns no '{name}'{hint}")
 
-    def __getitem__(self, name: str) -> Tensor:
+    def __getitem__(self, name: str) -> Any:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -36,7 +38,7 @@ class Named:
 class Step(Named):
     """The values of one step, each (batch, size), (batch,) for scalars; ``state`` is what the next step needs."""
 
-    def __init__(self, values: Mapping[str, Tensor], state: State) -> None:
+    def __init__(self, values: Mapping[str, Any], state: State) -> None:
         super().__init__(values)
         self.state = state
 
@@ -47,13 +49,16 @@ class Result(Named):
     ``last``: those of the last step (batch, size). ``state``: what a following call needs to go on.
     """
 
-    def __init__(self, values: Mapping[str, Tensor], state: State) -> None:
+    def __init__(self, values: Mapping[str, Any], state: State) -> None:
         super().__init__(values)
         self.state = state
 
     @property
     def last(self) -> Named:
-        steps = {v.shape[1] for v in self._values.values()}
-        if 0 in steps:
-            raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
-        return Named({n: v[:, -1] for n, v in self._values.items()})
+        return Named({n: v.last if isinstance(v, Ragged) else _last(v) for n, v in self._values.items()})
+
+
+def _last(series: Tensor) -> Tensor:
+    if not series.shape[1]:
+        raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
+    return series[:, -1]

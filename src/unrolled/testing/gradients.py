@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..engines.call import Call, Layout
+from ..engines.call import Call
 from ..engines.function import run
 from ..engines.registry import ENGINES
 from ..graph.bind import bind, shapes
 from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
+from ..sequence.layout import Layout
 from ..transform.evaluate import evaluate, rules
 from .compare import largest, relative_error
 
@@ -152,13 +153,13 @@ def engine_gradients(
         recurrence,
         dict(sizes),
         {n: leaves[n] for n in recurrence.parameters},
-        {n: leaves[n] for n in recurrence.inputs},
+        {n: leaves[n].flatten(0, 1) for n in recurrence.inputs},
         {n: leaves[n] for n in recurrence.states},
         Layout.dense(batch, steps),
         like=next(v for v in values.values() if v.is_floating_point()),
     )
     out = run(ENGINES[engine], call)
-    loss = sum((out[n] * w).sum() for n, w in weights.items())
+    loss = sum((out[n] * w.flatten(0, 1)).sum() for n, w in weights.items())
     assert isinstance(loss, Tensor)
     loss.backward()
     return {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.is_floating_point()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import InputError
-from ..graph.node import leaf, order, rewrite
+from ..graph.node import Node, leaf, order, rewrite, token
+from ..graph.ops import make
 from ..graph.recurrence import Recurrence
 from .unfold import same_op
 
@@ -31,6 +32,24 @@ def without(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
         recurrence.parameters,
         returns,
         labels={node: n for node, n in recurrence.labels.items() if node in kept},
+    )
+
+
+def as_tokens(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
+    """The same step when some vector inputs come as tokens: as the index of the one in a one-hot vector."""
+    spoken = {
+        n: leaf("input", token(x.type.dims[0]), x.source, name=n) for n, x in recurrence.inputs.items() if n in inputs
+    }
+    replace: dict[Node, Node] = {recurrence.inputs[n]: make("onehot", x) for n, x in spoken.items()}
+    same = {x: x for x in (*recurrence.leaves.values(),) if x not in replace}
+    done = rewrite(recurrence.nodes, {**same, **replace}, same_op)
+    return Recurrence(
+        recurrence.name,
+        {**recurrence.inputs, **spoken},
+        recurrence.states,
+        recurrence.parameters,
+        {n: done[node] for n, node in recurrence.returns.items()},
+        labels={done[node]: n for node, n in recurrence.labels.items() if node in done},
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...graph.node import Node
+from ...graph.recurrence import Recurrence
 from ...plan.plan import make_plan
 from ...transform.differentiate import carried, direct
 from ...transform.evaluate import execute, instructions
@@ -30,30 +31,27 @@ class Compiled:
     name = "c"
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Values]:
-        plan = make_plan(call.recurrence)
-        step, way = plan.step, plan.forward(keep)
-        states = step.states.values()  # of the step before: on the way back they are read from what is returned
-        also = (n for n in plan.kept if n not in states) if keep else ()
-        program = make_program(way, (*step.returns.values(), *also))
-        values = _inputs(call)
+        step, program, kept = _forward_program(call.recurrence, keep)
+        values = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()}
         start = [call.state[n].contiguous() for n in step.states]
         _run(program, call, values, start, {})
-        outputs = {n: call.layout.shaped(_moving(values[node], call)) for n, node in step.returns.items()}
+        outputs = {n: _moving(values[node], call) for n, node in step.returns.items()}
         if not keep:
             return outputs, {}
-        kept = {node: values[node] for node in plan.kept if node in values}
-        return outputs, kept | {leaf: call.layout.flat(outputs[n].detach()) for n, leaf in step.states.items()}
+        found = {node: values[node].detach() for node in kept if node in values}
+        return outputs, found | {leaf: outputs[n].detach() for n, leaf in step.states.items()}
 
     def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         plan = make_plan(call.recurrence)
-        way = plan.backward(grads, wanted)
+        way, step = plan.backward(grads, wanted), plan.step
         adjoint = way.recurrence
         program = make_program(way, way.wanted)
-        values = {**kept, **_inputs(call)}
-        values |= {adjoint.inputs[direct(n)]: call.layout.flat(g).contiguous() for n, g in grads.items()}
-        start = {leaf: call.state[n].contiguous() for n, leaf in plan.step.states.items()}
+        values = kept | {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()}
+        values |= {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
+        values |= {adjoint.inputs[direct(n)]: g.contiguous() for n, g in grads.items()}
+        start = {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
         arriving = _run(program, call, values, [], start)
-        result = {n: call.layout.shaped(_moving(values[node], call)) for n, node in way.flows.items()}
+        result = {n: _moving(values[node], call) for n, node in way.flows.items()}
         sums = Sums(values, start, call)
         for n, nodes in way.sums.items():
             result[n] = sums.of(nodes, call.parameters[n].shape)
@@ -61,10 +59,13 @@ class Compiled:
         return result | {n: gradients[carried(n)] for n in call.state if n in wanted}
 
 
-def _inputs(call: Call) -> Values:
-    step = make_plan(call.recurrence).step
-    values = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
-    return values | {step.inputs[n]: call.layout.flat(x).contiguous() for n, x in call.inputs.items()}
+@lru_cache(maxsize=256)
+def _forward_program(recurrence: Recurrence, keep: bool) -> tuple[Recurrence, Program, tuple[Node, ...]]:
+    """The step, its program, and what is kept of it."""
+    plan = make_plan(recurrence)
+    states = plan.step.states.values()  # of the step before: on the way back they are read from what is returned
+    kept = tuple(n for n in plan.kept if n not in states) if keep else ()
+    return plan.step, make_program(plan.forward(keep), (*plan.step.returns.values(), *kept)), kept
 
 
 def _moving(value: Tensor, call: Call) -> Tensor:
@@ -77,22 +78,27 @@ def _run(
 ) -> list[Tensor]:
     """Adds the series that the program keeps and what does not move; returns the last states."""
     compiled = kernel(program, call.sizes, call.like.dtype == torch.float64)
-    rows, count = call.layout.rows, call.layout.count
+    layout, new = call.layout, call.like.new_empty
     fixed = prepared(compiled, call.parameters, lambda: _prepare(compiled, call))
     values.update(fixed.values)
-    end = [call.like.new_empty(count, compiled.sizes[n]) for n in program.states]
-    for row in call.layout.empty:  # the state stays as it is
-        for i, state in enumerate(end):
-            state[row] = start[i][row] if start else 0
-    kept = [call.like.new_empty(rows, compiled.sizes[n]) for n in program.keep]
+    kept = {n: new(layout.rows, compiled.sizes[n]) for n in program.keep}
+    values.update(kept)
+    if layout.longest == 1 and not (layout.empty or program.reverse) and all(n in kept for n in program.new):
+        end = [kept[n] for n in program.new]  # of one step, the last values are all values
+    else:
+        end = [new(layout.count, compiled.sizes[n]) for n in program.states]
+        for state in end if program.reverse and (layout.resets or layout.empty) else ():
+            state.zero_()
+        for row in layout.empty if start else ():  # the state stays as it is
+            for state, same in zip(end, start, strict=True):
+                state[row] = same[row]
     addresses = [values[n].data_ptr() for n in program.moving]
     addresses += [a for n in program.previous for a in (values[n].data_ptr(), first[n].data_ptr())]
     addresses += fixed.addresses
-    addresses += [t.data_ptr() for t in (*start, *end, *kept)]
-    threads = torch.get_num_threads() if rows * compiled.width >= ENOUGH else 1
-    groups = deal(call.layout, threads, LANES, program.reverse)
+    addresses += [t.data_ptr() for t in (*start, *end, *kept.values())]
+    threads = torch.get_num_threads() if layout.rows * compiled.width >= ENOUGH else 1
+    groups = deal(layout, threads, LANES, program.reverse)
     parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups])
-    values.update(zip(program.keep, kept, strict=True))
     return end
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -37,16 +37,15 @@ class Kernel:
 
     def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
         pointers = (P * len(addresses))(*addresses)
-        pieces, of_lane = lanes.pieces.ctypes.data, lanes.of_lane.ctypes.data
-        self.library.run(lanes.count, P(pieces), P(of_lane), pointers, P(scratch(self.room, dtype)))
+        self.library.run(lanes.count, *lanes.addresses, pointers, scratch(self.room, dtype))
 
 
-_kernels: dict[tuple[Program, tuple[int, ...], bool], Kernel] = {}
+_kernels: dict[tuple[Program, tuple[tuple[str, int], ...], bool], Kernel] = {}
 
 
 def kernel(program: Program, sizes: Mapping[str, int], double: bool) -> Kernel:
     """The compiled program: from memory, from the cache on disk, or compiled now."""
-    key = (program, tuple(sizes.values()), double)
+    key = (program, tuple(sizes.items()), double)
     if key not in _kernels:
         _kernels[key] = _kernel(program, sizes, double)
     return _kernels[key]
@@ -54,8 +53,8 @@ def kernel(program: Program, sizes: Mapping[str, int], double: bool) -> Kernel:
 
 def _kernel(program: Program, named: Mapping[str, int], double: bool) -> Kernel:
     library = load(render(program, named, double))
-    library.scratch_size.restype = I64
-    library.scratch_size.argtypes = [ctypes.c_int]
+    library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P], None
+    library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     products = (n.args[0] if n.op == "matvec" else n for n in program.nodes)
     width = sum(math.prod(d.value(named) for d in n.type.dims) for n in products)
     sizes = {n: n.type.dims[0].value(named) if n.type.dims else 1 for n in (*program.states, *program.keep)}
@@ -68,8 +67,12 @@ def matrices(double: bool) -> ctypes.CDLL:
     text = (Path(__file__).parent / "matrices.c").read_text(encoding="utf-8")
     unused = ["#define MOST_LANES 1", "#define MOST_ROWS 1", "#define REVERSE 0"]
     library = load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *unused, prelude(), text]))
-    library.digest.restype = ctypes.c_uint64
-    library.outer_scratch.restype = I64
+    library.digest.argtypes, library.digest.restype = [P, I64], ctypes.c_uint64
+    library.outer_scratch.argtypes, library.outer_scratch.restype = [I64, I64], I64
+    library.pack.argtypes = [P, *[I64] * 4, P]
+    library.outer_sum.argtypes = [I64, I64, P, I64, P, P, P, P]
+    library.row_sum.argtypes = [P, I64, I64, P, P]
+    library.scatter_sum.argtypes = [P, P, P, I64, P, P]
     return library
 
 
@@ -115,15 +118,14 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
 def digest(tensors: Sequence[Tensor]) -> tuple[int, ...]:
     """What tells whether any bit of some tensors has changed."""
     function = matrices(False).digest
-    return tuple(function(P(t.data_ptr()), I64(t.nbytes)) for t in tensors)
+    return tuple(function(t.data_ptr(), t.nbytes) for t in tensors)
 
 
 def pack(A: Tensor) -> Tensor:
     """A matrix in panels (see prelude.c)."""
     rows, columns = A.shape
     room = A.new_empty((rows + 16) * columns + 16)
-    strides = I64(A.stride(0)), I64(A.stride(1))
-    matrices(A.dtype == torch.float64).pack(P(A.data_ptr()), *strides, I64(rows), I64(columns), P(aligned(room)))
+    matrices(A.dtype == torch.float64).pack(A.data_ptr(), *A.stride(), rows, columns, aligned(room))
     return room
 
 
@@ -155,8 +157,10 @@ def aligned(room: Tensor) -> int:
 # threads
 
 
-def parallel(tasks: Sequence[Callable[[], object]]) -> None:
+def parallel(tasks: Sequence[Callable[[], None]]) -> None:
     """Carry out all tasks, one of them here."""
+    if len(tasks) == 1:
+        return tasks[0]()
     others = [_pool().submit(task) for task in tasks[1:]]
     if tasks:
         tasks[0]()

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import heapq
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..call import Layout
+from ...sequence.layout import Layout
 
 Integers = NDArray[np.int64]
 NOWHERE = -1
@@ -24,19 +24,29 @@ class Lanes:
     pieces: Integers
     of_lane: Integers
 
-    @property
+    @cached_property
     def count(self) -> int:
         return len(self.of_lane) - 1
+
+    @cached_property
+    def addresses(self) -> tuple[int, int]:
+        return self.pieces.ctypes.data, self.of_lane.ctypes.data
 
 
 @lru_cache(maxsize=64)
 def pieces(layout: Layout) -> Integers:
-    """The pieces of all sequences in the order of their rows, those without rows left out."""
+    """The pieces of all sequences in the order of their rows: a sequence, or a part of one up to where it is reset."""
     length = np.asarray(layout.lengths, np.int64)
-    first = np.concatenate([[0], np.cumsum(length)[:-1]]) if len(length) else length
-    number = np.arange(len(length), dtype=np.int64)
-    table = np.stack([first, length, number, number], 1)
-    return np.ascontiguousarray(table[length > 0])
+    end = np.cumsum(length)
+    number = np.flatnonzero(length)
+    start, resets = (end - length)[number], np.unique(np.asarray(layout.resets, np.int64))
+    first = np.union1d(start, resets)
+    last = np.append(first[1:], layout.rows)  # one behind
+    owner = np.searchsorted(end, first, side="right")
+    begins = np.isin(first, start) & ~np.isin(first, resets)
+    ends = np.isin(last, end)
+    table = [first, last - first, np.where(begins, owner, NOWHERE), np.where(ends, owner, NOWHERE)]
+    return np.ascontiguousarray(np.stack(table, 1), np.int64)
 
 
 @lru_cache(maxsize=64)

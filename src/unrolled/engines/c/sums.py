@@ -18,7 +18,7 @@ from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
 from .kernel import I64, P, matrices, parallel, scratch
-from .lanes import Integers, pieces
+from .lanes import pieces
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
 SHARE = 24  # rows of a matrix are shared in multiples of this: whole blocks on every processor
@@ -39,8 +39,10 @@ class Sums:
     call: Call
 
     @property
-    def table(self) -> Integers:
-        return pieces(self.call.layout)
+    def table(self) -> tuple[int, int]:
+        """The pieces, for C."""
+        table = pieces(self.call.layout)
+        return table.ctypes.data, len(table)
 
     @property
     def library(self) -> ctypes.CDLL:
@@ -92,23 +94,21 @@ class Sums:
 
     def part(self, total: Tensor, first: int, last: int, u: Factor, v: Factor) -> None:
         """Some rows of the sum of u vᵀ."""
-        room = scratch(self.library.outer_scratch(I64(last - first), I64(v.size)), self.call.like.dtype)
-        table = P(self.table.ctypes.data), I64(len(self.table))
+        room = scratch(self.library.outer_scratch(last - first, v.size), self.call.like.dtype)
         factors = ctypes.byref(u), ctypes.byref(v)
-        self.library.outer_sum(I64(first), I64(last), *table, *factors, P(total.data_ptr()), P(room))
+        self.library.outer_sum(first, last, *self.table, *factors, total.data_ptr(), room)
 
     def add_scattered(self, total: Tensor, token: Node, v: Node) -> None:
         """Row token[i] of the total += row i of the series."""
         factor = self.factor(v)
         room = scratch(factor.size, self.call.like.dtype)
-        table = P(self.table.ctypes.data), I64(len(self.table))
-        tokens = P(self.values[token].data_ptr())
-        self.library.scatter_sum(tokens, ctypes.byref(factor), *table, P(total.data_ptr()), P(room))
+        tokens = self.values[token].data_ptr()
+        self.library.scatter_sum(tokens, ctypes.byref(factor), *self.table, total.data_ptr(), room)
 
     def add_rows(self, total: Tensor, series: Tensor) -> None:
         rows, size = series.shape
         room = scratch(size, series.dtype)
-        self.library.row_sum(P(series.data_ptr()), I64(rows), I64(size), P(total.data_ptr()), P(room))
+        self.library.row_sum(series.data_ptr(), rows, size, total.data_ptr(), room)
 
     def factor(self, node: Node) -> Factor:
         series, start = self.values[node], self.start.get(node)
@@ -116,7 +116,7 @@ class Sums:
 
     def earlier(self, node: Node) -> Tensor:
         """A series one step earlier."""
-        table = torch.from_numpy(self.table)
+        first, _, start, _ = torch.from_numpy(pieces(self.call.layout)).unbind(1)
         result = self.values[node].roll(1, 0)
-        result[table[:, 0]] = self.start[node][table[:, 2]]
+        result[first] = self.start[node][start.clamp(min=0)].masked_fill((start < 0)[:, None], 0)
         return result

@@ -1,0 +1,78 @@
+"""A batch step by step, for engines that take one step of all sequences at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..sequence.layout import Layout
+
+
+class Steps:
+    """Which rows of a series are a step, and which sequences are alive in it.
+
+    live: for each step the numbers of its sequences, or None for all. fresh: for each step which of its sequences begin
+    anew there (booleans, (live, 1)), or None for none.
+    """
+
+    def __init__(self, layout: Layout, device: torch.device) -> None:
+        self.layout = layout
+        self.live: Sequence[Tensor | None] = [None] * layout.longest
+        self.fresh: list[Tensor | None] = [None] * layout.longest
+        self.order: Tensor | None = None
+        self.counts: list[int] = []
+        if layout.steps is not None and not layout.resets:
+            return
+        lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+        sequence = torch.repeat_interleave(lengths)
+        begin = lengths.cumsum(0) - lengths
+        time = torch.arange(layout.rows) - begin[sequence]
+        order = torch.argsort(time, stable=True)  # step by step, as the sequences come
+        reset = torch.zeros(layout.rows, dtype=torch.bool)
+        reset[list(layout.resets)] = True
+        self.counts = torch.bincount(time, minlength=layout.longest).tolist()
+        self.order = order.to(device)
+        self.live = sequence[order].to(device).split(self.counts)
+        fresh = reset[order].to(device)[:, None].split(self.counts)
+        self.fresh = [f if bool(f.any()) else None for f in fresh]
+
+    def read(self, series: Tensor) -> Sequence[Tensor]:
+        """The rows of each step."""
+        if self.order is None:
+            return series.view(self.layout.count, self.layout.longest, *series.shape[1:]).unbind(1)
+        return series[self.order].split(self.counts)
+
+    def write(self, steps: Sequence[Tensor]) -> Tensor:
+        """The series of these steps, of which there is at least one."""
+        if self.order is None:
+            return torch.stack(list(steps), 1).flatten(0, 1)
+        joined = torch.cat(list(steps))
+        return torch.empty_like(joined).index_copy_(0, self.order, joined)
+
+    def alive(self, t: int) -> int:
+        """How many sequences have a step t."""
+        live = self.live[t]
+        return self.layout.count if live is None else len(live)
+
+    def enter(self, t: int, state: Sequence[Tensor]) -> list[Tensor]:
+        """Of the states of all sequences, those that are alive."""
+        live = self.live[t]
+        return [s if live is None else s[live] for s in state]
+
+    def leave(self, t: int, state: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
+        """The states of all sequences, from those that are alive."""
+        live = self.live[t]
+        return [n if live is None else s.index_copy(0, live, n) for s, n in zip(state, new, strict=True)]
+
+    def cut(self, t: int, values: Sequence[Tensor]) -> list[Tensor]:
+        """States before a step, or the gradients that go back beyond it: zero where a sequence begins anew."""
+        fresh = self.fresh[t]
+        return [v if fresh is None else v.masked_fill(fresh, 0) for v in values]
+
+
+@lru_cache(maxsize=32)
+def steps_of(layout: Layout, device: torch.device) -> Steps:
+    return Steps(layout, device)

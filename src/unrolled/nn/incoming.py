@@ -1,0 +1,231 @@
+"""What comes into a network, checked and brought into one form: series of rows, whatever the layout of the batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..circuits.circuit import Circuit
+from ..errors import InputError, did_you_mean
+from ..graph.node import TOKEN
+from ..sequence.layout import Layout
+from ..sequence.ragged import Ragged
+from ..sequence.state import State
+
+Series = Tensor | Ragged
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """Checks what is given to a circuit of some sizes, whose parameters are like ``like``."""
+
+    circuit: Circuit
+    sizes: Mapping[str, int]
+    like: Tensor
+
+    def by_name(self, inputs: tuple[object, ...], named: Mapping[str, object]) -> dict[str, object]:
+        """Inputs in the circuit's order and by name, as one."""
+        known = self.circuit.inputs
+        if len(inputs) > len(known):
+            raise InputError(f"'{self.circuit.name}' takes {len(known)} inputs ({', '.join(known)}), got {len(inputs)}")
+        result = dict(zip(known, inputs, strict=False))
+        for name, value in named.items():
+            if name not in known:
+                hint = did_you_mean(name, known) or f". It takes {', '.join(known) or 'none'}"
+                raise InputError(f"'{self.circuit.name}' has no input '{name}'{hint}")
+            if name in result:
+                raise InputError(f"input '{name}' is given twice")
+            result[name] = value
+        return result
+
+    # one input
+
+    def series(self, name: str, value: object, leading: int = 2) -> Tensor:
+        """The values of an input: (batch, time, size), or whole numbers (batch, time); ``leading`` is 1 for the rows of
+        a Ragged or of one step, which have no time."""
+        if not isinstance(value, Tensor):
+            raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
+        self.check_device(f"input '{name}'", value)
+        whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
+        if self.circuit.recurrence.inputs[name].type.kind == TOKEN or (whole and value.ndim == leading):
+            return self.tokens(name, value, leading)
+        self.check_vectors(f"input '{name}'", value, self.sizes[name], leading)
+        return value
+
+    def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
+        size = self.sizes[name]
+        if value.ndim != leading or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
+            expected = "(batch, time)" if leading == 2 else "(rows,)"
+            raise InputError(
+                f"input '{name}' holds tokens: whole numbers {expected}, got {value.dtype} {tuple(value.shape)}"
+            )
+        if value.numel():
+            low, high = (int(v) for v in value.aminmax())
+            if low < 0 or high >= size:
+                raise InputError(
+                    f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}"
+                )
+        return value.long()
+
+    def one_step(self, name: str, value: object) -> Tensor:
+        """An input of one step: (batch, size), or whole numbers (batch,)."""
+        if isinstance(value, Tensor) and value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
+            expected = f"(batch, {self.sizes[name]}), or whole numbers (batch,)"
+            raise InputError(f"at one step, input '{name}' must be {expected}, got {tuple(value.shape)}")
+        return self.series(name, value, leading=1)
+
+    def given(self, name: str, value: object, leading: int) -> Tensor:
+        """The series that takes the place of a state (teacher forcing)."""
+        states = self.circuit.states
+        if name not in states:
+            hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
+            raise InputError(f"given= names '{name}', which is no state of '{self.circuit.name}'{hint}")
+        if not isinstance(value, Tensor):
+            raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
+        self.check_vectors(f"given['{name}']", value, self.sizes[name], leading)
+        self.check_device(f"given['{name}']", value)
+        return value
+
+    def check_vectors(self, what: str, value: Tensor, size: int, leading: int) -> None:
+        if value.ndim != leading + 1 or value.shape[-1] != size:
+            hint = ""
+            if value.ndim == 2 and leading == 2 and value.shape[1] == size:
+                hint = ". For one sequence write x[None]"
+            elif value.ndim == 3 and value.shape[1] == size and value.shape[2] != size:
+                hint = ". For (batch, feature, time) write x.mT"
+            expected = f"(batch, time, {size})" if leading == 2 else f"(rows, {size})"
+            raise InputError(f"{what} must be {expected}, got {tuple(value.shape)}{hint}")
+        dtype = self.like.dtype
+        if value.dtype != dtype:
+            either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
+            remedy = either if value.is_floating_point() else f"it: x.to({dtype})"
+            raise InputError(f"{what} is {short(value.dtype)}, but the parameters are {short(dtype)}. Convert {remedy}")
+
+    def check_device(self, what: str, value: Tensor) -> None:
+        device = self.like.device
+        if value.device != device:
+            raise InputError(f"{what} is on {value.device}, but the parameters are on {device}. Move one with .to(...)")
+
+    # the batch
+
+    def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
+        """How many steps each sequence has, on which all that comes in must agree."""
+        ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
+        if ragged:
+            plain = [n for n in series if n not in ragged]
+            if plain:
+                raise InputError(
+                    f"all series of a call are Ragged or none is: '{next(iter(ragged))}' is, '{plain[0]}' is not"
+                )
+            lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
+            first = next(iter(lengths.values()))
+            for n, other in lengths.items():
+                if other != first:
+                    raise InputError(f"all series of a call have the same lengths; those of '{n}' differ")
+            if steps is not None:
+                raise InputError(f"steps={steps}, but the inputs have lengths of their own. Leave steps out")
+            return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
+        batch, length = self.extent(series, state, steps)
+        return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
+
+    def extent(self, series: Mapping[str, object], state: State | None, steps: int | None) -> tuple[int, int]:
+        if not series:
+            if self.circuit.inputs:
+                raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
+            if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+                raise InputError(
+                    f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}"
+                )
+            return (next(iter(state.values())).shape[0] if state else 1), steps
+        extents = {n: (v.shape[0], v.shape[1]) for n, v in series.items() if isinstance(v, Tensor)}
+        if len(set(extents.values())) > 1:
+            raise InputError(f"all series of a call have the same batch and time, got {extents}")
+        batch, length = next(iter(extents.values()))
+        if steps is not None and steps != length:
+            raise InputError(f"steps={steps}, but the inputs have {length} steps. Leave steps out")
+        return batch, length
+
+    def resets(self, reset: object, ragged: bool, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The rows before which the state is set to zero."""
+        if reset is None:
+            return ()
+        values = reset.values if isinstance(reset, Ragged) else reset
+        if not isinstance(values, Tensor) or values.dtype != torch.bool or isinstance(reset, Ragged) != ragged:
+            kind = "a Ragged of booleans" if ragged else f"booleans {shape}"
+            raise InputError(f"reset must be {kind}, true where a sequence begins anew, got {_described(reset)}")
+        if values.shape != shape:
+            raise InputError(f"reset must have one boolean per step, {shape}, got {tuple(values.shape)}")
+        return tuple(values.flatten().nonzero().flatten().tolist())
+
+    # the state
+
+    def start(self, state: object, batch: int) -> dict[str, Tensor]:
+        """The states to start from: zero for what is not given."""
+        given: Mapping[str, Tensor] = {}
+        if state is not None:
+            given = self.checked_state(state, batch)
+        return {n: given[n] if n in given else self.like.new_zeros(batch, self.sizes[n]) for n in self.circuit.states}
+
+    def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
+        states = self.circuit.states
+        if not isinstance(state, Mapping):
+            raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
+        for name, value in state.items():
+            if name not in states:
+                hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
+                raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
+            if value.shape != (batch, self.sizes[name]):
+                raise InputError(f"state '{name}' must be {(batch, self.sizes[name])}, got {tuple(value.shape)}")
+            if value.dtype != self.like.dtype:
+                raise InputError(f"state '{name}' is {short(value.dtype)}, the parameters {short(self.like.dtype)}")
+            self.check_device(f"state '{name}'", value)
+        return state
+
+
+def flat(value: Tensor, layout: Layout) -> Tensor:
+    """(batch, time, ...) as rows; the rows of a Ragged are that already."""
+    return value if layout.steps is None else value.flatten(0, 1)
+
+
+def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
+    """The series one step later: the starting state, then all rows but the last of each sequence."""
+    source, fresh = _earlier(layout)
+    result = torch.cat([start, series])[source.to(series.device)]
+    return result.masked_fill(fresh.to(series.device), 0) if layout.resets else result
+
+
+def last(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
+    """The last row of each sequence; of one without steps the starting state."""
+    if layout.steps:
+        return series.view(layout.count, layout.steps, series.shape[1])[:, -1]
+    return torch.cat([start, series])[_ends(layout).to(series.device)]
+
+
+@lru_cache(maxsize=32)
+def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
+    """Rows of (starting states, series) that come one step before each row; where the state is set to zero."""
+    lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+    source = torch.arange(layout.rows) + layout.count - 1
+    filled = lengths.nonzero().flatten()
+    source[(lengths.cumsum(0) - lengths)[filled]] = filled
+    fresh = torch.zeros(layout.rows, 1, dtype=torch.bool)
+    fresh[list(layout.resets)] = True
+    return source, fresh
+
+
+@lru_cache(maxsize=32)
+def _ends(layout: Layout) -> Tensor:
+    lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+    return torch.where(lengths > 0, lengths.cumsum(0) - 1 + layout.count, torch.arange(layout.count))
+
+
+def _described(value: object) -> str:
+    return f"{short(value.dtype)} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
