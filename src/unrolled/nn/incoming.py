@@ -112,15 +112,18 @@ class Incoming:
 
     # the batch
 
+    def ragged(self, series: Mapping[str, object]) -> bool:
+        """Whether all series are Ragged, which all are or none is."""
+        ragged = [n for n, x in series.items() if isinstance(x, Ragged)]
+        plain = [n for n in series if n not in ragged]
+        if ragged and plain:
+            raise InputError(f"all series of a call are Ragged or none is: '{ragged[0]}' is, '{plain[0]}' is not")
+        return bool(ragged)
+
     def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
         """How many steps each sequence has, on which all that comes in must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
         if ragged:
-            plain = [n for n in series if n not in ragged]
-            if plain:
-                raise InputError(
-                    f"all series of a call are Ragged or none is: '{next(iter(ragged))}' is, '{plain[0]}' is not"
-                )
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
             first = next(iter(lengths.values()))
             for n, other in lengths.items():

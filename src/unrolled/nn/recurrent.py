@@ -124,11 +124,12 @@ class Recurrent(nn.Module):
         series_given, state = _parted(inputs, state)
         check = self._incoming()
         series = check.by_name(series_given, named)
-        ragged = any(isinstance(x, Ragged) for x in (*series.values(), *(given or {}).values()))
-        leading = 1 if ragged else 2
+        _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
+        everything = {**series, **(given or {})}
+        leading = 1 if check.ragged(everything) else 2
         values = {n: check.series(n, _rows(series[n]), leading) for n in self.circuit.inputs if n in series}
         forced = {n: check.given(n, _rows(x), leading) for n, x in (given or {}).items()}
-        layout = check.layout({**series, **(given or {})} if ragged else {**values, **forced}, state, steps, reset)
+        layout = check.layout(everything, state, steps, reset)
         start = check.start(state, layout.count)
         forced = {n: flat(x, layout) for n, x in forced.items()}
         rows = {n: flat(x, layout) for n, x in values.items()}
@@ -172,12 +173,15 @@ class Recurrent(nn.Module):
     ) -> dict[str, Tensor]:
         """Every returned value as a series of rows."""
         circuit = self.circuit
-        absent = tuple(n for n in circuit.inputs if n not in rows)
+        absent = self._absent(rows)
         spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
         step = _variant(circuit.recurrence, absent, spoken, forced)
         weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
         begin = {n: start[n] for n in step.states}
         return run(self._choice()[0], Call(step, self._sizes, weights, rows, begin, layout, self._like()))
+
+    def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
+        return tuple(n for n in self.circuit.inputs if n not in series)
 
     def _shaped(self, name: str, series: Tensor, layout: Layout) -> Series:
         """A series of rows in the layout that the inputs had."""
