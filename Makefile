@@ -48,5 +48,5 @@ format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff format .
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
