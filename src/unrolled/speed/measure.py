@@ -43,6 +43,11 @@ class Time:
         return Time(statistics.median(medians), (quarters[2] - quarters[0]) / 2, first)
 
 
+def digits(value: float) -> str:
+    """A figure to three digits, never with an exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"
+
+
 @dataclass
 class Row:
     """What came out at a point. absent: who did not take part, and why."""
@@ -60,9 +65,9 @@ class Row:
             return None
         return self.times[other].median / self.times[ours].median
 
-    def per_step(self, seconds: float) -> float:
-        """Microseconds per step."""
-        return 1e6 * seconds / self.point.steps
+    def per_step(self, seconds: float) -> str:
+        """Microseconds per step, to three digits."""
+        return digits(1e6 * seconds / self.point.steps)
 
 
 def measure(point: Point, players: Sequence[Player], effort: Effort = Effort()) -> Row:
