@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from unrolled.speed.measure import local
@@ -14,14 +13,13 @@ from unrolled.speed.process import Child, Player
 HERE = Path(__file__).parent
 PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"  # made by `make bench`
 COMPILE_LIMIT = 180.0  # seconds for one shape, forward and backward
-_caches = tempfile.TemporaryDirectory(prefix="unrolled-bench-inductor-")  # so that each run compiles anew
 
 
 def players(names: tuple[str, ...], threads: int) -> list[Player]:
     """The contestants of these names on so many threads. XLA counts the processors that its process may use: NPROC
     (for machines where that cannot be chosen) and affinity are what limits it, XLA_FLAGS are not."""
     environment = {n: str(threads) for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
-    environment |= {"PYTHONPATH": str(_sources()), "JAX_PLATFORMS": "cpu", "TORCHINDUCTOR_CACHE_DIR": _caches.name}
+    environment |= {"PYTHONPATH": str(_sources()), "JAX_PLATFORMS": "cpu"}
     found: list[Player] = []
     for name in names:
         if name == "JAX":

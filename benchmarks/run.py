@@ -8,6 +8,7 @@ python benchmarks/run.py --cells gru --batch 32     some of it; a selection is p
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import sys
@@ -23,7 +24,7 @@ from unrolled.cli.steps import counted
 from unrolled.errors import UnrolledError
 from unrolled.speed.machine import machine
 from unrolled.speed.measure import Effort, Row, measure, processors
-from unrolled.speed.process import Child, Player
+from unrolled.speed.process import Child
 
 HERE = Path(__file__).parent
 NAMES = ("unrolled", "torch.nn", "torch loop", "torch.compile", "JAX", "ONNX", "unrolled, 1 thread")
@@ -63,18 +64,16 @@ def run(cases: list[Case], effort: Effort, quiet: bool) -> list[Row]:
     rows = []
     with counted(len(cases), quiet) as done:
         for threads, group in itertools.groupby(sorted(cases, key=_threads), _threads):
-            with processors(threads):
-                players: dict[str, Player] = {
-                    p.name: p for p in others.players(tuple(sorted(names - set(missing))), threads)
-                }
+            with processors(threads), contextlib.ExitStack() as stack:
+                players = {p.name: p for p in others.players(tuple(sorted(names - set(missing))), threads)}
+                for player in players.values():
+                    if isinstance(player, Child):
+                        stack.enter_context(player)
                 for case in group:
                     row = measure(case.point, [players[n] for n in case.names if n in players], effort)
                     row.absent |= {n: missing[n] for n in case.names if n in missing}
                     rows.append(row)
                     done(line(row))
-                for player in players.values():
-                    if isinstance(player, Child):
-                        player.stop()
     return rows
 
 
@@ -89,6 +88,9 @@ def main(argv: list[str]) -> int:
     except UnrolledError as problem:
         print(f"benchmarks/run.py: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("benchmarks/run.py: interrupted; nothing is written", file=sys.stderr)
+        return 130
     first: list[FirstUse] = []
     stream: Streaming | None = None
     if cases in (FULL, QUICK):

@@ -10,5 +10,6 @@ from unrolled.speed.contestants import torch_compiled
 from unrolled.speed.process import serve
 
 if __name__ == "__main__":
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.getcwd()  # a folder of this process, so that each run compiles anew
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     serve(torch_compiled)

@@ -9,6 +9,7 @@ Needs numpy alone, so that it runs in environments that have other libraries tha
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
@@ -84,7 +85,7 @@ def make_ready(prepare: Prepare, problem: Problem, training: bool) -> tuple[Run,
     run = prepare(problem, training)
     results = run.call()
     seconds = time.perf_counter() - start
-    return run, Ready({n: np.array(v) for n, v in results.items()}, run.about, seconds)
+    return run, Ready({n: np.asarray(v).copy() for n, v in results.items()}, run.about, seconds)
 
 
 @dataclass
@@ -108,10 +109,11 @@ class Local:
 
 
 class Child:
-    """A contestant in a process of its own, started when it is first needed, and again after it was stopped.
+    """A contestant in a process of its own, started when it is first needed, and again after it was stopped. It runs
+    in an empty folder, which is removed with it.
 
-    >>> jax = Child("JAX", [python, "jax_scan.py"], {"NPROC": "1"}, limit=60)
-    >>> jax.prepare(problem, training=True).results["out"].shape
+    >>> with Child("JAX", [python, "jax_scan.py"], {"NPROC": "1"}, limit=60) as jax:
+    ...     jax.prepare(problem, training=True).results["out"].shape
     (32, 100, 128)
 
     Raises:
@@ -121,11 +123,10 @@ class Child:
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], limit: float = 120.0) -> None:
         self.name, self.command, self.limit = name, command, limit
         self.environment = {**os.environ, **environment}
-        self.process: subprocess.Popen[bytes] | None = None
-        self.folder = tempfile.TemporaryDirectory(prefix="unrolled-bench-")
+        self._running: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
 
     def prepare(self, problem: Problem, training: bool) -> Ready:
-        path = Path(self.folder.name) / "problem.npz"
+        path = Path(self._start()[1].name) / "problem.npz"
         problem.save(path)
         answer = self.ask({"prepare": str(path), "training": training})
         with np.load(answer["results"]) as found:
@@ -135,22 +136,17 @@ class Child:
         return Turn(**self.ask({"turn": at_least}))
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        if self.process is None:
-            self.process = subprocess.Popen(
-                self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log("w"), env=self.environment
-            )
-        assert self.process.stdin and self.process.stdout
-        try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
-            raise Absent(self._last_words()) from None
+        process, _ = self._start()
+        assert process.stdin and process.stdout
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
         with selectors.DefaultSelector() as selector:
-            selector.register(self.process.stdout, selectors.EVENT_READ)
+            selector.register(process.stdout, selectors.EVENT_READ)
             if not selector.select(self.limit):
                 self.stop()
                 raise Absent(f"gave no answer within {self.limit:.0f} s")
-        line = self.process.stdout.readline()
+        line = process.stdout.readline()
         if not line:
             raise Absent(self._last_words())
         answer: dict[str, Any] = json.loads(line)
@@ -160,28 +156,52 @@ class Child:
 
     def stop(self) -> None:
         """End the process; the next request starts another."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.communicate()
-            self.process = None
+        if self._running is not None:
+            process, folder = self._running
+            self._running = None
+            process.kill()
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()
+            folder.cleanup()
 
-    def _log(self, mode: str) -> Any:
-        return open(Path(self.folder.name) / "log.txt", mode, errors="replace")
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]]:
+        if self._running is None:
+            folder = tempfile.TemporaryDirectory(prefix="unrolled-bench-")
+            with open(Path(folder.name) / LOG, "w") as log:
+                process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self.environment,
+                    cwd=folder.name,
+                )
+            self._running = process, folder
+        return self._running
 
     def _last_words(self) -> str:
         """Why the process has ended, as far as it said."""
-        assert self.process is not None
-        code = self.process.wait()
+        process, folder = self._start()
+        code = process.wait()
+        said = (Path(folder.name) / LOG).read_text(errors="replace").strip().splitlines()
         self.stop()
-        with self._log("r") as log:
-            said = log.read().strip().splitlines()
         return f"its process ended with {code}: {said[-1] if said else 'it said nothing'}"
+
+
+LOG = "log.txt"
 
 
 def serve(prepare: Prepare) -> None:
     """The other side of ``Child``: answer requests from standard input until it ends."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print is no answer
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     run: Run | None = None
     for line in sys.stdin:
         request = json.loads(line)

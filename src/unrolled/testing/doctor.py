@@ -24,6 +24,7 @@ from .many_operations import many_operations
 SIZES = {"x": 5, "h": 21, "s": 21, "o": 3}  # no multiples of any vector
 SHAPES = ((1, 1, 1), (80, 1, 1), (7, 19, 2))  # steps, batch, threads
 IN_FLOAT64 = ("gru", "lstm", "layernorm_lstm", "many_operations")  # all would take longer to compile than one waits
+UNCOMPILED = ("reference", "torch")  # engines of torch's operations
 TOLERANCE = {torch.float32: "engines, float32", torch.float64: "engines, float64"}
 
 
@@ -56,9 +57,9 @@ class Case:
         return self.run("reference", torch.float64)
 
     def run(self, engine: str, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What an engine gives: every returned value, and every gradient. The reference always runs on one thread: more
-        gain nothing at these sizes, and on a busy machine wait for each other."""
-        torch.set_num_threads(1 if engine == "reference" else self.threads)
+        """What an engine gives: every returned value, and every gradient. Torch's own operations get one thread: at
+        these sizes more gain nothing, and on a busy machine they wait for each other."""
+        torch.set_num_threads(1 if engine in UNCOMPILED else self.threads)
         values, weights = (_cast(v, dtype) for v in self.leaves)
         return values_and_gradients(self.circuit.recurrence, self.sizes, values, weights, engine)
 
@@ -125,7 +126,7 @@ def build(these: Iterable[Case], engines: Iterable[str]) -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for case in smallest:
             for engine, dtype in case.ways(engines):
-                if engine not in ("reference", "torch"):  # which have nothing to compile
+                if engine not in UNCOMPILED:
                     pool.submit(run, case, engine, dtype)
     torch.set_num_threads(before)
 
