@@ -18,6 +18,7 @@ import others
 from once import FirstUse, Streaming, first_use, streaming
 from points import FULL, FULL_EFFORT, QUICK, QUICK_EFFORT, Case, select
 from report import as_json, as_markdown, line, summary
+from rich.markup import escape
 from targets import targets
 
 from unrolled.cli.steps import counted
@@ -73,7 +74,7 @@ def run(cases: list[Case], effort: Effort, quiet: bool) -> list[Row]:
                     row = measure(case.point, [players[n] for n in case.names if n in players], effort)
                     row.absent |= {n: missing[n] for n in case.names if n in missing}
                     rows.append(row)
-                    done(line(row))
+                    done(escape(line(row)))
     return rows
 
 

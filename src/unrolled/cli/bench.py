@@ -88,6 +88,7 @@ OTHERS = ("torch.nn", "torch loop")
 
 
 def _show(rows: list[Row], where: str) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     from .screen import console, out
@@ -107,10 +108,10 @@ def _show(rows: list[Row], where: str) -> None:
     console().print(table)
     for row in rows:
         for name, why in row.absent.items():
-            out(f"\n[bold]{name}[/] is not timed at {row.point}: it {why}")
+            out(f"\n[bold]{name}[/] is not timed at {row.point}: it {escape(why)}")
     out("\nMicroseconds per step, forward and backward, and how many times as long as unrolled the others take.")
     out("The floor is what the matrix products alone take, or the reading of the weights, whichever is longer.")
-    out(f"{where}; a large matrix product: {2 * max(r.rate for r in rows) / 1e9:.0f} GFLOP/s")
+    out(f"{escape(where)}; a large matrix product: {2 * max(r.rate for r in rows) / 1e9:.0f} GFLOP/s")
 
 
 def _figure(row: Row, name: str) -> str:

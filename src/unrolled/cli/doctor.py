@@ -59,6 +59,7 @@ def doctor(*, json: bool = False) -> int:
 
 def _look(quiet: bool) -> Report:
     import torch
+    from rich.markup import escape
 
     from ..speed.machine import machine
     from ..speed.measure import Effort, local, measure, processors
@@ -76,7 +77,7 @@ def _look(quiet: bool) -> Report:
         findings = []
         for finding in examine(these, engines):
             findings.append(finding)
-            done("" if finding.agrees else f"[bold red]wrong[/]  {finding}")
+            done("" if finding.agrees else escape(f"wrong   {finding}"))
     with processors(1):
         point = Point("gru", steps=100, batch=1, inputs=64, hidden=128)
         speed = measure(point, [local(n, 1) for n in ("unrolled", "torch.nn")], Effort(turns=3))
@@ -107,6 +108,8 @@ def _record(report: Report) -> dict[str, Any]:
 
 
 def _show(report: Report) -> None:
+    from rich.markup import escape
+
     from .screen import console, out
 
     here, speed = report.machine, report.speed
@@ -122,18 +125,18 @@ def _show(report: Report) -> None:
     ]
     out()
     for name, text in rows:
-        out(f"  [bold]{name:<10}[/] {text}")
+        out(f"  [bold]{name:<10}[/] {escape(text)}")
     out()
     console().print(_table(report))
     for name, why in report.missing.items():
-        out(f"  [bold]{name}[/] is not available: {why}")
+        out(f"  [bold]{name}[/] cannot run: {escape(why)}")
     many = len(report.findings)
     if not report.wrong:
         out(f"\n  [green]All is well[/]: {many} comparisons of values and gradients in {report.seconds:.0f} s.")
         return
     out(f"\n  [bold red]{len(report.wrong)} of {many} comparisons disagree with the float64 reference:[/]\n")
     for finding in report.wrong[:SHOWN]:
-        out(f"  {finding}")
+        out(f"  {escape(str(finding))}")
     if len(report.wrong) > SHOWN:
         out(f"  and {len(report.wrong) - SHOWN} more: unrolled doctor --json names them all")
     out(f"\n  {_advice(report)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -59,9 +59,9 @@ class Case:
     def run(self, engine: str, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """What an engine gives: every returned value, and every gradient. Torch's own operations get one thread: at
         these sizes more gain nothing, and on a busy machine they wait for each other."""
-        torch.set_num_threads(1 if engine in UNCOMPILED else self.threads)
         values, weights = (_cast(v, dtype) for v in self.leaves)
-        return values_and_gradients(self.circuit.recurrence, self.sizes, values, weights, engine)
+        with _threads(1 if engine in UNCOMPILED else self.threads):
+            return values_and_gradients(self.circuit.recurrence, self.sizes, values, weights, engine)
 
     def ways(self, engines: Iterable[str]) -> list[tuple[str, torch.dtype]]:
         """The engines and precisions that are compared; the reference in float64 is what they are compared with."""
@@ -121,25 +121,19 @@ def build(these: Iterable[Case], engines: Iterable[str]) -> None:
         with suppress(Exception):
             case.run(engine, dtype)
 
-    before = torch.get_num_threads()
     smallest = {c.circuit: c for c in sorted(these, key=lambda c: -c.steps * c.batch)}.values()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with _threads(torch.get_num_threads()), ThreadPoolExecutor(os.cpu_count()) as pool:
         for case in smallest:
             for engine, dtype in case.ways(engines):
                 if engine not in UNCOMPILED:
                     pool.submit(run, case, engine, dtype)
-    torch.set_num_threads(before)
 
 
 def examine(these: Iterable[Case], engines: Iterable[str]) -> Iterator[Finding]:
     """Compare every engine with the reference, in float32 and in float64, case by case."""
-    before = torch.get_num_threads()
-    try:
-        for case in these:
-            for engine, dtype in case.ways(engines):
-                yield compare(case, engine, dtype)
-    finally:
-        torch.set_num_threads(before)
+    for case in these:
+        for engine, dtype in case.ways(engines):
+            yield compare(case, engine, dtype)
 
 
 def compare(case: Case, engine: str, dtype: torch.dtype) -> Finding:
@@ -156,6 +150,16 @@ def compare(case: Case, engine: str, dtype: torch.dtype) -> Finding:
     errors |= {f"the gradient of {n}": relative_error(gradients[n].double(), g, scale) for n, g in slopes.items()}
     worst = max(errors, key=errors.__getitem__)
     return Finding(engine, precision, str(case), errors[worst], allowed, worst)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _cast(values: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
