@@ -18,7 +18,10 @@ MIDDLE = [(100, 20, 64, 128), (100, 32, 64, 128), (100, 32, 128, 256)]
 WIDE = [(50, 64, 256, 512), (50, 16, 256, 1024)]
 FEW = [(500, 1, 40, 128), (100, 32, 64, 128), (50, 16, 256, 1024)]
 ANY_CELL = [(100, 1, 40, 128), (100, 32, 64, 128), (50, 64, 256, 512)]
-COMPILED = [(25, 1, 40, 128), (25, 32, 64, 128)]  # torch.compile unrolls the loop: about two seconds a step
+COMPILED = [
+    (25, 1, 40, 128),
+    (25, 32, 64, 128),
+]  # torch.compile unrolls the loop: about two seconds of compiling for each step
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ def _cases(cells: Iterable[str], shapes: Iterable[tuple[int, int, int, int]], *n
 FULL = [
     *_cases(STANDARD, ALONE + MIDDLE + WIDE, "unrolled", "torch.nn", "JAX"),
     *_cases(CUSTOM, ANY_CELL, "unrolled", "torch loop", "JAX"),
-    *_cases(CUSTOM, COMPILED, "unrolled", "torch loop", "torch.compile"),
+    *_cases(CUSTOM, COMPILED, "unrolled", "torch.compile"),
     *_cases(STANDARD, FEW, "unrolled", "torch.nn", "torch loop", "JAX", "ONNX", training=False),
     *_cases(CUSTOM, [ANY_CELL[1]], "unrolled", "torch loop", "JAX", "ONNX", training=False),
     *_cases(STANDARD, [MIDDLE[1], *WIDE], "unrolled", "unrolled, 1 thread", "torch.nn", "JAX", threads=2),
@@ -49,7 +52,7 @@ FULL_EFFORT = Effort(turns=7, seconds=0.03)
 QUICK = [
     *_cases(STANDARD, [(200, 1, 40, 128), (50, 32, 64, 128)], "unrolled", "torch.nn", "JAX"),
     *_cases(CUSTOM, [(50, 1, 40, 128), (50, 32, 64, 128)], "unrolled", "torch loop", "JAX"),
-    *_cases(("rnn",), [(10, 1, 40, 128)], "unrolled", "torch loop", "torch.compile"),
+    *_cases(("rnn",), [(10, 1, 40, 128)], "unrolled", "torch.compile"),
     *_cases(STANDARD, [(50, 32, 64, 128)], "unrolled", "torch.nn", "JAX", "ONNX", training=False),
     *_cases(("gru",), [(50, 32, 64, 128)], "unrolled", "unrolled, 1 thread", "torch.nn", "JAX", threads=2),
 ]
