@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BENCH := .venv-bench/ready
 
 .PHONY: help demo test check bench format clean
 .DELETE_ON_ERROR:
@@ -17,6 +18,12 @@ $(READY): pyproject.toml constraints.txt
 	@echo "environment  creating .venv with $$($(PYTHON) --version) (PyTorch is large: some minutes the first time)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	@touch $@
+
+$(BENCH): benchmarks/requirements.txt constraints.txt
+	@echo "environment  creating .venv-bench for the other contestants"
+	@$(PYTHON) -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -r $<
 	@touch $@
 
 .venv: $(READY)
@@ -40,13 +47,13 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 	@echo "tests        all but the slow ones, two processes"
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/test_house.py
 
-bench: $(READY)  ## training speed beside torch.nn, with the floor; some minutes
-	@$(BIN)/python benchmarks/compare.py
+bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Runtime and the floor; 20 minutes
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

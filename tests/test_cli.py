@@ -154,6 +154,18 @@ def test_equations_are_those_of_the_circuit(unrolled: Callable[..., Outcome]):
     assert found["equations"] == cells.gru.adjoint().equations("latex") and found["cell"] == "gru"
 
 
+def test_bench_times_what_it_is_asked(unrolled: Callable[..., Outcome]):
+    asked = ("bench", "--cell", "mgu", "--batch", "2", "--hidden", "5", "--steps", "4")
+    (row,) = unrolled(*asked, "--json").json["rows"]
+    assert (
+        row["point"] | {"cell": "mgu", "batch": 2, "hidden": 5, "inputs": 5, "steps": 4, "threads": 1} == row["point"]
+    )
+    assert set(row["times"]) == {"unrolled", "torch loop"} and row["absent"] == {} and row["floor_seconds"] > 0
+    told = unrolled(*asked)
+    assert (told.code, told.err) == (0, "") and "1/1" in told.out
+    assert "mgu" in told.out and "GFLOP/s" in told.out and "×" in told.out
+
+
 def test_cells_lists_all_of_them(unrolled: Callable[..., Outcome]):
     table, listed = unrolled("cells").out, unrolled("cells", "--json").json["cells"]
     assert [cell["name"] for cell in listed] == list(cells.ALL)
@@ -211,7 +223,7 @@ def test_the_demo_beats_the_letters_by_far(unrolled: Callable[..., Outcome]):
 def test_help_and_version(unrolled: Callable[..., Outcome]):
     assert unrolled("--version").out.strip() == __version__
     overview = unrolled("--help").out
-    for command in ("demo", "train", "evaluate", "sample", "equations", "draw", "cells"):
+    for command in ("demo", "train", "evaluate", "sample", "equations", "draw", "cells", "doctor", "bench"):
         assert command in overview
         assert unrolled(command, "--help").code == 0
     assert unrolled().out == overview, "without a command: what there is"
@@ -289,6 +301,10 @@ CATALOGUE = [
     misuse("picture of another kind", "draw", "gru", "--out", "gru.png"),
     misuse("picture in a missing folder", "draw", "gru", "--out", "nowhere/gru.svg"),
     misuse("picture without steps", "draw", "gru", "--steps", "0", "--out", "gru.svg"),
+    misuse("speed of an unknown cell", "bench", "--cell", "grru"),
+    misuse("speed without hidden units", "bench", "--hidden", "0"),
+    misuse("speed without threads", "bench", "--threads", "0"),
+    misuse("speed of too little", "bench", "--steps", "-1"),
     misuse("missing run", "evaluate", "rum", "text.txt"),
     misuse("run without a likeness", "evaluate", "nothing-like-it", "text.txt"),
     misuse("file for a run", "sample", "text.txt"),

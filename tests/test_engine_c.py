@@ -183,11 +183,11 @@ def Recurrent_like(net):
 def fresh(tmp_path, monkeypatch):
     """An empty cache folder, and nothing remembered from before."""
     monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
-    for remembered in (build.compiler, build._folder, registry.choose):
+    for remembered in (build.compiler, build.cache_folder, registry.choose):
         remembered.cache_clear()
     yield tmp_path / "cache"
     monkeypatch.undo()
-    for remembered in (build.compiler, build._folder, registry.choose):
+    for remembered in (build.compiler, build.cache_folder, registry.choose):
         remembered.cache_clear()
 
 
@@ -213,7 +213,7 @@ def test_processes_that_build_at_once_do_not_disturb_each_other(fresh):
 def test_a_cache_that_cannot_be_written_is_done_without(fresh, monkeypatch):
     fresh.parent.joinpath("file").write_text("")
     monkeypatch.setenv("UNROLLED_CACHE", str(fresh.parent / "file" / "cache"))
-    build._folder.cache_clear()
+    build.cache_folder.cache_clear()
     with pytest.warns(UserWarning, match="cannot be written .*; kernels are not kept after this run"):
         assert build.load(SOURCE).answer() == 42
 

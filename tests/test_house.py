@@ -29,6 +29,7 @@ RANK = {
     "engines": 5,
     "testing": 5,
     "nn": 6,
+    "speed": 7,
     "train": 7,
     "tasks": 8,
     "cli": 9,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -37,7 +39,7 @@ def one_by_one(net, series, start, pieces=None):
         length = len(next(iter(series.values()))[i])
         cuts = sorted({0, length, *(pieces or {}).get(i, [])})
         state, parts = State(**{n: s[i : i + 1] for n, s in start.items()}), []
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True):
+        for a, b in itertools.pairwise(cuts):
             if a in (pieces or {}).get(i, []):
                 state = None
             out = net(**{n: x[i][None, a:b] for n, x in series.items()}, state=state)

@@ -10,8 +10,10 @@ from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, Unused
 
 from .. import __version__
 from ..errors import UnrolledError
+from .bench import bench
 from .cells import cells
 from .demo import demo
+from .doctor import doctor
 from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
@@ -29,7 +31,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, equations, plan, draw, cells):
+for command in (demo, train, evaluate, sample, equations, plan, draw, cells, doctor, bench):
     app.command(command, sort_key=len(list(app)))
 
 

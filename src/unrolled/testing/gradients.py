@@ -139,14 +139,15 @@ def _linear_loss(
     return loss
 
 
-def engine_gradients(
+def values_and_gradients(
     recurrence: Recurrence,
     sizes: Mapping[str, int],
     values: Mapping[str, Tensor],
     weights: Mapping[str, Tensor],
     engine: str = "reference",
-) -> dict[str, Tensor]:
-    """The same gradient from an engine, through its torch.autograd.Function."""
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Every returned value over the sequence, and the same gradient, from an engine through its
+    torch.autograd.Function."""
     leaves = {n: v.detach().clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
     batch, steps = next(iter(weights.values())).shape[:2]
     call = Call(
@@ -162,7 +163,19 @@ def engine_gradients(
     loss = sum((out[n] * w.flatten(0, 1)).sum() for n, w in weights.items())
     assert isinstance(loss, Tensor)
     loss.backward()
-    return {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.is_floating_point()}
+    gradients = {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.requires_grad}
+    return {n: v.detach() for n, v in out.items()}, gradients
+
+
+def engine_gradients(
+    recurrence: Recurrence,
+    sizes: Mapping[str, int],
+    values: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    engine: str = "reference",
+) -> dict[str, Tensor]:
+    """The same gradient from an engine."""
+    return values_and_gradients(recurrence, sizes, values, weights, engine)[1]
 
 
 def check_gradients(

@@ -54,7 +54,7 @@ def load(source: str) -> ctypes.CDLL:
         raise EngineError(INSTALL)
     flags = FLAGS + (WIDE if platform.machine() in ("x86_64", "AMD64") else [])
     key = hashlib.sha256("\0".join([*command, *flags, _target(command[0]), source]).encode()).hexdigest()
-    folder = _folder()
+    folder = cache_folder()
     library, digest = folder / f"{key}.so", folder / f"{key}.sha256"
     if not _intact(library, digest):
         _build(command, flags, source, library, digest)
@@ -72,7 +72,7 @@ def _target(program: str) -> str:
 
 
 @cache
-def _folder() -> Path:
+def cache_folder() -> Path:
     """Where kernels are kept: $UNROLLED_CACHE, or the user's cache folder; else one for this process alone."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(os.environ.get("UNROLLED_CACHE") or Path(base) / "unrolled")

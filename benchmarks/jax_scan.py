@@ -1,0 +1,56 @@
+"""The cells under JAX's ``lax.scan``, jitted as a whole: started by ``run.py`` in an environment that has JAX."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+
+from unrolled.speed.loops import STEPS, start
+from unrolled.speed.point import Problem
+from unrolled.speed.process import Run, serve
+
+
+def normalised(a):
+    centred = a - a.mean(-1, keepdims=True)
+    return centred / jnp.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
+
+
+JAX = SimpleNamespace(
+    linear=lambda x, A, b=None: x @ A.T if b is None else x @ A.T + b,
+    tanh=jnp.tanh,
+    sigmoid=jax.nn.sigmoid,
+    split=lambda a, parts: jnp.split(a, parts, -1),
+    normalised=normalised,
+)
+
+
+def prepare(problem: Problem, training: bool) -> Run:
+    """The products with x(t) stay in the loop: XLA runs that at least as fast as one product before it, and up to 1.7
+    times faster where a batch is small."""
+    step = STEPS[problem.cell]
+
+    def forward(p, x):
+        def body(state, x_t):
+            state = step(JAX, p, x_t, *state)
+            return state, state[0]
+
+        begin = start(problem.cell, p, x.shape[0], lambda *shape: jnp.zeros(shape, x.dtype))
+        return jnp.swapaxes(jax.lax.scan(body, begin, jnp.swapaxes(x, 0, 1))[1], 0, 1)
+
+    @jax.jit
+    def train(p, x, weight):
+        out, pull = jax.vjp(lambda q: forward(q, x), p)
+        return {"out": out, **pull(weight)[0]}
+
+    p = {n: jnp.asarray(v) for n, v in problem.parameters.items()}
+    x, weight = jnp.asarray(problem.x), jnp.asarray(problem.weight)
+    only_forward = jax.jit(lambda p, x: {"out": forward(p, x)})
+    if training:
+        return Run(lambda: jax.block_until_ready(train(p, x, weight)), f"jax {jax.__version__}")
+    return Run(lambda: jax.block_until_ready(only_forward(p, x)), f"jax {jax.__version__}")
+
+
+if __name__ == "__main__":
+    serve(prepare)

@@ -1,0 +1,125 @@
+"""unrolled bench"""
+
+from __future__ import annotations
+
+import json as _json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from ..speed.measure import Row
+    from ..speed.point import Point
+
+CELLS = ("rnn", "gru", "lstm", "peephole_lstm")  # unless others are named
+SHAPES = ((200, 1, 128), (50, 32, 128), (25, 32, 512))  # steps, batch, hidden
+
+
+def bench(
+    *,
+    cell: list[str] | None = None,
+    hidden: int | None = None,
+    batch: int | None = None,
+    steps: int | None = None,
+    threads: int = 1,
+    json: bool = False,
+) -> None:
+    """Measure how fast networks train here, beside torch.nn and a loop in torch, in about a minute.
+
+    Each is first compared with the float64 reference; then they take turns. Microseconds per step of a whole batch,
+    forward and backward.
+
+    Parameters
+    ----------
+    cell
+        A cell: rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm or mgu. Can be given several times.
+    hidden
+        Hidden units; the input is as large.
+    batch
+        Sequences at once.
+    steps
+        Their length.
+    threads
+        Of the processor.
+    json
+        One JSON object instead of a table.
+    """
+    asked = _points(cell or list(CELLS), hidden, batch, steps, threads)
+
+    from ..speed.machine import machine
+    from ..speed.measure import Effort, local_players, measure, processors
+    from .steps import counted
+
+    rows = []
+    with processors(threads), counted(len(asked), quiet=json) as done:
+        for point in asked:
+            rows.append(measure(point, local_players(point), Effort(turns=5)))
+            done(f"{point}")
+    here = machine()
+    if json:
+        print(_json.dumps({"machine": asdict(here), "rows": [_record(r) for r in rows]}))
+    else:
+        _show(rows, str(here))
+
+
+def _points(cells: list[str], hidden: int | None, batch: int | None, steps: int | None, threads: int) -> list[Point]:
+    from ..speed.loops import STEPS
+    from ..speed.point import Point
+
+    for name in cells:
+        if name not in STEPS:
+            hint = did_you_mean(name, STEPS) or f". There are {', '.join(STEPS)}"
+            raise UsageError(f"there is no loop in torch to compare '{name}' with{hint}")
+    for option, value in (("hidden", hidden), ("batch", batch), ("steps", steps), ("threads", threads)):
+        if value is not None and value < 1:
+            raise UsageError(f"--{option} must be at least 1, got {value}")
+    shapes = dict.fromkeys((steps or t, batch or b, hidden or h) for t, b, h in SHAPES)
+    if batch is not None and steps is None:  # a length that suits the batch is enough
+        shapes = dict.fromkeys((200 if batch < 4 else 50, b, h) for _, b, h in shapes)
+    return [Point(name, t, b, h, h, threads) for name in cells for t, b, h in shapes]
+
+
+def _record(row: Row) -> dict[str, object]:
+    return asdict(row) | {"floor_seconds": row.floor.seconds, "floor_bound": row.floor.bound}
+
+
+OTHERS = ("torch.nn", "torch loop")
+
+
+def _show(rows: list[Row], where: str) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from .screen import console, out
+
+    table = Table("cell", "T", "B", "H", "unrolled", "floor", box=None, padding=(0, 1, 0, 0))
+    for name in OTHERS:
+        table.add_column(name)
+        table.add_column("times")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in rows:
+        p = row.point
+        ours = [_figure(row, "unrolled"), row.per_step(row.floor.seconds)]
+        theirs = [text for n in OTHERS for text in (_figure(row, n), _times(row, n))]
+        table.add_row(p.cell, str(p.steps), str(p.batch), str(p.hidden), *ours, *theirs)
+    out()
+    console().print(table)
+    for row in rows:
+        for name, why in row.absent.items():
+            out(f"\n[bold]{name}[/] is not timed at {row.point}: it {escape(why)}")
+    out("\nMicroseconds per step, forward and backward, and how many times as long as unrolled the others take.")
+    out("The floor is what the matrix products alone take, or the reading of the weights, whichever is longer.")
+    out(f"{escape(where)}; a large matrix product: {2 * max(r.rate for r in rows) / 1e9:.0f} GFLOP/s")
+
+
+def _figure(row: Row, name: str) -> str:
+    return row.per_step(row.times[name].median) if name in row.times else "-"
+
+
+def _times(row: Row, name: str) -> str:
+    from ..speed.measure import digits
+
+    ratio = row.ratio(name)
+    return f"[bold]×{digits(ratio)}[/]" if ratio else ""

@@ -1,0 +1,33 @@
+"""Nothing is timed that does not agree with the definition of correct."""
+
+from __future__ import annotations
+
+import torch
+
+from ..testing.compare import TOLERANCES, relative_error
+from .contestants import OUTPUT, network
+from .point import Arrays, Problem
+
+ALLOWED = TOLERANCES["benchmark, float32"]
+
+
+def reference(problem: Problem) -> Arrays:
+    """The output and the gradients of all parameters: engine 'reference' in float64, over the whole sequence."""
+    net = network(problem, engine="reference", dtype=torch.float64)
+    out = net(torch.from_numpy(problem.x).double())[OUTPUT.get(problem.cell, "h")]
+    out.backward(torch.from_numpy(problem.weight).double())
+    gradients = {n: p.grad.numpy() for n, p in net.named_parameters() if p.grad is not None}
+    return {"out": out.detach().numpy(), **gradients}
+
+
+def disagreement(results: Arrays, expected: Arrays, training: bool) -> str:
+    """What is wrong with a contestant's results, in words; empty if nothing is."""
+    wanted = expected if training else {"out": expected["out"]}
+    if missing := sorted(set(wanted) - set(results)):
+        return f"gives no {', '.join(missing)}"
+    errors = {n: relative_error(torch.from_numpy(results[n]).double(), torch.from_numpy(e)) for n, e in wanted.items()}
+    worst = max(errors, key=errors.__getitem__)
+    what = "the output" if worst == "out" else f"the gradient of {worst}"
+    if errors[worst] <= ALLOWED:
+        return ""
+    return f"disagrees with the float64 reference: {what} by {errors[worst]:.1e}, allowed {ALLOWED:.0e}"

@@ -1,0 +1,220 @@
+"""Contestants that take turns on command: here, or in a process of their own, by one line of JSON each way.
+
+    {"prepare": "problem.npz", "training": true}   {"results": "results.npz", "about": "", "seconds": 1.2}
+    {"turn": 0.02}                                 {"seconds": [0.0011, 0.0011], "busy": 1.0}
+                                                   {"error": "what went wrong"}
+
+Needs numpy alone, so that it runs in environments that have other libraries than torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from .point import Arrays, Problem
+
+FEWEST, MOST = 2, 200  # calls in a turn, whatever they take
+
+
+class Absent(Exception):
+    """A contestant that does not take part: it fails, or takes longer than it may."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A problem made ready: ``call`` does the work once and gives the output as 'out', gradients by parameter."""
+
+    call: Callable[[], Mapping[str, Any]]
+    about: str = ""
+
+
+Prepare = Callable[[Problem, bool], Run]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """What a contestant gives for a problem, in ``seconds`` from being asked: building and the first call."""
+
+    results: Arrays
+    about: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Seconds of each call; and how many processors were at work in the mean, as the system counts their time."""
+
+    seconds: list[float]
+    busy: float
+
+
+class Player(Protocol):
+    @property
+    def name(self) -> str: ...
+    def prepare(self, problem: Problem, training: bool) -> Ready: ...
+    def turn(self, at_least: float) -> Turn: ...
+
+
+def take_turn(call: Callable[[], object], at_least: float) -> Turn:
+    """Calls for at least so many seconds, after one that is not counted: others have had the caches meanwhile."""
+    call()
+    seconds: list[float] = []
+    begin, work = time.perf_counter(), time.process_time()
+    while len(seconds) < FEWEST or (time.perf_counter() - begin < at_least and len(seconds) < MOST):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return Turn(seconds, (time.process_time() - work) / (time.perf_counter() - begin))
+
+
+def make_ready(prepare: Prepare, problem: Problem, training: bool) -> tuple[Run, Ready]:
+    start = time.perf_counter()
+    run = prepare(problem, training)
+    results = run.call()
+    seconds = time.perf_counter() - start
+    return run, Ready({n: np.asarray(v).copy() for n, v in results.items()}, run.about, seconds)
+
+
+@dataclass
+class Local:
+    """A contestant in this process; ``enter`` is called before each of its turns."""
+
+    name: str
+    make: Prepare
+    enter: Callable[[], object] = lambda: None
+    run: Run | None = field(default=None, init=False)
+
+    def prepare(self, problem: Problem, training: bool) -> Ready:
+        self.enter()
+        self.run, ready = make_ready(self.make, problem, training)
+        return ready
+
+    def turn(self, at_least: float) -> Turn:
+        assert self.run is not None, "prepare comes first"
+        self.enter()
+        return take_turn(self.run.call, at_least)
+
+
+class Child:
+    """A contestant in a process of its own, started when it is first needed, and again after it was stopped. It runs
+    in an empty folder, which is removed with it.
+
+    >>> with Child("JAX", [python, "jax_scan.py"], {"NPROC": "1"}, limit=60) as jax:
+    ...     jax.prepare(problem, training=True).results["out"].shape
+    (32, 100, 128)
+
+    Raises:
+        Absent: the process answers with an error, ends, or needs more than ``limit`` seconds for an answer.
+    """
+
+    def __init__(self, name: str, command: list[str], environment: Mapping[str, str], limit: float = 120.0) -> None:
+        self.name, self.command, self.limit = name, command, limit
+        self.environment = {**os.environ, **environment}
+        self._running: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
+
+    def prepare(self, problem: Problem, training: bool) -> Ready:
+        path = Path(self._start()[1].name) / "problem.npz"
+        problem.save(path)
+        answer = self.ask({"prepare": str(path), "training": training})
+        with np.load(answer["results"]) as found:
+            return Ready(dict(found), answer["about"], answer["seconds"])
+
+    def turn(self, at_least: float) -> Turn:
+        return Turn(**self.ask({"turn": at_least}))
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        process, _ = self._start()
+        assert process.stdin and process.stdout
+        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            process.stdin.flush()
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            if not selector.select(self.limit):
+                self.stop()
+                raise Absent(f"gave no answer within {self.limit:.0f} s")
+        line = process.stdout.readline()
+        if not line:
+            raise Absent(self._last_words())
+        answer: dict[str, Any] = json.loads(line)
+        if "error" in answer:
+            raise Absent(answer["error"])
+        return answer
+
+    def stop(self) -> None:
+        """End the process; the next request starts another."""
+        if self._running is not None:
+            process, folder = self._running
+            self._running = None
+            process.kill()
+            with contextlib.suppress(BrokenPipeError):
+                process.communicate()
+            folder.cleanup()
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]]:
+        if self._running is None:
+            folder = tempfile.TemporaryDirectory(prefix="unrolled-bench-")
+            with open(Path(folder.name) / LOG, "w") as log:
+                process = subprocess.Popen(
+                    self.command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=self.environment,
+                    cwd=folder.name,
+                )
+            self._running = process, folder
+        return self._running
+
+    def _last_words(self) -> str:
+        """Why the process has ended, as far as it said."""
+        process, folder = self._start()
+        code = process.wait()
+        said = (Path(folder.name) / LOG).read_text(errors="replace").strip().splitlines()
+        self.stop()
+        return f"its process ended with {code}: {said[-1] if said else 'it said nothing'}"
+
+
+LOG = "log.txt"
+
+
+def serve(prepare: Prepare) -> None:
+    """The other side of ``Child``: answer requests from standard input until it ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print is no answer
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    run: Run | None = None
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            if "prepare" in request:
+                path = Path(request["prepare"])
+                run, ready = make_ready(prepare, Problem.load(path), request["training"])
+                results = path.with_name("results.npz")
+                np.savez(results, **ready.results)  # type: ignore[arg-type]
+                answer = {"results": str(results), "about": ready.about, "seconds": ready.seconds}
+            else:
+                assert run is not None, "prepare comes first"
+                answer = vars(take_turn(run.call, request["turn"]))
+        except Exception as problem:
+            answer = {"error": f"{type(problem).__name__}: {problem}".splitlines()[0]}
+        print(json.dumps(answer), file=answers, flush=True)

@@ -1,0 +1,35 @@
+"""No network that anyone wants, but most operations in one step: what engines are tried on beside the cells."""
+
+from __future__ import annotations
+
+from ..circuits import (
+    circuit,
+    concat,
+    exp,
+    log,
+    logsumexp,
+    max,
+    mean,
+    nll,
+    relu,
+    sigmoid,
+    softmax,
+    split,
+    sqrt,
+    sum,
+    take,
+    tanh,
+    where,
+)  # fmt: skip
+
+
+@circuit
+def many_operations(x, h, y, *, U, W, M, E, b, v):
+    """Bounded, and almost everywhere smooth."""
+    a = b + W @ h + U @ x + take(E, y)
+    p, q = split(concat(tanh(a), sigmoid(a)), 2)
+    r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)
+    s = softmax(r) * logsumexp(p) + max(q) * mean(p) - 0.1 * sum(p * q) * v
+    k = where(p > q - 0.3317, s, 0.5 * s)
+    h = tanh(k + M.T @ h)
+    return {"h": h, "L": nll(s, y)}
