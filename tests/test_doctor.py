@@ -32,7 +32,7 @@ class Wrong(Reference):
         if self.fault == "forward":
             values["h"] = values["h"] * (1 + 1e-5)
         if self.fault == "last step":
-            values["h"][:, -1, -1] = 0.0
+            values["h"][-1, -1] = 0.0
         return values, kept
 
     def backward(self, call, kept, grads, wanted):
@@ -40,8 +40,8 @@ class Wrong(Reference):
         if self.fault == "gradient":
             found["b"] = found["b"] * (1 + 1e-3)
         if self.fault == "poison":
-            found["x"][0, 0, 0] = torch.nan
-        if self.fault == "long sequences" and call.steps > 50:
+            found["x"][0, 0] = torch.nan
+        if self.fault == "long sequences" and call.layout.longest > 50:
             found["W"] = torch.zeros_like(found["W"])
         return found
 
