@@ -67,13 +67,14 @@ static __attribute__((noinline)) void corner(const int K, const real *u, const r
             for (int c = 0; c < columns; c++) total[r * width + c] += out[r][c];
 }
 
-static void panels(const real **rows, int K, int64_t first, int64_t last, int broad, real *packed) {
+/* Entries first ... last - 1 of K rows, in panels of `broad` entries of each row. */
+INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const int broad, real *packed) {
     for (int64_t m = first; m < last; m += broad, packed += (int64_t)DEPTH * broad) {
-        const int n = last - m < broad ? (int)(last - m) : broad;
-        for (int k = 0; k < K; k++) {
-            for (int c = 0; c < n; c++) packed[k * broad + c] = rows[k][m + c];
-            for (int c = n; c < broad; c++) packed[k * broad + c] = 0;
-        }
+        if (last - m >= broad)
+            for (int k = 0; k < K; k++) memcpy(packed + k * broad, rows[k] + m, broad * sizeof(real));
+        else
+            for (int k = 0; k < K; k++)
+                for (int c = 0; c < broad; c++) packed[k * broad + c] = m + c < last ? rows[k][m + c] : 0;
     }
 }
 

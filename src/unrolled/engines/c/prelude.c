@@ -55,19 +55,16 @@ INLINE real power_of_two(whole n) {
     return result;
 }
 
-/* exp(x) = 2^n exp(r), |r| <= ln 2 / 2. float: the polynomial of Moshier's Cephes library (expf.c); double: Taylor. */
-INLINE real u_exp(real x) {
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. float: the polynomial of Moshier's Cephes library (expf.c);
+   double: Taylor. */
+INLINE real reduced(real x, whole *n) {
 #ifdef REAL_IS_DOUBLE
-    const real low = -746, high = 710, round = 6755399441055744.0;
-    const real ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+    const real round = 6755399441055744.0, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
 #else
-    const real low = -104, high = 89, round = 12582912.0f;
-    const real ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    const real round = 12582912.0f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 #endif
-    real c = x < low ? low : x;
-    c = c > high ? high : c;
-    real n = (c * (real)1.44269504088896340736 + round) - round;
-    real r = (c - n * ln2_high) - n * ln2_low;
+    const real m = (x * (real)1.44269504088896340736 + round) - round;
+    const real r = (x - m * ln2_high) - m * ln2_low;
 #ifdef REAL_IS_DOUBLE
     real p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
@@ -89,31 +86,58 @@ INLINE real u_exp(real x) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
 #endif
-    p = (p * r * r + r) + 1;
-    whole k = (whole)(n != n ? 0 : n), half = k >> 1; /* in two factors: 2^n itself may be out of range */
-    return p * power_of_two(half) * power_of_two(k - half);
+    *n = (whole)(m != m ? 0 : m);
+    return p * r * r + r;
 }
 
-INLINE real u_sigmoid(real x) { return 1 / (1 + u_exp(-x)); }
+#ifdef REAL_IS_DOUBLE
+#define EXP_LOW -746
+#define EXP_HIGH 710
+#define ONE_FACTOR (real)708.5 /* up to here 2^n is in range */
+#define TANH_HIGH 20
+#else
+#define EXP_LOW -104
+#define EXP_HIGH 89
+#define ONE_FACTOR (real)88.37
+#define TANH_HIGH 10
+#endif
 
-/* tanh(x): near zero x + x^3 P(x^2) (coefficients of Moshier's Cephes library, tanhf.c and tanh.c), else by exp. */
+INLINE real u_exp(real x) {
+    whole n;
+    real c = x < EXP_LOW ? EXP_LOW : x;
+    const real p = 1 + reduced(c > EXP_HIGH ? EXP_HIGH : c, &n);
+    return p * power_of_two(n >> 1) * power_of_two(n - (n >> 1)); /* 2^n itself may be out of range */
+}
+
+/* 1 / (1 + exp(-x)); what is smaller than the smallest normal number is zero, as in torch. */
+INLINE real u_sigmoid(real x) {
+    whole n;
+    real c = x > ONE_FACTOR ? ONE_FACTOR : x;
+    c = c < -ONE_FACTOR ? -ONE_FACTOR : c;
+    const real p = reduced(-c, &n), scale = power_of_two(n);
+    const real small = scale < 1 ? scale : 1, large = scale < 1 ? 1 : scale; /* added last: one rounding counts */
+    const real y = 1 / ((scale * p + small) + large);
+    return x < -ONE_FACTOR ? 0 : y;
+}
+
+/* Near zero x + x^3 P(x^2), coefficients of Moshier's Cephes library (tanhf.c, tanh.c), else 1 - 2 / (exp(2 |x|) + 1). */
 INLINE real u_tanh(real x) {
+    whole n;
     real a = x < 0 ? -x : x, z = x * x;
-    real far = 1 - 2 / (u_exp(a + a) + 1);
-    far = x < 0 ? -far : far;
+    real c = a > TANH_HIGH ? TANH_HIGH : a;
+    const real e = reduced(c + c, &n), scale = power_of_two(n), far = 1 - 2 / (scale * e + (scale + 1));
 #ifdef REAL_IS_DOUBLE
     real p = (-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3;
     real q = ((z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3) * z + 4.84406305325125486048e3;
-    real near = x + x * z * (p / q);
+    return a < (real)0.625 ? x + x * z * (p / q) : copysign(far, x);
 #else
     real p = -5.70498872745e-3f;
     p = p * z + 2.06390887954e-2f;
     p = p * z - 5.37397155531e-2f;
     p = p * z + 1.33314422036e-1f;
     p = p * z - 3.33332819422e-1f;
-    real near = x + x * z * p;
+    return a < (real)0.625 ? x + x * z * p : copysignf(far, x);
 #endif
-    return a < (real)0.625 ? near : far;
 }
 
 INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
@@ -142,30 +166,26 @@ INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : 
 #define WIDE 3
 BLOCK(8, 3)
 BLOCK(8, 1)
+BLOCK(4, 3)
 BLOCK(2, 3)
 BLOCK(1, 3)
-#define BLOCK_HIGH_WIDE block_8_3
-#define BLOCK_HIGH_1 block_8_1
-#define BLOCK_2_WIDE block_2_3
-#define BLOCK_1_WIDE block_1_3
 #else
 #define HIGH 6
 #define WIDE 2
 BLOCK(6, 2)
 BLOCK(6, 1)
+BLOCK(4, 2)
 BLOCK(2, 2)
 BLOCK(1, 2)
-#define BLOCK_HIGH_WIDE block_6_2
-#define BLOCK_HIGH_1 block_6_1
-#define BLOCK_2_WIDE block_2_2
-#define BLOCK_1_WIDE block_1_2
 #endif
-BLOCK(4, 2)
+BLOCK(4, 1)
 BLOCK(2, 4)
 BLOCK(1, 4)
 BLOCK(1, 8)
 BLOCK(2, 1)
 BLOCK(1, 1)
+#define NAMED_(R, NV) block_##R##_##NV
+#define NAMED(R, NV) NAMED_(R, NV)
 
 /* NV panels for all rows, while the panels are in the cache. */
 #define PANELS(NV, BODY)                                                                                               \
@@ -174,17 +194,22 @@ BLOCK(1, 1)
         int r = 0;                                                                                                     \
         BODY                                                                                                           \
     }
-#define BY(N, BLOCK) for (; r + N <= R; r += N) BLOCK(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
+#define BY(N, NV) for (; r + N <= R; r += N) NAMED(N, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
+/* Of what HIGH does not divide, 8 are better taken as 4 and 4 than as 6 and 2. */
+#define ROWS(NV)                                                                                                       \
+    for (; r + HIGH <= R && (HIGH == 8 || R - r != 8); r += HIGH)                                                      \
+        NAMED(HIGH, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                                             \
+    BY(4, NV) BY(2, NV) BY(1, NV)
 
 /* y = A x for R rows; y has room for whole vectors. */
 static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
                     const size_t ys) {
     const int panels = PAD(M) / LANES;
     int v = 0;
-    if (R == 1) PANELS(8, BY(1, block_1_8))
-    if (R < 4) PANELS(4, BY(2, block_2_4) BY(1, block_1_4))
-    PANELS(WIDE, BY(HIGH, BLOCK_HIGH_WIDE) BY(2, BLOCK_2_WIDE) BY(1, BLOCK_1_WIDE))
-    PANELS(1, BY(HIGH, BLOCK_HIGH_1) BY(2, block_2_1) BY(1, block_1_1))
+    if (R == 1) PANELS(8, BY(1, 8))
+    if (R < 4) PANELS(4, BY(2, 4) BY(1, 4))
+    PANELS(WIDE, ROWS(WIDE))
+    PANELS(1, ROWS(1))
 }
 
 /* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
