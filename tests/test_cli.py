@@ -163,6 +163,10 @@ def test_cells_lists_all_of_them(unrolled: Callable[..., Outcome]):
 def test_draw_writes_a_picture(unrolled: Callable[..., Outcome], here: Path):
     assert unrolled("draw", "gru", "--steps", "2", "--out", "gru.svg").code == 0
     assert ElementTree.parse(here / "gru.svg").getroot().tag.endswith("svg")
+    assert unrolled("draw", "gru", "--folded", "--gradient", "--out", "folded.svg").code == 0
+    assert (here / "folded.svg").read_text() == cells.gru.draw(gates=False, gradient=True).svg
+    assert unrolled("draw", "gru", "--out", "gru.pdf").code == 0
+    assert (here / "gru.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_document_of_equations_is_plain_latex(trained: Path):
@@ -286,7 +290,7 @@ CATALOGUE = [
     misuse("seed below zero", *TRAIN, "--seed", "-1"),
     misuse("run folder that is taken", *TRAIN, "--out", "run"),
     misuse("run folder that is a file", *TRAIN, "--out", "text.txt"),
-    misuse("picture of another kind", "draw", "gru", "--out", "gru.png"),
+    misuse("picture of another kind", "draw", "gru", "--out", "gru.gif"),
     misuse("picture in a missing folder", "draw", "gru", "--out", "nowhere/gru.svg"),
     misuse("picture without steps", "draw", "gru", "--steps", "0", "--out", "gru.svg"),
     misuse("missing run", "evaluate", "rum", "text.txt"),

@@ -34,8 +34,17 @@ class Graph:
         equations at every step ('full')."""
         return unfolded_equations(self.unfolded, format, form)
 
-    def draw(self) -> Drawing:
-        return draw_unfolded(self.unfolded)
+    def draw(self, *, gates: bool = True, gradient: bool = False, most: int = 6) -> Drawing:
+        """The unfolded graph, from the initial state to the last step.
+
+        >>> elman.unfold(40).draw(most=40).save("forty_steps.svg")
+
+        Args:
+            gates: False folds everything between inputs, states and outputs into the arrows.
+            gradient: also the arrows along which the gradient flows back in time.
+            most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
+        """
+        return draw_unfolded(self.unfolded, gates, gradient, most)
 
     def evaluate(self, **values: Tensor) -> dict[str, Tensor]:
         """Compute every returned value at every step.

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, product
 
+from . import text
 from .arrange import ROW, Place, Step
 from .curve import Path, Point, Trace, bow, crossings, length, rim, rounded, straight, through
+from .letter import SIZE
 from .reduce import Arrow, Diagram
 
 CLEAR = 9.0  # between an arrow and a circle that it passes
@@ -34,7 +36,9 @@ def route(diagram: Diagram, step: Step) -> Routes:
         others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
         inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
         drawn.append(Trace(inner[arrow].sample(SPACING)))
-    period = step.right - step.left + CHANNEL + 10 * max(0, len(diagram.delayed) - 1)
+    widest = max((text.width(text.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
+    channel = max(CHANNEL, widest + 40)
+    period = step.right - step.left + channel + 10 * max(0, len(diagram.delayed) - 1)
     now = list(drawn)
     before = [Trace([(x - period, y) for x, y in trace.points]) for trace in drawn]
     delayed: dict[Arrow, Path] = {}
@@ -106,18 +110,16 @@ def _touching(place: Place, trace: Trace) -> float:
     left, top, right, bottom = trace.box
     if left > place.x + wide or right < place.x - wide or top > place.y + high or bottom < place.y - high:
         return 0.0
-    worst = CLEAR
-    for x, y in trace.points:
-        if abs(x - place.x) < wide and abs(y - place.y) < high:
-            worst = min(worst, place.distance(x, y))
-    return (CLEAR - worst) / CLEAR
+    x0, x1, y0, y1 = place.x - wide, place.x + wide, place.y - high, place.y + high
+    near = [place.distance(x, y) for x, y in trace.points if x0 < x < x1 and y0 < y < y1]
+    return (CLEAR - min(CLEAR, *near)) / CLEAR if near else 0.0
 
 
 def _turning(points: Sequence[Point]) -> float:
     """The total change of direction, in units of about a radian."""
     total = 0.0
-    for (a, b), (_, d) in pairwise(pairwise(points)):
-        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], d[0] - b[0], d[1] - b[1]
+    moves = [(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise(points)]
+    for (ux, uy), (vx, vy) in pairwise(moves):
         size = ((ux * ux + uy * uy) * (vx * vx + vy * vy)) ** 0.5 or 1.0
         total += abs(ux * vy - uy * vx) / size
     return total

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ..graph.text import ACCENTS, GREEK, Name
@@ -33,6 +34,11 @@ def value(name: str, time: str | None, scalar: bool) -> Label:
     """A value at a time: letter, accent, subscript, and the time in parentheses above."""
     runs = _name(name, scalar)
     return runs if time is None else (*runs, *_superscript(f"({time})"))
+
+
+def gradient(name: str, time: str | None, scalar: bool) -> Label:
+    """The gradient of a value: ∇ and the value."""
+    return (Run("∇"), *value(name, time, scalar))
 
 
 def letters(ways: Ways) -> Label:
@@ -81,6 +87,7 @@ def _advance(character: str) -> float:
     return 0.84 if character.isupper() else 0.63
 
 
+@lru_cache(maxsize=1024)
 def _name(name: str, scalar: bool) -> Label:
     n = Name.parse(name)
     letter = GREEK.get(n.letter, n.letter)
@@ -91,6 +98,7 @@ def _name(name: str, scalar: bool) -> Label:
     return (Run(letter, style), *([Run(subscript, "", "sub")] if subscript else []))
 
 
+@lru_cache(maxsize=1024)
 def _superscript(text: str) -> Label:
     """Letters in italics, the rest upright."""
     return tuple(
