@@ -15,6 +15,7 @@ from .demo import demo
 from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
+from .look import look
 from .plan import plan
 from .sample import sample
 from .train import train
@@ -29,7 +30,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, equations, plan, draw, cells):
+for command in (demo, train, evaluate, sample, equations, plan, draw, look, cells):
     app.command(command, sort_key=len(list(app)))
 
 

@@ -11,7 +11,7 @@ from .arrange import Place, Step, arrange
 from .colours import ROLES
 from .curve import Path, Point, Trace
 from .letter import SIZE, letters
-from .loop import loops
+from .loop import Loops, loops
 from .reduce import Arrow, Diagram
 from .route import Routes, route
 
@@ -160,6 +160,11 @@ class Layout:
         source = source.moved(-self.routes.period) if arrow.delayed else source
         return path.beside(BESIDE).outside(source, target).reversed()
 
+    def ways(self) -> tuple[dict[Arrow, Path], dict[Arrow, Path]]:
+        """All arrows of an unfolded step, and the gradient's beside them."""
+        paths = {**self.routes.inner, **self.routes.delayed}
+        return paths, {arrow: self.backward(arrow, path) for arrow, path in paths.items() if self.back(arrow)}
+
     def circle(self, name: str, dx: float, time: str | None, small: bool = False) -> Circle:
         value = self.diagram.values[name]
         place, size = self.step.places[name].moved(dx), TYPE.get(value.role, MAIN)
@@ -171,26 +176,28 @@ class Layout:
 
 def circuit(layout: Layout) -> Scene:
     """One step, and black squares where a value goes into the next."""
-    scene, step, routes = Scene(), layout.step, layout.routes
-    back = loops(layout.diagram, step, routes.inner)
+    scene, back = Scene(), loops(layout.diagram, layout.step, layout.routes.inner)
     scene.circles += [layout.circle(name, 0.0, None, small=True) for name in layout.diagram.values]
-    paths = {**routes.inner, **back.paths}
-    scene.wires += [Wire(path, arrow) for arrow, path in paths.items()]
+    scene.wires += [Wire(path, arrow) for arrow, path in {**layout.routes.inner, **back.paths}.items()]
     scene.squares += [Square(center) for center in back.squares.values()]
-    half = SQUARE / 2 + 2
-    stamps = [(x - half, y - half, x + half, y + half) for x, y in back.squares.values()]
-    spots = letters(paths, back.own, list(step.places.values()), stamps=stamps)
-    for arrow, center in spots.items():
+    for arrow, center in circuit_spots(layout, back).items():
         scene.letters.append(Letters(text.letters(arrow.letters), center, SIZE))
     return scene
+
+
+def circuit_spots(layout: Layout, back: Loops) -> dict[Arrow, Point]:
+    """Where letters stand in the circuit."""
+    half = SQUARE / 2 + 2
+    stamps = [(x - half, y - half, x + half, y + half) for x, y in back.squares.values()]
+    paths = {**layout.routes.inner, **back.paths}
+    return letters(paths, back.own, list(layout.step.places.values()), stamps=stamps)
 
 
 def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     """The columns from left to right; between them the arrows that the circuit draws through black squares."""
     scene, diagram, step, routes = Scene(), layout.diagram, layout.step, layout.routes
-    paths = {**routes.inner, **routes.delayed}
-    back = {arrow: layout.backward(arrow, path) for arrow, path in paths.items() if layout.back(arrow)}
-    spots = _letter_spots(layout, paths, back)
+    paths, back = layout.ways()
+    spots = unfolded_spots(layout, paths, back)
     labels = {arrow: text.letters(arrow.letters) for arrow in spots}
     shown = _shown(diagram)
     for k, column in enumerate(columns):
@@ -211,7 +218,7 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     return scene
 
 
-def _letter_spots(layout: Layout, paths: Mapping[Arrow, Path], back: Mapping[Arrow, Path]) -> dict[Arrow, Point]:
+def unfolded_spots(layout: Layout, paths: Mapping[Arrow, Path], back: Mapping[Arrow, Path]) -> dict[Arrow, Point]:
     """Where letters stand in a step of the unfolded graph, clear also of the steps before and after it."""
     step, routes = layout.step, layout.routes
     places = [*step.places.values(), *(p.moved(-routes.period) for p in step.places.values())]

@@ -63,7 +63,7 @@ def render(scene: Scene, title: str, description: str) -> str:
         f"<style>{SHEET}</style>",
         f'<rect class="paper" x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}"/>',
     ]
-    lines += [f'<path class="block" d="{_d(block)}Z"/>' for block in scene.blocks]
+    lines += [f'<path class="block" d="{outline(block)}Z"/>' for block in scene.blocks]
     drawn = {key: _wire(wire) for key, wire in {(id(w.line), w.kind): w for w in scene.wires}.items()}
     lines += [drawn[id(w.line), w.kind].replace("/>", _moved(w.dx)) for w in scene.wires]
     lines += [_square(square) for square in scene.squares]
@@ -77,7 +77,8 @@ def _n(value: float) -> str:
     return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
 
 
-def _d(path: Path) -> str:
+def outline(path: Path) -> str:
+    """The path in SVG's own words."""
     parts = [f"M{_n(path.start[0])} {_n(path.start[1])}"]
     for piece in path.pieces:
         command = "L" if len(piece) == 2 else "C"
@@ -88,7 +89,7 @@ def _d(path: Path) -> str:
 def _wire(wire: Wire) -> str:
     """The line and its head, where they stand at the step that all copies share."""
     corners = "L".join(f"{_n(x)} {_n(y)}" for x, y in head(wire.line))
-    return f'<path class="{wire.kind}" d="{_d(wire.line)}"/><path class="{wire.kind}-head" d="M{corners}Z"/>'
+    return f'<path class="{wire.kind}" d="{outline(wire.line)}"/><path class="{wire.kind}-head" d="M{corners}Z"/>'
 
 
 def _moved(dx: float) -> str:
