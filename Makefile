@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench figures format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -42,6 +42,9 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 
 bench: $(READY)  ## training speed beside torch.nn, with the floor; some minutes
 	@$(BIN)/python benchmarks/compare.py
+
+figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
+	@$(BIN)/python docs/figures.py
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -350,6 +350,15 @@ def test_as_many_steps_as_one_asks_for():
         network.unfold(40).draw(most=2)
 
 
+def test_outputs_at_the_last_step_alone():
+    drawing = network.unfold(4).draw(last_only=True, gradient=True)
+    seen = texts(drawing.svg, "value")
+    assert set(seen) == {f"h({t})" for t in range(5)} | {f"x({t})" for t in range(1, 5)} | {f"{n}(4)" for n in "oyŷL"}
+    assert overlaps(drawing.scene) == []
+    assert sum(w.kind == "gradient" and w.arrow is not None for w in drawing.scene.wires) == 4 + 2
+    assert "with outputs at the last step alone" in drawing.text
+
+
 def test_the_folded_level():
     values = reduce(ALL["lstm"].recurrence, gates=False).values
     assert list(values) == ["x", "h", "c"] or list(values) == ["x", "c", "h"]

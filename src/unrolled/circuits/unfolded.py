@@ -34,7 +34,7 @@ class Graph:
         equations at every step ('full')."""
         return unfolded_equations(self.unfolded, format, form)
 
-    def draw(self, *, gates: bool = True, gradient: bool = False, most: int = 6) -> Drawing:
+    def draw(self, *, gates: bool = True, gradient: bool = False, most: int = 6, last_only: bool = False) -> Drawing:
         """The unfolded graph, from the initial state to the last step.
 
         >>> elman.unfold(40).draw(most=40).save("forty_steps.svg")
@@ -43,8 +43,9 @@ class Graph:
             gates: False folds everything between inputs, states and outputs into the arrows.
             gradient: also the arrows along which the gradient flows back in time.
             most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
+            last_only: outputs at the last step alone: read everything, answer once.
         """
-        return draw_unfolded(self.unfolded, gates, gradient, most)
+        return draw_unfolded(self.unfolded, gates, gradient, most, last_only)
 
     def evaluate(self, **values: Tensor) -> dict[str, Tensor]:
         """Compute every returned value at every step.

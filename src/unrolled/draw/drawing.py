@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from ..transform.unfold import Unfolded
 from . import scene, text
 from .figure import figure
 from .reduce import Diagram, reduce
-from .scene import BETWEEN, ELSEWHERE, END, START, WHOLE, Column, Layout, Scene
+from .scene import BETWEEN, ELSEWHERE, END, READING, START, WHOLE, Column, Layout, Scene
 from .svg import render
 
 if TYPE_CHECKING:
@@ -82,7 +83,9 @@ def draw_recurrence(recurrence: Recurrence, unfolded: Unfolded, gates: bool = Tr
     return _drawing(scene.side_by_side(layout, columns), title, layout, True, left_out(columns))
 
 
-def draw_unfolded(unfolded: Unfolded, gates: bool = True, gradient: bool = False, most: int = MANY) -> Drawing:
+def draw_unfolded(
+    unfolded: Unfolded, gates: bool = True, gradient: bool = False, most: int = MANY, last_only: bool = False
+) -> Drawing:
     """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated."""
     if not isinstance(most, int) or isinstance(most, bool) or most < 3:
         raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
@@ -90,6 +93,9 @@ def draw_unfolded(unfolded: Unfolded, gates: bool = True, gradient: bool = False
     columns = numbered(unfolded, max(3, min(most, NODES // len(diagram.values))))
     layout = Layout.of(diagram, [c.time for c in columns], gradient)
     title = f"Circuit {unfolded.recurrence.name} unfolded for {_count(_steps(unfolded))}"
+    if last_only:
+        columns[1:-1] = [replace(c, kind=READING if c.kind == WHOLE else c.kind) for c in columns[1:-1]]
+        title += ", with outputs at the last step alone"
     return _drawing(scene.unfolded(layout, columns), title, layout, False, left_out(columns))
 
 

@@ -25,6 +25,7 @@ LEGEND = 14.0
 SQUARE = 11.0  # the side of the black square
 ELSEWHERE = "…"  # the time of a value at some other step
 WHOLE, START, END, BETWEEN = "whole", "start", "end", "between"
+READING = "reading"  # a step that gives nothing but its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     shown = _shown(diagram)
     for k, column in enumerate(columns):
         dx = k * routes.period
-        arrows = list(routes.inner) if column.kind == WHOLE else []
+        arrows = [a for a in routes.inner if column.kind in (WHOLE, READING) and a.target in shown[column.kind]]
         arrows += list(routes.delayed) if k else []
         scene.circles += [layout.circle(n, dx, column.time) for n in diagram.values if n in shown[column.kind]]
         for arrow in arrows:
@@ -233,7 +234,12 @@ def _shown(diagram: Diagram) -> dict[str, set[str]]:
     """Which values each kind of column shows."""
     sources = {a.source for a in diagram.delayed}
     targets = {a.target for a in diagram.delayed}
-    return {WHOLE: set(diagram.values), START: sources, END: targets, BETWEEN: sources | targets}
+    needed = set(sources)
+    while more := {a.source for a in diagram.arrows if a.target in needed} - needed:
+        needed |= more
+    return {
+        WHOLE: set(diagram.values), READING: needed, START: sources, END: targets, BETWEEN: sources | targets
+    }  # fmt: skip
 
 
 def sizes(diagram: Diagram, times: Iterable[str], gradient: bool = False) -> dict[str, tuple[float, float]]:
