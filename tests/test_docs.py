@@ -61,7 +61,7 @@ def test_shown_shapes_are_true():
 
 
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
-DOCTESTED += ["unrolled.sequence.state", "unrolled.train.losses"]
+DOCTESTED += ["unrolled.sequence.state", "unrolled.train.losses", "unrolled.look.look"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)

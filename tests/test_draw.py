@@ -23,7 +23,7 @@ from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
 from unrolled.errors import EngineError, InputError, UnrolledError
-from unrolled.transform.unfold import unfold
+from unrolled.transform.unfold import first_time
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -78,10 +78,10 @@ every_circuit = pytest.mark.parametrize("name", CIRCUITS)
 
 def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[scene.Scene]:
     """Both pictures of a circuit, before they are written as SVG: every step is drawn."""
-    diagram, unfolded = reduce(cell.recurrence, gates), unfold(cell.recurrence, steps)
+    diagram, every = reduce(cell.recurrence, gates), numbered(first_time(cell.recurrence), steps, steps)
     for columns, picture in (
-        (numbered(unfolded, steps), scene.unfolded),
-        (around_t(steps) if steps <= 3 else numbered(unfolded, steps), scene.side_by_side),
+        (every, scene.unfolded),
+        (around_t(steps) if steps <= 3 else every, scene.side_by_side),
     ):
         layout = scene.Layout.of(diagram, [c.time for c in columns], gradient)
         made = picture(layout, columns)
@@ -346,6 +346,8 @@ def test_as_many_steps_as_one_asks_for():
     circles = [c for c in drawing.scene.circles if not c.faint]
     assert 900 < len(circles) <= 1000, "no more than a page can show"
     assert "are not drawn" in drawing.text
+    assert "Steps 4 to 999998 are not drawn." in network.draw(1_000_000).text
+    assert network.unfold(7)._repr_svg_() == network.unfold(7).draw().svg
     with pytest.raises(InputError, match="whole number from 3, got 2"):
         network.unfold(40).draw(most=2)
 

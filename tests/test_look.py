@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+import unrolled
 from unrolled import Recurrent, State, circuit, sigmoid, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
@@ -279,7 +280,10 @@ def test_the_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path):
     assert "".join(data_of(html)["text"]) == hostile[:201]
     assert not re.search(r'(src|href)="(?!data:)', html)
     assert "default-src 'none'" in html
-    assert look.explore(ALL["rnn"])._repr_html_().startswith("<iframe srcdoc=")
+    page = unrolled.explore(ALL["rnn"])
+    assert page._repr_html_().startswith("<iframe srcdoc=")
+    page.save(tmp_path / "rnn.html")
+    assert (tmp_path / "rnn.html").read_text(encoding="utf-8") == page.html
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):

@@ -205,6 +205,25 @@ def test_it_shows_the_values_that_the_library_computes(page: Callable[..., Any],
     assert "(5)" in equation and "(4)" in equation
 
 
+def test_hovering_over_a_circle_shows_its_value_equation_and_source(page: Callable[..., Any], measured: Measured):
+    from selenium.webdriver import ActionChains
+
+    browser = page()
+    browser.execute_script("unfold(true); go(5)")
+    settle(browser)
+    chosen = browser.find_element("id", "value-name").text
+    node = browser.find_element("css selector", "#stage [aria-label^='f at step 4:'] .shape")
+    ActionChains(browser).move_to_element(node).perform()
+    assert browser.find_element("id", "value-name").text.startswith("f(4)")
+    assert "σ(a" in browser.find_element("id", "value-equation").text
+    assert "lstm.py:15" in browser.find_element("id", "value-source").text
+    assert as_number(shown_numbers(browser)["value, unit 1 of 8"]) == pytest.approx(
+        float(measured.values["f"][3, 0]), rel=1e-3
+    )
+    ActionChains(browser).move_to_element(browser.find_element("id", "notes")).perform()
+    assert browser.find_element("id", "value-name").text == chosen
+
+
 def test_the_whole_tables_are_those_of_the_library(page: Callable[..., Any], measured: Measured):
     browser = page()
     for kind, group in (("value", measured.values), ("gradient", measured.gradients)):

@@ -125,7 +125,7 @@ class Circuit:
         gates: False folds everything between inputs, states and outputs into the arrows.
         gradient: also the arrows along which the gradient flows back in time.
         """
-        return draw_recurrence(self.recurrence, unfold(self.recurrence, self._steps(steps)), gates, gradient)
+        return draw_recurrence(self.recurrence, self._steps(steps), gates, gradient)
 
     def _steps(self, steps: int) -> int:
         least = 1 if self.inputs else 2

@@ -45,7 +45,11 @@ class Graph:
             most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
             last_only: outputs at the last step alone: read everything, answer once.
         """
-        return draw_unfolded(self.unfolded, gates, gradient, most, last_only)
+        last = self.unfolded.times[-1] if self.unfolded.times else self.unfolded.start_time
+        return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only)
+
+    def _repr_svg_(self) -> str:
+        return self.draw().svg
 
     def evaluate(self, **values: Tensor) -> dict[str, Tensor]:
         """Compute every returned value at every step.

@@ -44,7 +44,6 @@ def look(
     """
     from ..errors import UsageError
     from ..look.look import explore
-    from ..train.files import write_text
     from .cell import find_cell
     from .screen import out as say
 
@@ -56,7 +55,7 @@ def look(
     run = Path(what) if _is_folder(what) else None
     found = explore(run or find_cell(what), data, first=first, steps=steps, layer=layer, hidden=hidden, seed=seed)
     path = out or _somewhere(what)
-    write_text(path, found.html)
+    found.save(path)
     if json:
         print(_json.dumps({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
         return

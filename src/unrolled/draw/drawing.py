@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..graph.recurrence import Recurrence
-from ..transform.unfold import Unfolded
+from ..transform.unfold import first_time
 from . import scene, text
 from .figure import figure
 from .reduce import Diagram, reduce
@@ -71,28 +71,32 @@ class Drawing:
         return f"<drawing: {self.text.splitlines()[0]}>"
 
 
-def draw_recurrence(recurrence: Recurrence, unfolded: Unfolded, gates: bool = True, gradient: bool = False) -> Drawing:
+def draw_recurrence(recurrence: Recurrence, steps: int, gates: bool = True, gradient: bool = False) -> Drawing:
     """Side by side: the circuit diagram, where a black square is a delay of one step, and the unfolded graph.
 
     Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from 1.
     """
-    diagram, steps = reduce(recurrence, gates), _steps(unfolded)
-    columns = around_t(steps) if steps <= RELATIVE else numbered(unfolded, MANY)
-    layout = Layout.of(diagram, [c.time for c in columns], gradient)
+    columns = around_t(steps) if steps <= RELATIVE else numbered(first_time(recurrence), steps)
+    layout = Layout.of(reduce(recurrence, gates), [c.time for c in columns], gradient)
     title = f"Circuit {recurrence.name} and its graph unfolded for {_count(steps)}"
     return _drawing(scene.side_by_side(layout, columns), title, layout, True, left_out(columns))
 
 
 def draw_unfolded(
-    unfolded: Unfolded, gates: bool = True, gradient: bool = False, most: int = MANY, last_only: bool = False
+    recurrence: Recurrence,
+    steps: int,
+    gates: bool = True,
+    gradient: bool = False,
+    most: int = MANY,
+    last_only: bool = False,
 ) -> Drawing:
     """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated."""
     if not isinstance(most, int) or isinstance(most, bool) or most < 3:
         raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
-    diagram = reduce(unfolded.recurrence, gates)
-    columns = numbered(unfolded, max(3, min(most, NODES // len(diagram.values))))
+    diagram = reduce(recurrence, gates)
+    columns = numbered(first_time(recurrence), steps, max(3, min(most, NODES // len(diagram.values))))
     layout = Layout.of(diagram, [c.time for c in columns], gradient)
-    title = f"Circuit {unfolded.recurrence.name} unfolded for {_count(_steps(unfolded))}"
+    title = f"Circuit {recurrence.name} unfolded for {_count(steps)}"
     if last_only:
         columns[1:-1] = [replace(c, kind=READING if c.kind == WHOLE else c.kind) for c in columns[1:-1]]
         title += ", with outputs at the last step alone"
@@ -107,11 +111,6 @@ def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, note: str)
     return Drawing(picture, title, "\n".join(lines))
 
 
-def _steps(unfolded: Unfolded) -> int:
-    """How many steps were asked for: an autonomous circuit is at its first before anything is computed."""
-    return len(unfolded.times) + unfolded.start_time
-
-
 def _count(steps: int) -> str:
     return f"{steps} step{'s' * (steps != 1)}"
 
@@ -123,13 +122,15 @@ def around_t(steps: int) -> list[Column]:
     return [Column(START, ELSEWHERE), *(Column(WHOLE, t) for t in times), Column(END, ELSEWHERE)]
 
 
-def numbered(unfolded: Unfolded, most: int = MANY) -> list[Column]:
-    """The initial state and the steps from the first to the last; of more than ``most``, the first and the last."""
-    columns = [Column(WHOLE, str(t)) for t in unfolded.times]
-    if len(columns) > most:
-        last = max(1, most // 3)
-        columns = [*columns[: most - 1 - last], Column(BETWEEN, ELSEWHERE), *columns[-last:]]
-    return [Column(START, str(unfolded.start_time)), *columns]
+def numbered(start: int, steps: int, most: int = MANY) -> list[Column]:
+    """The initial state, at time ``start``, and the steps up to the last; of more than ``most``, the first and the
+    last."""
+    times: Sequence[int] = range(start + 1, steps + 1)
+    left_out = len(times) > most
+    last = max(1, most // 3) if left_out else 0
+    columns = [Column(WHOLE, str(t)) for t in (times[: most - 1 - last] if left_out else times)]
+    columns += [Column(BETWEEN, ELSEWHERE)] * left_out + [Column(WHOLE, str(t)) for t in times[len(times) - last :]]
+    return [Column(START, str(start)), *columns]
 
 
 def left_out(columns: Sequence[Column]) -> str:

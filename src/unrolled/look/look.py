@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 
 from ..circuits.circuit import Circuit
 from ..errors import UsageError
+from ..train.files import write_text
 from .measure import measure
 from .page import content, document
 from .subject import of_circuit, of_run
@@ -23,9 +25,11 @@ class Page:
     loss: float
     notes: list[str]
 
-    def _repr_html_(self) -> str:
-        from html import escape
+    def save(self, path: str | Path) -> None:
+        """Write the page, FILE.html. Raises DataError where that cannot be done."""
+        write_text(Path(path), self.html)
 
+    def _repr_html_(self) -> str:
         return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:900px;border:0"></iframe>'
 
 
@@ -39,11 +43,11 @@ def explore(
     hidden: int = 8,
     seed: int = 0,
 ) -> Page:
-    """A page to look into a network: a run folder, or a circuit with random parameters.
+    """A page to look into a network: a run folder, or a circuit with random parameters. Notebooks show it.
 
-    >>> page = explore(unrolled.cells.lstm)
+    >>> page = unrolled.explore(unrolled.cells.lstm)
     >>> page.steps
-    50
+    49
 
     Args:
         what: a circuit, or the folder of a run.
