@@ -211,15 +211,17 @@ def crossings(one: Trace, other: Trace) -> int:
     left, top, right, bottom = one.box
     if right < x0 or left > x1 or bottom < y0 or top > y1:
         return 0
-    total = 0
+    total, points = 0, other.points
     for (ax, ay), (bx, by) in pairwise(one.points):
         if (ax < x0 and bx < x0) or (ax > x1 and bx > x1) or (ay < y0 and by < y0) or (ay > y1 and by > y1):
             continue
         dx, dy = bx - ax, by - ay
-        sides = [dx * (y - ay) - dy * (x - ax) for x, y in other.points]  # on which side of the line each point lies
+        sides = [dx * (y - ay) > dy * (x - ax) for x, y in points]  # on which side of the line each point lies
+        if all(sides) or not any(sides):
+            continue
         for k, (one_side, other_side) in enumerate(pairwise(sides)):
-            if one_side * other_side < 0:
-                (cx, cy), (ex, ey) = other.points[k], other.points[k + 1]
+            if one_side != other_side:
+                (cx, cy), (ex, ey) = points[k], points[k + 1]
                 across = (ex - cx) * (ay - cy) - (ey - cy) * (ax - cx), (ex - cx) * (by - cy) - (ey - cy) * (bx - cx)
                 total += across[0] * across[1] < 0
     return total

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
+from math import sqrt
 
 from . import text
 from .arrange import ROW, Place, Step
-from .curve import Path, Point, Trace, bow, crossings, length, rim, rounded, straight, through
+from .curve import Path, Point, Trace, bow, crossings, rim, rounded, straight, through
 from .letter import SIZE
 from .reduce import Arrow, Diagram
 
@@ -84,17 +85,20 @@ def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
 
 def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[Trace]) -> Path:
     priced = []
+    around = [(p.left - CLEAR, p.y - p.h / 2 - CLEAR, p.right + CLEAR, p.y + p.h / 2 + CLEAR, p) for p in others]
     for k, path in enumerate(candidates):
-        trace = Trace(points := path.sample(SPACING))
+        trace = Trace(path.sample(SPACING))
         if not k and not any(_touching(p, trace) for p in others) and not any(crossings(trace, d) for d in drawn):
             return path  # the straight one is free
-        priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, trace))
+        priced.append((_effort(trace.points) + 0.01 * k, k, path, trace))
     priced.sort(key=lambda p: p[:2])
     best, lowest = priced[0][2], float("inf")
     for price, _, path, trace in priced:
         if price >= lowest:
             break
-        price += TOUCHING * sum(_touching(place, trace) for place in others)
+        left, top, right, bottom = trace.box
+        near = [p for x0, y0, x1, y1, p in around if left <= x1 and right >= x0 and top <= y1 and bottom >= y0]
+        price += TOUCHING * sum([_touching(place, trace) for place in near])
         for other in drawn:
             if price >= lowest:
                 break
@@ -115,11 +119,16 @@ def _touching(place: Place, trace: Trace) -> float:
     return (CLEAR - min(CLEAR, *near)) / CLEAR if near else 0.0
 
 
-def _turning(points: Sequence[Point]) -> float:
-    """The total change of direction, in units of about a radian."""
-    total = 0.0
-    moves = [(x1 - x0, y1 - y0) for (x0, y0), (x1, y1) in pairwise(points)]
-    for (ux, uy), (vx, vy) in pairwise(moves):
-        size = ((ux * ux + uy * uy) * (vx * vx + vy * vy)) ** 0.5 or 1.0
-        total += abs(ux * vy - uy * vx) / size
-    return total
+def _effort(points: Sequence[Point]) -> float:
+    """The length of a path, and 40 more for each radian, or so, by which it turns."""
+    (x0, y0), (x1, y1) = points[:2]
+    ux, uy = x1 - x0, y1 - y0
+    u = sqrt(ux * ux + uy * uy)
+    total, turned = u, 0.0
+    for x2, y2 in points[2:]:
+        vx, vy = x2 - x1, y2 - y1
+        v = sqrt(vx * vx + vy * vy)
+        total += v
+        turned += abs(ux * vy - uy * vx) / (u * v or 1.0)
+        x1, y1, ux, uy, u = x2, y2, vx, vy, v
+    return total + 40 * turned

@@ -10,7 +10,7 @@ from . import text
 from .arrange import Place, Step, arrange
 from .colours import ROLES
 from .curve import Path, Point, Trace
-from .letter import SIZE, letters
+from .letter import SIZE, Box, letters
 from .loop import Loops, loops
 from .reduce import Arrow, Diagram
 from .route import Routes, route
@@ -84,6 +84,11 @@ class Dot:
     radius: float = 6.0
 
 
+def _around(center: Point, wide: float, high: float) -> Box:
+    x, y = center
+    return x - wide, y - high, x + wide, y + high
+
+
 @dataclass
 class Scene:
     """Marks, and the rectangle that holds them all."""
@@ -95,29 +100,17 @@ class Scene:
     blocks: list[Path] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
 
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Box:
         """left, top, right, bottom."""
-        xs, ys = [], []
-        for c in self.circles:
-            xs += [c.place.left, c.place.right]
-            ys += [c.place.y - c.place.h / 2, c.place.y + c.place.h / 2]
         lines = [*((w.line, w.dx) for w in self.wires), *((block, 0.0) for block in self.blocks)]
-        boxes = {key: Trace(path.sample()).box for key, path in {id(path): path for path, _ in lines}.items()}
-        for path, dx in lines:
-            left, top, right, bottom = boxes[id(path)]
-            xs += [left + dx, right + dx]
-            ys += [top, bottom]
-        for s in self.squares:
-            xs += [s.center[0] - s.side / 2, s.center[0] + s.side / 2]
-            ys += [s.center[1] - s.side / 2, s.center[1] + s.side / 2]
-        for dot in self.dots:
-            xs += [dot.center[0] - dot.radius, dot.center[0] + dot.radius]
-            ys += [dot.center[1] - dot.radius, dot.center[1] + dot.radius]
-        for mark in self.letters:
-            half = text.width(mark.label, mark.size) / 2
-            xs += [mark.center[0] - half, mark.center[0] + half]
-            ys += [mark.center[1] - 0.6 * mark.size, mark.center[1] + 0.6 * mark.size]
-        return min(xs), min(ys), max(xs), max(ys)
+        shapes = {key: Trace(path.sample()).box for key, path in {id(path): path for path, _ in lines}.items()}
+        boxes = [(x0 + dx, y0, x1 + dx, y1) for path, dx in lines for x0, y0, x1, y1 in (shapes[id(path)],)]
+        boxes += [_around((c.place.x, c.place.y), c.place.w / 2, c.place.h / 2) for c in self.circles]
+        boxes += [_around(s.center, s.side / 2, s.side / 2) for s in self.squares]
+        boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
+        boxes += [_around(m.center, text.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
+        left, top, right, bottom = zip(*boxes, strict=True)
+        return min(left), min(top), max(right), max(bottom)
 
     def add(self, other: Scene, dx: float) -> None:
         """Draw another scene into this one, moved to the right."""

@@ -63,6 +63,7 @@ def plain(label: Label) -> str:
     return "".join("_" * (run.shift == "sub") + run.text for run in label).replace("−", "-")
 
 
+@lru_cache(maxsize=4096)
 def width(label: Label, size: float) -> float:
     """How wide it is at most, in common serif fonts."""
     base, sup, sub = (
@@ -77,6 +78,7 @@ def stacked(label: Label) -> bool:
     return any(run.shift == "sub" and len(run.text) == 1 for run in label)
 
 
+@lru_cache(maxsize=1024)
 def _advance(character: str) -> float:
     if unicodedata.combining(character):
         return 0.0
