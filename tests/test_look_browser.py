@@ -439,5 +439,20 @@ def test_nan_is_shown_as_such_and_located(browser: Any, tmp_path: Path, monkeypa
     assert browser.get_log("browser") == []
 
 
+def test_a_long_text_is_scrolled_to_the_present(browser: Any, tmp_path: Path):
+    (tmp_path / "text.txt").write_text("line after line\n" * 30)
+    path = tmp_path / "long.html"
+    path.write_text(look.explore(ALL["rnn"], tmp_path / "text.txt").html, encoding="utf-8")
+    show(browser, path)
+    for t in (200, 1, 120):
+        browser.execute_script("go(arguments[0])", t)
+        box, inside = browser.execute_script(
+            "const boxes = [text, text.querySelector('.now')].map((e) => e.getBoundingClientRect());"
+            "return boxes.map((b) => [b.top, b.bottom])"
+        )
+        assert box[0] <= inside[0] and inside[1] <= box[1]
+    assert browser.execute_script("return scrollY") == 0
+
+
 def test_nothing_is_fetched(page: Callable[..., Any]):
     assert page().execute_script("return performance.getEntriesByType('resource').length") == 0

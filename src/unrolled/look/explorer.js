@@ -142,9 +142,15 @@ function announce() {
     (data.text.length ? ` Reads ${visible(data.text[now.t - first])}.` : "");
 }
 
-function describe(name, kind, t) {
+function describe(name, kind, t, digits = 3) {
   if (numbers[name].tokens) return character(numbers[name].tokens[t - first]);
-  return numbers[name][kind] ? format(size(name, kind, t)) : "none";
+  return numbers[name][kind] ? format(size(name, kind, t), digits) : "none";
+}
+
+/** The same, short enough for a circle. */
+function brief(name, kind, t) {
+  const text = describe(name, kind, t);
+  return text.length > 5 ? describe(name, kind, t, 2) : text;
 }
 
 // ---------------------------------------------------------------- the picture
@@ -319,7 +325,7 @@ function drawColumn(column, t, u, middle) {
       span.setAttribute("fill-opacity", 2 * u - 1);
     }
     const known = valueKnown(name, t), gradient = gradientKnown(name, t), kind = gradient ? "gradient" : "value";
-    text.textContent = known ? (gradient ? "∇ " : "") + describe(name, kind, t) : "";
+    text.textContent = known ? (gradient ? "∇ " : "") + brief(name, kind, t) : "";
     text.classList.toggle("nan", !numbers[name].tokens && known && !Number.isFinite(size(name, kind, t)));
     node.classList.toggle("dim", !known);
     node.classList.toggle("chosen", t === now.t && name === now.name);
@@ -529,6 +535,13 @@ function renderMaps() {
   }
 }
 
+/** Scroll a box, and only that, so far that something in it can be seen. */
+function keepInSight(box, inside) {
+  const outer = box.getBoundingClientRect(), inner = inside.getBoundingClientRect();
+  if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 30;
+  if (inner.bottom > outer.bottom) box.scrollTop += inner.bottom - outer.bottom + 30;
+}
+
 let drawn = "";
 function render() {
   const key = [now.name, now.unit, $("colour").value, $("shades").value, document.documentElement.dataset.theme].join();
@@ -549,6 +562,7 @@ function render() {
   const cursor = $("text").children[now.t - first];
   $("text").querySelector(".now")?.classList.remove("now");
   cursor?.classList.add("now");
+  if (cursor) keepInSight($("text"), cursor);
   renderEquations();
   renderValue();
   renderMaps();
