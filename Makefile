@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench figures format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -49,6 +49,9 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 
 bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Runtime and the floor; 20 minutes
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
+	@$(BIN)/python docs/figures.py
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -175,6 +175,10 @@ def test_cells_lists_all_of_them(unrolled: Callable[..., Outcome]):
 def test_draw_writes_a_picture(unrolled: Callable[..., Outcome], here: Path):
     assert unrolled("draw", "gru", "--steps", "2", "--out", "gru.svg").code == 0
     assert ElementTree.parse(here / "gru.svg").getroot().tag.endswith("svg")
+    assert unrolled("draw", "gru", "--folded", "--gradient", "--out", "folded.svg").code == 0
+    assert (here / "folded.svg").read_text() == cells.gru.draw(gates=False, gradient=True).svg
+    assert unrolled("draw", "gru", "--out", "gru.pdf").code == 0
+    assert (here / "gru.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_document_of_equations_is_plain_latex(trained: Path):
@@ -223,7 +227,7 @@ def test_the_demo_beats_the_letters_by_far(unrolled: Callable[..., Outcome]):
 def test_help_and_version(unrolled: Callable[..., Outcome]):
     assert unrolled("--version").out.strip() == __version__
     overview = unrolled("--help").out
-    for command in ("demo", "train", "evaluate", "sample", "equations", "draw", "cells", "doctor", "bench"):
+    for command in ("demo", "train", "evaluate", "sample", "equations", "draw", "look", "cells", "doctor", "bench"):
         assert command in overview
         assert unrolled(command, "--help").code == 0
     assert unrolled().out == overview, "without a command: what there is"
@@ -298,13 +302,24 @@ CATALOGUE = [
     misuse("seed below zero", *TRAIN, "--seed", "-1"),
     misuse("run folder that is taken", *TRAIN, "--out", "run"),
     misuse("run folder that is a file", *TRAIN, "--out", "text.txt"),
-    misuse("picture of another kind", "draw", "gru", "--out", "gru.png"),
+    misuse("picture of another kind", "draw", "gru", "--out", "gru.gif"),
     misuse("picture in a missing folder", "draw", "gru", "--out", "nowhere/gru.svg"),
     misuse("picture without steps", "draw", "gru", "--steps", "0", "--out", "gru.svg"),
     misuse("speed of an unknown cell", "bench", "--cell", "grru"),
     misuse("speed without hidden units", "bench", "--hidden", "0"),
     misuse("speed without threads", "bench", "--threads", "0"),
     misuse("speed of too little", "bench", "--steps", "-1"),
+    misuse("look at a cell that there is not", "look", "lstmm"),
+    misuse("look at a run that there is not", "look", "runs/nothing"),
+    misuse("look at a run without a text", "look", "run"),
+    misuse("look at a run with a missing text", "look", "run", "--data", "texxt.txt"),
+    misuse("look at a text with unknown characters", "look", "run", "--data", "it.txt", it_dot_txt="The\nqui\u00e7k"),
+    misuse("look past the end of a text", "look", "run", "--data", "text.txt", "--first", "9999"),
+    misuse("look at a layer that there is not", "look", "run", "--data", "text.txt", "--layer", "2"),
+    misuse("look at text with a circuit without input", "look", "autonomous", "--data", "text.txt"),
+    misuse("look at no steps", "look", "lstm", "--steps", "0"),
+    misuse("page of another kind", "look", "lstm", "--out", "lstm.pdf"),
+    misuse("page in a missing folder", "look", "rnn", "--out", "nowhere/rnn.html"),
     misuse("missing run", "evaluate", "rum", "text.txt"),
     misuse("run without a likeness", "evaluate", "nothing-like-it", "text.txt"),
     misuse("file for a run", "sample", "text.txt"),

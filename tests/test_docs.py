@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import doctest
 import importlib
+import importlib.util
 import io
 import linecache
 import re
@@ -14,24 +15,34 @@ import pytest
 import torch
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+_spec = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
+assert _spec is not None and _spec.loader is not None
+figures = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(figures)
+BLOCK = figures.BLOCK
+AGAIN = "If this is what is wanted: make figures, and review the change."
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_snippets_run_and_print_what_is_shown(page, tmp_path, monkeypatch):
+@pytest.mark.parametrize("page", figures.PAGES, ids=lambda p: p.name)
+def test_snippets_run_print_what_is_shown_and_draw_its_figures(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    scope: dict[str, object] = {}
-    printed = ""
-    for number, (language, code) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
-        if language == "python":
-            file = f"{page.name}, block {number}"
-            linecache.cache[file] = (len(code), None, code.splitlines(True), file)
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(code, file, "exec"), scope)
-            printed = out.getvalue()
-        elif language == "text":
-            assert code.strip() == printed.strip()
+    for shown, printed in figures.run(page):
+        assert shown.strip() == printed.strip()
+    for drawn in tmp_path.glob("*.svg"):
+        kept = figures.FIGURES / drawn.name
+        assert kept.exists() and kept.read_bytes() == drawn.read_bytes(), f"{drawn.name} has changed. {AGAIN}"
+    wanted = re.findall(r"\]\((?:docs/)?figures/([\w.]+)\)", page.read_text(encoding="utf-8"))
+    assert {p.name for p in tmp_path.glob("*.svg")} >= set(wanted), "every figure is drawn by the page that shows it"
+
+
+def test_the_gallery_has_every_cell_as_it_is():
+    assert figures.GALLERY.read_text(encoding="utf-8") == figures.gallery(), f"docs/gallery.md has changed. {AGAIN}"
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in figures.PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
 def test_shown_shapes_are_true():
@@ -52,6 +63,7 @@ def test_shown_shapes_are_true():
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
+DOCTESTED += ["unrolled.look.look"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)
@@ -73,19 +85,6 @@ def test_docstring_examples(name):
     for test in found:
         runner.run(test, out=report.write)
     assert found and runner.failures == 0, report.getvalue()
-
-
-def test_the_readmes_picture_is_what_is_drawn(golden):
-    from unrolled import circuit, nll, softmax, tanh
-
-    @circuit
-    def elman(x, y, h, *, U, W, b, V, c):
-        h = tanh(b + W @ h + U @ x)
-        o = c + V @ h
-        yhat = softmax(o)
-        return {"h": h, "o": o, "yhat": yhat, "L": nll(o, y)}
-
-    golden("../../docs/figures/elman.svg", elman.draw().svg)
 
 
 def test_contributing_is_short():

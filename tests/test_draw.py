@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 import subprocess
 import sys
 import time
@@ -15,13 +16,14 @@ from pathlib import Path
 
 import pytest
 
-from unrolled import circuit, nll, sigmoid, softmax, split, tanh
+from unrolled import circuit, nll, sigmoid, softmax, split, tanh, where
 from unrolled.cells import ALL
 from unrolled.draw import scene, text
+from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
-from unrolled.errors import InputError, UnrolledError
-from unrolled.transform.unfold import unfold
+from unrolled.errors import EngineError, InputError, UnrolledError
+from unrolled.transform.unfold import first_time
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -74,11 +76,17 @@ CIRCUITS = {**OWN, **{f"cells.{name}": cell for name, cell in ALL.items()}}
 every_circuit = pytest.mark.parametrize("name", CIRCUITS)
 
 
-def scenes(cell, steps: int) -> Iterator[scene.Scene]:
-    """Both pictures of a circuit, before they are written as SVG."""
-    diagram, unfolded = reduce(cell.recurrence), unfold(cell.recurrence, steps)
-    yield scene.alone(diagram, numbered(unfolded))
-    yield scene.side_by_side(diagram, around_t(steps) if steps <= 3 else numbered(unfolded))
+def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[scene.Scene]:
+    """Both pictures of a circuit, before they are written as SVG: every step is drawn."""
+    diagram, every = reduce(cell.recurrence, gates), numbered(first_time(cell.recurrence), steps, steps)
+    for columns, picture in (
+        (every, scene.unfolded),
+        (around_t(steps) if steps <= 3 else every, scene.side_by_side),
+    ):
+        layout = scene.Layout.of(diagram, [c.time for c in columns], gradient)
+        made = picture(layout, columns)
+        scene.explain(made, layout, picture is scene.side_by_side, "steps 3 to 9 are not drawn")
+        yield made
 
 
 def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
@@ -102,9 +110,21 @@ def overlaps(picture: scene.Scene) -> list[str]:
         points = wire.path.sample(4)
         for c, name in circles:
             ends = c.place.distance(*points[0]), c.place.distance(*points[-1])
-            if min(map(abs, ends)) > 0.5 and min(c.place.distance(*p) for p in points) < 2:
+            if (
+                min(map(abs, ends)) > (2 if wire.kind == "gradient" else 0.5)
+                and min(c.place.distance(*p) for p in points) < 2
+            ):
                 found.append(f"an arrow from {wire.arrow.source} to {wire.arrow.target} and circle {name}")
+    for dot, square in itertools.product(picture.dots, picture.squares):
+        if abs(dot.center[0] - square.center[0]) < 10 and abs(dot.center[1] - square.center[1]) < 10:
+            found.append(f"the dot of {dot.role} and a black square")
     labels = boxes(picture)
+    for left, top, right, bottom, letters in labels:
+        for x, y, r in [(*d.center, d.radius) for d in picture.dots] + [
+            (*s.center, s.side / 2) for s in picture.squares
+        ]:
+            if left < x + r and x - r < right and top < y + r and y - r < bottom:
+                found.append(f"letters {letters} and a mark")
     for a, b in itertools.combinations(labels, 2):
         if a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]:
             found.append(f"letters {a[4]} and {b[4]}")
@@ -130,6 +150,14 @@ def texts(svg: str, kind: str) -> Counter[str]:
 def test_nothing_lies_on_top_of_something_else(name: str, steps: int):
     for picture in scenes(CIRCUITS[name], steps):
         assert overlaps(picture) == []
+
+
+@pytest.mark.parametrize("steps", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 6, 12))])
+@every_circuit
+def test_nothing_lies_on_top_of_something_else_without_gates_and_with_the_gradient(name: str, steps: int):
+    for gates, gradient in ((False, False), (True, True), (False, True)):
+        for picture in scenes(CIRCUITS[name], steps, gates, gradient):
+            assert overlaps(picture) == []
 
 
 def random_circuit(seed: int):
@@ -162,40 +190,67 @@ def test_no_arrow_runs_through_a_circle_in_random_circuits(seed: int):
 
 
 def test_the_checks_see_planted_overlaps():
-    diagram = reduce(two.recurrence)
+    arrow = reduce(two.recurrence).arrows[0]
     (picture, _) = scenes(two, 2)
     first, second = picture.circles[0], picture.circles[1]
     moved = scene.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
     assert any("circles" in p for p in overlaps(scene.Scene([*picture.circles, moved])))
     wire = picture.wires[0]
     (x, y), _ = wire.path.start, wire.path.end
-    across = scene.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), diagram.arrows[0])
+    across = scene.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), arrow)
     assert any("an arrow" in p and "circle" in p for p in overlaps(scene.Scene(picture.circles, [across])))
     mark = picture.letters[0]
     for center, problem in ((mark.center, "letters"), ((second.place.x, second.place.y), "circle"), ((x, y), "arrow")):
         word = scene.Letters(text.words("WWW"), center, 16)
         planted = scene.Scene(picture.circles, picture.wires, [*picture.letters, word])
         assert any("WWW" in p and problem in p for p in overlaps(planted))
+    dot = picture.dots[0]
+    assert any(
+        "a mark" in p
+        for p in overlaps(scene.Scene(letters=[scene.Letters(text.words("W"), dot.center, 16)], dots=[dot]))
+    )
+    square = scene.Square(dot.center)
+    assert any("black square" in p for p in overlaps(scene.Scene(squares=[square], dots=[dot])))
+
+
+def outside(document: ET.Element, picture: scene.Scene) -> list[str]:
+    """What leaves the canvas: marks by their geometry, and every circle as it is written."""
+    left, top, wide, high = map(float, document.get("viewBox").split())
+    x0, y0, x1, y1 = picture.bounds()
+    found = [] if left < x0 - 4 and top < y0 - 4 and x1 + 4 < left + wide and y1 + 4 < top + high else ["a mark"]
+    for circle in document.iter(f"{SVG}circle"):
+        cx, cy, r = (float(circle.get(k)) for k in ("cx", "cy", "r"))
+        if not (left < cx - r < cx + r < left + wide and top < cy - r < cy + r < top + high):
+            found.append("a circle")
+    for path in document.iter(f"{SVG}path"):
+        dx = float((path.get("transform") or "translate(0)").removeprefix("translate(").rstrip(")"))
+        xs = [float(x) + dx for x in re.findall(r"[MLC ](-?[\d.]+) -?[\d.]+", path.get("d"))]
+        if not left - 40 < min(xs) <= max(xs) < left + wide + 40:  # control points may lie a little outside
+            found.append("an arrow")
+    return found
 
 
 @pytest.mark.parametrize("steps", [1, 3, 12])
 @every_circuit
 def test_everything_is_inside_the_canvas(name: str, steps: int):
     steps = max(steps, 1 if CIRCUITS[name].inputs else 2)  # an autonomous circuit starts at time 1
-    document = ET.fromstring(CIRCUITS[name].draw(steps).svg)
-    left, top, wide, high = map(float, document.get("viewBox").split())
-    assert abs(float(document.get("width")) - wide) <= 0.5
-    assert abs(float(document.get("height")) - high) <= 0.5
-    _, picture = scenes(CIRCUITS[name], steps)
-    x0, y0, x1, y1 = picture.bounds()
-    assert left < x0 - 4
-    assert top < y0 - 4
-    assert x1 + 4 < left + wide
-    assert y1 + 4 < top + high
-    for circle in document.iter(f"{SVG}circle"):
-        cx, cy, r = (float(circle.get(k)) for k in ("cx", "cy", "r"))
-        assert left < cx - r < cx + r < left + wide
-        assert top < cy - r < cy + r < top + high
+    for drawing in (CIRCUITS[name].draw(steps), CIRCUITS[name].unfold(steps).draw(gradient=True, most=12)):
+        document = ET.fromstring(drawing.svg)
+        _, _, wide, high = map(float, document.get("viewBox").split())
+        assert abs(float(document.get("width")) - wide) <= 0.5
+        assert abs(float(document.get("height")) - high) <= 0.5
+        assert outside(document, drawing.scene) == []
+
+
+def test_the_check_sees_what_leaves_the_canvas():
+    drawing = network.draw()
+    for planted in (
+        drawing.svg.replace('transform="translate(', 'transform="translate(9', 1),
+        re.sub(r'cx="[-\d.]+"', 'cx="-900"', drawing.svg, count=1),
+        drawing.svg.replace('viewBox="-', 'viewBox="'),
+    ):
+        assert planted != drawing.svg
+        assert outside(ET.fromstring(planted), drawing.scene)
 
 
 @every_circuit
@@ -272,12 +327,118 @@ def test_the_order_of_the_book_from_bottom_to_top():
     assert all(p.start[1] == p.end[1] and len(p.pieces) == 1 for p in step), "the recurrence is a horizontal line"
 
 
-def test_long_ones_are_abbreviated():
-    seen = texts(network.unfold(40).draw().svg, "value")
+def test_long_ones_are_abbreviated_and_say_so():
+    drawing = network.unfold(40).draw()
+    seen = texts(drawing.svg, "value")
     assert {n for n in seen if n[0] == "x"} == {f"x({t})" for t in (1, 2, 3, 39, 40)}
     assert seen["h(…)"] == 1
+    assert texts(drawing.svg, "legend")["steps 4 to 38 are not drawn"] == 1
+    assert "Steps 4 to 38 are not drawn." in drawing.text
     assert texts(network.unfold(6).draw().svg, "value")["x(6)"] == 1
     assert "h(…)" not in texts(network.unfold(6).draw().svg, "value")
+    assert "not drawn" not in network.unfold(6).draw().svg
+
+
+def test_as_many_steps_as_one_asks_for():
+    seen = texts(network.unfold(40).draw(most=40).svg, "value")
+    assert {n for n in seen if n[0] == "x"} == {f"x({t})" for t in range(1, 41)}
+    drawing = network.unfold(400).draw(most=400)
+    circles = [c for c in drawing.scene.circles if not c.faint]
+    assert 900 < len(circles) <= 1000, "no more than a page can show"
+    assert "are not drawn" in drawing.text
+    assert "Steps 4 to 999998 are not drawn." in network.draw(1_000_000).text
+    assert network.unfold(7)._repr_svg_() == network.unfold(7).draw().svg
+    with pytest.raises(InputError, match="whole number from 3, got 2"):
+        network.unfold(40).draw(most=2)
+
+
+def test_outputs_at_the_last_step_alone():
+    drawing = network.unfold(4).draw(last_only=True, gradient=True)
+    seen = texts(drawing.svg, "value")
+    assert set(seen) == {f"h({t})" for t in range(5)} | {f"x({t})" for t in range(1, 5)} | {f"{n}(4)" for n in "oyŷL"}
+    assert overlaps(drawing.scene) == []
+    assert sum(w.kind == "gradient" and w.arrow is not None for w in drawing.scene.wires) == 4 + 2
+    assert "with outputs at the last step alone" in drawing.text
+
+
+def test_the_folded_level():
+    values = reduce(ALL["lstm"].recurrence, gates=False).values
+    assert list(values) == ["x", "h", "c"] or list(values) == ["x", "c", "h"]
+    arrows = {(a.source, a.target, a.delayed) for a in reduce(ALL["lstm"].recurrence, gates=False).arrows}
+    assert arrows == {(s, t, d) for t in "hc" for s, d in (("x", False), ("h", True))} | {
+        ("c", "h", False),
+        ("c", "c", True),
+    }
+    seen = texts(ALL["lstm"].draw(gates=False).svg, "value")
+    assert {n[0] for n in seen} == {"x", "h", "c"}
+
+
+def test_the_gradient_flows_against_the_arrows():
+    """Along every arrow between values that the loss depends on, except to inputs; not to ŷ, which it does not."""
+    drawing = network.unfold(3).draw(gradient=True)
+    back = Counter((w.arrow.target, w.arrow.source) for w in drawing.scene.wires if w.kind == "gradient" and w.arrow)
+    assert back == {("L", "o"): 3, ("o", "h"): 3, ("h", "h"): 3}
+    for wire in drawing.scene.wires:
+        if wire.kind == "gradient" and wire.arrow:
+            forward = next(
+                w.path for w in drawing.scene.wires if w.kind == "forward" and (w.arrow, w.dx) == (wire.arrow, wire.dx)
+            )
+            assert abs(wire.path.start[0] - forward.end[0]) + abs(wire.path.start[1] - forward.end[1]) == 6
+    assert texts(drawing.svg, "nabla") == Counter(["∇h(0)", *(f"∇{n}({t})" for n in "oh" for t in (1, 2, 3))])
+    assert "Backward: ∇h(t) from ∇h(t+1), ∇o(t)." in drawing.text
+    assert "gradient" not in {e.get("class") for e in ET.fromstring(network.unfold(3).draw().svg).iter()}
+
+
+@every_circuit
+def test_gradient_arrows_stand_where_the_adjoint_has_gradients(name: str):
+    """What is drawn (by following arrows) is what is derived (by calculus)."""
+    cell = CIRCUITS[name]
+    drawn = reduce(cell.recurrence).carrying
+    adjoint = cell.adjoint().recurrence
+    derived = {n.removeprefix("∇") for node, n in adjoint.labels.items() if node.op != "constant"}
+    derived |= {n for n in cell.states if adjoint.returns[f"δ{n}"].op != "constant"}
+    assert drawn - set(adjoint.primal.inputs) <= derived
+    assert {n for n in derived if n in reduce(cell.recurrence).values} <= drawn | set(cell.inputs)
+
+
+def test_no_gradient_through_a_comparison_or_to_a_token():
+    @circuit
+    def switch(x, y, h, g, *, W):
+        g = tanh(h + x)
+        h = where(g > 0, W @ h, x)
+        return {"h": h, "g": g, "L": nll(h, y)}
+
+    smooth = {(a.source, a.target): a.smooth for a in reduce(switch.recurrence).arrows}
+    assert smooth == {
+        ("h", "g"): True,
+        ("x", "g"): True,
+        ("g", "h"): False,
+        ("h", "h"): True,
+        ("x", "h"): True,
+        ("h", "L"): True,
+        ("y", "L"): False,
+    }
+    assert reduce(switch.recurrence).carrying == {"h", "L"}
+
+
+def test_colours_differ_in_grey_and_letters_can_be_read():
+    def luminance(colour: str) -> float:
+        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        return sum(
+            w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+            for w, c in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
+        )
+
+    def contrast(a: str, b: str) -> float:
+        low, high = sorted((luminance(a), luminance(b)))
+        return (high + 0.05) / (low + 0.05)
+
+    for dark in (False, True):
+        now = {name: pair[dark] for name, pair in COLOURS.items()}
+        lightness = sorted(116 * luminance(now[role]) ** (1 / 3) - 16 for role in ROLES)
+        assert all(b - a > 5 for a, b in itertools.pairwise(lightness)), "the CIE lightness of roles"
+        assert all(contrast(now["ink"], now[role]) >= 4.5 for role in (*ROLES, "named", "paper")), "WCAG 2.1, 1.4.3"
+        assert all(contrast(now[name], now["paper"]) >= 4.5 for name in ("parameter", "gradient", "line"))
 
 
 def test_dots_at_both_ends_of_the_middle_of_a_sequence():
@@ -328,11 +489,39 @@ def test_save(tmp_path: Path):
     assert (tmp_path / "again.SVG").read_bytes() == drawing.svg.encode()
 
 
+def test_save_as_png_and_pdf(tmp_path: Path):
+    matplotlib = pytest.importorskip("matplotlib.image", reason="needs matplotlib")
+    drawing = network.draw(gradient=True)
+    drawing.save(tmp_path / "network.png")
+    drawing.save(tmp_path / "network.pdf")
+    image = matplotlib.imread(tmp_path / "network.png")
+    left, top, right, _ = drawing.scene.bounds()
+    wide = image.shape[1]
+    assert abs(wide - 2 * (right - left + 36)) <= 2, "two dots to a unit"
+    circle = next(c for c in drawing.scene.circles if c.name == "h" and c.time == "t")
+    x, y = (2 * (circle.place.x - 20 - left + 18), 2 * (circle.place.y - top + 18))
+    seen = [round(255 * v) for v in image[int(y) - 10, int(x), :3]]
+    assert seen == [int(COLOURS["state"][0][k : k + 2], 16) for k in (1, 3, 5)], "the colour of a state"
+    assert (tmp_path / "network.pdf").read_bytes().startswith(b"%PDF")
+    dark = drawing.figure(dark=True)
+    assert matplotlib.__name__ and dark.get_facecolor() != drawing.figure().get_facecolor()
+
+
+def test_png_without_matplotlib_is_one_message(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(EngineError) as caught:
+        network.draw().save(tmp_path / "network.png")
+    assert str(caught.value) == (
+        "PNG, PDF and figures take matplotlib, which is not installed. "
+        'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("net.png", "a drawing is saved as .svg, got '{tmp}/net.png'. Name it '{tmp}/net.svg'"),
-        ("net", "a drawing is saved as .svg, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
+        ("net.gif", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net.gif'. Name it '{tmp}/net.svg'"),
+        ("net", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
         ("no/net.svg", "cannot save '{tmp}/no/net.svg': there is no folder '{tmp}/no'"),
         ("folder.svg", "cannot save '{tmp}/folder.svg': Is a directory"),
     ],
@@ -375,6 +564,19 @@ def test_drawing_is_fast(name: str):
         start = time.process_time()
         ALL[name].draw()
         taken.append(time.process_time() - start)
+    # The aim is 0.05 s; the rest is slack for a busy machine.
+    assert min(taken) < 0.2
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_thousand_circles_are_drawn_fast(name: str):
+    graph = ALL[name].unfold(1000 // len(reduce(ALL[name].recurrence).values))
+    taken = []
+    for _ in range(3):
+        start = time.process_time()
+        drawing = graph.draw(most=1000)
+        taken.append(time.process_time() - start)
+    assert len(drawing.scene.circles) > 900
     # The aim is 0.05 s; the rest is slack for a busy machine.
     assert min(taken) < 0.2
 

@@ -32,7 +32,8 @@ RANK = {
     "speed": 7,
     "train": 7,
     "tasks": 8,
-    "cli": 9,
+    "look": 9,
+    "cli": 10,
 }
 FRONT_DOOR = {"__init__", "__main__"}  # may import from every room
 

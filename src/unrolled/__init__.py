@@ -20,6 +20,7 @@ _HOME = {
     "GRU": "nn.layers",
     "Ragged": "sequence.ragged",
     "State": "sequence.state",
+    "explore": "look.look",
     **{
         name: "errors"
         for name in (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from .circuits.functional import *  # noqa: F403
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
+    from .look.look import explore as explore
     from .nn.layers import GRU as GRU
     from .nn.layers import LSTM as LSTM
     from .nn.layers import RNN as RNN

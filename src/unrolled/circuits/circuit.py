@@ -14,7 +14,7 @@ from ..graph.recurrence import Recurrence
 from ..graph.text import Format
 from ..plan.explain import explain
 from ..plan.plan import Plan, make_plan
-from ..transform.differentiate import differentiate
+from ..transform.differentiate import differentiate, loss_on
 from ..transform.gradient_equations import gradient_equations
 from ..transform.restrict import fed
 from ..transform.unfold import unfold
@@ -92,8 +92,7 @@ class Circuit:
         """
         recurrence = self.recurrence
         if of is None:
-            scalar = "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims
-            of = "L" if scalar else "o" if "o" in recurrence.returns else self.outputs or self.states[:1]
+            of = loss_on(recurrence)
         names = (of,) if isinstance(of, str) else tuple(of)
         for name in names:
             if name not in recurrence.returns:
@@ -120,9 +119,13 @@ class Circuit:
                 raise CircuitError(f"circuit '{self.name}' has no state '{name}'{hint}")
         return PlanView(make_plan(fed(self.recurrence, names) if names else self.recurrence))
 
-    def draw(self, steps: int = 3) -> Drawing:
-        """The circuit diagram, and beside it the graph unfolded for a number of steps."""
-        return draw_recurrence(self.recurrence, unfold(self.recurrence, self._steps(steps)))
+    def draw(self, steps: int = 3, *, gates: bool = True, gradient: bool = False) -> Drawing:
+        """The circuit diagram, and beside it the graph unfolded for a number of steps.
+
+        gates: False folds everything between inputs, states and outputs into the arrows.
+        gradient: also the arrows along which the gradient flows back in time.
+        """
+        return draw_recurrence(self.recurrence, self._steps(steps), gates, gradient)
 
     def _steps(self, steps: int) -> int:
         least = 1 if self.inputs else 2

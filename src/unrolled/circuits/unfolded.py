@@ -34,8 +34,22 @@ class Graph:
         equations at every step ('full')."""
         return unfolded_equations(self.unfolded, format, form)
 
-    def draw(self) -> Drawing:
-        return draw_unfolded(self.unfolded)
+    def draw(self, *, gates: bool = True, gradient: bool = False, most: int = 6, last_only: bool = False) -> Drawing:
+        """The unfolded graph, from the initial state to the last step.
+
+        >>> elman.unfold(40).draw(most=40).save("forty_steps.svg")
+
+        Args:
+            gates: False folds everything between inputs, states and outputs into the arrows.
+            gradient: also the arrows along which the gradient flows back in time.
+            most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
+            last_only: outputs at the last step alone: read everything, answer once.
+        """
+        last = self.unfolded.times[-1] if self.unfolded.times else self.unfolded.start_time
+        return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only)
+
+    def _repr_svg_(self) -> str:
+        return self.draw().svg
 
     def evaluate(self, **values: Tensor) -> dict[str, Tensor]:
         """Compute every returned value at every step.

@@ -17,6 +17,7 @@ from .doctor import doctor
 from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
+from .look import look
 from .plan import plan
 from .sample import sample
 from .train import train
@@ -31,7 +32,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, equations, plan, draw, cells, doctor, bench):
+for command in (demo, train, evaluate, sample, equations, plan, draw, look, cells, doctor, bench):
     app.command(command, sort_key=len(list(app)))
 
 

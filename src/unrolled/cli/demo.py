@@ -108,6 +108,7 @@ def _conclude(job: Job, result: Result, run: Path) -> None:
         f'sample {run} --prompt "class "',
         f"evaluate {run} {run / 'text.txt'}",
         "train my.txt --cell gru --minutes 1",
+        f"look {run} --data {run / 'text.txt'}",
         "cells",
         "draw lstm --steps 4 --out lstm.svg",
     ):

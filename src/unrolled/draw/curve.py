@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 from .arrange import Place
@@ -33,13 +34,37 @@ class Path:
         """Right for left."""
         return Path(tuple(tuple((-x, y) for x, y in piece) for piece in self.pieces))
 
+    def beside(self, away: float) -> Path:
+        """The same way, ``away`` to the right of one who goes along it (in a plane whose y points down)."""
+        return Path(tuple(_shifted(piece, away) for piece in self.pieces))
+
+    def reversed(self) -> Path:
+        return Path(tuple(piece[::-1] for piece in reversed(self.pieces)))
+
+    def outside(self, source: Place, target: Place) -> Path:
+        """The part of it between two circles, where its ends lie inside them."""
+        first, *others = self.pieces
+        path = Path((_after(first, source), *others))
+        last = path.pieces[-1]
+        return Path((*path.pieces[:-1], _after(last[::-1], target)[::-1]))
+
     def sample(self, spacing: float = 9.0) -> list[Point]:
         """Points along the path, both ends among them, about ``spacing`` apart."""
         points = [self.start]
         for piece in self.pieces:
             chord = sum(math.dist(a, b) for a, b in pairwise(piece))
             count = max(2 if len(piece) == 4 else 1, math.ceil(chord / spacing))
-            points += [_at(piece, k / count) for k in range(1, count + 1)]
+            if len(piece) == 2:
+                (x0, y0), (x1, y1) = piece
+                dx, dy = (x1 - x0) / count, (y1 - y0) / count
+                points += [(x0 + k * dx, y0 + k * dy) for k in range(1, count)]
+                points.append((x1, y1))
+            else:
+                (x0, y0), (x1, y1), (x2, y2), (x3, y3) = piece
+                points += [
+                    (a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3)
+                    for a, b, c, d in _bernstein(count)
+                ]
         return points
 
     def heading(self) -> Point:
@@ -50,14 +75,40 @@ class Path:
         return (x1 - x0) / length, (y1 - y0) / length
 
 
-def _at(piece: tuple[Point, ...], t: float) -> Point:
-    if len(piece) == 2:
-        (ax, ay), (bx, by) = piece
-        return ax + t * (bx - ax), ay + t * (by - ay)
-    s = 1 - t
-    a, b, c, d = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
-    (x0, y0), (x1, y1), (x2, y2), (x3, y3) = piece
-    return a * x0 + b * x1 + c * x2 + d * x3, a * y0 + b * y1 + c * y2 + d * y3
+def _shifted(piece: tuple[Point, ...], away: float) -> tuple[Point, ...]:
+    """A line or curve moved to its right; control points go with their end, near enough for mild curves."""
+    ends = []
+    for a, b in (piece[:2], piece[-2:]):
+        dx, dy = b[0] - a[0], b[1] - a[1]
+        size = math.hypot(dx, dy) or 1.0
+        ends.append((-away * dy / size, away * dx / size))
+    sides = [ends[0]] * (len(piece) // 2) + [ends[1]] * (len(piece) // 2)
+    return tuple((x + dx, y + dy) for (x, y), (dx, dy) in zip(piece, sides, strict=True))
+
+
+def _after(piece: tuple[Point, ...], place: Place) -> tuple[Point, ...]:
+    """The rest of a line or curve from where it leaves a circle."""
+    for k in range(32):
+        rest = _rest(piece, k / 32)
+        if place.distance(*rest[0]) >= 0:
+            return rest
+    return piece
+
+
+def _rest(points: tuple[Point, ...], t: float) -> tuple[Point, ...]:
+    """The line or curve from t on, by de Casteljau's construction."""
+    rest = [points[-1]]
+    while len(points) > 1:
+        points = tuple(_toward(a, b, t) for a, b in pairwise(points))
+        rest.append(points[-1])
+    return tuple(rest[::-1])
+
+
+@cache
+def _bernstein(count: int) -> list[tuple[float, float, float, float]]:
+    """The weights of a cubic curve's four points at ``count`` places along it, the last at its end."""
+    ts = [k / count for k in range(1, count + 1)]
+    return [((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3) for t in ts]
 
 
 def length(points: Sequence[Point]) -> float:
@@ -127,6 +178,22 @@ def rounded(points: Sequence[Point], radius: float) -> Path:
     return Path(tuple(pieces))
 
 
+def outline(place: Place) -> Path:
+    """The circle or pill itself: four quarters, each a cubic curve, and two lines."""
+    r, half = place.h / 2, (place.w - place.h) / 2
+    k = 0.5523 * r  # the usual approximation of a quarter of a circle
+    pieces: list[tuple[Point, ...]] = []
+    for sx, sy in ((1, -1), (1, 1), (-1, 1), (-1, -1)):
+        x, y = place.x + sx * half, place.y
+        top, side = ((x, y + sy * r), (x + sx * k, y + sy * r)), ((x + sx * r, y + sy * k), (x + sx * r, y))
+        quarter = (*top, *side)
+        quarter = quarter if sx * sy < 0 else quarter[::-1]
+        if pieces and pieces[-1][-1] != quarter[0]:
+            pieces.append((pieces[-1][-1], quarter[0]))
+        pieces.append(quarter)
+    return Path((*pieces, (pieces[-1][-1], pieces[0][0])))
+
+
 class Trace:
     """Points along a path, and the box around them."""
 
@@ -144,15 +211,17 @@ def crossings(one: Trace, other: Trace) -> int:
     left, top, right, bottom = one.box
     if right < x0 or left > x1 or bottom < y0 or top > y1:
         return 0
-    total = 0
+    total, points = 0, other.points
     for (ax, ay), (bx, by) in pairwise(one.points):
         if (ax < x0 and bx < x0) or (ax > x1 and bx > x1) or (ay < y0 and by < y0) or (ay > y1 and by > y1):
             continue
         dx, dy = bx - ax, by - ay
-        sides = [dx * (y - ay) - dy * (x - ax) for x, y in other.points]  # on which side of the line each point lies
+        sides = [dx * (y - ay) > dy * (x - ax) for x, y in points]  # on which side of the line each point lies
+        if all(sides) or not any(sides):
+            continue
         for k, (one_side, other_side) in enumerate(pairwise(sides)):
-            if one_side * other_side < 0:
-                (cx, cy), (ex, ey) = other.points[k], other.points[k + 1]
+            if one_side != other_side:
+                (cx, cy), (ex, ey) = points[k], points[k + 1]
                 across = (ex - cx) * (ay - cy) - (ey - cy) * (ax - cx), (ex - cx) * (by - cy) - (ey - cy) * (bx - cx)
                 total += across[0] * across[1] < 0
     return total

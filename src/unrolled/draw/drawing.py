@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..graph.recurrence import Recurrence
-from ..transform.unfold import Unfolded
+from ..transform.unfold import first_time
 from . import scene, text
+from .figure import figure
 from .reduce import Diagram, reduce
-from .scene import BETWEEN, ELSEWHERE, END, START, WHOLE, Column
+from .scene import BETWEEN, ELSEWHERE, END, READING, START, WHOLE, Column, Layout, Scene
 from .svg import render
 
-MANY = 6  # more steps are abbreviated to the FIRST and the LAST of them
-FIRST, LAST = 3, 2
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MANY = 6  # more steps are abbreviated to the first and the last of them, unless asked for
+NODES = 1000  # nor are more circles drawn than this
 RELATIVE = 3  # up to so many steps are drawn as steps around t, more are numbered
 
 
@@ -23,22 +30,37 @@ class Drawing:
     ``.text`` says in words what is drawn; the document carries it for those who cannot see.
     """
 
-    def __init__(self, svg: str, text: str) -> None:
-        self.svg = svg
+    def __init__(self, scene: Scene, title: str, text: str) -> None:
+        self.scene = scene
         self.text = text
+        self.svg = render(scene, title, text)
+
+    def figure(self, *, dark: bool = False) -> Figure:
+        """The picture as a matplotlib figure, to be combined with others or restyled.
+
+        Raises EngineError where matplotlib is missing.
+        """
+        return figure(self.scene, dark)
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file whose name ends in .svg.
+        """Write the picture to a file whose name ends in .svg, .png or .pdf. The latter two take matplotlib.
 
-        Raises InputError for another ending, and for a place that cannot be written.
+        Raises InputError for another ending, and for a place that cannot be written; EngineError where matplotlib is
+        missing.
         """
         path = Path(path)
-        if path.suffix.lower() != ".svg":
-            raise InputError(f"a drawing is saved as .svg, got '{path}'. Name it '{path.with_suffix('.svg')}'")
+        kind = path.suffix.lower()
+        if kind not in (".svg", ".png", ".pdf"):
+            raise InputError(
+                f"a drawing is saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
+            )
         if not path.parent.is_dir():
             raise InputError(f"cannot save '{path}': there is no folder '{path.parent}'")
         try:
-            path.write_text(self.svg, encoding="utf-8", newline="\n")
+            if kind == ".svg":
+                path.write_text(self.svg, encoding="utf-8", newline="\n")
+            else:
+                self.figure().savefig(path, dpi=192)
         except OSError as problem:
             raise InputError(f"cannot save '{path}': {problem.strerror or problem}") from None
 
@@ -49,34 +71,44 @@ class Drawing:
         return f"<drawing: {self.text.splitlines()[0]}>"
 
 
-def draw_recurrence(recurrence: Recurrence, unfolded: Unfolded) -> Drawing:
+def draw_recurrence(recurrence: Recurrence, steps: int, gates: bool = True, gradient: bool = False) -> Drawing:
     """Side by side: the circuit diagram, where a black square is a delay of one step, and the unfolded graph.
 
     Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from 1.
     """
-    diagram, steps = reduce(recurrence), _steps(unfolded)
-    if steps < 1:
-        raise InputError(f"a drawing of '{recurrence.name}' shows at least 1 step, got {steps}")
-    columns = around_t(steps) if steps <= RELATIVE else numbered(unfolded)
+    columns = around_t(steps) if steps <= RELATIVE else numbered(first_time(recurrence), steps)
+    layout = Layout.of(reduce(recurrence, gates), [c.time for c in columns], gradient)
     title = f"Circuit {recurrence.name} and its graph unfolded for {_count(steps)}"
-    return _drawing(scene.side_by_side(diagram, columns), title, diagram)
+    return _drawing(scene.side_by_side(layout, columns), title, layout, True, left_out(columns))
 
 
-def draw_unfolded(unfolded: Unfolded) -> Drawing:
+def draw_unfolded(
+    recurrence: Recurrence,
+    steps: int,
+    gates: bool = True,
+    gradient: bool = False,
+    most: int = MANY,
+    last_only: bool = False,
+) -> Drawing:
     """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated."""
-    diagram = reduce(unfolded.recurrence)
-    title = f"Circuit {unfolded.recurrence.name} unfolded for {_count(_steps(unfolded))}"
-    return _drawing(scene.alone(diagram, numbered(unfolded)), title, diagram)
+    if not isinstance(most, int) or isinstance(most, bool) or most < 3:
+        raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
+    diagram = reduce(recurrence, gates)
+    columns = numbered(first_time(recurrence), steps, max(3, min(most, NODES // len(diagram.values))))
+    layout = Layout.of(diagram, [c.time for c in columns], gradient)
+    title = f"Circuit {recurrence.name} unfolded for {_count(steps)}"
+    if last_only:
+        columns[1:-1] = [replace(c, kind=READING if c.kind == WHOLE else c.kind) for c in columns[1:-1]]
+        title += ", with outputs at the last step alone"
+    return _drawing(scene.unfolded(layout, columns), title, layout, False, left_out(columns))
 
 
-def _drawing(picture: scene.Scene, title: str, diagram: Diagram) -> Drawing:
-    description = "\n".join([title + ".", *describe(diagram)])
-    return Drawing(render(picture, title, description), description)
-
-
-def _steps(unfolded: Unfolded) -> int:
-    """How many steps were asked for: an autonomous circuit is at its first before anything is computed."""
-    return len(unfolded.times) + unfolded.start_time
+def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, note: str) -> Drawing:
+    scene.explain(picture, layout, delay, note)
+    lines = [title + ".", *([note[0].upper() + note[1:] + "."] if note else []), *describe(layout.diagram)]
+    if layout.gradient:
+        lines += describe_gradient(layout)
+    return Drawing(picture, title, "\n".join(lines))
 
 
 def _count(steps: int) -> str:
@@ -90,12 +122,23 @@ def around_t(steps: int) -> list[Column]:
     return [Column(START, ELSEWHERE), *(Column(WHOLE, t) for t in times), Column(END, ELSEWHERE)]
 
 
-def numbered(unfolded: Unfolded) -> list[Column]:
-    """The initial state and the steps from the first to the last."""
-    columns = [Column(WHOLE, str(t)) for t in unfolded.times]
-    if len(columns) > MANY:
-        columns = [*columns[:FIRST], Column(BETWEEN, ELSEWHERE), *columns[-LAST:]]
-    return [Column(START, str(unfolded.start_time)), *columns]
+def numbered(start: int, steps: int, most: int = MANY) -> list[Column]:
+    """The initial state, at time ``start``, and the steps up to the last; of more than ``most``, the first and the
+    last."""
+    times: Sequence[int] = range(start + 1, steps + 1)
+    left_out = len(times) > most
+    last = max(1, most // 3) if left_out else 0
+    columns = [Column(WHOLE, str(t)) for t in (times[: most - 1 - last] if left_out else times)]
+    columns += [Column(BETWEEN, ELSEWHERE)] * left_out + [Column(WHOLE, str(t)) for t in times[len(times) - last :]]
+    return [Column(START, str(start)), *columns]
+
+
+def left_out(columns: Sequence[Column]) -> str:
+    """Which steps are not drawn, in words."""
+    for before, column, after in zip(columns, columns[1:], columns[2:], strict=False):
+        if column.kind == BETWEEN:
+            return f"steps {int(before.time) + 1} to {int(after.time) - 1} are not drawn"
+    return ""
 
 
 def describe(diagram: Diagram) -> list[str]:
@@ -113,4 +156,16 @@ def describe(diagram: Diagram) -> list[str]:
                 sources.append(source + (f" through {text.plain(text.letters(a.letters))}" if a.letters else ""))
         if sources:
             lines.append(f"{text.plain(text.value(name, 't', value.scalar))} from {', '.join(sources)}.")
+    return lines
+
+
+def describe_gradient(layout: Layout) -> list[str]:
+    """The gradient's arrows in words."""
+    diagram, lines = layout.diagram, []
+    for name in diagram.values:
+        into = [a for a in diagram.arrows if a.source == name and layout.back(a)]
+        if into:
+            into.sort(key=lambda a: not a.delayed)
+            found = [text.plain(text.gradient(a.target, "t+1" if a.delayed else "t", False)) for a in into]
+            lines.append(f"Backward: {text.plain(text.gradient(name, 't', False))} from {', '.join(found)}.")
     return lines

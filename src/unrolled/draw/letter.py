@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
@@ -47,11 +48,16 @@ def letters(
             near = [p for p in near if _inside(p, reach)]
             circles = [p for p in places if _inside((p.x, p.y), _around(along, max(w, h) + 24 + p.w / 2))]
             for parts, aways in ((ALONG, BESIDE[: 1 + bool(stamps)]), (ANYWHERE, FURTHER)):
+                best = (math.inf, 0, 0.0, 0.0)
                 options = [_option(along, w, h, *how) for how in product(parts, (-1, 1), aways)]
-                prices = [e + _price(_box(x, y, w, h), circles, near, lines[arrow], taken) for e, x, y in options]
-                if min(prices) < COVERED:
+                for least, k, x, y in sorted((e, k, x, y) for k, (e, x, y) in enumerate(options)):
+                    if least > best[0]:
+                        break
+                    price = least + _price(_box(x, y, w, h), circles, near, lines[arrow], taken)
+                    best = min(best, (price, k, x, y))
+                if best[0] < COVERED:
                     break
-            _, x, y = options[prices.index(min(prices))]
+            _, _, x, y = best
             found[arrow] = (round(x, 2), round(y, 2))
             taken += [_box(x + dx, y, w, h) for dx in ((-period, 0.0, period) if period else (0.0,))]
     return found
@@ -99,7 +105,8 @@ def _price(
     for a, b, c, d in taken:
         price += 400 * (left < c + 2 and a - 2 < right and top < d + 2 and b - 2 < bottom)
         price += 24 * (left < c + 14 and a - 14 < right and top < d + 4 and b - 4 < bottom)
-    near = [p for p in lines if _inside(p, (left - NEAR, top - NEAR, right + NEAR, bottom + NEAR))]
-    tight = left - 1, top - 1, right + 1, bottom + 1
-    touched = sum(_inside(p, tight) for p in near) + sum(_inside(p, tight) for p in own)
+    x0, y0, x1, y1 = left - NEAR, top - NEAR, right + NEAR, bottom + NEAR
+    near = [(x, y) for x, y in lines if x0 < x < x1 and y0 < y < y1]
+    x0, y0, x1, y1 = left - 1, top - 1, right + 1, bottom + 1
+    touched = len([1 for points in (near, own) for x, y in points if x0 < x < x1 and y0 < y < y1])
     return price + 3 * len(near) + 12 * touched

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from ..graph.equations import is_scalar
-from ..graph.node import Node, order
+from ..graph.node import REAL, Node, order
 from ..graph.recurrence import Recurrence
+from ..transform.differentiate import loss_on
 
 Role = Literal["input", "state", "output", "loss", "named"]
 Ways = tuple[tuple[str, ...], ...]  # each way from a value to another: the letters met, the outermost first
@@ -47,6 +49,7 @@ class Arrow:
     target: str
     delayed: bool
     ways: Ways
+    smooth: bool = True  # whether a derivative can pass: it cannot through a comparison, nor to a token
 
     @property
     def letters(self) -> Ways:
@@ -54,13 +57,24 @@ class Arrow:
         return tuple(way for way in self.ways if way)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Diagram:
     """One step of a recurrence as circles and arrows."""
 
     name: str
     values: Mapping[str, Value]
     arrows: tuple[Arrow, ...]
+    loss_on: tuple[str, ...] = ()  # what the loss depends on directly
+
+    @cached_property
+    def carrying(self) -> frozenset[str]:
+        """The values that a gradient reaches on its way back, inputs left out."""
+        reached = set(self.loss_on)
+        while True:
+            more = {a.source for a in self.arrows if a.smooth and a.target in reached} - reached
+            if not more:
+                return frozenset(n for n in reached if n in self.values and self.values[n].role != "input")
+            reached |= more
 
     @property
     def inner(self) -> tuple[Arrow, ...]:
@@ -73,12 +87,12 @@ class Diagram:
         return tuple(a for a in self.arrows if a.delayed)
 
 
-def reduce(recurrence: Recurrence) -> Diagram:
-    """The circles and arrows of a recurrence."""
+def reduce(recurrence: Recurrence, gates: bool = True) -> Diagram:
+    """The circles and arrows of a recurrence. Without ``gates``, only inputs and what is returned are circles."""
     fixed = _fixed(recurrence)
     named = dict(recurrence.returns)
     reached = set(order(recurrence.returns.values()))
-    for node, name in recurrence.labels.items():
+    for node, name in recurrence.labels.items() if gates else ():
         if node in reached and node not in fixed:
             named.setdefault(name, node)
     arrows = _absorbed(_arrows(recurrence, named, fixed), set(recurrence.returns))
@@ -87,7 +101,8 @@ def reduce(recurrence: Recurrence) -> Diagram:
     for name in sorted(named, key=_listed(recurrence)):
         if name in used:
             values[name] = Value(name, _role(recurrence, name), is_scalar(named[name]))
-    return Diagram(recurrence.name, values, tuple(a for a in arrows if a.target in values))
+    drawn = tuple(a for a in arrows if a.target in values)
+    return Diagram(recurrence.name, values, drawn, loss_on(recurrence))
 
 
 def _listed(recurrence: Recurrence) -> Callable[[str], int]:
@@ -122,6 +137,7 @@ def _arrows(recurrence: Recurrence, named: Mapping[str, Node], fixed: Mapping[No
     for name, node in named.items():
         origins.setdefault(node, (name, False))
     ways: dict[Node, dict[Origin, Ways]] = {}
+    smooth: dict[Node, set[Origin]] = {}
     for node in recurrence.nodes:
         found: dict[Origin, Ways] = {}
         letters = tuple(x for a in node.args for x in fixed.get(a, ())) if node.op in APPLYING else ()
@@ -131,11 +147,14 @@ def _arrows(recurrence: Recurrence, named: Mapping[str, Node], fixed: Mapping[No
                 longer = tuple(letters + path for path in paths)
                 found[origin] = tuple(dict.fromkeys(found.get(origin, ()) + longer))[:MOST_WAYS]
         ways[node] = found
+        real = [a for a in node.args if a.type.kind == REAL]
+        smooth[node] = {o for a in real for o in ({origins[a]} if a in origins else smooth[a])}
     arrows = []
     for name, node in named.items():
         alias = origins.get(node, (name, False)) != (name, False)
         into: dict[Origin, Ways] = {origins[node]: ((),)} if alias else ways[node]
-        arrows += [Arrow(source, name, delayed, paths) for (source, delayed), paths in into.items()]
+        passing = smooth[node] | {origins[node]} if alias else smooth[node]
+        arrows += [Arrow(o[0], name, o[1], paths, o in passing) for o, paths in into.items()]
     return arrows
 
 
@@ -147,7 +166,10 @@ def _absorbed(arrows: list[Arrow], kept: set[str]) -> list[Arrow]:
             out = [a for a in arrows if a.source == arrow.source]
             inside = [a for a in arrows if a.target == arrow.source]
             if arrow.source not in kept and into == out == [arrow] and inside and not arrow.letters:
-                arrows = [Arrow(a.source, arrow.target, a.delayed, a.ways) if a in inside else a for a in arrows]
+                arrows = [
+                    Arrow(a.source, arrow.target, a.delayed, a.ways, a.smooth and arrow.smooth) if a in inside else a
+                    for a in arrows
+                ]
                 arrows.remove(arrow)
                 break
         else:

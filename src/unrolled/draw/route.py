@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
+from math import sqrt
 
+from . import text
 from .arrange import ROW, Place, Step
-from .curve import Path, Point, Trace, bow, crossings, length, rim, rounded, straight, through
+from .curve import Path, Point, Trace, bow, crossings, rim, rounded, straight, through
+from .letter import SIZE
 from .reduce import Arrow, Diagram
 
 CLEAR = 9.0  # between an arrow and a circle that it passes
@@ -34,7 +37,9 @@ def route(diagram: Diagram, step: Step) -> Routes:
         others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
         inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
         drawn.append(Trace(inner[arrow].sample(SPACING)))
-    period = step.right - step.left + CHANNEL + 10 * max(0, len(diagram.delayed) - 1)
+    widest = max((text.width(text.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
+    channel = max(CHANNEL, widest + 40)
+    period = step.right - step.left + channel + 10 * max(0, len(diagram.delayed) - 1)
     now = list(drawn)
     before = [Trace([(x - period, y) for x, y in trace.points]) for trace in drawn]
     delayed: dict[Arrow, Path] = {}
@@ -80,17 +85,20 @@ def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
 
 def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[Trace]) -> Path:
     priced = []
+    around = [(p.left - CLEAR, p.y - p.h / 2 - CLEAR, p.right + CLEAR, p.y + p.h / 2 + CLEAR, p) for p in others]
     for k, path in enumerate(candidates):
-        trace = Trace(points := path.sample(SPACING))
+        trace = Trace(path.sample(SPACING))
         if not k and not any(_touching(p, trace) for p in others) and not any(crossings(trace, d) for d in drawn):
             return path  # the straight one is free
-        priced.append((length(points) + 40 * _turning(points) + 0.01 * k, k, path, trace))
+        priced.append((_effort(trace.points) + 0.01 * k, k, path, trace))
     priced.sort(key=lambda p: p[:2])
     best, lowest = priced[0][2], float("inf")
     for price, _, path, trace in priced:
         if price >= lowest:
             break
-        price += TOUCHING * sum(_touching(place, trace) for place in others)
+        left, top, right, bottom = trace.box
+        near = [p for x0, y0, x1, y1, p in around if left <= x1 and right >= x0 and top <= y1 and bottom >= y0]
+        price += TOUCHING * sum([_touching(place, trace) for place in near])
         for other in drawn:
             if price >= lowest:
                 break
@@ -106,18 +114,21 @@ def _touching(place: Place, trace: Trace) -> float:
     left, top, right, bottom = trace.box
     if left > place.x + wide or right < place.x - wide or top > place.y + high or bottom < place.y - high:
         return 0.0
-    worst = CLEAR
-    for x, y in trace.points:
-        if abs(x - place.x) < wide and abs(y - place.y) < high:
-            worst = min(worst, place.distance(x, y))
-    return (CLEAR - worst) / CLEAR
+    x0, x1, y0, y1 = place.x - wide, place.x + wide, place.y - high, place.y + high
+    near = [place.distance(x, y) for x, y in trace.points if x0 < x < x1 and y0 < y < y1]
+    return (CLEAR - min(CLEAR, *near)) / CLEAR if near else 0.0
 
 
-def _turning(points: Sequence[Point]) -> float:
-    """The total change of direction, in units of about a radian."""
-    total = 0.0
-    for (a, b), (_, d) in pairwise(pairwise(points)):
-        ux, uy, vx, vy = b[0] - a[0], b[1] - a[1], d[0] - b[0], d[1] - b[1]
-        size = ((ux * ux + uy * uy) * (vx * vx + vy * vy)) ** 0.5 or 1.0
-        total += abs(ux * vy - uy * vx) / size
-    return total
+def _effort(points: Sequence[Point]) -> float:
+    """The length of a path, and 40 more for each radian, or so, by which it turns."""
+    (x0, y0), (x1, y1) = points[:2]
+    ux, uy = x1 - x0, y1 - y0
+    u = sqrt(ux * ux + uy * uy)
+    total, turned = u, 0.0
+    for x2, y2 in points[2:]:
+        vx, vy = x2 - x1, y2 - y1
+        v = sqrt(vx * vx + vy * vy)
+        total += v
+        turned += abs(ux * vy - uy * vx) / (u * v or 1.0)
+        x1, y1, ux, uy, u = x2, y2, vx, vy, v
+    return total + 40 * turned

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from . import text
 from .arrange import Place, Step, arrange
-from .curve import Path, Point
-from .letter import SIZE, letters
-from .loop import loops
+from .colours import ROLES
+from .curve import Path, Point, Trace
+from .letter import SIZE, Box, letters
+from .loop import Loops, loops
 from .reduce import Arrow, Diagram
 from .route import Routes, route
 
-TYPE = {"named": 15.0}  # the size of the letters in a circle, else MAIN
+TYPE = {"named": 16.5}  # the size of the letters in a circle, else MAIN
 MAIN = 18.0
-RADIUS = {"named": 22.0}
+RADIUS = {"named": 23.0}
 MAIN_RADIUS = 27.0
+TALLER = 5.0  # the radius grows by this where the gradient stands below the value
+BESIDE = 6.0  # from an arrow to the gradient that flows back beside it
+LEGEND = 14.0
 SQUARE = 11.0  # the side of the black square
 ELSEWHERE = "…"  # the time of a value at some other step
 WHOLE, START, END, BETWEEN = "whole", "start", "end", "between"
+READING = "reading"  # a step that gives nothing but its state
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +39,22 @@ class Circle:
     label: text.Label
     size: float
     faint: bool = False
+    gradient: text.Label = ()  # written below the value
 
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    path: Path
+    """An arrow: ``forward``, or the ``gradient`` that flows back along it. Its line, which the copies of an arrow at
+    other steps share, is moved to the right by ``dx``."""
+
+    line: Path
     arrow: Arrow | None
-    head: bool = True
+    kind: str = "forward"
+    dx: float = 0.0
+
+    @property
+    def path(self) -> Path:
+        return self.line.moved(self.dx)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +75,20 @@ class Square:
     side: float = SQUARE
 
 
+@dataclass(frozen=True, slots=True)
+class Dot:
+    """The colour of a role, in the legend."""
+
+    center: Point
+    role: str
+    radius: float = 6.0
+
+
+def _around(center: Point, wide: float, high: float) -> Box:
+    x, y = center
+    return x - wide, y - high, x + wide, y + high
+
+
 @dataclass
 class Scene:
     """Marks, and the rectangle that holds them all."""
@@ -70,34 +98,26 @@ class Scene:
     letters: list[Letters] = field(default_factory=list)
     squares: list[Square] = field(default_factory=list)
     blocks: list[Path] = field(default_factory=list)
+    dots: list[Dot] = field(default_factory=list)
 
-    def bounds(self) -> tuple[float, float, float, float]:
+    def bounds(self) -> Box:
         """left, top, right, bottom."""
-        xs, ys = [], []
-        for c in self.circles:
-            xs += [c.place.left, c.place.right]
-            ys += [c.place.y - c.place.h / 2, c.place.y + c.place.h / 2]
-        for path in (*(w.path for w in self.wires), *self.blocks):
-            points = path.sample()
-            xs += [x for x, _ in points]
-            ys += [y for _, y in points]
-        for s in self.squares:
-            xs += [s.center[0] - s.side / 2, s.center[0] + s.side / 2]
-            ys += [s.center[1] - s.side / 2, s.center[1] + s.side / 2]
-        for mark in self.letters:
-            half = text.width(mark.label, mark.size) / 2
-            xs += [mark.center[0] - half, mark.center[0] + half]
-            ys += [mark.center[1] - 0.6 * mark.size, mark.center[1] + 0.6 * mark.size]
-        return min(xs), min(ys), max(xs), max(ys)
+        lines = [*((w.line, w.dx) for w in self.wires), *((block, 0.0) for block in self.blocks)]
+        shapes = {key: Trace(path.sample()).box for key, path in {id(path): path for path, _ in lines}.items()}
+        boxes = [(x0 + dx, y0, x1 + dx, y1) for path, dx in lines for x0, y0, x1, y1 in (shapes[id(path)],)]
+        boxes += [_around((c.place.x, c.place.y), c.place.w / 2, c.place.h / 2) for c in self.circles]
+        boxes += [_around(s.center, s.side / 2, s.side / 2) for s in self.squares]
+        boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
+        boxes += [_around(m.center, text.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
+        left, top, right, bottom = zip(*boxes, strict=True)
+        return min(left), min(top), max(right), max(bottom)
 
     def add(self, other: Scene, dx: float) -> None:
         """Draw another scene into this one, moved to the right."""
-        self.circles += [
-            Circle(c.name, c.time, c.role, c.place.moved(dx), c.label, c.size, c.faint) for c in other.circles
-        ]
-        self.wires += [Wire(w.path.moved(dx), w.arrow, w.head) for w in other.wires]
-        self.letters += [Letters(m.label, (m.center[0] + dx, m.center[1]), m.size, m.kind) for m in other.letters]
-        self.squares += [Square((s.center[0] + dx, s.center[1]), s.side) for s in other.squares]
+        self.circles += [replace(c, place=c.place.moved(dx)) for c in other.circles]
+        self.wires += [replace(w, dx=w.dx + dx) for w in other.wires]
+        self.letters += [replace(m, center=(m.center[0] + dx, m.center[1])) for m in other.letters]
+        self.squares += [replace(s, center=(s.center[0] + dx, s.center[1])) for s in other.squares]
         self.blocks += [b.moved(dx) for b in other.blocks]
 
 
@@ -109,89 +129,170 @@ class Column:
     time: str
 
 
-def circuit(diagram: Diagram, step: Step, routes: Routes) -> Scene:
+@dataclass(frozen=True)
+class Layout:
+    """Where everything of a step stands, and the ways of its arrows: the same in the circuit and the unfolded graph."""
+
+    diagram: Diagram
+    step: Step
+    routes: Routes
+    gradient: bool = False
+
+    @staticmethod
+    def of(diagram: Diagram, times: Iterable[str], gradient: bool = False) -> Layout:
+        step = arrange(diagram, sizes(diagram, times, gradient))
+        return Layout(diagram, step, route(diagram, step), gradient)
+
+    def back(self, arrow: Arrow) -> bool:
+        """Whether the gradient flows back along an arrow."""
+        ends = self.diagram.carrying.issuperset((arrow.source, arrow.target))
+        return self.gradient and arrow.smooth and ends
+
+    def backward(self, arrow: Arrow, path: Path) -> Path:
+        """The way of the gradient, beside that of the arrow."""
+        source, target = self.step.places[arrow.source], self.step.places[arrow.target]
+        source = source.moved(-self.routes.period) if arrow.delayed else source
+        return path.beside(BESIDE).outside(source, target).reversed()
+
+    def ways(self) -> tuple[dict[Arrow, Path], dict[Arrow, Path]]:
+        """All arrows of an unfolded step, and the gradient's beside them."""
+        paths = {**self.routes.inner, **self.routes.delayed}
+        return paths, {arrow: self.backward(arrow, path) for arrow, path in paths.items() if self.back(arrow)}
+
+    def circle(self, name: str, dx: float, time: str | None, small: bool = False) -> Circle:
+        value = self.diagram.values[name]
+        place, size = self.step.places[name].moved(dx), TYPE.get(value.role, MAIN)
+        faint = time == ELSEWHERE
+        shown = self.gradient and not small and not faint and value.role != "loss" and name in self.diagram.carrying
+        below = text.gradient(name, time, value.scalar) if shown else ()
+        return Circle(name, time, value.role, place, text.value(name, time, value.scalar), size, faint, below)
+
+
+def circuit(layout: Layout) -> Scene:
     """One step, and black squares where a value goes into the next."""
-    scene = Scene()
-    back = loops(diagram, step, routes.inner)
-    for name in diagram.values:
-        scene.circles.append(circle(diagram, name, step.places[name], None))
-    paths = {**routes.inner, **back.paths}
-    scene.wires += [Wire(path, arrow) for arrow, path in paths.items()]
+    scene, back = Scene(), loops(layout.diagram, layout.step, layout.routes.inner)
+    scene.circles += [layout.circle(name, 0.0, None, small=True) for name in layout.diagram.values]
+    scene.wires += [Wire(path, arrow) for arrow, path in {**layout.routes.inner, **back.paths}.items()]
     scene.squares += [Square(center) for center in back.squares.values()]
-    half = SQUARE / 2 + 2
-    stamps = [(x - half, y - half, x + half, y + half) for x, y in back.squares.values()]
-    spots = letters(paths, back.own, list(step.places.values()), stamps=stamps)
-    for arrow, center in spots.items():
+    for arrow, center in circuit_spots(layout, back).items():
         scene.letters.append(Letters(text.letters(arrow.letters), center, SIZE))
     return scene
 
 
-def unfolded(diagram: Diagram, step: Step, routes: Routes, columns: Sequence[Column]) -> Scene:
+def circuit_spots(layout: Layout, back: Loops) -> dict[Arrow, Point]:
+    """Where letters stand in the circuit."""
+    half = SQUARE / 2 + 2
+    stamps = [(x - half, y - half, x + half, y + half) for x, y in back.squares.values()]
+    paths = {**layout.routes.inner, **back.paths}
+    return letters(paths, back.own, list(layout.step.places.values()), stamps=stamps)
+
+
+def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     """The columns from left to right; between them the arrows that the circuit draws through black squares."""
-    scene = Scene()
-    before = [p.moved(-routes.period) for p in step.places.values()]
-    after = [path.moved(routes.period) for path in routes.delayed.values()]
-    earlier = [path.moved(-routes.period) for path in routes.inner.values()]
-    paths = {**routes.inner, **routes.delayed}
-    spots = letters(paths, {}, [*step.places.values(), *before], [*after, *earlier], period=routes.period)
-    sources = {a.source for a in diagram.delayed}
-    targets = {a.target for a in diagram.delayed}
-    shown = {WHOLE: set(diagram.values), START: sources, END: targets, BETWEEN: sources | targets}
+    scene, diagram, step, routes = Scene(), layout.diagram, layout.step, layout.routes
+    paths, back = layout.ways()
+    spots = unfolded_spots(layout, paths, back)
+    labels = {arrow: text.letters(arrow.letters) for arrow in spots}
+    shown = _shown(diagram)
     for k, column in enumerate(columns):
         dx = k * routes.period
-        arrows = list(routes.inner) if column.kind == WHOLE else []
+        arrows = [a for a in routes.inner if column.kind in (WHOLE, READING) and a.target in shown[column.kind]]
         arrows += list(routes.delayed) if k else []
-        for name in diagram.values:
-            if name in shown[column.kind]:
-                scene.circles.append(circle(diagram, name, step.places[name].moved(dx), column.time))
+        scene.circles += [layout.circle(n, dx, column.time) for n in diagram.values if n in shown[column.kind]]
         for arrow in arrows:
-            scene.wires.append(Wire(paths[arrow].moved(dx), arrow))
+            scene.wires.append(Wire(paths[arrow], arrow, dx=dx))
+            if arrow in back:
+                scene.wires.append(Wire(back[arrow], arrow, "gradient", dx))
             if arrow in spots:
                 x, y = spots[arrow]
-                scene.letters.append(Letters(text.letters(arrow.letters), (x + dx, y), SIZE))
+                scene.letters.append(Letters(labels[arrow], (x + dx, y), SIZE))
         if column.kind == BETWEEN and not shown[BETWEEN] & set(step.rows[0]):
             middle = (step.left + step.right) / 2 + dx
             scene.letters.append(Letters(text.words("⋯"), (middle, 0.0), 26, "note"))
     return scene
 
 
-def circle(diagram: Diagram, name: str, place: Place, time: str | None) -> Circle:
-    value = diagram.values[name]
-    label = text.value(name, time, value.scalar)
-    return Circle(name, time, value.role, place, label, TYPE.get(value.role, MAIN), time == ELSEWHERE)
+def unfolded_spots(layout: Layout, paths: Mapping[Arrow, Path], back: Mapping[Arrow, Path]) -> dict[Arrow, Point]:
+    """Where letters stand in a step of the unfolded graph, clear also of the steps before and after it."""
+    step, routes = layout.step, layout.routes
+    places = [*step.places.values(), *(p.moved(-routes.period) for p in step.places.values())]
+    others = [path.moved(routes.period) for path in routes.delayed.values()]
+    others += [path.moved(-routes.period) for path in routes.inner.values()]
+    for arrow, path in back.items():
+        others += [path, path.moved(routes.period if arrow.delayed else -routes.period)]
+    return letters(paths, {}, places, others, period=routes.period)
 
 
-def sizes(diagram: Diagram, times: Sequence[str]) -> dict[str, tuple[float, float]]:
+def _shown(diagram: Diagram) -> dict[str, set[str]]:
+    """Which values each kind of column shows."""
+    sources = {a.source for a in diagram.delayed}
+    targets = {a.target for a in diagram.delayed}
+    needed = set(sources)
+    while more := {a.source for a in diagram.arrows if a.target in needed} - needed:
+        needed |= more
+    return {
+        WHOLE: set(diagram.values), READING: needed, START: sources, END: targets, BETWEEN: sources | targets
+    }  # fmt: skip
+
+
+def sizes(diagram: Diagram, times: Iterable[str], gradient: bool = False) -> dict[str, tuple[float, float]]:
     """Width and height of every value, wide enough for its name at any of the times."""
     result = {}
+    times = {t if len(t) < 3 else "0" * len(t) if t.isdigit() else t for t in times}
     for name, value in diagram.values.items():
-        size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS)
-        wide = max(text.width(text.value(name, t, value.scalar), size) for t in times)
+        size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS) + 2 * TALLER * gradient
+        wide = max(text.width(text.value(name, t, value.scalar), size) for t in times) + 10 * gradient
         result[name] = (max(height, round(wide + 0.45 * height)) if wide > 0.84 * height else height, height)
     return result
 
 
-def side_by_side(diagram: Diagram, columns: Sequence[Column]) -> Scene:
+def side_by_side(layout: Layout, columns: Sequence[Column]) -> Scene:
     """The circuit diagram, an arrow that says Unfold, the unfolded graph."""
-    step = arrange(diagram, sizes(diagram, [c.time for c in columns]))
-    routes = route(diagram, step)
-    scene = circuit(diagram, step, routes)
-    graph = unfolded(diagram, step, routes, columns)
-    left, top, right, bottom = scene.bounds()
+    scene = circuit(layout)
+    graph = unfolded(layout, columns)
+    _, top, right, bottom = scene.bounds()
     x, y, wide = right + 28, (top + bottom) / 2, 64.0
     scene.blocks.append(_block_arrow(x, y, wide))
     scene.letters.append(Letters(text.words("Unfold"), (x + wide / 2, y - 26), 17, "note"))
     scene.add(graph, x + wide + 28 - graph.bounds()[0])
-    legend = text.words("delay of one step")
-    scene.squares.append(Square((left + 4, bottom + 30), 8))
-    scene.letters.append(Letters(legend, (left + 14 + text.width(legend, 14) / 2, bottom + 30), 14, "legend"))
     return scene
 
 
-def alone(diagram: Diagram, columns: Sequence[Column]) -> Scene:
-    """The unfolded graph by itself."""
-    step = arrange(diagram, sizes(diagram, [c.time for c in columns]))
-    return unfolded(diagram, step, route(diagram, step), columns)
+def explain(scene: Scene, layout: Layout, delay: bool, note: str = "") -> None:
+    """Add the legend below: what the marks mean."""
+    left, _, right, bottom = scene.bounds()
+    x, y, at = left, bottom + 30, LEGEND
+
+    def entry(mark: str, label: text.Label, wide: float = 16.0, key: text.Label = ()) -> None:
+        nonlocal x, y
+        wide = text.width(key, at) + 8 if key else wide
+        whole = wide + text.width(label, at)
+        if x > left and x + whole > right:
+            x, y = left, y + 22
+        if mark == "delay":
+            scene.squares.append(Square((x + 5, y), 9))
+        elif mark == "gradient":
+            scene.wires.append(Wire(Path((((x + wide - 6, y), (x, y)),)), None, "gradient"))
+        elif mark:
+            scene.dots.append(Dot((x + 6, y), mark))
+        if key:
+            scene.letters.append(Letters(key, (x + wide / 2 - 4, y), at, "key"))
+        scene.letters.append(Letters(label, (x + (wide + whole) / 2, y), at, "legend"))
+        x += whole + 20
+
+    if delay:
+        entry("delay", text.words("delay of one step"))
+    roles = [value.role for value in layout.diagram.values.values()]
+    for role in dict.fromkeys(roles):
+        if role in ROLES:
+            entry(role, text.words(role))
+    names = {letter for arrow in layout.diagram.arrows for way in arrow.letters for letter in way}
+    if names:
+        entry("", text.words("the same at every step"), key=text.letters(tuple((n,) for n in sorted(names))))
+    if layout.gradient:
+        entry("gradient", text.words("∇: the gradient of the loss, backward in time"), 40.0)
+    if note:
+        entry("", text.words(note), 0.0)
 
 
 def _block_arrow(x: float, y: float, wide: float) -> Path:

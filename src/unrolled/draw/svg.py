@@ -1,55 +1,54 @@
-"""Marks as SVG text: no scripts, no fonts, no references. Colours after Okabe and Ito, readable in grey too."""
+"""Marks as SVG text: no scripts, no fonts, no references."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from xml.sax.saxutils import escape
 
-from .curve import Path
-from .scene import Circle, Letters, Scene, Square, Wire
+from .colours import COLOURS
+from .curve import Path, Point
+from .scene import Circle, Dot, Letters, Scene, Square, Wire
 from .text import FALL, RISE, SMALL, Label, stacked, width
 
 MARGIN = 18.0
+LEFT = ("legend", "key")  # text that begins at its left end, not around a centre
 HEAD = 9.0  # the length of an arrow's head
 BACK = -0.36  # from the end of a subscript of one character back to where a superscript above it begins
 
 STYLE = """
-.unrolled .paper{fill:#ffffff}
+.unrolled .paper{fill:{paper}}
 .unrolled text{font-family:"STIX Two Text","Latin Modern Roman",Cambria,"Times New Roman",Times,serif;
-text-anchor:middle;fill:#1a1a1a}
+text-anchor:middle;fill:{ink}}
 .unrolled .b{font-weight:bold}
 .unrolled .i{font-style:italic}
-.unrolled .circle{stroke:#1a1a1a;stroke-width:1.6}
-.unrolled .input{fill:#dcebf7}
-.unrolled .state{fill:#fbe3b5;stroke-width:2.6}
-.unrolled .output{fill:#cfeadf}
-.unrolled .loss{fill:#f3d3e3}
-.unrolled .named{fill:#f4f4f4;stroke:#6b6b6b;stroke-width:1.1}
-.unrolled .faint{fill:none;stroke:#8a8a8a;stroke-width:1.3;stroke-dasharray:4 3}
-.unrolled .wire{fill:none;stroke:#3a3a3a;stroke-width:1.4}
-.unrolled .head{fill:#3a3a3a}
-.unrolled .delay{fill:#000000}
-.unrolled .block{fill:#e9e9e9;stroke:#3a3a3a;stroke-width:1.3}
-.unrolled .parameter{fill:#00548a}
-.unrolled .note,.unrolled .legend{fill:#3a3a3a}
-.unrolled text.legend{text-anchor:start}
-@media (prefers-color-scheme:dark){
-.unrolled .paper{fill:#16181c}
-.unrolled text{fill:#f0f0f0}
-.unrolled .circle{stroke:#e4e4e4}
-.unrolled .input{fill:#1d3e57}
-.unrolled .state{fill:#6a4a0c}
-.unrolled .output{fill:#0f4d3b}
-.unrolled .loss{fill:#5c2c45}
-.unrolled .named{fill:#2b2e34;stroke:#a0a0a0}
-.unrolled .faint{fill:none;stroke:#8f8f8f}
-.unrolled .wire{stroke:#c8c8c8}
-.unrolled .head{fill:#c8c8c8}
-.unrolled .delay{fill:#ffffff}
-.unrolled .block{fill:#34373d;stroke:#c8c8c8}
-.unrolled .parameter{fill:#7cc4f2}
-.unrolled .note,.unrolled .legend{fill:#c8c8c8}
-}
+.unrolled .circle{stroke:{ink};stroke-width:1.6}
+.unrolled .input{fill:{input}}
+.unrolled .state{fill:{state};stroke-width:2.6}
+.unrolled .output{fill:{output}}
+.unrolled .loss{fill:{loss}}
+.unrolled .named{fill:{named};stroke:{quiet};stroke-width:1.1}
+.unrolled .faint{fill:none;stroke:{quiet};stroke-width:1.3;stroke-dasharray:4 3}
+.unrolled .forward{fill:none;stroke:{line};stroke-width:1.4}
+.unrolled .forward-head{fill:{line}}
+.unrolled .gradient{fill:none;stroke:{gradient};stroke-width:1.6;stroke-dasharray:6 3}
+.unrolled .gradient-head{fill:{gradient}}
+.unrolled .delay{fill:{delay}}
+.unrolled .block{fill:{block};stroke:{line};stroke-width:1.3}
+.unrolled text.parameter,.unrolled text.key{fill:{parameter}}
+.unrolled text.note,.unrolled text.legend{fill:{line}}
+.unrolled text.legend,.unrolled text.key{text-anchor:start}
+.unrolled .dot{stroke-width:1.1}
 """
+
+
+def _style(dark: bool) -> str:
+    css = STYLE
+    for name, pair in COLOURS.items():
+        css = css.replace(f"{{{name}}}", pair[dark])
+    return css
+
+
+SHEET = _style(False) + "@media (prefers-color-scheme:dark){" + _style(True) + "}\n"
 
 
 def render(scene: Scene, title: str, description: str) -> str:
@@ -61,22 +60,28 @@ def render(scene: Scene, title: str, description: str) -> str:
         f'width="{w:.0f}" height="{h:.0f}" viewBox="{_n(x)} {_n(y)} {_n(w)} {_n(h)}">',
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(description)}</desc>",
-        f"<style>{STYLE}</style>",
+        f"<style>{SHEET}</style>",
         f'<rect class="paper" x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}"/>',
     ]
-    lines += [f'<path class="block" d="{_d(block)}Z"/>' for block in scene.blocks]
-    lines += [_wire(wire) for wire in scene.wires]
+    lines += [f'<path class="block" d="{outline(block)}Z"/>' for block in scene.blocks]
+    drawn = {key: _wire(wire) for key, wire in {(id(w.line), w.kind): w for w in scene.wires}.items()}
+    lines += [drawn[id(w.line), w.kind].replace("/>", _moved(w.dx)) for w in scene.wires]
     lines += [_square(square) for square in scene.squares]
     lines += [_circle(circle) for circle in scene.circles]
+    lines += [_dot(dot) for dot in scene.dots]
     lines += [_letters(mark) for mark in scene.letters]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
 def _n(value: float) -> str:
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 0.005 else "0"
+    text = f"{value:.2f}"
+    if text[-1] == "0":
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
 
 
-def _d(path: Path) -> str:
+def outline(path: Path) -> str:
+    """The path in SVG's own words."""
     parts = [f"M{_n(path.start[0])} {_n(path.start[1])}"]
     for piece in path.pieces:
         command = "L" if len(piece) == 2 else "C"
@@ -85,18 +90,32 @@ def _d(path: Path) -> str:
 
 
 def _wire(wire: Wire) -> str:
-    (x, y), (ux, uy) = wire.path.end, wire.path.heading()
+    """The line and its head, where they stand at the step that all copies share."""
+    corners = "L".join(f"{_n(x)} {_n(y)}" for x, y in head(wire.line))
+    return f'<path class="{wire.kind}" d="{outline(wire.line)}"/><path class="{wire.kind}-head" d="M{corners}Z"/>'
+
+
+def _moved(dx: float) -> str:
+    return f' transform="translate({_n(dx)})"/>' if dx else "/>"
+
+
+def head(path: Path) -> tuple[Point, Point, Point]:
+    """The triangle at the end of an arrow."""
+    (x, y), (ux, uy) = path.end, path.heading()
     bx, by = x - HEAD * ux, y - HEAD * uy
     wide = 0.42 * HEAD
-    points = ((x, y), (bx - wide * uy, by + wide * ux), (bx + wide * uy, by - wide * ux))
-    head = f'<path class="head" d="M{"L".join(f"{_n(a)} {_n(b)}" for a, b in points)}Z"/>'
-    return f'<path class="wire" d="{_d(wire.path)}"/>' + head * wire.head
+    return (x, y), (bx - wide * uy, by + wide * ux), (bx + wide * uy, by - wide * ux)
 
 
 def _square(square: Square) -> str:
     (x, y), side = square.center, square.side
     corner = f'x="{_n(x - side / 2)}" y="{_n(y - side / 2)}"'
     return f'<rect class="delay" {corner} width="{_n(side)}" height="{_n(side)}"/>'
+
+
+def _dot(dot: Dot) -> str:
+    (x, y), r = dot.center, dot.radius
+    return f'<circle class="circle dot {dot.role}" cx="{_n(x)}" cy="{_n(y)}" r="{_n(r)}"/>'
 
 
 def _circle(circle: Circle) -> str:
@@ -109,17 +128,33 @@ def _circle(circle: Circle) -> str:
             f'<rect class="{kind}" x="{_n(p.left)}" y="{_n(p.y - p.h / 2)}" width="{_n(p.w)}" '
             f'height="{_n(p.h)}" rx="{_n(p.h / 2)}"/>'
         )
-    return shape + _text(circle.label, p.x, p.y, circle.size, "value")
+    if not circle.gradient:
+        return shape + _text(circle.label, p.x, p.y, circle.size, "value")
+    (above, small), (below, tiny) = two_lines(circle)
+    return shape + _text(circle.label, p.x, above, small, "value") + _text(circle.gradient, p.x, below, tiny, "nabla")
+
+
+def two_lines(circle: Circle) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Height and size of a value's name and of its gradient's."""
+    y, size = circle.place.y, circle.size
+    return (y - 0.45 * size, 0.94 * size), (y + 0.68 * size, 0.74 * size)
 
 
 def _letters(mark: Letters) -> str:
     x, y = mark.center
-    x -= width(mark.label, mark.size) / 2 * (mark.kind == "legend")
+    x -= width(mark.label, mark.size) / 2 * (mark.kind in LEFT)
     return _text(mark.label, x, y, mark.size, mark.kind)
 
 
 def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
-    """The label around a centre; superscripts move the line up and what follows moves it back."""
+    """The label around a centre."""
+    place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
+    return f'<text class="{kind}" {place}>{_spans(label, size)}</text>'
+
+
+@lru_cache(maxsize=4096)
+def _spans(label: Label, size: float) -> str:
+    """The runs of a label: superscripts move the line up and what follows moves it back."""
     spans, level = [], 0.0
     for run in label:
         here = {"base": 0.0, "sup": -RISE * size, "sub": FALL * size}[run.shift]
@@ -130,5 +165,4 @@ def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
         style = f' class="{" ".join(run.style)}"' if run.style else ""
         spans.append(f"<tspan{style}{small}{move}>{escape(run.text)}</tspan>")
         level = here
-    place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
-    return f'<text class="{kind}" {place}>{"".join(spans)}</text>'
+    return "".join(spans)

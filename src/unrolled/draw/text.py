@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from ..graph.text import ACCENTS, GREEK, Name
@@ -35,6 +36,11 @@ def value(name: str, time: str | None, scalar: bool) -> Label:
     return runs if time is None else (*runs, *_superscript(f"({time})"))
 
 
+def gradient(name: str, time: str | None, scalar: bool) -> Label:
+    """The gradient of a value: ∇ and the value."""
+    return (Run("∇"), *value(name, time, scalar))
+
+
 def letters(ways: Ways) -> Label:
     """What stands on an arrow: the letters of each way, ways separated by commas."""
     runs: list[Run] = []
@@ -57,6 +63,7 @@ def plain(label: Label) -> str:
     return "".join("_" * (run.shift == "sub") + run.text for run in label).replace("−", "-")
 
 
+@lru_cache(maxsize=4096)
 def width(label: Label, size: float) -> float:
     """How wide it is at most, in common serif fonts."""
     base, sup, sub = (
@@ -71,6 +78,7 @@ def stacked(label: Label) -> bool:
     return any(run.shift == "sub" and len(run.text) == 1 for run in label)
 
 
+@lru_cache(maxsize=1024)
 def _advance(character: str) -> float:
     if unicodedata.combining(character):
         return 0.0
@@ -81,6 +89,7 @@ def _advance(character: str) -> float:
     return 0.84 if character.isupper() else 0.63
 
 
+@lru_cache(maxsize=1024)
 def _name(name: str, scalar: bool) -> Label:
     n = Name.parse(name)
     letter = GREEK.get(n.letter, n.letter)
@@ -91,6 +100,7 @@ def _name(name: str, scalar: bool) -> Label:
     return (Run(letter, style), *([Run(subscript, "", "sub")] if subscript else []))
 
 
+@lru_cache(maxsize=1024)
 def _superscript(text: str) -> Label:
     """Letters in italics, the rest upright."""
     return tuple(

@@ -35,6 +35,17 @@ def gradient(name: str) -> str:
     return f"∇{name}"
 
 
+def loss_on(recurrence: Recurrence) -> tuple[str, ...]:
+    """The returned values on which a loss depends directly, unless a user says otherwise: 'L' if the circuit returns a
+    scalar L (the total loss is then its sum over steps), else 'o' if it returns that, else its outputs, else its first
+    state."""
+    if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
+        return ("L",)
+    if "o" in recurrence.returns:
+        return ("o",)
+    return tuple(recurrence.outputs) or tuple(recurrence.states)[:1]
+
+
 def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Recurrence:
     """The adjoint: the gradient of a loss that depends directly on the returned values named by ``of``, or on all."""
     names = list(recurrence.returns) if of is None else list(of)

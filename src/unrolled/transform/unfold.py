@@ -29,6 +29,11 @@ class Unfolded:
     labels: Mapping[Node, At]
 
 
+def first_time(recurrence: Recurrence) -> int:
+    """The time of the initial state: 0, or 1 for an autonomous recurrence."""
+    return 0 if recurrence.inputs else 1
+
+
 def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
     """Apply the definition again and again.
 
@@ -36,7 +41,7 @@ def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
     from the state at time 1, so that ``steps`` states exist and the definition is applied steps - 1 times
     (Goodfellow, Bengio and Courville 2016, section 10.1).
     """
-    start_time = 0 if recurrence.inputs else 1
+    start_time = first_time(recurrence)
     times = range(start_time + 1, steps + 1)
     start = {n: leaf("state", s.type, s.source, name=n, time=start_time) for n, s in recurrence.states.items()}
     labels: dict[Node, At] = {node: (n, start_time) for n, node in start.items()}

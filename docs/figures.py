@@ -1,0 +1,105 @@
+"""Every figure of the documentation, and the page of all cells (`make figures`).
+
+Figures are drawn by the documentation itself: each Python snippet of README and docs is run in docs/figures, and what
+it saves there is the figure. The tests do the same, and compare.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import linecache
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+FIGURES = DOCS / "figures"
+GALLERY = DOCS / "gallery.md"
+PAGES = [DOCS.parent / "README.md", *sorted({*DOCS.glob("*.md"), GALLERY})]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
+
+OPENING = """# Every cell
+
+The published cells, each drawn by the same program from its equations: the circuit diagram, and the graph unfolded in
+time. A black square is the delay of one step. Blue letters are parameters, the same at every step. Your own is drawn
+likewise: `unrolled draw FILE.py:NAME --out mine.svg`, or in motion: `unrolled look FILE.py:NAME`.
+
+```python
+from unrolled import cells
+
+for name, cell in cells.ALL.items():
+    cell.draw().save(f"cell_{name}.svg")
+```
+"""
+
+SECTION = """
+## {name}
+
+{about}
+
+![{alt}](figures/cell_{name}.svg)
+
+```python
+print(cells.{name}.equations())
+```
+
+```text
+{equations}
+```
+
+{reference}
+"""
+
+
+def gallery() -> str:
+    """The page of all cells."""
+    from unrolled.cells import ALL
+
+    sections = [
+        SECTION.format(
+            name=cell.name,
+            about=inspect.getdoc(cell),
+            alt=f"The circuit {cell.name}, and its graph unfolded in time",
+            equations=cell.equations(),
+            reference=" ".join((inspect.getdoc(inspect.getmodule(cell.function)) or "").split()),
+        )
+        for cell in ALL.values()
+    ]
+    return "".join([OPENING, *sections])
+
+
+def run(page: Path) -> Iterator[tuple[str, str]]:
+    """Run a page's snippets in the current folder: for each block of text what it shows, and what was printed."""
+    scope: dict[str, object] = {}
+    printed = ""
+    for number, (language, code) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+        if language == "python":
+            file = f"{page.name}, block {number}"
+            linecache.cache[file] = (len(code), None, code.splitlines(True), file)
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                exec(compile(code, file, "exec"), scope)
+            printed = out.getvalue()
+        elif language == "text":
+            yield code, printed
+
+
+def main() -> None:
+    FIGURES.mkdir(exist_ok=True)
+    GALLERY.write_text(gallery(), encoding="utf-8", newline="\n")
+    os.chdir(FIGURES)
+    for page in PAGES:
+        for _ in run(page):
+            pass
+        print(page.relative_to(DOCS.parent))
+    used = {name for page in PAGES for name in re.findall(r"figures/([\w.]+)", page.read_text(encoding="utf-8"))}
+    for file in sorted(FIGURES.glob("*.svg")):
+        if file.name not in used:
+            file.unlink()
+            print(f"removed {file.name}, which no page shows")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,27 @@
+"""The colours: one per role, for light and dark paper. Hues after Okabe and Ito (2008), which colour-blind people tell
+apart; the roles also differ in lightness, so that they differ in grey."""
+
+from __future__ import annotations
+
+# what is painted: (on light paper, on dark paper)
+COLOURS: dict[str, tuple[str, str]] = {
+    "paper": ("#ffffff", "#16181c"),
+    "ink": ("#1a1a1a", "#f4f4f4"),
+    "line": ("#3a3a3a", "#c8c8c8"),
+    "quiet": ("#6b6b6b", "#a0a0a0"),
+    "block": ("#e9e9e9", "#34373d"),
+    "delay": ("#000000", "#ffffff"),
+    "input": ("#e3f0fa", "#153247"),
+    "output": ("#b9e3d0", "#0f5140"),
+    "state": ("#f3b94f", "#74510f"),
+    "loss": ("#cf93b8", "#99587f"),
+    "named": ("#f4f4f4", "#2b2e34"),
+    "parameter": ("#00548a", "#7cc4f2"),
+    "gradient": ("#b84a00", "#ff9a57"),
+}
+ROLES = ("input", "state", "output", "loss")  # those with a fill of their own
+
+
+def variables(dark: bool) -> str:
+    """The colours as CSS custom properties."""
+    return "".join(f"--{name}:{pair[dark]};" for name, pair in COLOURS.items())

@@ -1,0 +1,137 @@
+"""The page: one file of HTML with its style, its program and its numbers, which needs nothing else."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from torch import Tensor
+
+from ..draw.colours import variables
+from ..draw.reduce import reduce
+from ..errors import Source
+from ..graph.equations import equations, is_scalar
+from ..graph.node import Node
+from ..graph.recurrence import Recurrence
+from ..graph.text import Text
+from ..transform.differentiate import differentiate
+from ..transform.gradient_equations import gradient_equations
+from .measure import Measured
+from .pack import pack, short, size
+from .stage import stage
+from .subject import Subject
+
+MOST = 470_000  # numbers in a page, 2.7 bytes each: 1.25 MB
+
+
+def document(title: str, content: dict[str, Any]) -> str:
+    """The whole page."""
+    template, style, program = (_part(f"explorer.{kind}") for kind in ("html", "css", "js"))
+    data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    filled = {
+        "TITLE": escape(title),
+        "STYLE": style.replace("/*LIGHT*/", variables(False)).replace("/*DARK*/", variables(True)),
+        "DATA": data.replace("<", "\\u003c"),
+        "PROGRAM": program,
+    }
+    for name, text in filled.items():
+        template = template.replace(f"<!--{name}-->", text)
+    return template
+
+
+def _part(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def content(subject: Subject, measured: Measured, layer: int) -> dict[str, Any]:
+    """What the program of the page reads."""
+    step, times = measured.layer.recurrence, measured.unfolded.times
+    numbers, left_out = _numbers(subject, measured)
+    notes = list(subject.notes)
+    if left_out:
+        notes.append(
+            f"To keep this page small, of {', '.join(left_out)} it holds the size at each step, not each unit."
+        )
+    top = len(subject.layers) - 1
+    if top:
+        below = f"layer {layer + 1} of {len(subject.layers)}"
+        notes.append(f"Shown is {below}" + ("." if layer == top else "; its gradient comes through those above."))
+    return {
+        "title": subject.title,
+        "notes": notes,
+        "first": times[0],
+        "last": times[-1],
+        "text": list(subject.text),
+        "vocabulary": list(subject.vocabulary),
+        "numbers": numbers,
+        "loss": subject.scored.loss if layer == top else "",
+        "total": short(measured.values[subject.scored.loss].sum().reshape(1))[0] if layer == top else measured.total,
+        "probabilities": _probabilities(step) if layer == top and subject.text else "",
+        "saliency": short(measured.saliency),
+        "problem": str(measured.problem or ""),
+        "stage": stage(step),
+        "forward": _forward(step),
+        "backward": _backward(step, subject.scored.loss if layer == top else measured.layer.gives),
+    }
+
+
+def _numbers(subject: Subject, measured: Measured) -> tuple[dict[str, Any], list[str]]:
+    """Values and gradients by name, the important ones first while there is room, and whose units found none."""
+    step, room, left_out = measured.layer.recurrence, MOST, []
+    roles = {n: v.role for n, v in reduce(step).values.items()}
+    found: dict[str, Any] = {}
+    for name, rows in measured.values.items():
+        node = step.returns.get(name) or step.inputs.get(name) or _labelled(step, name)
+        found[name] = {"role": roles[name], "units": rows.shape[1], "scalar": is_scalar(node), **_where(node.source)}
+        if name in subject.inputs and not subject.inputs[name].is_floating_point():
+            found[name] |= {"units": 1, "tokens": [int(t) for t in subject.inputs[name]]}
+    jobs = [(name, "value", rows) for name, rows in measured.values.items() if "tokens" not in found[name]]
+    jobs += [(name, "gradient", rows) for name, rows in measured.gradients.items() if "tokens" not in found[name]]
+
+    def importance(job: tuple[str, str, Tensor]) -> tuple[bool, bool, int]:
+        name, kind, rows = job
+        return roles[name] == "named", kind == "gradient", rows.shape[1]
+
+    for name, kind, rows in sorted(jobs, key=importance):
+        found[name][kind] = {"size": size(rows)}
+        if rows.numel() <= room:
+            room -= rows.numel()
+            found[name][kind] |= pack(rows)
+        else:
+            left_out.append(f"∇{name}" if kind == "gradient" else name)
+    return found, left_out
+
+
+def _labelled(step: Recurrence, name: str) -> Node:
+    return next(node for node, label in step.labels.items() if label == name)
+
+
+def _where(source: Source | None) -> dict[str, Any]:
+    return {"source": f"{source.file}:{source.line}", "line": source.text} if source else {}
+
+
+def _probabilities(step: Recurrence) -> str:
+    return next((n for n, node in step.outputs.items() if node.op == "softmax"), "")
+
+
+def _forward(step: Recurrence) -> list[dict[str, str]]:
+    """The equations of a step, each with the value that it gives."""
+    write, values = Text(), {**{n: node for node, n in step.labels.items()}, **step.returns}
+    names = {write.name(n, "t", None, is_scalar(node)): n for n, node in values.items()}
+    return [{"text": line, "name": names.get(line.split(" = ")[0], "")} for line in equations(step).splitlines()]
+
+
+def _backward(step: Recurrence, of: str) -> list[dict[str, str]]:
+    """The gradient's equations, each with the value or parameter whose gradient it gives and when it holds."""
+    write = Text()
+    known = {write.name(f"∇{n}", at): (n, at) for at in ("t", "τ") for n in {*step.labels.values(), *step.returns}}
+    known |= {write.name(f"∇{n}", None): (n, "sum") for n in step.parameters}
+    lines = []
+    for line in gradient_equations(differentiate(step, (of,))).splitlines():
+        name, at = known.get(line.split(" = ")[0], ("", "τ" if "(τ) = " in line else "t"))
+        text, _, condition = line.partition("    for ")
+        when = "sum" if at == "sum" else "last" if at == "τ" else "before" if condition else "always"
+        lines.append({"text": text, "name": name, "when": when})
+    return lines

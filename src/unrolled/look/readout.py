@@ -1,0 +1,86 @@
+"""A recurrence with a loss of its own, so that its gradient flows from somewhere: a read-out and -log p(y)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ..graph.node import Node, leaf, matrix, token, vector
+from ..graph.ops import make
+from ..graph.recurrence import Recurrence
+from ..graph.size import Size
+from ..transform.restrict import without
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A recurrence with a scalar loss per step, and how its parts are called.
+
+    target: the input that holds what should have come; scores: before the softmax; weight, bias: of the read-out, where
+    one was added.
+    """
+
+    recurrence: Recurrence
+    loss: str
+    target: str = ""
+    scores: str = ""
+    weight: str = ""
+    bias: str = ""
+
+
+def predicting(recurrence: Recurrence, source: str, kept: Iterable[str], read_out: bool) -> Scored:
+    """The step with a loss for the next token: L = -log softmax(scores)[y].
+
+    source: the value that is the scores, or from which a linear read-out makes them (``read_out``); kept: the inputs
+    that are needed. Others, such as the target of a loss of the circuit's own, are left out.
+    """
+    step = without(recurrence, set(recurrence.inputs) - set(kept))
+    taken = {*step.leaves, *step.returns, *step.labels.values()}
+    target, probability, loss = _free("yz", taken), _free(("yhat", "p"), taken), _free(("L", "loss"), taken)
+    weight = bias = ""
+    scores, node, parameters = source, step.returns[source], dict(step.parameters)
+    size = node.type.dims[0]
+    if read_out:
+        scores, weight, bias = _free("ospq", taken), _free("VRQ", taken), _free("cdek", taken)
+        size = Size.of(scores)
+        parameters[weight] = leaf("parameter", matrix(size, node.type.dims[0]), name=weight)
+        parameters[bias] = leaf("parameter", vector(size), name=bias)
+        node = make("add", parameters[bias], make("matvec", parameters[weight], node))
+    y = leaf("input", token(size), name=target)
+    new = {scores: node, probability: make("softmax", node), loss: _surprise(node, y)}
+    return Scored(
+        _extended(step, new, {**step.inputs, target: y}, parameters),
+        loss,
+        target,
+        scores if read_out else source,
+        weight,
+        bias,
+    )
+
+
+def with_some_loss(recurrence: Recurrence) -> Scored:
+    """The step with its own scalar loss L, or, for want of a target, the sum of its output."""
+    if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
+        return Scored(recurrence, "L")
+    vectors = [n for n in (*recurrence.outputs, *recurrence.states) if recurrence.returns[n].type.dims]
+    source = "o" if "o" in vectors else vectors[0]
+    node = recurrence.returns[source]
+    loss = _free(("L", "loss"), {*recurrence.leaves, *recurrence.returns, *recurrence.labels.values()})
+    total = make("sum", node)
+    return Scored(_extended(recurrence, {loss: total}, recurrence.inputs, recurrence.parameters), loss)
+
+
+def _surprise(scores: Node, y: Node) -> Node:
+    return make("sub", make("logsumexp", scores), make("pick", scores, y))
+
+
+def _extended(step: Recurrence, new: dict[str, Node], inputs: object, parameters: object) -> Recurrence:
+    labels = dict(step.labels)
+    for name, node in new.items():
+        labels.setdefault(node, name)
+    return Recurrence(step.name, inputs, step.states, parameters, {**step.returns, **new}, labels=labels)  # type: ignore[arg-type]
+
+
+def _free(names: Iterable[str], taken: set[str]) -> str:
+    names = list(names)
+    return next((n for n in names if n not in taken), f"{names[0]}_{len(taken)}")

@@ -1,0 +1,299 @@
+"""The explorer's numbers: those that the library computes, whatever is looked at."""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import unrolled
+from unrolled import Recurrent, State, circuit, sigmoid, tanh
+from unrolled.cells import ALL
+from unrolled.cli import main
+from unrolled.errors import UsageError
+from unrolled.look import look, readout, subject
+from unrolled.look.measure import locate, measure
+from unrolled.look.pack import TOP, pack
+
+TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
+
+
+def data_of(html: str) -> dict:
+    return json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S)[1])
+
+
+def unpacked(packed: dict, units: int) -> numpy.ndarray:
+    codes = numpy.frombuffer(base64.b64decode(packed["data"]), "<i2").reshape(-1, units)
+    return codes / TOP * numpy.array(packed["scales"])[:, None]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two layers, trained a little."""
+    folder = tmp_path_factory.mktemp("look")
+    (folder / "text.txt").write_text(TEXT)
+    small = ("--hidden", "6", "--layers", "2", "--batch", "4", "--window", "16", "--updates", "6", "--cell", "lstm")
+    assert main(["train", str(folder / "text.txt"), *small, "--out", str(folder / "run"), "--json"]) == 0
+    return folder / "run"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_cell_can_be_looked_at(name: str):
+    page = look.explore(ALL[name])
+    data = data_of(page.html)
+    assert math.isfinite(page.loss)
+    assert page.steps >= 23
+    drawn = {c["name"] for c in data["stage"]["circles"]}
+    assert drawn == set(data["numbers"])
+    assert {*ALL[name].states, *ALL[name].outputs} <= drawn
+    for state in ALL[name].states:
+        assert numpy.abs(unpacked(data["numbers"][state]["value"], data["numbers"][state]["units"])).max() > 0
+        assert data["numbers"][state]["gradient"]["data"], "every state has a gradient"
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "elman", "jordan", "peephole_lstm"])
+def test_the_values_are_those_of_the_network(name: str):
+    """Against Recurrent on the reference engine, which shares no code with the explorer but the table of operations."""
+    looked = subject.of_circuit(ALL[name], None, 1, 40, 8, 3)
+    measured, layer = measure(looked, 0), looked.layers[0]
+    net = Recurrent(ALL[name], dtype=torch.float64, **{n: s for n, s in _named_sizes(ALL[name], layer).items()})
+    net.load_state_dict({n: layer.parameters[n] for n in ALL[name].parameters})
+    out = net(looked.inputs["x"][None])
+    for n in out:
+        torch.testing.assert_close(measured.values[n], out[n][0].detach(), rtol=1e-12, atol=1e-12)
+    if looked.scored.weight:
+        weight, bias = layer.parameters[looked.scored.weight], layer.parameters[looked.scored.bias]
+        scores = out[ALL[name].states[0]][0] @ weight.T + bias
+    else:
+        scores = out.o[0]
+    losses = torch.nn.functional.cross_entropy(scores, looked.inputs[looked.scored.target], reduction="none")
+    torch.testing.assert_close(measured.values["L"][:, 0], losses.detach(), rtol=1e-12, atol=1e-12)
+    assert math.isclose(measured.total, losses.sum().item(), rel_tol=1e-12)
+
+
+def _named_sizes(cell, layer) -> dict[str, int]:
+    return {
+        n: node.type.dims[0].value(layer.sizes)
+        for n, node in {**cell.recurrence.inputs, **cell.recurrence.states, **cell.recurrence.outputs}.items()
+    }
+
+
+def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
+    """dL/dh(t): the network is started again from h(t), and its loss from there on is differentiated by the derived
+    adjoint."""
+    looked = subject.of_circuit(ALL["gru"], None, 1, 30, 8, 1)
+    measured, layer, names = measure(looked, 0), looked.layers[0], looked.scored
+    net = Recurrent(ALL["gru"], dtype=torch.float64, **_named_sizes(ALL["gru"], layer))
+    net.load_state_dict({n: layer.parameters[n] for n in ALL["gru"].parameters})
+    x, y = looked.inputs["x"], looked.inputs[names.target]
+    weight, bias = layer.parameters[names.weight], layer.parameters[names.bias]
+    for t in (0, 1, 12, 28, 29):
+        h = measured.values["h"][t].clone().requires_grad_()
+        after = net(x[None, t + 1 :], State(h=h[None])).h[0] if t < 29 else torch.zeros(0, 8, dtype=torch.float64)
+        scores = torch.cat([h[None], after]) @ weight.T + bias
+        torch.nn.functional.cross_entropy(scores, y[t:], reduction="sum").backward()
+        torch.testing.assert_close(measured.gradients["h"][t], h.grad, rtol=1e-10, atol=1e-13)
+
+
+def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
+    looked = subject.of_run(run, run.parent / "text.txt", 1, 25)
+    lower, upper = measure(looked, 0), measure(looked, 1)
+    assert lower.total == upper.total
+    torch.testing.assert_close(lower.values["h"], upper.values["x"], rtol=0, atol=0)
+    direct = upper.gradients["x"]  # of the layer above, at the same step
+    torch.testing.assert_close(lower.gradients["h"][-1], direct[-1], rtol=1e-12, atol=1e-15)
+    assert not torch.allclose(lower.gradients["h"][0], direct[0]), "earlier ones also come through time"
+    assert lower.saliency.shape == (25,) and torch.equal(lower.saliency, upper.saliency)
+
+
+def test_the_loss_is_that_of_the_trained_model(run: Path):
+    from unrolled.tasks.language_run import load
+    from unrolled.train.losses import nll
+
+    page = look.explore(run, run.parent / "text.txt", first=11, steps=60)
+    trained = load(run)
+    tokens = trained.encode(TEXT[10:71])
+    with torch.no_grad():
+        scores, _ = trained.model(tokens[None, :-1])
+        assert math.isclose(page.loss, nll(scores, tokens[None, 1:]).item(), rel_tol=1e-5)
+    data = data_of(page.html)
+    assert "".join(data["text"]) == TEXT[10:71]
+    assert page.notes[0] == "Of the 2,580 characters of text.txt, the network reads number 11 to 70."
+    assert "Shown is layer 2 of 2." in page.notes
+
+
+def test_what_is_written_in_the_page_is_what_was_measured():
+    data = data_of(look.explore(ALL["lstm"], seed=5).html)
+    measured = measure(subject.of_circuit(ALL["lstm"], None, 1, 200, 8, 5), 0)
+    for name, about in data["numbers"].items():
+        for kind, group in (("value", measured.values), ("gradient", measured.gradients)):
+            if "tokens" not in about and kind in about:
+                rows = group[name].numpy()
+                error = numpy.abs(unpacked(about[kind], about["units"]) - rows)
+                assert (error <= numpy.abs(rows).max(1, keepdims=True) / TOP).all()
+                numpy.testing.assert_allclose(about[kind]["size"], numpy.sqrt((rows**2).mean(1)), rtol=1e-5)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(-1e30, 1e30) | st.just(math.nan) | st.just(math.inf), min_size=3, max_size=3),
+        min_size=1,
+    )
+)
+def test_packing_keeps_four_digits_of_each_steps_largest(rows: list[list[float]]):
+    exact = numpy.array(rows)
+    packed = pack(torch.tensor(exact, dtype=torch.float64))
+    codes = numpy.frombuffer(base64.b64decode(packed["data"]), "<i2").reshape(-1, 3)
+    assert ((codes == -32768) == numpy.isnan(exact)).all()
+    assert ((codes == 32767) == (exact == numpy.inf)).all()
+    for row, code, scale in zip(exact, codes, packed["scales"], strict=True):
+        good = numpy.isfinite(row)
+        top = numpy.abs(row[good]).max(initial=0.0)
+        assert math.isclose(scale, top, rel_tol=1e-5)
+        assert (numpy.abs(code[good] / TOP * scale - row[good]) <= top * 1e-4).all()
+
+
+def test_small_enough_for_200_steps_of_128_units():
+    text = (TEXT * 2)[:300]
+    page = look.explore(ALL["lstm"], _file(text), hidden=128)
+    assert page.steps == 200
+    assert len(page.html.encode()) < 1_500_000
+    numbers = data_of(page.html)["numbers"]
+    assert all("data" in numbers[n][kind] for n in "hcifgo" for kind in ("value", "gradient")), (
+        "states and gates in full"
+    )
+
+
+def _file(text: str) -> Path:
+    import tempfile
+
+    path = Path(tempfile.mkdtemp()) / "text.txt"
+    path.write_text(text)
+    return path
+
+
+def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("unrolled.look.page.MOST", 49 * 20)
+    page = look.explore(ALL["gru"])
+    data = data_of(page.html)
+    (note,) = (n for n in page.notes if n.startswith("To keep this page small"))
+    left_out = re.search(r"of (.*) it holds the size", note)[1].split(", ")
+    for name, about in data["numbers"].items():
+        for kind, written in (("value", name), ("gradient", f"∇{name}")):
+            if kind in about:
+                assert ("data" not in about[kind]) == (written in left_out)
+                assert len(about[kind]["size"]) == 49
+    assert "data" in data["numbers"]["h"]["value"], "states first"
+
+
+def test_too_many_steps_are_abbreviated_and_said(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(look, "LONGEST", 30)
+    page = look.explore(ALL["rnn"], _file(TEXT), steps=5000)
+    assert page.steps == 30
+    assert "Asked for were 5,000 steps; a page shows 30 at most." in page.notes
+    assert not any("Asked for" in note for note in look.explore(ALL["rnn"], _file(TEXT), steps=30).notes)
+
+
+def test_where_the_first_number_is_that_is_not_finite():
+    values = {"h": torch.zeros(6, 3), "c": torch.zeros(6, 2)}
+    gradients = {"h": torch.zeros(6, 3)}
+    assert locate(values, gradients, 1) is None
+    gradients["h"][1, 2] = gradients["h"][4, 1] = math.inf
+    found = locate(values, gradients, 1)
+    assert str(found) == "Not all numbers are finite. On the way back, the first is ∞: ∇h at step 5, unit 2."
+    values["c"][3, 1] = math.nan
+    values["h"][4] = math.nan
+    found = locate(values, gradients, 1)
+    assert str(found) == "Not all numbers are finite. The first is NaN: c at step 4, unit 2."
+
+
+def test_a_network_with_nan_is_shown_and_located(run: Path, tmp_path: Path):
+    from safetensors.torch import load_file, save_file
+
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    for file in run.iterdir():
+        (broken / file.name).write_bytes(file.read_bytes())
+    tensors = load_file(broken / "model.safetensors")
+    tensors["layers.1.b"][8] = math.nan  # of the third unit's forget gate
+    save_file(tensors, broken / "model.safetensors")
+    page = look.explore(broken, run.parent / "text.txt", steps=20)
+    assert "Not all numbers are finite. The first is NaN: a at step 1, unit 9." in page.notes
+    assert data_of(page.html)["problem"] == page.notes[-1]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_read_out_makes_a_circuit_that_predicts(name: str):
+    recurrence = ALL[name].recurrence
+    if not recurrence.inputs:
+        return
+    scored = readout.predicting(
+        recurrence, recurrence.states and next(iter(recurrence.states)), recurrence.inputs, True
+    )
+    step = scored.recurrence
+    assert set(step.parameters) == {*recurrence.parameters, scored.weight, scored.bias}
+    assert set(step.inputs) == {*recurrence.inputs, scored.target}
+    assert not step.returns[scored.loss].type.dims
+
+
+def test_equations_know_which_value_they_give():
+    data = data_of(look.explore(ALL["lstm"]).html)
+    assert [line["name"] for line in data["forward"]] == [*"aofigc", "h", "s", "yhat", "L"] or {
+        line["name"] for line in data["forward"]
+    } == {*"aofigchs", "yhat", "L"}
+    back = {(line["name"], line["when"]) for line in data["backward"]}
+    assert {("s", "always"), ("h", "last"), ("h", "before"), ("c", "last"), ("c", "before"), ("a", "always")} <= back
+    assert {("U", "sum"), ("W", "sum"), ("b", "sum"), ("V", "sum"), ("d", "sum")} <= back
+    assert data["numbers"]["c"]["source"].startswith("lstm.py:")
+    assert data["numbers"]["c"]["line"] == "c = f * c + i * g"
+
+
+def test_a_circuit_of_ones_own_with_two_inputs():
+    @circuit
+    def two(x, z, h, *, W, U, V):
+        gate = sigmoid(V @ z)
+        h = tanh(W @ h + U @ x) * gate
+        return {"h": h}
+
+    page = look.explore(two)
+    data = data_of(page.html)
+    assert not data["text"]
+    assert set(data["numbers"]) == {"x", "z", "gate", "h", "L"}
+    assert "So are the inputs." in page.notes
+    with pytest.raises(UsageError, match="'two' cannot read"):
+        look.explore(two, _file(TEXT))
+
+
+def test_the_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path):
+    hostile = '</script><script>alert("1")</script><!--TITLE--> & ' * 3
+    (tmp_path / "text.txt").write_text(hostile)
+    html = look.explore(ALL["rnn"], tmp_path / "text.txt").html
+    assert html.count("<script") == 2 and html.count("</script>") == 2
+    assert "".join(data_of(html)["text"]) == hostile[:201]
+    assert not re.search(r'(src|href)="(?!data:)', html)
+    assert "default-src 'none'" in html
+    page = unrolled.explore(ALL["rnn"])
+    assert page._repr_html_().startswith("<iframe srcdoc=")
+    page.save(tmp_path / "rnn.html")
+    assert (tmp_path / "rnn.html").read_text(encoding="utf-8") == page.html
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address))
+    out = tmp_path / "lstm.html"
+    assert main(["look", "lstm", "--out", str(out), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["page"] == str(out) and said["steps"] == 49 and not opened
+    assert data_of(out.read_text())["title"] == "lstm"
+    assert main(["look", "rnn"]) == 0
+    path = Path(capsys.readouterr().out.splitlines()[-1])
+    assert opened == [path.as_uri()] and path.exists()
