@@ -26,7 +26,8 @@ from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
 from unrolled.tasks.language_run import load
 from unrolled.tasks.network import load_network, save_network
-from unrolled.tasks.stream import Streaming, Way, open_streamed
+from unrolled.tasks.stream import Streaming, open_streamed
+from unrolled.tasks.way import Way
 from unrolled.train.losses import nll
 from unrolled.train.sources import AudioFile, LogMel
 
@@ -164,6 +165,21 @@ def test_a_network_comes_back_with_its_bits(tmp_path: Path):
     assert torch.equal(again(x).h, net(x).h) and again.circuit.equations() == net.circuit.equations()
 
 
+@pytest.mark.parametrize("chunk", [1, 40, 5000])
+def test_unknown_characters_are_passed_over_as_if_they_were_not_there(here: Path, chunk: int):
+    whole("characters", 5000)
+    expected = [row["bits"] for row in records("whole")]
+    Path("strange.txt").write_text("€€" + TEXT[:50] + "漢€" + TEXT[50:] + "€", encoding="utf-8")
+    way = ("run", "strange.txt", "--skip-unknown", "--chunk", str(chunk), "--json", "--overwrite")
+    assert stream(*way, "--each", "--out", "out") == 0
+    found = records("out")
+    assert [row["bits"] for row in found if row["character"] in "€漢"] == [None] * 5
+    bits = [row["bits"] for row in found if row["character"] not in "€漢"]
+    assert bits[0] is None and bits[1:] == pytest.approx(expected[1:], abs=1e-5)
+    assert stream(*way, "--out", "out") == 0
+    assert sum(row["unknown"] for row in records("out")) == 5
+
+
 # stopped, and gone on with
 
 
@@ -175,7 +191,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(here: Path, kind: str, piece
     way = Way(100, "csv" if "csv" in options else "jsonl", "--each" in options)
     done: list[int] = []
     running = Streaming(
-        open_streamed(Path(model), way.each), Path(source), Path("out"), way, stop=lambda: len(done) >= pieces
+        open_streamed(Path(model), way), Path(source), Path("out"), way, stop=lambda: len(done) >= pieces
     )
     done.extend(running.run())
     assert not running.finished and running.steps == 100 * pieces
@@ -189,7 +205,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(here: Path, kind: str, piece
 def test_a_state_is_written_while_it_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("unrolled.tasks.stream.EVERY", 0.0)
     expected = whole("rows")
-    running = Streaming(open_streamed(Path("rows.safetensors")), Path("rows.csv"), Path("out"), Way(100)).run()
+    running = Streaming(open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(100)).run()
     for _ in range(3):
         next(running)
     shutil.copy("out", "killed")
@@ -219,14 +235,16 @@ def test_a_fault_in_the_input_keeps_what_was_before_it(here: Path, capsys: pytes
 def test_another_input_is_not_gone_on_with(here: Path):
     Path("rows.csv").write_text(Path("rows.csv").read_text() + "1,2,x\n")
     with pytest.raises(DataError, match="line 401, column 3: 'x' is no finite number\n  400 rows were read"):
-        list(Streaming(open_streamed(Path("rows.safetensors")), Path("rows.csv"), Path("out"), Way(50)).run())
+        list(Streaming(open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(50)).run())
     state = Path("out.state").read_bytes()
     lines = Path("rows.csv").read_text().splitlines()
     lines[10] = "1,1,1"
     Path("rows.csv").write_text("\n".join(lines))
     for _ in range(2):
         with pytest.raises(DataError, match="not the one that 'out' was made of: its first 400 rows differ"):
-            Streaming(open_streamed(Path("rows.safetensors")), Path("rows.csv"), Path("out"), Way(50), resume=True)
+            Streaming(
+                open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(50), resume=True
+            )
         assert Path("out.state").read_bytes() == state, "and nothing is lost"
         Path("rows.csv").write_text("\n".join(lines[:30]))
 
@@ -403,7 +421,7 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
     soundfile.write("fast.wav", numpy.zeros(1600), 16000)
     way, done = Way(50), []
     running = Streaming(
-        open_streamed(Path("rows.safetensors")), Path("rows.csv"), Path("kept"), way, stop=lambda: len(done) > 1
+        open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("kept"), way, stop=lambda: len(done) > 1
     )
     done.extend(running.run())
     (here / "kept").write_bytes((here / "kept").read_bytes()[:100])

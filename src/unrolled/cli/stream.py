@@ -18,6 +18,7 @@ def stream(
     format: Literal["jsonl", "csv"] = "jsonl",
     chunk: int = 1000,
     each: bool = False,
+    skip_unknown: bool = False,
     resume: bool = False,
     overwrite: bool = False,
     json: bool = False,
@@ -43,6 +44,8 @@ def stream(
         How many steps are read at a time. Larger is faster, smaller answers sooner.
     each
         Of a text: a line for each character instead of one for each chunk.
+    skip_unknown
+        Of a text: pass over characters that the model has never seen.
     resume
         Go on where it was stopped. The input must be the same from its beginning, also if it comes by a pipe.
     overwrite
@@ -51,7 +54,8 @@ def stream(
         At the end one JSON object that says how far it came. Needs --out.
     """
     from ..errors import UsageError
-    from ..tasks.stream import Streaming, Way, open_streamed
+    from ..tasks.stream import Streaming, open_streamed
+    from ..tasks.way import Way
     from .interrupt import interruptible
     from .meter import meter
     from .screen import out as tell
@@ -59,10 +63,10 @@ def stream(
 
     if json and out is None:
         raise UsageError("--json is about the run, and standard output has its results. Write these to a file: --out")
-    way = Way(chunk, format, each)
+    way = Way(chunk, format, each, skip_unknown)
     with processor_threads(), interruptible() as interrupted:
         source = None if str(input) == "-" else input
-        streaming = Streaming(open_streamed(run, each), source, out, way, resume, overwrite, interrupted)
+        streaming = Streaming(open_streamed(run, way), source, out, way, resume, overwrite, interrupted)
         unit = streaming.streamed.unit
         with meter(unit, streaming.steps, quiet=json or out is None) as show:
             for steps in streaming.run():

@@ -25,6 +25,7 @@ from .language_stream import open_language
 from .network import SUFFIX, metadata, open_network
 from .stream_input import Pieces
 from .stream_output import OutputFile, StandardOutput, Table, Writer
+from .way import Way
 
 EVERY = 10.0  # seconds between two states on the disk
 Carried = dict[str, Tensor]  # all that the next piece needs to know of those before it
@@ -49,40 +50,24 @@ class Streamed(Protocol):
         the first piece; where pieces end makes no difference to what is written for each step, but for rounding."""
 
 
-TASKS: dict[str, Callable[[Path, bool], Streamed]] = {"language": open_language}
+TASKS: dict[str, Callable[[Path, Way], Streamed]] = {"language": open_language}
 
 
-def open_streamed(run: Path, each: bool = False) -> Streamed:
+def open_streamed(run: Path, way: Way) -> Streamed:
     """The trained model of a run folder, or of a network in a file.
 
     Raises:
         DataError: none, a damaged one, or one of a task that knows nothing of streams.
     """
     if run.suffix == SUFFIX:
-        if each:
-            raise UsageError("--each is for models of text; a network gives a line for each step in any case")
+        if way.each or way.skip_unknown:
+            raise UsageError("--each and --skip-unknown are for models of text; a network gives a line for each step")
         return open_network(run)
     config = Config(run)
     task = config.get("task", str)
     if task not in TASKS:
         config.refuse(f"runs of the task '{task}' cannot read streams; those of {', '.join(TASKS)} can")
-    return TASKS[task](run, each)
-
-
-@dataclass(frozen=True)
-class Way:
-    """How a stream is read and written; the same again when it is gone on with.
-
-    chunk: steps that are read at a time. format: 'jsonl' or 'csv'. each: a row for each step of a text, not each chunk.
-    """
-
-    chunk: int = 1000
-    format: str = "jsonl"
-    each: bool = False
-
-    def __post_init__(self) -> None:
-        if self.chunk < 1:
-            raise UsageError(f"--chunk must be a whole number from 1, got {self.chunk}")
+    return TASKS[task](run, way)
 
 
 @dataclass(frozen=True)
