@@ -227,7 +227,20 @@ def test_the_demo_beats_the_letters_by_far(unrolled: Callable[..., Outcome]):
 def test_help_and_version(unrolled: Callable[..., Outcome]):
     assert unrolled("--version").out.strip() == __version__
     overview = unrolled("--help").out
-    for command in ("demo", "train", "evaluate", "sample", "equations", "draw", "look", "cells", "doctor", "bench"):
+    commands = [
+        "demo",
+        "train",
+        "evaluate",
+        "sample",
+        "stream",
+        "equations",
+        "draw",
+        "look",
+        "cells",
+        "doctor",
+        "bench",
+    ]
+    for command in working + reading:
         assert command in overview
         assert unrolled(command, "--help").code == 0
     assert unrolled().out == overview, "without a command: what there is"

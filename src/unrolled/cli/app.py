@@ -20,6 +20,7 @@ from .evaluate import evaluate
 from .look import look
 from .plan import plan
 from .sample import sample
+from .stream import stream
 from .train import train
 
 WRONG, INTERRUPTED = 2, 130
@@ -32,15 +33,15 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, equations, plan, draw, look, cells, doctor, bench):
+for command in (demo, train, evaluate, sample, stream, equations, plan, draw, look, cells, doctor, bench):
     app.command(command, sort_key=len(list(app)))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line and give its exit code: 0, 2 for wrong use or bad data, 130 when interrupted."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")  # a terminal without Unicode shows '?' where it must
+    for file in (sys.stdout, sys.stderr):
+        if hasattr(file, "reconfigure"):
+            file.reconfigure(errors="replace")  # a terminal without Unicode shows '?' where it must
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(arguments, print_error=False, exit_on_error=False, help_on_error=False)

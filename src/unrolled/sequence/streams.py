@@ -89,7 +89,7 @@ def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
     begin = torch.zeros(len(documents.values), dtype=torch.bool)
     begin[documents.offsets[:-1][long]] = True
     x, y = (documents.values[kept.to(documents.device)] for kept in (followed, follows))
-    return x, y, begin[followed]
+    return x, y, begin[followed].to(documents.device)
 
 
 def _side_by_side(rows: int, steps: int, longest: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:

@@ -86,6 +86,12 @@ class LogMel:
         self._transform = 2 ** math.ceil(math.log2(self.window))
         self._edges: dict[int, Tensor] = {}  # first and last block of the piece read before, for its neighbours
 
+    @property
+    def parameters(self) -> dict[str, float]:
+        """``LogMel(audio, **parameters)`` gives the same features of another recording with the same sample rate."""
+        seconds = {"hop": self.hop / self.audio.rate, "window": self.window / self.audio.rate}
+        return {**seconds, "mels": self.mels, "low": self.low, "high": self.high, "floor": self.floor}
+
     def read(self, start: int, stop: int) -> Tensor:
         """(frames, mels), float32."""
         check_range(self, start, stop)

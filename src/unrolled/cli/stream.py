@@ -1,0 +1,79 @@
+"""unrolled stream"""
+
+from __future__ import annotations
+
+import json as _json
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+
+def stream(
+    run: Path,
+    input: Annotated[Path, Parameter(allow_leading_hyphen=True)],
+    /,
+    *,
+    out: Path | None = None,
+    format: Literal["jsonl", "csv"] = "jsonl",
+    chunk: int = 1000,
+    each: bool = False,
+    skip_unknown: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    json: bool = False,
+) -> int:
+    """Run a trained model over a file or a pipe of any length, and write what it gives as it goes.
+
+    Memory does not grow. Ctrl-C stops it with its state kept beside the output; --resume goes on from there, and the
+    output is the same as without the stop.
+
+    Parameters
+    ----------
+    run
+        The folder of a trained model (reads text, gives bits per character), or a network that was saved in a file
+        (reads rows of numbers or a recording, gives its outputs).
+    input
+        A file, or - for standard input: text (UTF-8), rows of numbers with commas or blanks between them, or a
+        recording.
+    out
+        The file to write; standard output unless given. Its state is in OUT.state meanwhile.
+    format
+        JSON lines or CSV.
+    chunk
+        How many steps are read at a time. Larger is faster, smaller answers sooner.
+    each
+        Of a text: a line for each character instead of one for each chunk.
+    skip_unknown
+        Of a text: pass over characters that the model has never seen.
+    resume
+        Go on where it was stopped. The input must be the same from its beginning, also if it comes by a pipe.
+    overwrite
+        Replace an output that is there.
+    json
+        At the end one JSON object that says how far it came. Needs --out.
+    """
+    from ..errors import UsageError
+    from ..tasks.stream import Streaming, open_streamed
+    from ..tasks.way import Way
+    from .interrupt import interruptible
+    from .meter import meter
+    from .screen import out as tell
+    from .threads import processor_threads
+
+    if json and out is None:
+        raise UsageError("--json is about the run, and standard output has its results. Write these to a file: --out")
+    way = Way(chunk, format, each, skip_unknown)
+    with processor_threads(), interruptible() as interrupted:
+        source = None if str(input) == "-" else input
+        streaming = Streaming(open_streamed(run, way), source, out, way, resume, overwrite, interrupted)
+        unit = streaming.streamed.unit
+        with meter(unit, streaming.steps, quiet=json or out is None) as show:
+            for steps in streaming.run():
+                show(steps, streaming.pieces.done)
+    if json:
+        print(_json.dumps({"steps": streaming.steps, "unit": unit, "finished": streaming.finished, "out": str(out)}))
+    elif out:
+        how = "read" if streaming.finished else f"read; go on with: unrolled stream {run} {input} --out {out} --resume"
+        tell(f"  {streaming.steps:,} {unit} {how}")
+    return 0 if streaming.finished else 130
