@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 from ..draw.drawing import Drawing, draw_recurrence
@@ -51,19 +52,19 @@ class Circuit:
     def name(self) -> str:
         return self.recurrence.name
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         return tuple(self.recurrence.inputs)
 
-    @property
+    @cached_property
     def states(self) -> tuple[str, ...]:
         return tuple(self.recurrence.states)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         return tuple(self.recurrence.outputs)
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[str, ...]:
         return tuple(self.recurrence.parameters)
 

@@ -13,8 +13,10 @@ from .call import Call, Engine
 
 def run(engine: Engine, call: Call) -> dict[str, Tensor]:
     """Every returned value over the sequence, differentiable with respect to all floating-point leaves of the call."""
+    if not torch.is_grad_enabled():
+        return engine.forward(call, keep=False)[0]
     leaves = call.leaves
-    if not (torch.is_grad_enabled() and any(t.requires_grad for t in leaves.values())):
+    if not any(t.requires_grad for t in leaves.values()):
         with torch.no_grad():
             return engine.forward(call, keep=False)[0]
     outputs = _Sequence.apply(engine, call, tuple(leaves), *leaves.values())

@@ -67,7 +67,7 @@ def matrices(double: bool) -> ctypes.CDLL:
     text = (Path(__file__).parent / "matrices.c").read_text(encoding="utf-8")
     unused = ["#define MOST_LANES 1", "#define MOST_ROWS 1", "#define REVERSE 0"]
     library = load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *unused, prelude(), text]))
-    library.digest.argtypes, library.digest.restype = [P, I64], ctypes.c_uint64
+    library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
     library.outer_scratch.argtypes, library.outer_scratch.restype = [I64, I64], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
     library.outer_sum.argtypes = [I64, I64, P, I64, P, P, P, P]
@@ -87,11 +87,22 @@ class Prepared:
         self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
 
 
-@dataclass
 class _Remembered:
-    mark: tuple[tuple[int, int], ...]
-    digest: tuple[int, ...] | None
-    prepared: Prepared
+    """What was prepared for some parameters, and what they were then."""
+
+    def __init__(self, mark: tuple[int, ...], tensors: Sequence[Tensor], prepared: Prepared) -> None:
+        self.mark, self.prepared = mark, prepared
+        count = len(tensors)
+        self.memory = (
+            count,
+            (P * count)(*(t.data_ptr() for t in tensors)),
+            (I64 * count)(*(t.nbytes for t in tensors)),
+        )
+        self.bits: int | None = None
+
+    def digest(self) -> int:
+        """What tells whether any bit of the parameters has changed."""
+        return int(matrices(False).digests(*self.memory))
 
 
 _remembered: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a parameter -> {kernel: _Remembered}
@@ -101,24 +112,18 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
     """The prepared values of a kernel, made anew whenever a parameter has changed, by whatever way: torch counts most
     changes, and of what it does not see (``.data``, numpy, another process) the bits tell."""
     tensors = list(parameters.values())
-    if not all(t.is_contiguous() for t in tensors):
+    if not tensors or not all(t.is_contiguous() for t in tensors):
         return make()
-    mark = tuple((t.data_ptr(), t._version) for t in tensors)
-    entries: dict[Kernel, _Remembered] = _remembered.setdefault(tensors[0], {}) if tensors else {}
+    mark = tuple(number for t in tensors for number in (t.data_ptr(), t._version))
+    entries: dict[Kernel, _Remembered] | None = _remembered.get(tensors[0])
+    if entries is None:
+        entries = _remembered[tensors[0]] = {}
     known = entries.get(kernel)
     if known is None or known.mark != mark:
-        entries[kernel] = _Remembered(mark, None, make())
-        return entries[kernel].prepared
-    now = digest(tensors)
-    if known.digest != now:
-        known.digest, known.prepared = now, make()
+        entries[kernel] = known = _Remembered(mark, tensors, make())
+    elif known.bits != (now := known.digest()):
+        known.bits, known.prepared = now, make()
     return known.prepared
-
-
-def digest(tensors: Sequence[Tensor]) -> tuple[int, ...]:
-    """What tells whether any bit of some tensors has changed."""
-    function = matrices(False).digest
-    return tuple(function(t.data_ptr(), t.nbytes) for t in tensors)
 
 
 def pack(A: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real
 
 /* A number that changes when a bit of the memory does: halves of the words multiplied, as in XXH3 by Y. Collet. */
 #define GOLDEN 0x9E3779B97F4A7C15u
-uint64_t digest(const char *memory, int64_t bytes) {
+static uint64_t digest(const char *memory, int64_t bytes) {
     typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
     enum { AT_ONCE = 4, PER = BYTES / 8 };
     words lane[AT_ONCE], key[AT_ONCE];
@@ -27,6 +27,13 @@ uint64_t digest(const char *memory, int64_t bytes) {
     for (; i < bytes; i++) total = (total ^ (unsigned char)memory[i]) * 0x100000001B3u;
     for (int v = 0; v < AT_ONCE; v++)
         for (int j = 0; j < PER; j++) total = (total ^ lane[v][j] ^ total >> 29) * 0xFF51AFD7ED558CCDu;
+    return total;
+}
+
+/* The same for several pieces of memory. */
+uint64_t digests(int64_t count, const char *const *memory, const int64_t *bytes) {
+    uint64_t total = 0;
+    for (int64_t i = 0; i < count; i++) total = total * GOLDEN + digest(memory[i], bytes[i]);
     return total;
 }
 
