@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench torture format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -42,6 +42,10 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 
 bench: $(READY)  ## training speed beside torch.nn, with the floor; some minutes
 	@$(BIN)/python benchmarks/compare.py
+
+torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing may be lost; some minutes
+	@nice $(BIN)/python tests/torture.py kill --kills 100
+	@nice $(BIN)/python tests/torture.py mutate --folders 10000
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Job, Result
+    from ..tasks.language_run import Job
+    from .learn import Ended
 
 PROMPT, MARGIN = "The ", "      │ "
 
@@ -31,20 +32,25 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     from ..cells import gru
     from ..tasks.language_run import Choices, Job
     from ..train.files import write_text
-    from ..train.loop import Settings
+    from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder, free_folder
+    from ..train.settings import Settings
     from .learn import learn
 
     text = python_reference()
-    job = Job(text, "text.txt", gru, Choices(Settings(minutes=seconds / 60, rate=RATE), window=WINDOW, seed=seed))
     run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
     write_text(run.path / "text.txt", text)
+    settings = Settings(minutes=seconds / 60, rate=RATE)
+    job = Job(text, run.path / "text.txt", gru, Choices(settings, window=WINDOW, seed=seed))
+    recorded = Recorded(job, settings, run)
+    recorded.begin(job.circuit, job.config())
     if not json:
         _explain(job, seconds)
-    result = learn(job, run, for_programs=json)
+    with run.locked():
+        ended = learn(job, recorded, for_programs=json)
     if not json:
-        _conclude(job, result, run.path)
-    return 130 if result.stopped else 0
+        _conclude(job, ended, run.path)
+    return ended.code
 
 
 WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
@@ -82,18 +88,20 @@ def _explain(job: Job, seconds: float) -> None:
     out("  test       on the last 5 %, which the network never sees before\n")
 
 
-def _conclude(job: Job, result: Result, run: Path) -> None:
-
+def _conclude(job: Job, ended: Ended, run: Path) -> None:
     from ..tasks.language import write
     from .screen import out, program
     from .threads import processor_threads
 
-    words = "Stopped" if result.stopped else "Done"
-    out(f"  {words} after {result.updates:,} updates in {result.seconds:.0f} seconds.\n")
+    result = ended.result or job.result()
+    words = "Stopped" if ended.code else "Done"
+    out(f"  {words} after {ended.updates:,} updates in {ended.seconds:.0f} seconds.\n")
     out("  How well does it foresee the text that it never saw? Bits per character,")
     out("  the fewer the better:\n")
-    longest = max(result.frequency_bits, result.bits)
-    for name, bits in (("letters by frequency alone", result.frequency_bits), ("this network", result.bits)):
+    longest = max(result.values())
+    names = {"by_frequency_alone": "letters by frequency alone", "bits_per_character": "this network"}
+    for key, name in names.items():
+        bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
     numbers = write(job.model, job.vocabulary.encode(PROMPT), 360, temperature=0.6)
@@ -119,7 +127,7 @@ FILES = {
     "circuit.svg": "the network drawn as a circuit",
     "unfolded.svg": "the same network unfolded in time",
     "equations.txt, .tex": "its equations, and those of its gradient",
-    "model.safetensors": "what it has learned",
+    "checkpoints/": "what it has learned, and how to go on",
     "config.json": "what it is, so that it can be loaded again",
     "log.jsonl": "how the learning went",
     "text.txt": "what it has read",

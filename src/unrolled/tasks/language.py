@@ -16,11 +16,10 @@ from ..graph.node import TOKEN, order
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
 from ..nn.recurrent import Recurrent
-from ..sequence.state import State
 from ..sequence.streams import rest, windows
+from ..train.loop import States
 from ..train.losses import nll
 
-States = tuple[State, ...]  # one per layer
 HIDDEN = 128
 WINDOW = 256  # steps at a time when nothing is learned; makes no difference to the result
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,13 @@ import torch
 
 from .. import __version__
 from ..circuits.circuit import Circuit
-from ..errors import DataError, UnrolledError, UsageError
+from ..errors import DataError, UsageError
 from ..sequence.streams import Window, windows
-from ..train.loop import Progress, Settings, train
+from ..train import random_states
+from ..train.loop import Loss, States
 from ..train.losses import nll
-from ..train.run_folder import Config, RunFolder, load_model
+from ..train.run_folder import Config, load_model, read_model
+from ..train.settings import Settings
 from .language import LanguageModel, bits_per_character, check_seed
 from .text import Parts, Vocabulary, frequency_bits, read_text
 
@@ -44,43 +46,54 @@ class Choices:
         check_seed(self.seed)
 
 
-@dataclass(frozen=True)
-class Result:
-    """How a training ended. Bits per character are of the held-out text."""
-
-    updates: int
-    seconds: float
-    stopped: bool
-    bits: float
-    frequency_bits: float
-
-
 class Job:
-    """One text, one circuit, one training.
+    """One text, one circuit, one training: a task for the loop.
 
-    >>> job = Job(read_text(path), path.name, cells.gru, Choices(Settings(updates=500)))
-    >>> for progress in job.train(RunFolder(Path("runs/mine"))):
+    >>> job = Job(read_text(path), path, cells.gru, Choices(Settings(updates=500)))
+    >>> for progress in Training(job, job.choices.settings).run():
     ...     print(progress.update)
-    >>> job.result.bits
+    >>> job.result()["bits_per_character"]
 
     Raises:
         DataError: a text that is too short.
     """
 
-    result: Result
-
-    def __init__(self, text: str, name: str, circuit: Circuit, choices: Choices) -> None:
+    def __init__(self, text: str, path: Path, circuit: Circuit, choices: Choices) -> None:
         least = max(40, math.ceil(2 * choices.batch / 0.9) + 2)
         if len(text) < least:
             raise DataError(
-                f"'{name}' has {len(text)} characters; to read {choices.batch} pieces side by side takes {least} "
+                f"'{path.name}' has {len(text)} characters; to read {choices.batch} pieces side by side takes {least} "
                 "or more. Give a longer text, or a smaller --batch"
             )
-        self.text, self.name, self.circuit, self.choices = text, name, circuit, choices
+        self.text, self.path, self.circuit, self.choices = text, path, circuit, choices
         self.vocabulary = Vocabulary.of(text)
         self.parts = Parts.of(self.vocabulary.encode(text))
-        torch.manual_seed(choices.seed)
+        random_states.seed(choices.seed)
         self.model = LanguageModel(circuit, len(self.vocabulary), choices.hidden, choices.layers)
+
+    @staticmethod
+    def again(config: Config, data: Path | None = None) -> Job:
+        """The task of a run that is to be gone on with.
+
+        data: where its text is now, if it has moved.
+
+        Raises:
+            DataError: a damaged description, a text that is gone or that has changed since.
+        """
+        _check_task(config)
+        path = data or Path(config.get("data.path", str))
+        text = read_text(path)
+        if _fingerprint(text) != config.get("data.sha256", str):
+            raise DataError(
+                f"'{path}' is not the text that '{config.run}' was learning from, or has changed since. Name the "
+                f"right one: unrolled train TEXT --resume {config.run}"
+            )
+        try:
+            settings = Settings(**config.get("training", dict))
+            choices = Choices(settings, config.values["model"]["hidden"], **config.get("reading", dict))
+            return Job(text, path, config.circuit(), choices)
+        except (TypeError, KeyError, UsageError) as problem:
+            config.refuse(str(problem))
 
     @property
     def frequency_bits(self) -> float:
@@ -99,45 +112,31 @@ class Job:
             "parameters": sum(p.numel() for p in self.model.parameters()),
         }
 
-    def train(self, run: RunFolder, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Train, and fill the run folder: first with what describes the model, then with each model that is
-        better than those before it. Sets ``result`` at the end."""
-        run.config(self.circuit, self.config())
-        run.views(self.circuit)
-        choices, validation = self.choices, self.parts.validation[:VALIDATED]
+    def batches(self, epoch: int) -> Iterator[Window]:
+        return windows(self.parts.train, self.choices.batch, self.choices.window)
 
-        def passes() -> Iterator[Window]:
-            return windows(self.parts.train, choices.batch, choices.window)
+    def loss(self, batch: Window, states: States) -> Loss:
+        scores, after = self.model(batch.x, states or None)
+        return Loss(nll(scores, batch.y), batch.y.numel(), after)
 
-        def validate() -> float:
-            return bits_per_character(self.model, validation, PIECE) * math.log(2)
+    def validate(self) -> float:
+        return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
 
-        for progress in train(self.model, nll, passes, validate, choices.settings, stop):
-            if progress.best:
-                run.model(self.model)
-            yield progress
-        bits = bits_per_character(self.model, self.parts.held_out)
-        stopped = choices.settings.done(progress.update, progress.seconds) < 1
-        self.result = Result(progress.update, progress.seconds, stopped, bits, self.frequency_bits)
+    def result(self) -> dict[str, float]:
+        """How good the model is on the held-out text."""
+        bits = bits_per_character(self.model.eval(), self.parts.held_out)
+        return {"bits_per_character": bits, "by_frequency_alone": self.frequency_bits}
 
     def config(self) -> dict[str, Any]:
         """What config.json says beside the circuit."""
-        choices, settings = self.choices, self.choices.settings
+        choices = self.choices
         return {
             "task": TASK,
             "cell": self.circuit.name,
-            "model": {"hidden": self.model.hidden, "layers": choices.layers},
-            "training": {
-                "text": self.name,
-                "sha256": _fingerprint(self.text),
-                "batch": choices.batch,
-                "window": choices.window,
-                "rate": settings.rate,
-                "clip": settings.clip,
-                "updates": settings.updates,
-                "minutes": settings.minutes,
-                "seed": choices.seed,
-            },
+            "data": {"path": str(self.path.absolute()), "sha256": _fingerprint(self.text)},
+            "model": {"hidden": self.model.hidden},
+            "reading": {n: getattr(choices, n) for n in ("layers", "batch", "window", "seed")},
+            "training": asdict(choices.settings),
             "versions": {"unrolled": __version__, "torch": torch.__version__},
             "vocabulary": self.vocabulary.characters,
         }
@@ -207,24 +206,27 @@ def load(run: Path) -> Trained:
     Raises:
         DataError: no run folder, a damaged one, or one of another task.
     """
-    config = Config(run)
-    if config.get("task", str) != TASK:
-        config.refuse(f"it is a run of the task '{config.get('task', str)}', not of '{TASK}'")
+    config, tensors = read_model(run)
+    _check_task(config)
     vocabulary = Vocabulary(config.get("vocabulary", str))
     if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
         config.refuse("'vocabulary' must hold different characters in their order")
     hidden = config.get("model.hidden", int) if config.get("model", dict).get("hidden") is not None else None
-    layers, fingerprint = config.get("model.layers", int), config.get("training.sha256", str)
+    layers, fingerprint = config.get("reading.layers", int), config.get("data.sha256", str)
+    if layers > len(tensors):
+        config.refuse(f"it says {layers} layers, more than there are parameters")
     circuit = config.circuit()
+    model = load_model(config, tensors, lambda: LanguageModel(circuit, len(vocabulary), hidden, layers))
     try:
-        model = LanguageModel(circuit, len(vocabulary), hidden, layers)
         model(torch.zeros(1, 1, dtype=torch.long))
-    except UnrolledError as problem:
-        config.refuse(str(problem))
     except Exception as problem:  # the file may say anything: one step shows whether it is a circuit that runs
         config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
-    load_model(run, model)
     return Trained(circuit, model, vocabulary, fingerprint)
+
+
+def _check_task(config: Config) -> None:
+    if config.get("task", str) != TASK:
+        config.refuse(f"it is a run of the task '{config.get('task', str)}', not of '{TASK}'")
 
 
 def printable(characters: str) -> str:
