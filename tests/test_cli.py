@@ -299,9 +299,7 @@ CATALOGUE = [
         "run",
         run__checkpoints__00000006__model_dot_safetensors=b"\xff\7\0\0\0\0\0\0{",
     ),
-    misuse(
-        "training without a manifest", "train", "--resume", "run", run__checkpoints__00000006__manifest_dot_json=None
-    ),
+    misuse("run without a manifest", "sample", "run", run__checkpoints__00000006__manifest_dot_json=None),
     misuse("text that has changed", "train", "text.txt", "--resume", "run", text_dot_txt=TEXT + "x"),
     misuse("resumed with another size", "train", "--resume", "run", "--hidden", "3"),
     misuse("resumed without a run", "train", "--resume", "rum"),
