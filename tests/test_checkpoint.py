@@ -237,7 +237,7 @@ def test_wherever_writing_fails_the_checkpoint_before_it_loads(tmp_path: Path, c
 
 def test_a_folder_that_vanishes_is_named_and_moved_back_it_goes_on(tmp_path: Path):
     recorded = begun(tmp_path, checkpoint_every=2)
-    with pytest.raises(DataError, match=r"the folder '.*run/checkpoints' is gone. Put it back, and go on"):
+    with pytest.raises(DataError, match=r"there is no folder '.*run/checkpoints'. Make it, or put it back"):
         for progress in recorded.run():
             if progress.update == 3:
                 (tmp_path / "run").rename(tmp_path / "elsewhere")

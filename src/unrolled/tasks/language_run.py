@@ -16,8 +16,10 @@ from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError
 from ..sequence.streams import Window, windows
 from ..train import random_states
-from ..train.loop import Loss, States
+from ..train.checkpoint import read_checkpoint
+from ..train.loop import Lesson, Loss, States, Training
 from ..train.losses import nll
+from ..train.recorded import replay
 from ..train.run_folder import Config, load_model, read_model
 from ..train.settings import Settings
 from .language import LanguageModel, bits_per_character, check_seed
@@ -222,6 +224,21 @@ def load(run: Path) -> Trained:
     except Exception as problem:  # the file may say anything: one step shows whether it is a circuit that runs
         config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
     return Trained(circuit, model, vocabulary, fingerprint)
+
+
+def replay_fault(folder: Path) -> float:
+    """Read again a batch that went wrong: see ``recorded.replay``.
+
+    Raises:
+        NumberError: it goes wrong again.
+        DataError: the folder is no such batch.
+    """
+    checkpoint = read_checkpoint(folder)
+    config = Config(folder, checkpoint.config)
+    trained = load(folder)
+    settings = Settings(**config.get("training", dict))
+    lesson = Lesson(trained.model, nll, lambda: (), lambda: math.nan)
+    return replay(checkpoint, Training(lesson, settings), Window)
 
 
 def _check_task(config: Config) -> None:

@@ -112,7 +112,7 @@ def cannot_write(path: Path, problem: OSError, need: int) -> DataError:
     """The message for what could not be written: where, why, how much room it needs and how much there is."""
     home = next((folder for folder in (path.parent, *path.parent.parents) if folder.is_dir()), None)
     if not path.parent.is_dir():
-        return DataError(f"'{path}' cannot be written: the folder '{path.parent}' is gone. Put it back, and go on")
+        return DataError(f"'{path}' cannot be written: there is no folder '{path.parent}'. Make it, or put it back")
     free = shutil.disk_usage(home).free if home else 0
     return DataError(
         f"'{path}' cannot be written: {reason(problem)}. It needs {size(need)}; {size(free)} are free there"

@@ -12,16 +12,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..errors import UnrolledError
+from ..errors import NumberError
 from ..sequence.state import State
 from ..sequence.streams import Window
 from . import random_states
+from .fault import find_fault
 from .phase import enter
 from .schedule import Plateau
 from .settings import Settings
@@ -116,7 +117,8 @@ class Training:
             stop: asked after every update; true ends the training there, to be gone on with later.
 
         Raises:
-            UnrolledError: a loss that is not a number any more.
+            NumberError: a loss or a gradient that is NaN or infinite, with the time step, state or gate, and sequence
+                where it was first. The optimizer is not touched.
         """
         begun, before = time.perf_counter(), self.seconds
         while self.done < 1:
@@ -155,13 +157,17 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()
+        before = torch.get_rng_state()
         enter("forward")
         total, steps, states = self.task.loss(batch, self.states)
         mean = total / max(steps, 1)
         enter("backward")
         mean.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip)
-        value = self._finite(mean.item())
+        value = mean.item()
+        if not (math.isfinite(value) and math.isfinite(norm.item())):
+            torch.set_rng_state(before)
+            self.fail(batch, rate)
         enter("step")
         self.optimizer.step()
         if self.average:
@@ -172,6 +178,24 @@ class Training:
         self.mean = value if self.update == 1 else self.mean + share * (value - self.mean)
         return value, norm.item(), rate
 
+    def fail(self, batch: Any, rate: float) -> NoReturn:
+        """Say where a batch went wrong. The generator is left where it was before the batch."""
+        self.optimizer.zero_grad()
+        before = torch.get_rng_state()
+
+        def again() -> Tensor:
+            total, steps, _ = self.task.loss(batch, self.states)
+            return total / max(steps, 1)
+
+        fault = find_fault(self.model, again)
+        torch.set_rng_state(before)
+        self.optimizer.zero_grad()
+        problem = NumberError(
+            f"update {self.update + 1}: {fault}. Nothing was learned from this batch. {_remedy(self, rate)}"
+        )
+        problem.batch = batch
+        raise problem
+
     def validate(self) -> tuple[float | None, bool]:
         """The loss on other data when it is time for that, and whether it is the lowest so far."""
         if self.done < 1 and self.done * self.settings.validations < self.tried + 1:
@@ -179,7 +203,11 @@ class Training:
         enter("validate")
         self.tried = int(self.done * self.settings.validations)
         with self.ready():
-            value = self._finite(self.task.validate())
+            value = self.task.validate()
+            if not math.isfinite(value):
+                raise NumberError(
+                    f"after update {self.update}: the loss on the validation data is {value}. {_remedy(self)}"
+                )
             if better := value < self.lowest:
                 self.lowest, self.best, self.kept = value, self.update, _copy(self.model)
         if self.settings.schedule == "plateau":
@@ -249,14 +277,6 @@ class Training:
         state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
         return {i: {n: torch.as_tensor(v) for n, v in of.items() if v is not None} for i, of in state.items()}
 
-    def _finite(self, loss: float) -> float:
-        if not math.isfinite(loss):
-            raise UnrolledError(
-                f"update {self.update + 1}: the loss is {loss}, which nothing can be learned from. "
-                f"Try a learning rate (now {self.settings.rate:g}) ten times smaller"
-            )
-        return loss
-
 
 COUNTS = ("update", "epoch", "index", "steps", "tried", "waiting", "seconds", "early", "best")
 
@@ -316,6 +336,11 @@ def _split(tensors: dict[str, Tensor], kind: str) -> Iterator[tuple[str, str, st
         if key.startswith(f"{kind}."):
             first, number, name = key.split(".", 2)
             yield first, number, name, value
+
+
+def _remedy(training: Training, rate: float | None = None) -> str:
+    now = training.settings.rate if rate is None else rate
+    return f"Try a learning rate (now {now:.3g}) ten times smaller, or a smaller clip (now {training.settings.clip:g})"
 
 
 def _number(value: float) -> float | None:

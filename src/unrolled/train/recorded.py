@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from torch import Tensor
+
 from ..circuits.circuit import Circuit
-from ..errors import DataError
-from .checkpoint import read_checkpoint
+from ..errors import DataError, NumberError
+from .checkpoint import Checkpoint, read_checkpoint
 from .loop import Progress, Snapshot, Task, Training
-from .run_folder import CHECKPOINTS, RunFolder, best_update
+from .run_folder import BATCH, CHECKPOINTS, RunFolder, best_update
 from .settings import Settings
 
 
@@ -56,8 +58,34 @@ class Recorded:
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, tell after each update, and write a checkpoint where one is due."""
         every = self.settings.checkpoint_every
-        for progress in self.training.run(stop):
+        steps = self.training.run(stop)
+        while progress := self._next(steps):
             yield progress  # whoever logs it does so before the checkpoint: a resumed log has no gap
             due = every and progress.update % every == 0
             if due or progress.validation is not None or progress.stopped:
                 self.folder.save(self.training.snapshot())
+
+    def _next(self, steps: Iterator[Progress]) -> Progress | None:
+        """The next update; a batch that goes wrong is saved, with the command that reads it again."""
+        try:
+            return next(steps, None)
+        except NumberError as problem:
+            if not isinstance(problem.batch, tuple):
+                raise
+            batch = {n: v for n, v in problem.batch._asdict().items() if isinstance(v, Tensor)}  # type: ignore[attr-defined]
+            path = self.folder.save_fault(self.training.snapshot(), batch)
+            raise NumberError(f"{problem}.\nThe batch is kept. To read it again: unrolled replay {path}") from None
+
+
+def replay(checkpoint: Checkpoint, training: Training, batch_type: Callable[..., Any]) -> float:
+    """Read the batch of a fault again, with the model that it went wrong with; its loss per step.
+
+    Raises:
+        NumberError: it goes wrong again, with the same words.
+    """
+    progress = checkpoint.progress
+    snapshot = Snapshot(progress["update"], None, checkpoint.model, checkpoint.optimizer, progress)
+    training.restore(snapshot)
+    tensors = {n.removeprefix(BATCH): v for n, v in checkpoint.optimizer.items() if n.startswith(BATCH)}
+    loss, _, _ = training.learn(batch_type(**tensors))
+    return loss

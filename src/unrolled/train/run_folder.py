@@ -2,6 +2,7 @@
 
 config.json         sizes, vocabulary, settings, versions, and the circuit itself: no one's code is needed again
 log.jsonl           the training, line by line
+faults/             batches whose numbers went wrong, each with the model that read it
 checkpoints/        the last two checkpoints and the best one, each a folder of its own: see checkpoint.py
 circuit.svg         the circuit diagram
 unfolded.svg        the graph without recurrence
@@ -29,7 +30,8 @@ from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
 from .loop import Snapshot
 
 FORMAT = 2
-LOG, CHECKPOINTS, DAMAGED = "log.jsonl", "checkpoints", ".damaged"
+LOG, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "checkpoints", "faults", ".damaged"
+BATCH = "batch."  # how tensors of a batch that went wrong are named
 KEEP = 2  # of the newest checkpoints; the best one is kept as well
 
 
@@ -141,6 +143,16 @@ class RunFolder:
         path = self.path / CHECKPOINTS / f"{snapshot.update:08d}"
         write_checkpoint(path, Checkpoint(snapshot.model, snapshot.optimizer, self.config, snapshot.progress))
         self.prune()
+
+    def save_fault(self, snapshot: Snapshot, batch: Mapping[str, Tensor]) -> Path:
+        """Write a batch that went wrong, with the training as it was before it; where that is."""
+        folder = self.path / FAULTS
+        path = folder / f"{snapshot.update + 1:08d}"
+        folder.mkdir(exist_ok=True)
+        if not path.exists():
+            tensors = snapshot.optimizer | {f"{BATCH}{n}": v for n, v in batch.items()}
+            write_checkpoint(path, Checkpoint(snapshot.model, tensors, self.config, snapshot.progress))
+        return path
 
     def prune(self) -> None:
         """Remove all checkpoints but the newest ones and, for each of them, the best one up to there."""
