@@ -20,33 +20,31 @@ import torture
 from unrolled.cells import lstm
 from unrolled.cli import main
 from unrolled.errors import DataError, UnrolledError
-from unrolled.tasks.language_run import Choices, Job, load
+from unrolled.tasks.language_run import Language, load
+from unrolled.tasks.options import resolve
 from unrolled.train import checkpoint as ck
 from unrolled.train.phase import PHASES, watched
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder, checkpoints, read_model
-from unrolled.train.settings import Settings
-
-CHOICES = {"hidden": 6, "layers": 2, "batch": 3, "window": 17}
 
 
-def job(path: Path, **settings: object) -> tuple[Job, Settings]:
-    text = path / "text.txt"
-    text.write_text(torture.TEXT)
-    how = Settings(**{"updates": 24, "checkpoint_every": 5, "validations": 4, "rate": 0.01, **settings})
-    return Job(torture.TEXT, text, lstm, Choices(how, **CHOICES)), how
+def task_in(path: Path, **settings: object) -> Language:
+    (path / "text.txt").write_text(torture.TEXT)
+    training = {"updates": 24, "checkpoint_every": 5, "validations": 4, "rate": 0.01, **settings}
+    sections = {"model": {"hidden": 6, "layers": 2}, "reading": {"batch": 3, "window": 17}, "training": training}
+    return Language.read(path / "text.txt", lstm, resolve(sections, None))
 
 
 def begun(path: Path, **settings: object) -> Recorded:
-    task, how = job(path, **settings)
-    recorded = Recorded(task, how, RunFolder(path / "run"))
+    task = task_in(path, **settings)
+    recorded = Recorded(task, task.options.settings, RunFolder(path / "run"))
     recorded.begin(lstm, task.config())
     return recorded
 
 
 def again(path: Path, **settings: object) -> Recorded:
-    task, how = job(path, **settings)
-    recorded = Recorded(task, how, RunFolder(path / "run", again=True))
+    task = task_in(path, **settings)
+    recorded = Recorded(task, task.options.settings, RunFolder(path / "run", again=True))
     recorded.resume(pytest.fail)
     return recorded
 
@@ -86,7 +84,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(tmp_path: Path, set
 
 def test_the_checkpoint_of_the_best_validation_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     values = iter([3.0, 1.0, 2.0, 2.0])
-    monkeypatch.setattr(Job, "validate", lambda self: next(values))
+    monkeypatch.setattr(Language, "validate", lambda self: next(values))
     recorded = begun(tmp_path)
     assert [p.update for p in recorded.run() if p.best] == [6, 12]
     assert [p.name for p in checkpoints(tmp_path / "run")] == ["00000012", "00000020", "00000024"]
@@ -102,8 +100,8 @@ def test_what_is_damaged_is_set_aside_and_the_one_before_it_goes_on(tmp_path: Pa
     flip(newest / ck.OPTIMIZER, 300)
     with pytest.raises(DataError, match=r"00000024' is damaged: optimizer.safetensors"):
         load(tmp_path / "run")
-    task, how = job(tmp_path)
-    recorded = Recorded(task, how, RunFolder(tmp_path / "run", again=True))
+    task = task_in(tmp_path)
+    recorded = Recorded(task, task.options.settings, RunFolder(tmp_path / "run", again=True))
     told: list[str] = []
     recorded.resume(told.append)
     assert len(told) == 1 and "is damaged" in told[0] and "the one before it" in told[0]
@@ -364,7 +362,7 @@ def test_resume_refuses_what_was_decided_before(tmp_path: Path, capsys: pytest.C
     assert "--resume RUN" in told[""]
     Path("text.txt").write_text(torture.TEXT + "x")
     assert main(["train", "--resume", "run"]) == 2
-    assert "is not the text that 'run' was learning from, or has changed since" in capsys.readouterr().err
+    assert "is not what 'run' was learning from, or has changed since" in capsys.readouterr().err
     Path("moved.txt").write_text(torture.TEXT)
     assert main(["train", "moved.txt", "--resume", "run", "--json"]) == 0
 

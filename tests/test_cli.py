@@ -100,6 +100,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
         "checkpoints",
         "circuit.svg",
         "config.json",
+        "config.toml",
         "equations.tex",
         "equations.txt",
         "log.jsonl",
@@ -123,7 +124,7 @@ def test_train_tells_people_what_it_does(unrolled: Callable[..., Outcome]):
     told = unrolled("train", "text.txt", *SMALL, "--cell", "jordan").out
     assert "text.txt: 2,580 characters, 32 different ones" in told
     assert "jordan, 808 parameters, engine" in told
-    assert "bits per character" in told and "guessing letters by frequency alone" in told
+    assert "bits per character" in told and "by frequency alone" in told
     assert "100%   update 6" in told, "lines where there is no terminal"
     assert "unrolled sample runs/text-jordan" in told
 
@@ -302,6 +303,18 @@ CATALOGUE = [
     misuse("run without a manifest", "sample", "run", run__checkpoints__00000006__manifest_dot_json=None),
     misuse("text that has changed", "train", "text.txt", "--resume", "run", text_dot_txt=TEXT + "x"),
     misuse("resumed with another size", "train", "--resume", "run", "--hidden", "3"),
+    misuse("unknown task", *TRAIN, "--task", "langauge"),
+    misuse("option without a section", *TRAIN, "--set", "rate=0.1"),
+    misuse("option with a typing error", *TRAIN, "--set", "training.schedul=cosine"),
+    misuse("option in an unknown section", *TRAIN, "--set", "trainig.rate=0.1"),
+    misuse("option of another kind", *TRAIN, "--set", "model.residual=3"),
+    misuse("schedule with a typing error", *TRAIN, "--set", "training.schedule=cosin"),
+    misuse("options that are no TOML", *TRAIN, "--config", "o.toml", o_dot_toml="[training]\nrate = = 3\n"),
+    misuse("options with an unknown key", *TRAIN, "--config", "o.toml", o_dot_toml="[model]\nhiden = 3\n"),
+    misuse("options outside of a section", *TRAIN, "--config", "o.toml", o_dot_toml="hidden = 3\n"),
+    misuse("options that are missing", *TRAIN, "--config", "p.toml", o_dot_toml="[model]\nhidden = 3\n"),
+    misuse("tied without an embedding", *TRAIN, "--set", "model.tied=true"),
+    misuse("a prediction of a text", "predict", "run", "text.txt"),
     misuse("resumed without a run", "train", "--resume", "rum"),
     misuse("run with invalid JSON", "sample", "run", run__config_dot_json='{"format": 1,'),
     misuse("run of another format", "sample", "run", run__config_dot_json='{"format": 99}'),
@@ -384,7 +397,10 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     child = process("train", "texxt.txt")
     out, err = child.communicate()
     assert (child.returncode, out) == (2, "")
-    assert err == "unrolled: there is no file 'texxt.txt'; expected a text file (UTF-8). Did you mean 'text.txt'?\n"
+    assert err == (
+        "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
+        "a MATLAB file of music or a folder of recordings. Did you mean 'text.txt'?\n"
+    )
 
 
 def test_a_reader_that_goes_away_is_no_error(here: Path):

@@ -15,12 +15,12 @@ from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
 from unrolled.errors import CircuitError, DataError, UsageError
 from unrolled.sequence.streams import windows
 from unrolled.tasks.language import LanguageModel, bits_per_character, write
-from unrolled.tasks.language_run import Choices, Job, load
+from unrolled.tasks.language_run import Language, load
+from unrolled.tasks.options import ReadingOptions, resolve
 from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
 from unrolled.train import losses
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder
-from unrolled.train.settings import Settings
 
 POEM = "Die Sonne tönt nach alter Weise\nin Brudersphären Wettgesang,\n" * 20
 READERS = [name for name in ALL if name != "autonomous"]
@@ -196,30 +196,31 @@ def test_what_is_written_follows_the_scores():
 # from a text to a run folder, and back
 
 
-def learned(folder: Path, cell: Circuit, choices: Choices) -> Job:
+def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Language:
     (folder / "poem.txt").write_text(POEM, encoding="utf-8")
-    job = Job(POEM, folder / "poem.txt", cell, choices)
-    recorded = Recorded(job, choices.settings, RunFolder(folder / "run"))
-    recorded.begin(cell, job.config())
+    sections = {"model": model, "reading": {"batch": 4, "window": 20}, "training": {"updates": updates}}
+    task = Language.read(folder / "poem.txt", cell, resolve(sections, None))
+    recorded = Recorded(task, task.options.settings, RunFolder(folder / "run"))
+    recorded.begin(cell, task.config())
     for _ in recorded.run():
         pass
-    return job
+    return task
 
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.slow
 def test_a_run_folder_gives_the_same_model_again(name: str, tmp_path: Path):
-    job = learned(tmp_path, ALL[name], Choices(Settings(updates=3), hidden=5, layers=2, batch=4, window=20))
+    task = learned(tmp_path, ALL[name], 3, hidden=5, layers=2)
     trained = load(tmp_path / "run")
     score = trained.evaluate(tmp_path / "poem.txt")
-    assert (score.bits, score.held_out, score.skipped) == (job.result()["bits_per_character"], True, 0)
+    assert (score.bits, score.held_out, score.skipped) == (task.result()["bits_per_character"], True, 0)
     prompt = trained.encode("Sonne")
-    assert list(write(trained.model, prompt, 20)) == list(write(job.model, prompt, 20))
+    assert list(write(trained.model, prompt, 20)) == list(write(task.model, prompt, 20))
     assert trained.circuit.equations() == ALL[name].equations()
 
 
 def test_other_text_is_read_as_a_whole(tmp_path: Path):
-    learned(tmp_path, gru, Choices(Settings(updates=2), hidden=5, batch=4))
+    learned(tmp_path, gru, 2, hidden=5)
     trained, other = load(tmp_path / "run"), tmp_path / "other.txt"
     other.write_text("alter Wettgesang\n", encoding="utf-8")
     assert trained.evaluate(other).characters == 17 and not trained.evaluate(other).held_out
@@ -235,4 +236,4 @@ def test_other_text_is_read_as_a_whole(tmp_path: Path):
 )
 def test_choices_refuse_what_makes_no_training(wrong: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        Choices(Settings(updates=1), **wrong)
+        ReadingOptions(**wrong)

@@ -19,7 +19,7 @@ from unrolled.tasks.language import LanguageModel, bits_per_character
 from unrolled.train import losses
 from unrolled.train.files import read_bytes, write_bytes
 from unrolled.train.loop import Progress, Snapshot, train
-from unrolled.train.run_folder import RunFolder, free_folder, load_model, read_model
+from unrolled.train.run_folder import RunFolder, check_fit, free_folder, read_model
 from unrolled.train.schedule import Plateau
 from unrolled.train.settings import Settings
 
@@ -271,8 +271,8 @@ def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
     config, tensors = read_model(folder.path)
     assert config.get("answer", int) == 42 and config.get("nested.name", str) == "x"
     assert config.circuit().equations() == gru.equations()
-    again = load_model(config, tensors, lambda: LanguageModel(config.circuit(), 5, 3))
-    assert all(torch.equal(again.state_dict()[n], v) for n, v in model.state_dict().items())
+    check_fit(config, LanguageModel(config.circuit(), 5, 3), tensors)
+    assert all(torch.equal(tensors[n], v) for n, v in model.state_dict().items())
     assert json.loads((folder.path / "log.jsonl").read_text()) == {"update": 1}
     for wrong in ("nested.nothing", "answer.name", "nothing"):
         with pytest.raises(DataError, match=f"'{wrong}' is missing"):
@@ -280,7 +280,7 @@ def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
     with pytest.raises(DataError, match="'answer' must be of type str, got 42"):
         config.get("answer", str)
     with pytest.raises(DataError, match=r"layers.0.U is \(9, 5\) there, \(12, 5\) here"):
-        load_model(config, tensors, lambda: LanguageModel(gru, 5, 4))
+        check_fit(config, LanguageModel(gru, 5, 4), tensors)
 
 
 def test_a_training_is_replaced_only_when_asked_for(tmp_path: Path):

@@ -16,6 +16,7 @@ from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
 from .plan import plan
+from .predict import predict
 from .replay import replay
 from .sample import sample
 from .train import train
@@ -30,7 +31,7 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, replay, equations, plan, draw, cells):
+for command in (demo, train, evaluate, predict, sample, replay, equations, plan, draw, cells):
     app.command(command, sort_key=len(list(app)))
 
 

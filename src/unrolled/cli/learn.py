@@ -11,7 +11,7 @@ from .progress import watch
 from .threads import processor_threads
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Job
+    from ..tasks.task import Task
     from ..train.recorded import Recorded
 
 
@@ -26,8 +26,8 @@ class Ended:
     result: dict[str, float]
 
 
-def learn(job: Job, recorded: Recorded, threads: int = 1, for_programs: bool = False) -> Ended:
-    """Train a job into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
+def learn(task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False) -> Ended:
+    """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
     folder, training = recorded.folder, recorded.training
 
     def note(record: dict[str, Any]) -> None:
@@ -36,13 +36,13 @@ def learn(job: Job, recorded: Recorded, threads: int = 1, for_programs: bool = F
             print(json.dumps(record), flush=True)
 
     start = "resume" if training.update else "start"
-    with processor_threads(threads), interruptible() as interrupted, watch(for_programs, training) as seen:
-        note({"event": start, "update": training.update, "run": str(folder.path), **job.sizes()})
+    with processor_threads(threads), interruptible() as interrupted, watch(for_programs, task, training) as seen:
+        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes()})
         for progress in recorded.run(interrupted):
             if record := seen.see(progress):
                 note(record)
         stopped = training.done < 1
-        code, result = (interrupted.code, {}) if stopped else (0, job.result())
+        code, result = (interrupted.code, {}) if stopped else (0, task.result())
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
     note({"event": "stopped" if stopped else "result", **last})
     return Ended(training.update, training.seconds, code, result)

@@ -14,7 +14,7 @@ def replay(fault: Path, /) -> None:
         The folder that a training named when it stopped, such as RUN/faults/00000123.
     """
     from ..errors import UsageError
-    from ..tasks.language_run import replay_fault
+    from ..tasks.registry import replay_fault
     from .screen import out
     from .threads import processor_threads
 

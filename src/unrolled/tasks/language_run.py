@@ -7,100 +7,95 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from .. import __version__
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError
+from ..nn.model import SequenceModel, States
 from ..sequence.streams import Window, windows
 from ..train import random_states
-from ..train.checkpoint import read_checkpoint
-from ..train.loop import Lesson, Loss, States, Training
+from ..train.loop import Loss
 from ..train.losses import nll
-from ..train.recorded import replay
-from ..train.run_folder import Config, load_model, read_model
-from ..train.settings import Settings
-from .language import LanguageModel, bits_per_character, check_seed
+from ..train.run_folder import Config
+from .language import bits_per_character
+from .options import Options, resolve
+from .registry import trained
+from .task import Task
 from .text import Parts, Vocabulary, frequency_bits, read_text
 
-TASK = "language"
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What a user decides about a training: ``batch`` pieces of the text are read side by side, ``window``
-    characters between two updates."""
+class Language(Task):
+    """Next-character prediction: one text, read as contiguous pieces side by side, the state carried along.
 
-    settings: Settings
-    hidden: int | None = None
-    layers: int = 1
-    batch: int = 16
-    window: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "window", "layers"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
-        check_seed(self.seed)
-
-
-class Job:
-    """One text, one circuit, one training: a task for the loop.
-
-    >>> job = Job(read_text(path), path, cells.gru, Choices(Settings(updates=500)))
-    >>> for progress in Training(job, job.choices.settings).run():
+    >>> task = Language.read(path, cells.gru, resolve({"training": {"updates": 500}}, None))
+    >>> for progress in Training(task, task.options.settings).run():
     ...     print(progress.update)
-    >>> job.result()["bits_per_character"]
-
-    Raises:
-        DataError: a text that is too short.
+    >>> task.result()["bits_per_character"]
     """
 
-    def __init__(self, text: str, path: Path, circuit: Circuit, choices: Choices) -> None:
-        least = max(40, math.ceil(2 * choices.batch / 0.9) + 2)
-        if len(text) < least:
-            raise DataError(
-                f"'{path.name}' has {len(text)} characters; to read {choices.batch} pieces side by side takes {least} "
-                "or more. Give a longer text, or a smaller --batch"
-            )
-        self.text, self.path, self.circuit, self.choices = text, path, circuit, choices
-        self.vocabulary = Vocabulary.of(text)
-        self.parts = Parts.of(self.vocabulary.encode(text))
-        random_states.seed(choices.seed)
-        self.model = LanguageModel(circuit, len(self.vocabulary), choices.hidden, choices.layers)
+    name: ClassVar[str] = "language"
+    unit: ClassVar[str] = "bits per character"
+    steps: ClassVar[str] = "characters"
+    scale: ClassVar[float] = 1 / math.log(2)
+    batch_type = Window
 
-    @staticmethod
-    def again(config: Config, data: Path | None = None) -> Job:
-        """The task of a run that is to be gone on with.
+    text: str
+    parts: Parts
 
-        data: where its text is now, if it has moved.
+    def __init__(self, vocabulary: Vocabulary, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
+        self.vocabulary, self.circuit, self.options, self.source = vocabulary, circuit, options, source
+        self.model = options.model.make(circuit, len(vocabulary), len(vocabulary))
+
+    @classmethod
+    def read(cls, path: Path, circuit: Circuit, options: Options) -> Language:
+        """The task of learning from a text file.
 
         Raises:
-            DataError: a damaged description, a text that is gone or that has changed since.
+            DataError: no text, or one that is too short.
         """
-        _check_task(config)
-        path = data or Path(config.get("data.path", str))
-        text = read_text(path)
-        if _fingerprint(text) != config.get("data.sha256", str):
+        text, batch = read_text(path), options.reading.batch
+        least = max(40, math.ceil(2 * batch / 0.9) + 2)
+        if len(text) < least:
             raise DataError(
-                f"'{path}' is not the text that '{config.run}' was learning from, or has changed since. Name the "
-                f"right one: unrolled train TEXT --resume {config.run}"
+                f"'{path.name}' has {len(text)} characters; to read {batch} pieces side by side takes {least} "
+                "or more. Give a longer text, or a smaller --batch"
             )
-        try:
-            settings = Settings(**config.get("training", dict))
-            choices = Choices(settings, config.values["model"]["hidden"], **config.get("reading", dict))
-            return Job(text, path, config.circuit(), choices)
-        except (TypeError, KeyError, UsageError) as problem:
-            config.refuse(str(problem))
+        source = {"path": str(path.absolute()), "sha256": _fingerprint(text)}
+        random_states.seed(options.reading.seed)
+        task = cls(Vocabulary.of(text), circuit, options, source)
+        task.text, task.parts = text, Parts.of(task.vocabulary.encode(text))
+        return task
 
-    @property
-    def frequency_bits(self) -> float:
-        """What guessing by frequency alone costs on the held-out text, in bits per character."""
-        return frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+    @classmethod
+    def stored(cls, config: Config) -> Language:
+        vocabulary = Vocabulary(config.get("description.vocabulary", str))
+        if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
+            config.refuse("'vocabulary' must hold different characters in their order")
+        options = resolve(config.get("options", dict), cls.section)
+        return cls(vocabulary, config.circuit(), options, config.get("source", dict))
+
+    def batches(self, epoch: int) -> Iterator[Window]:
+        return windows(self.parts.train, self.options.reading.batch, self.options.reading.window)
+
+    def loss(self, batch: Window, states: States) -> Loss:
+        scores, after = self.model(batch.x, states or None)
+        return Loss(nll(scores, batch.y), batch.y.numel(), after)
+
+    def validate(self) -> float:
+        return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
+
+    def result(self) -> dict[str, float]:
+        """Bits per character of the held-out text, by the model and by frequency alone."""
+        bits = bits_per_character(self.model.eval(), self.parts.held_out)
+        by_frequency = frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+        return {"bits_per_character": bits, "by_frequency_alone": by_frequency}
+
+    def summary(self) -> list[tuple[str, str]]:
+        return [("text", f"{len(self.text):,} characters, {len(self.vocabulary)} different ones")]
 
     def sizes(self) -> dict[str, int]:
         """How large everything is."""
@@ -111,37 +106,20 @@ class Job:
             "learned_from": len(parts.train),
             "validation": len(parts.validation),
             "held_out": len(parts.held_out),
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "parameters": self.parameters,
         }
 
-    def batches(self, epoch: int) -> Iterator[Window]:
-        return windows(self.parts.train, self.choices.batch, self.choices.window)
+    def description(self) -> dict[str, Any]:
+        return {"vocabulary": self.vocabulary.characters}
 
-    def loss(self, batch: Window, states: States) -> Loss:
-        scores, after = self.model(batch.x, states or None)
-        return Loss(nll(scores, batch.y), batch.y.numel(), after)
+    def evaluate(self, path: Path, skip_unknown: bool = False) -> dict[str, Any]:
+        """Bits per character of a text file: of all of it, or of the held-out part if the model learned from it."""
+        found = asdict(self.trained().evaluate(path, skip_unknown))
+        return {"bits_per_character": found["bits"], **found}
 
-    def validate(self) -> float:
-        return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
-
-    def result(self) -> dict[str, float]:
-        """How good the model is on the held-out text."""
-        bits = bits_per_character(self.model.eval(), self.parts.held_out)
-        return {"bits_per_character": bits, "by_frequency_alone": self.frequency_bits}
-
-    def config(self) -> dict[str, Any]:
-        """What config.json says beside the circuit."""
-        choices = self.choices
-        return {
-            "task": TASK,
-            "cell": self.circuit.name,
-            "data": {"path": str(self.path.absolute()), "sha256": _fingerprint(self.text)},
-            "model": {"hidden": self.model.hidden},
-            "reading": {n: getattr(choices, n) for n in ("layers", "batch", "window", "seed")},
-            "training": asdict(choices.settings),
-            "versions": {"unrolled": __version__, "torch": torch.__version__},
-            "vocabulary": self.vocabulary.characters,
-        }
+    def trained(self) -> Trained:
+        """What a trained model offers: evaluation, and writing."""
+        return Trained(self.circuit, self.model, self.vocabulary, self.source.get("sha256", ""))
 
 
 @dataclass(frozen=True)
@@ -149,7 +127,7 @@ class Trained:
     """A language model read from its run folder."""
 
     circuit: Circuit
-    model: LanguageModel
+    model: SequenceModel
     vocabulary: Vocabulary
     fingerprint: str  # of the text it learned from
 
@@ -208,42 +186,10 @@ def load(run: Path) -> Trained:
     Raises:
         DataError: no run folder, a damaged one, or one of another task.
     """
-    config, tensors = read_model(run)
-    _check_task(config)
-    vocabulary = Vocabulary(config.get("vocabulary", str))
-    if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
-        config.refuse("'vocabulary' must hold different characters in their order")
-    hidden = config.get("model.hidden", int) if config.get("model", dict).get("hidden") is not None else None
-    layers, fingerprint = config.get("reading.layers", int), config.get("data.sha256", str)
-    if layers > len(tensors):
-        config.refuse(f"it says {layers} layers, more than there are parameters")
-    circuit = config.circuit()
-    model = load_model(config, tensors, lambda: LanguageModel(circuit, len(vocabulary), hidden, layers))
-    try:
-        model(torch.zeros(1, 1, dtype=torch.long))
-    except Exception as problem:  # the file may say anything: one step shows whether it is a circuit that runs
-        config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
-    return Trained(circuit, model, vocabulary, fingerprint)
-
-
-def replay_fault(folder: Path) -> float:
-    """Read again a batch that went wrong: see ``recorded.replay``.
-
-    Raises:
-        NumberError: it goes wrong again.
-        DataError: the folder is no such batch.
-    """
-    checkpoint = read_checkpoint(folder)
-    config = Config(folder, checkpoint.config)
-    trained = load(folder)
-    settings = Settings(**config.get("training", dict))
-    lesson = Lesson(trained.model, nll, lambda: (), lambda: math.nan)
-    return replay(checkpoint, Training(lesson, settings), Window)
-
-
-def _check_task(config: Config) -> None:
-    if config.get("task", str) != TASK:
-        config.refuse(f"it is a run of the task '{config.get('task', str)}', not of '{TASK}'")
+    task = trained(run)
+    if not isinstance(task, Language):
+        raise DataError(f"'{run}' is a run of the task '{task.name}', which reads no text and writes none")
+    return task.trained()
 
 
 def printable(characters: str) -> str:

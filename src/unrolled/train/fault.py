@@ -48,11 +48,11 @@ class Run:
     out: Values
 
 
-def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault:
+def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
     """Where the first NaN or infinity comes from, when a loss is computed again and differentiated.
 
     The values of the forward pass are looked at first, in the order of time, then those of the backward pass, against
-    it; within a step in the order of computation.
+    it; within a step in the order of computation. None when nothing goes wrong this time.
 
     Args:
         loss: computes the loss, a scalar. Its gradient is added to ``.grad`` of the parameters.
@@ -80,7 +80,7 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault:
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and (bad := _first(parameter.grad)):
             return Fault(f"∇{name}", bad[0])
-    return Fault("the norm of the gradient", torch.inf)
+    return None
 
 
 @contextmanager

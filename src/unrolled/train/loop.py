@@ -22,7 +22,7 @@ from ..errors import NumberError
 from ..sequence.state import State
 from ..sequence.streams import Window
 from . import random_states
-from .fault import find_fault
+from .fault import Fault, find_fault
 from .phase import enter
 from .schedule import Plateau
 from .settings import Settings
@@ -167,7 +167,7 @@ class Training:
         value = mean.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             torch.set_rng_state(before)
-            self.fail(batch, rate)
+            self.fail(batch, value, rate)
         enter("step")
         self.optimizer.step()
         if self.average:
@@ -178,7 +178,7 @@ class Training:
         self.mean = value if self.update == 1 else self.mean + share * (value - self.mean)
         return value, norm.item(), rate
 
-    def fail(self, batch: Any, rate: float) -> NoReturn:
+    def fail(self, batch: Any, loss: float, rate: float) -> NoReturn:
         """Say where a batch went wrong. The generator is left where it was before the batch."""
         self.optimizer.zero_grad()
         before = torch.get_rng_state()
@@ -187,7 +187,7 @@ class Training:
             total, steps, _ = self.task.loss(batch, self.states)
             return total / max(steps, 1)
 
-        fault = find_fault(self.model, again)
+        fault = find_fault(self.model, again) or Fault("the loss", loss)
         torch.set_rng_state(before)
         self.optimizer.zero_grad()
         problem = NumberError(

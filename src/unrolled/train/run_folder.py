@@ -1,6 +1,7 @@
 """The folder of a training: what describes it, how it went, its views, and its checkpoints.
 
 config.json         sizes, vocabulary, settings, versions, and the circuit itself: no one's code is needed again
+config.toml         the options alone, to be used again with --config
 log.jsonl           the training, line by line
 faults/             batches whose numbers went wrong, each with the model that read it
 checkpoints/        the last two checkpoints and the best one, each a folder of its own: see checkpoint.py
@@ -19,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
@@ -28,9 +28,10 @@ from ..graph.stored import dump, load
 from .checkpoint import CONFIG, PROGRESS, Checkpoint, as_json, is_checkpoint, read_checkpoint, write_checkpoint
 from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
 from .loop import Snapshot
+from .toml import write_toml
 
 FORMAT = 2
-LOG, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "checkpoints", "faults", ".damaged"
+LOG, OPTIONS, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "config.toml", "checkpoints", "faults", ".damaged"
 BATCH = "batch."  # how tensors of a batch that went wrong are named
 KEEP = 2  # of the newest checkpoints; the best one is kept as well
 
@@ -109,6 +110,8 @@ class RunFolder:
         circuit, and what the task adds), which makes it a run: whatever is killed later can be gone on with."""
         self.config = {"format": FORMAT, **values, "circuit": dump(circuit.recurrence)}
         self.views(circuit)
+        if "options" in values:
+            write_text(self.path / OPTIONS, write_toml(values["options"]))
         self.save(snapshot)
         write_bytes(self.path / CONFIG, as_json(self.config))
 
@@ -278,6 +281,12 @@ class Config:
             self.refuse(f"'{name}' must be of type {kind.__name__}, got {value!r:.40}")
         return value
 
+    def sizes(self) -> list[int]:
+        """Every whole number under [model], of which none can be larger than the model has parameters."""
+        model = self.get("options.model", dict)
+        numbers = [n for value in model.values() for n in (value if isinstance(value, list) else [value])]
+        return [n for n in numbers if isinstance(n, int)]
+
     def circuit(self) -> Circuit:
         """The circuit as it was stored. No code is run."""
         stored = self.get("circuit", dict)
@@ -305,28 +314,6 @@ def check_fit(config: Config, model: nn.Module, tensors: Mapping[str, Tensor]) -
                 f"it does not fit its parameters: {name} is {found.get(name, 'missing')} there, "
                 f"{wanted.get(name, 'missing')} here"
             )
-
-
-def load_model(config: Config, tensors: Mapping[str, Tensor], make: Callable[[], nn.Module]) -> Any:
-    """The model that ``make`` makes, with parameters from a checkpoint.
-
-    It is made without memory first, and only given some when its shapes are those of the parameters: a damaged size
-    asks for no gigabytes.
-
-    Raises:
-        DataError: a model that cannot be made, or that other parameters belong to.
-    """
-    try:
-        with torch.device("meta"):
-            model = make()
-    except UnrolledError as problem:
-        config.refuse(str(problem))
-    except Exception as problem:  # the file may say anything
-        config.refuse(f"no model can be made of it ({type(problem).__name__}: {problem})")
-    check_fit(config, model, tensors)
-    model.to_empty(device="cpu")
-    model.load_state_dict(dict(tensors))
-    return model.eval()
 
 
 def _no_checkpoint(run: Path) -> DataError:
