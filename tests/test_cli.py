@@ -322,6 +322,7 @@ CATALOGUE = [
     misuse("run of another task", "sample", "run", run__config_dot_json='{"format": 2, "task": "music"}'),
     misuse("prompt with unknown characters", "sample", "run", "--prompt", "The £"),
     misuse("temperature below zero", "sample", "run", "--temperature", "-1"),
+    misuse("no probability to draw from", "sample", "run", "--top-p", "0"),
     misuse("no length", "sample", "run", "--length", "0"),
     misuse("sample with a seed below zero", "sample", "run", "--seed", "-1"),
     misuse("text with unseen characters", "evaluate", "run", "new.txt", new_dot_txt="The fox,\nthe Füchse\n"),

@@ -14,7 +14,7 @@ from unrolled import Circuit, circuit, nll, softmax, squared_error, take, tanh
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
 from unrolled.errors import CircuitError, DataError, UsageError
 from unrolled.sequence.streams import windows
-from unrolled.tasks.language import LanguageModel, bits_per_character, write
+from unrolled.tasks.language import LanguageModel, bits_per_character, likeliest, write
 from unrolled.tasks.language_run import Language, load
 from unrolled.tasks.options import ReadingOptions, resolve
 from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
@@ -191,6 +191,18 @@ def test_what_is_written_follows_the_scores():
     assert list(write(model, start, 5, temperature=1e-6)) == likeliest
     drawn = torch.bincount(torch.tensor(list(write(model, start, 600))), minlength=5) / 600
     assert drawn[4] > 0.4 and (drawn > 0).all()
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), st.floats(0.05, 1))
+def test_only_the_likeliest_are_drawn(weights: list[float], top_p: float):
+    shares = torch.tensor(weights, dtype=torch.float64)
+    shares /= shares.sum()
+    left = likeliest(shares, top_p)
+    kept = left > 0
+    assert torch.equal(left[kept], shares[kept]) and left.sum() >= top_p - 1e-9
+    if not kept.all():
+        assert shares[~kept].max() <= shares[kept].min()
+        assert left.sum() - shares[kept].min() < top_p, "one less would be too few"
 
 
 # from a text to a run folder, and back

@@ -22,11 +22,12 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     """
     from ..errors import UsageError
     from ..tasks.language_run import Language
-    from ..tasks.registry import trained
+    from ..tasks.registry import check_readable, trained
     from .screen import out
     from .threads import processor_threads
 
     task = trained(run)
+    check_readable(task, data)
     with processor_threads():
         if isinstance(task, Language):
             score = task.evaluate(data, skip_unknown)

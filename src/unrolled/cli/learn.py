@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .interrupt import interruptible
 from .progress import watch
 from .threads import processor_threads
+from .track import tracked
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
@@ -26,7 +28,9 @@ class Ended:
     result: dict[str, float]
 
 
-def learn(task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False) -> Ended:
+def learn(
+    task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False, track: Path | None = None
+) -> Ended:
     """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
     folder, training = recorded.folder, recorded.training
 
@@ -36,11 +40,17 @@ def learn(task: Task, recorded: Recorded, threads: int = 1, for_programs: bool =
             print(json.dumps(record), flush=True)
 
     start = "resume" if training.update else "start"
-    with processor_threads(threads), interruptible() as interrupted, watch(for_programs, task, training) as seen:
+    with (
+        processor_threads(threads),
+        interruptible() as interrupted,
+        watch(for_programs, task, training) as seen,
+        tracked(track) as curves,
+    ):
         note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes()})
         for progress in recorded.run(interrupted):
             if record := seen.see(progress):
                 note(record)
+                curves(record)
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}

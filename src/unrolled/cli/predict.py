@@ -27,14 +27,16 @@ def predict(
     import json
     import sys
 
-    from ..tasks.registry import trained
+    from ..tasks.registry import check_readable, trained
     from ..train.files import write_text
     from . import screen
     from .threads import processor_threads
 
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
+    task = trained(run)
+    check_readable(task, data)
     with processor_threads():
-        rows = list(trained(run).predict(data))
+        rows = list(task.predict(data))
     text = io.StringIO(newline="")
     if chosen == "csv" and rows:
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")

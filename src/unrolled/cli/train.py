@@ -34,6 +34,7 @@ def train(
     task: str | None = None,
     config: Path | None = None,
     set: list[str] | None = None,
+    track: bool = False,
     threads: int = 1,
     json: bool = False,
 ) -> int:
@@ -77,6 +78,8 @@ def train(
         A TOML file of options, such as the config.toml of another run.
     set
         One option as SECTION.KEY=VALUE, such as training.schedule=plateau; may be given again.
+    track
+        Write the curves for TensorBoard as well, into the folder track/ of the run.
     threads
         Threads of the processor. One is best for small networks.
     json
@@ -110,7 +113,7 @@ def train(
             recorded.resume(screen.warn)
         if not json:
             _tell(learned, recorded)
-        ended = learn(learned, recorded, threads, json)
+        ended = learn(learned, recorded, threads, json, recorded.folder.path / "track" if track else None)
     if not json:
         _conclude(learned, recorded, ended)
     return ended.code

@@ -61,13 +61,16 @@ def bits_per_character(model: SequenceModel, series: Tensor, piece: int = 2000) 
     return total / (len(series) - 1) / math.log(2)
 
 
-def write(model: SequenceModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0) -> Iterator[int]:
+def write(
+    model: SequenceModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0, top_p: float = 1.0
+) -> Iterator[int]:
     """Characters one by one, each drawn from what the model expects after those before it.
 
     Args:
         start: the characters (at least one,) that are read first, and not given back.
         temperature: scores are divided by it: below 1 bolder, above 1 more varied; 0 takes the likeliest.
         seed: the same seed gives the same text.
+        top_p: draw only among the likeliest characters that have this probability together (Holtzman et al. 2020).
     """
     check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
@@ -78,9 +81,23 @@ def write(model: SequenceModel, start: Tensor, length: int, temperature: float =
             if temperature == 0:
                 drawn = last.argmax()[None]
             else:
-                drawn = torch.multinomial(torch.softmax(last / temperature, 0), 1, generator=generator)
+                shares = likeliest(torch.softmax(last / temperature, 0), top_p)
+                drawn = torch.multinomial(shares, 1, generator=generator)
             yield int(drawn)
             scores, states = model(drawn[None], states)
+
+
+def likeliest(shares: Tensor, top_p: float) -> Tensor:
+    """Probabilities of which only the largest are left: as few as have ``top_p`` together.
+
+    >>> likeliest(torch.tensor([0.1, 0.5, 0.4]), 0.8)
+    tensor([0.0000, 0.5000, 0.4000])
+    """
+    if top_p >= 1:
+        return shares
+    ordered, order = shares.sort(descending=True)
+    before = ordered.cumsum(0) - ordered
+    return torch.zeros_like(shares).scatter(0, order, torch.where(before < top_p, ordered, 0.0))
 
 
 def check_seed(seed: int) -> None:

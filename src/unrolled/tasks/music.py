@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..errors import DataError, did_you_mean
+from ..errors import DataError
 from ..train import random_states
 from ..train.files import read_bytes
 from ..train.losses import bce
@@ -131,8 +131,10 @@ def read_rolls(path: Path, content: bytes, names: tuple[str, ...]) -> list[list[
     for name in names:
         if name not in arrays:
             known = [n for n in arrays if not n.startswith("__")]
-            hint = did_you_mean(name, known) or f"; it has {', '.join(known)}"
-            raise DataError(f"'{path}' has no '{name}'{hint}. Name the parts under [data]: train, validation, test")
+            raise DataError(
+                f"'{path}' has no '{name}'; it has {', '.join(known) or 'nothing'}. Say what the parts are called with "
+                "data.train, data.validation and data.test"
+            )
         rolls = [(f"{name}[{i}]", roll) for i, roll in enumerate(arrays[name].ravel())]
         found.append([_example(path, which, roll) for which, roll in rolls])
     widths = {len(e.x[0]) for part in found for e in part if len(e.x)}

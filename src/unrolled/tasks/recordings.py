@@ -31,7 +31,8 @@ def read_recording(path: Path) -> tuple[Tensor, int, bytes]:
     try:
         samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as problem:
-        raise DataError(f"'{path}' cannot be read as a recording: {reason(problem)}") from None
+        why = str(getattr(problem, "error_string", "") or reason(problem)).rstrip(".").lower()
+        raise DataError(f"'{path}' cannot be read as a recording: {why}") from None
     if not len(samples):
         raise DataError(f"'{path}' has no samples")
     mono = torch.from_numpy(samples).mean(1)

@@ -54,7 +54,20 @@ def recognise(path: Path) -> str:
     if not path.exists():
         raise no_such_file(path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings")
     suffix = path.suffix.lower()
+    if suffix in RECORDINGS:
+        return "voice"
     return "music" if suffix == ".mat" else "table" if suffix in TABLES else "language"
+
+
+def check_readable(task: Task, path: Path) -> None:
+    """Refuse data of another kind than those that a model learned from. A text may have any name.
+
+    Raises:
+        DataError: nothing there, or data for another task.
+    """
+    kind = recognise(path)
+    if kind != task.name and task.name != "language":
+        raise DataError(f"'{path}' is data for the task '{kind}'; the model is one of the task '{task.name}'")
 
 
 def options_for(task: str, sections: Sections) -> Options:

@@ -118,19 +118,22 @@ class SequenceTask(Task):
 
 
 def drawn_apart(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
-    """Which part each name belongs to, by the name alone: the same wherever and in whatever company it stands.
+    """Which part each name belongs to, by the name alone: the same wherever and in whatever company it stands. Only if
+    a part would be empty, it gets a name of the largest one.
 
     >>> drawn_apart(["a.wav", "b.wav", "c.wav"], (0.8, 0.1, 0.1))
-    [0, 0, 0]
+    [2, 1, 0]
     """
-    found = []
-    for name in names:
-        number = int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()[:8], "big") / 2**64
-        part = 0
-        while part < len(shares) - 1 and number >= sum(shares[: part + 1]):
-            part += 1
-        found.append(part)
-    return found
+    digests = [hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest() for name in names]
+    numbers = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
+    ends = [sum(shares[: k + 1]) for k in range(len(shares) - 1)]
+    parts = [sum(number >= end for end in ends) for number in numbers]
+    for part in range(len(shares)):
+        largest = max(range(len(shares)), key=parts.count)
+        if part not in parts and parts.count(largest) > 1:
+            last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: digests[i])
+            parts[last] = part
+    return parts
 
 
 def lengths_text(examples: Sequence[Example], unit: str) -> str:
