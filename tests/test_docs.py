@@ -51,6 +51,8 @@ def test_shown_shapes_are_true():
 
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
 DOCTESTED += ["unrolled.sequence.state", "unrolled.train.losses"]
+DOCTESTED += ["unrolled.train.schedule", "unrolled.sequence.padded", "unrolled.tasks.sequences", "unrolled.nn.model"]
+DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)
@@ -64,7 +66,8 @@ def test_docstring_examples(name):
     scope |= {"State": unrolled.State, "from_torch": unrolled.nn.interop.from_torch, "x_t": torch.randn(8, 65)}
     scope |= {"state": net.initial_state(8), "out": net(torch.randn(2, 4, 65)), "y": torch.randint(65, (2, 4))}
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    scope |= {"cells": unrolled.cells} | {n: v for n, v in vars(module).items() if not n.startswith("__")}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     found = [t for t in doctest.DocTestFinder().find(module, globs=scope) if t.examples]
     report = io.StringIO()
     for test in found:
