@@ -21,7 +21,7 @@ from unrolled.cells import lstm
 from unrolled.cli import main
 from unrolled.errors import DataError, UnrolledError
 from unrolled.tasks.language_run import Language, load
-from unrolled.tasks.options import resolve
+from unrolled.tasks.registry import options_for
 from unrolled.train import checkpoint as ck
 from unrolled.train.phase import PHASES, watched
 from unrolled.train.recorded import Recorded
@@ -32,7 +32,7 @@ def task_in(path: Path, **settings: object) -> Language:
     (path / "text.txt").write_text(torture.TEXT)
     training = {"updates": 24, "checkpoint_every": 5, "validations": 4, "rate": 0.01, **settings}
     sections = {"model": {"hidden": 6, "layers": 2}, "reading": {"batch": 3, "window": 17}, "training": training}
-    return Language.read(path / "text.txt", lstm, resolve(sections, None))
+    return Language.read(path / "text.txt", lstm, options_for("language", sections))
 
 
 def begun(path: Path, **settings: object) -> Recorded:

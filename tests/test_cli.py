@@ -313,6 +313,7 @@ CATALOGUE = [
     misuse("options with an unknown key", *TRAIN, "--config", "o.toml", o_dot_toml="[model]\nhiden = 3\n"),
     misuse("options outside of a section", *TRAIN, "--config", "o.toml", o_dot_toml="hidden = 3\n"),
     misuse("options that are missing", *TRAIN, "--config", "p.toml", o_dot_toml="[model]\nhidden = 3\n"),
+    misuse("unit with a typing error", *TRAIN, "--set", "data.unit=wrod"),
     misuse("tied without an embedding", *TRAIN, "--set", "model.tied=true"),
     misuse("a prediction of a text", "predict", "run", "text.txt"),
     misuse("resumed without a run", "train", "--resume", "rum"),

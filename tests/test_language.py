@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from hypothesis import strategies as st
 
 from unrolled import Circuit, circuit, nll, softmax, squared_error, take, tanh
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
+from unrolled.cli import main
 from unrolled.errors import CircuitError, DataError, UsageError
 from unrolled.sequence.streams import windows
 from unrolled.tasks.language import LanguageModel, bits_per_character, likeliest, write
 from unrolled.tasks.language_run import Language, load
-from unrolled.tasks.options import ReadingOptions, resolve
+from unrolled.tasks.options import ReadingOptions
+from unrolled.tasks.registry import options_for
 from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
+from unrolled.tasks.vocabulary import Bytes, Subwords, Words, stored_units
 from unrolled.train import losses
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder
@@ -193,6 +197,51 @@ def test_what_is_written_follows_the_scores():
     assert drawn[4] > 0.4 and (drawn > 0).all()
 
 
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
+def test_bytes_words_and_subwords_survive_their_numbers(text: str):
+    for units in (Bytes(), Words.of(text, 400), SUBWORDS):
+        again = stored_units(type(units).__name__.lower()[:-1], units.dump())
+        assert "".join(again.texts(again.encode(text).tolist())) == text, type(units)
+
+
+SUBWORDS = Subwords.of(POEM, 400)
+
+
+def test_rare_words_are_one():
+    words = Words.of("a b a c a b", 3)  # the space is the commonest
+    assert words.words == ("\ufffd", " ", "a")
+    assert words.encode("a b").tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("unit", ["byte", "word", "subword"])
+def test_a_text_is_learned_in_other_pieces(unit: str, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
+    command = [
+        "train",
+        "poem.txt",
+        "--updates",
+        "30",
+        "--hidden",
+        "8",
+        "--batch",
+        "4",
+        "--rate",
+        "0.02",
+        "--out",
+        "run",
+    ]
+    assert main([*command, "--out", "run", "--set", f"data.unit={unit}", "--set", "data.vocabulary=300", "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last[f"bits_per_{unit}"] < last["by_frequency_alone"]
+    if unit != "byte":
+        assert last["perplexity"] == pytest.approx(2 ** last[f"bits_per_{unit}"])
+    assert main(["evaluate", "run", "poem.txt", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bits"] == last[f"bits_per_{unit}"]
+    assert main(["sample", "run", "--prompt", "Sonne", "--length", "12"]) == 0
+    assert capsys.readouterr().out.startswith("Sonne")
+
+
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), st.floats(0.05, 1))
 def test_only_the_likeliest_are_drawn(weights: list[float], top_p: float):
     shares = torch.tensor(weights, dtype=torch.float64)
@@ -211,7 +260,7 @@ def test_only_the_likeliest_are_drawn(weights: list[float], top_p: float):
 def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Language:
     (folder / "poem.txt").write_text(POEM, encoding="utf-8")
     sections = {"model": model, "reading": {"batch": 4, "window": 20}, "training": {"updates": updates}}
-    task = Language.read(folder / "poem.txt", cell, resolve(sections, None))
+    task = Language.read(folder / "poem.txt", cell, options_for("language", sections))
     recorded = Recorded(task, task.options.settings, RunFolder(folder / "run"))
     recorded.begin(cell, task.config())
     for _ in recorded.run():

@@ -31,7 +31,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     """
     from ..cells import gru
     from ..tasks.language_run import Language
-    from ..tasks.options import resolve
+    from ..tasks.registry import options_for
     from ..train.files import write_text
     from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder, free_folder
@@ -41,7 +41,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
     write_text(run.path / "text.txt", text)
     training = {"minutes": seconds / 60, "rate": RATE}
-    options = resolve({"training": training, "reading": {"window": WINDOW, "seed": seed}}, None)
+    options = options_for("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
     task = Language.read(run.path / "text.txt", gru, options)
     recorded = Recorded(task, options.settings, run)
     recorded.begin(task.circuit, task.config())
@@ -107,7 +107,7 @@ def _conclude(task: Language, ended: Ended, run: Path) -> None:
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
     numbers = write(task.model, task.vocabulary.encode(PROMPT), 360, temperature=0.6)
     with processor_threads():
-        _stream(PROMPT, map(task.vocabulary.decode, numbers))
+        _stream(PROMPT, task.vocabulary.texts(numbers))
     out("\n  Letter by letter: nobody told it what a word is.\n")
     out(f"  All of this is kept in [bold]{run}[/]:\n")
     for name, what in FILES.items():

@@ -52,7 +52,7 @@ def sample(
     trained = load(run)
     start = trained.encode(prompt) if prompt else trained.opening()
     numbers = write(trained.model, start, length, temperature, seed, top_p)
-    characters = map(trained.vocabulary.decode, numbers)
+    characters = trained.vocabulary.texts(numbers)
     with processor_threads():
         if json:
             text = "".join(characters)

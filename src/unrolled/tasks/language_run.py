@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import torch
 
 from ..circuits.circuit import Circuit
-from ..errors import DataError, UsageError
+from ..errors import DataError, UsageError, did_you_mean
 from ..nn.model import SequenceModel, States
 from ..sequence.streams import Window, windows
 from ..train import random_states
@@ -23,15 +23,36 @@ from .language import bits_per_character
 from .options import Options, resolve
 from .registry import trained
 from .task import Task
-from .text import Parts, Vocabulary, frequency_bits, read_text
+from .text import Parts, frequency_bits, read_text
+from .vocabulary import UNITS, Units, stored_units, units_of
 
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
 
-class Language(Task):
-    """Next-character prediction: one text, read as contiguous pieces side by side, the state carried along.
+@dataclass(frozen=True)
+class LanguageData:
+    """[data] of a text.
 
-    >>> task = Language.read(path, cells.gru, resolve({"training": {"updates": 500}}, None))
+    unit: what it is read as: 'character', 'byte', 'word' or 'subword'.
+    vocabulary: how many words or subwords at most.
+    """
+
+    unit: str = "character"
+    vocabulary: int = 8000
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            hint = did_you_mean(self.unit, UNITS) or f". There are {', '.join(UNITS)}"
+            raise UsageError(f"data.unit cannot be '{self.unit}'{hint}")
+        if self.vocabulary < 300:
+            raise UsageError(f"data.vocabulary must be a whole number from 300, got {self.vocabulary}")
+
+
+class Language(Task):
+    """Next-character (or byte, word, subword) prediction: one text, read as contiguous pieces side by side, the
+    state carried along.
+
+    >>> task = Language.read(path, cells.gru, options_for("language", {"training": {"updates": 500}}))
     >>> for progress in Training(task, task.options.settings).run():
     ...     print(progress.update)
     >>> task.result()["bits_per_character"]
@@ -41,13 +62,16 @@ class Language(Task):
     unit: ClassVar[str] = "bits per character"
     steps: ClassVar[str] = "characters"
     scale: ClassVar[float] = 1 / math.log(2)
+    section: ClassVar[type | None] = LanguageData
     batch_type = Window
 
     text: str
     parts: Parts
 
-    def __init__(self, vocabulary: Vocabulary, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
+    def __init__(self, vocabulary: Units, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
         self.vocabulary, self.circuit, self.options, self.source = vocabulary, circuit, options, source
+        self.piece = options.data.unit
+        self.unit, self.steps = f"bits per {self.piece}", f"{self.piece}s"  # type: ignore[misc]
         self.model = options.model.make(circuit, len(vocabulary), len(vocabulary))
 
     @classmethod
@@ -66,16 +90,15 @@ class Language(Task):
             )
         source = {"path": str(path.absolute()), "sha256": _fingerprint(text)}
         random_states.seed(options.reading.seed)
-        task = cls(Vocabulary.of(text), circuit, options, source)
+        vocabulary = units_of(options.data.unit, text, options.data.vocabulary)
+        task = cls(vocabulary, circuit, options, source)
         task.text, task.parts = text, Parts.of(task.vocabulary.encode(text))
         return task
 
     @classmethod
     def stored(cls, config: Config) -> Language:
-        vocabulary = Vocabulary(config.get("description.vocabulary", str))
-        if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
-            config.refuse("'vocabulary' must hold different characters in their order")
         options = resolve(config.get("options", dict), cls.section)
+        vocabulary = stored_units(options.data.unit, config.get("description", dict).get("vocabulary"))
         return cls(vocabulary, config.circuit(), options, config.get("source", dict))
 
     def batches(self, epoch: int) -> Iterator[Window]:
@@ -89,13 +112,15 @@ class Language(Task):
         return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
 
     def result(self) -> dict[str, float]:
-        """Bits per character of the held-out text, by the model and by frequency alone."""
+        """Bits per character (or byte, word, ...) of the held-out text, by the model and by frequency alone."""
         bits = bits_per_character(self.model.eval(), self.parts.held_out)
         by_frequency = frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
-        return {"bits_per_character": bits, "by_frequency_alone": by_frequency}
+        found = {f"bits_per_{self.piece}": bits, "by_frequency_alone": by_frequency}
+        return found | ({"perplexity": 2**bits} if self.piece in ("word", "subword") else {})
 
     def summary(self) -> list[tuple[str, str]]:
-        return [("text", f"{len(self.text):,} characters, {len(self.vocabulary)} different ones")]
+        known = f"{len(self.vocabulary):,} different {'ones' if self.piece == 'character' else f'{self.piece}s'}"
+        return [("text", f"{len(self.text):,} characters, {known}")]
 
     def sizes(self) -> dict[str, int]:
         """How large everything is."""
@@ -110,12 +135,12 @@ class Language(Task):
         }
 
     def description(self) -> dict[str, Any]:
-        return {"vocabulary": self.vocabulary.characters}
+        return {"vocabulary": self.vocabulary.dump()}
 
     def evaluate(self, path: Path, skip_unknown: bool = False) -> dict[str, Any]:
         """Bits per character of a text file: of all of it, or of the held-out part if the model learned from it."""
         found = asdict(self.trained().evaluate(path, skip_unknown))
-        return {"bits_per_character": found["bits"], **found}
+        return {f"bits_per_{self.piece}": found["bits"], **found}
 
     def trained(self) -> Trained:
         """What a trained model offers: evaluation, and writing."""
@@ -128,7 +153,7 @@ class Trained:
 
     circuit: Circuit
     model: SequenceModel
-    vocabulary: Vocabulary
+    vocabulary: Units
     fingerprint: str  # of the text it learned from
 
     def evaluate(self, path: Path, skip_unknown: bool = False) -> Score:
@@ -156,7 +181,7 @@ class Trained:
 
     def opening(self) -> torch.Tensor:
         """What is read first when there is no prompt: the end of a line, if the model knows that."""
-        return self.vocabulary.encode("\n" if "\n" in self.vocabulary.characters else self.vocabulary.characters[0])
+        return self.vocabulary.opening()
 
     def encode(self, prompt: str) -> torch.Tensor:
         """The numbers of a prompt, all of whose characters the model must know."""
@@ -164,7 +189,7 @@ class Trained:
             raise UsageError(
                 f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is "
                 f"none of the {len(self.vocabulary)} that the model has learned:\n"
-                f"  {printable(self.vocabulary.characters)}"
+                f"  {printable(self.vocabulary.dump())}"
             )
         return self.vocabulary.encode(prompt)
 
