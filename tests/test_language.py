@@ -217,21 +217,9 @@ def test_rare_words_are_one():
 def test_a_text_is_learned_in_other_pieces(unit: str, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
-    command = [
-        "train",
-        "poem.txt",
-        "--updates",
-        "30",
-        "--hidden",
-        "8",
-        "--batch",
-        "4",
-        "--rate",
-        "0.02",
-        "--out",
-        "run",
-    ]
-    assert main([*command, "--out", "run", "--set", f"data.unit={unit}", "--set", "data.vocabulary=300", "--json"]) == 0
+    command = ["train", "poem.txt", "--updates", "80", "--hidden", "12", "--rate", "0.03", "--out", "run"]
+    command += ["--batch", "4", "--set", f"data.unit={unit}", "--set", "data.vocabulary=300"]
+    assert main([*command, "--json"]) == 0
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last[f"bits_per_{unit}"] < last["by_frequency_alone"]
     if unit != "byte":
