@@ -5,12 +5,12 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench figures format clean
+.PHONY: help demo test check bench figures torture results-music results-synthetic format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -52,6 +52,26 @@ bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Run
 
 figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
 	@$(BIN)/python docs/figures.py
+
+JSB = $(UNROLLED_DATA)/music/JSB_Chorales.mat
+PIANO = $(UNROLLED_DATA)/music/Piano_midi.mat
+MUSIC = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
+
+results-music: $(READY)  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
+	@test -n "$(UNROLLED_DATA)" || { echo "make: UNROLLED_DATA must name the folder of the data sets"; exit 1; }
+	$(BIN)/unrolled train $(JSB) --cell lstm --hidden 200 $(MUSIC) --out runs/results/jsb-lstm
+	$(BIN)/unrolled train $(JSB) --cell rnn --hidden 300 $(MUSIC) --out runs/results/jsb-rnn
+	$(BIN)/unrolled train $(PIANO) --cell lstm --hidden 200 $(MUSIC) --out runs/results/piano-lstm
+
+results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reber grammar
+	$(BIN)/python examples/long_memory.py adding
+	$(BIN)/python examples/long_memory.py order
+	$(BIN)/python examples/long_memory.py order --steps 200
+	$(BIN)/python examples/long_memory.py reber
+
+torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing may be lost; some minutes
+	@nice $(BIN)/python tests/torture.py kill --kills 100
+	@nice $(BIN)/python tests/torture.py mutate --folders 10000
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

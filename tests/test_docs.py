@@ -64,6 +64,8 @@ DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.look"]
+DOCTESTED += ["unrolled.train.schedule", "unrolled.sequence.padded", "unrolled.tasks.sequences", "unrolled.nn.model"]
+DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)
@@ -79,7 +81,8 @@ def test_docstring_examples(name):
     scope |= {name: getattr(unrolled.sequence, name) for name in unrolled.sequence.__all__}
     scope["r"] = unrolled.Ragged([torch.randn(3, 8), torch.randn(0, 8), torch.randn(500, 8)])
     module = importlib.import_module(name)
-    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
+    scope |= {"cells": unrolled.cells} | {n: v for n, v in vars(module).items() if not n.startswith("__")}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     found = [t for t in doctest.DocTestFinder().find(module, globs=scope) if t.examples]
     report = io.StringIO()
     for test in found:

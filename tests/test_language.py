@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -10,15 +11,19 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled import circuit, nll, softmax, squared_error, take, tanh
+from unrolled import Circuit, circuit, nll, softmax, squared_error, take, tanh
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
+from unrolled.cli import main
 from unrolled.errors import CircuitError, DataError, UsageError
 from unrolled.sequence.streams import windows
-from unrolled.tasks.language import LanguageModel, bits_per_character, write
-from unrolled.tasks.language_run import Choices, Job, load
+from unrolled.tasks.language import LanguageModel, bits_per_character, likeliest, write
+from unrolled.tasks.language_run import Language, load
+from unrolled.tasks.options import ReadingOptions
+from unrolled.tasks.registry import options_for
 from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
+from unrolled.tasks.vocabulary import Bytes, Subwords, Words, stored_units
 from unrolled.train import losses
-from unrolled.train.loop import Settings
+from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder
 
 POEM = "Die Sonne tönt nach alter Weise\nin Brudersphären Wettgesang,\n" * 20
@@ -192,28 +197,79 @@ def test_what_is_written_follows_the_scores():
     assert drawn[4] > 0.4 and (drawn > 0).all()
 
 
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=30))
+def test_bytes_words_and_subwords_survive_their_numbers(text: str):
+    for units in (Bytes(), Words.of(text, 400), SUBWORDS):
+        again = stored_units(type(units).__name__.lower()[:-1], units.dump())
+        assert "".join(again.texts(again.encode(text).tolist())) == text, type(units)
+
+
+SUBWORDS = Subwords.of(POEM, 400)
+
+
+def test_rare_words_are_one():
+    words = Words.of("a b a c a b", 3)  # the space is the commonest
+    assert words.words == ("\ufffd", " ", "a")
+    assert words.encode("a b").tolist() == [2, 1, 0]
+
+
+@pytest.mark.parametrize("unit", ["byte", "word", "subword"])
+def test_a_text_is_learned_in_other_pieces(unit: str, tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
+    command = ["train", "poem.txt", "--updates", "80", "--hidden", "12", "--rate", "0.03", "--out", "run"]
+    command += ["--batch", "4", "--set", f"data.unit={unit}", "--set", "data.vocabulary=300"]
+    assert main([*command, "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last[f"bits_per_{unit}"] < last["by_frequency_alone"]
+    if unit != "byte":
+        assert last["perplexity"] == pytest.approx(2 ** last[f"bits_per_{unit}"])
+    assert main(["evaluate", "run", "poem.txt", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["bits"] == last[f"bits_per_{unit}"]
+    assert main(["sample", "run", "--prompt", "Sonne", "--length", "12"]) == 0
+    assert capsys.readouterr().out.startswith("Sonne")
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=1, max_size=8), st.floats(0.05, 1))
+def test_only_the_likeliest_are_drawn(weights: list[float], top_p: float):
+    shares = torch.tensor(weights, dtype=torch.float64)
+    shares /= shares.sum()
+    left = likeliest(shares, top_p)
+    kept = left > 0
+    assert torch.equal(left[kept], shares[kept]) and left.sum() >= top_p - 1e-9
+    if not kept.all():
+        assert shares[~kept].max() <= shares[kept].min()
+        assert left.sum() - shares[kept].min() < top_p, "one less would be too few"
+
+
 # from a text to a run folder, and back
+
+
+def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Language:
+    (folder / "poem.txt").write_text(POEM, encoding="utf-8")
+    sections = {"model": model, "reading": {"batch": 4, "window": 20}, "training": {"updates": updates}}
+    task = Language.read(folder / "poem.txt", cell, options_for("language", sections))
+    recorded = Recorded(task, task.options.settings, RunFolder(folder / "run"))
+    recorded.begin(cell, task.config())
+    for _ in recorded.run():
+        pass
+    return task
 
 
 @pytest.mark.parametrize("name", READERS)
 @pytest.mark.slow
 def test_a_run_folder_gives_the_same_model_again(name: str, tmp_path: Path):
-    (tmp_path / "poem.txt").write_text(POEM, encoding="utf-8")
-    job = Job(POEM, "poem.txt", ALL[name], Choices(Settings(updates=3), hidden=5, layers=2, batch=4, window=20))
-    for _ in job.train(RunFolder(tmp_path / "run")):
-        pass
+    task = learned(tmp_path, ALL[name], 3, hidden=5, layers=2)
     trained = load(tmp_path / "run")
     score = trained.evaluate(tmp_path / "poem.txt")
-    assert (score.bits, score.held_out, score.skipped) == (job.result.bits, True, 0)
+    assert (score.bits, score.held_out, score.skipped) == (task.result()["bits_per_character"], True, 0)
     prompt = trained.encode("Sonne")
-    assert list(write(trained.model, prompt, 20)) == list(write(job.model, prompt, 20))
+    assert list(write(trained.model, prompt, 20)) == list(write(task.model, prompt, 20))
     assert trained.circuit.equations() == ALL[name].equations()
 
 
 def test_other_text_is_read_as_a_whole(tmp_path: Path):
-    job = Job(POEM, "poem.txt", gru, Choices(Settings(updates=2), hidden=5, batch=4))
-    for _ in job.train(RunFolder(tmp_path / "run")):
-        pass
+    learned(tmp_path, gru, 2, hidden=5)
     trained, other = load(tmp_path / "run"), tmp_path / "other.txt"
     other.write_text("alter Wettgesang\n", encoding="utf-8")
     assert trained.evaluate(other).characters == 17 and not trained.evaluate(other).held_out
@@ -229,4 +285,4 @@ def test_other_text_is_read_as_a_whole(tmp_path: Path):
 )
 def test_choices_refuse_what_makes_no_training(wrong: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        Choices(Settings(updates=1), **wrong)
+        ReadingOptions(**wrong)

@@ -215,17 +215,18 @@ def test_where_the_first_number_is_that_is_not_finite():
     assert str(found) == "Not all numbers are finite. The first is NaN: c at step 4, unit 2."
 
 
-def test_a_network_with_nan_is_shown_and_located(run: Path, tmp_path: Path):
-    from safetensors.torch import load_file, save_file
+def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.MonkeyPatch):
+    from unrolled.look import subject
 
-    broken = tmp_path / "broken"
-    broken.mkdir()
-    for file in run.iterdir():
-        (broken / file.name).write_bytes(file.read_bytes())
-    tensors = load_file(broken / "model.safetensors")
-    tensors["layers.1.b"][8] = math.nan  # of the third unit's forget gate
-    save_file(tensors, broken / "model.safetensors")
-    page = look.explore(broken, run.parent / "text.txt", steps=20)
+    def broken(folder: Path):
+        trained, vocabulary = sound(folder)
+        with torch.no_grad():
+            trained.model.layers[1].b[8] = math.nan  # of the third unit's forget gate
+        return trained, vocabulary
+
+    sound = subject.character_model
+    monkeypatch.setattr(subject, "character_model", broken)
+    page = look.explore(run, run.parent / "text.txt", steps=20)
     assert "Not all numbers are finite. The first is NaN: a at step 1, unit 9." in page.notes
     assert data_of(page.html)["problem"] == page.notes[-1]
 

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from unrolled.cells import gru
 from unrolled.errors import DataError, InputError, UnrolledError, UsageError
-from unrolled.sequence.streams import rest, windows
+from unrolled.sequence.streams import Window, rest, windows
 from unrolled.tasks.language import LanguageModel, bits_per_character
 from unrolled.train import losses
 from unrolled.train.files import read_bytes, write_bytes
-from unrolled.train.loop import Progress, Settings, train
-from unrolled.train.run_folder import Config, RunFolder, free_folder, load_model
+from unrolled.train.loop import Progress, Snapshot, train
+from unrolled.train.run_folder import RunFolder, check_fit, free_folder, read_model
+from unrolled.train.schedule import Plateau
+from unrolled.train.settings import Settings
 
 TEXT = torch.arange(2000) ** 2 % 7  # 0 1 4 2 2 4 1, again and again: what follows 1, 2 and 4 depends on what was before
 
@@ -133,8 +135,7 @@ def test_a_budget_of_time_ends_by_the_clock_and_stop_ends_at_once():
             lambda: next(calls),
         )
     )
-    assert [p.update for p in stopped] == [1, 2, 3]
-    assert stopped[-1].best, "what was learned so far is validated, and kept"
+    assert [(p.update, p.stopped) for p in stopped] == [(1, False), (2, False), (3, True)]
 
 
 def test_a_loss_that_is_no_number_names_the_update():
@@ -160,9 +161,67 @@ def test_the_learning_rate_rises_then_falls_to_zero():
     assert Settings(minutes=2).done(99, 60) == 0.5
 
 
+def test_schedules_and_plateaus():
+    constant = Settings(updates=100, rate=0.5, schedule="constant", warmup=0.1)
+    assert [constant.rate_at(d) for d in (0.05, 0.1, 0.5, 1)] == pytest.approx([0.25, 0.5, 0.5, 0.5])
+    plateau = Plateau(2)
+    found = [plateau.see(better) for better in (True, False, True, False, False, False, False)]
+    assert found == [1, 1, 1, 1, 0.5, 0.5, 0.25]
+
+
+def learn_zero(values: list[float], **settings: object) -> list[Progress]:
+    """Train one number to be zero, with validations that are what they are said to be."""
+
+    class One(torch.nn.Linear):
+        def forward(self, x, states):
+            return super().forward(x), ()
+
+    torch.manual_seed(0)
+    model, given = One(1, 1), iter(values)
+    how = Settings(**{"updates": 40, "rate": 0.1, "schedule": "constant", "warmup": 0.0, **settings})
+    window = Window(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
+    return list(train(model, losses.squared_error, lambda: iter([window]), lambda: next(given), how))
+
+
+def test_patience_ends_the_training_early_and_a_plateau_halves_the_rate():
+    values = [3.0, 2.0, 2.5, 2.2, 9.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert [p.update for p in learn_zero(values, patience=3) if p.validation is not None] == [4, 8, 12, 16, 20]
+    assert learn_zero(values, patience=4)[-1].update == 40
+    seen = learn_zero(values, schedule="plateau", halve_after=2)
+    assert [p.rate for p in seen[::4]] == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025] * 2)
+
+
+def test_averaged_weights_are_those_that_are_validated_and_kept():
+    class One(torch.nn.Linear):
+        def forward(self, x, states):
+            return super().forward(x), ()
+
+    torch.manual_seed(0)
+    model, seen, raw = One(1, 1, bias=False), [], []
+    window = Window(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
+
+    def validate() -> float:
+        seen.append(model.weight.item())
+        return -float(len(seen))
+
+    how = Settings(updates=6, rate=0.1, average=0.75, validations=6)
+    for _ in train(model, losses.squared_error, lambda: iter([window]), validate, how):
+        raw.append(model.weight.item())
+    average = raw[0]
+    for i, weight in enumerate(raw):
+        average = weight if i == 0 else 0.75 * average + 0.25 * weight
+        assert seen[i] == pytest.approx(average, rel=1e-5)
+    assert model.weight.item() == pytest.approx(average, rel=1e-5) and average != raw[-1]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"updates": 3, "schedule": "cosin"},
+        {"updates": 3, "optimizer": "adan"},
+        {"updates": 3, "average": 1.0},
+        {"updates": 3, "momentum": 0.9},
+        {"updates": 3, "patience": -1},
         {},
         {"updates": 3, "minutes": 1},
         {"updates": 0},
@@ -206,29 +265,41 @@ def test_reading_a_missing_file_suggests_a_similar_one(tmp_path: Path):
 def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
     model = LanguageModel(gru, 5, 3)
     folder = RunFolder(tmp_path / "run")
-    folder.config(gru, {"answer": 42, "nested": {"name": "x"}})
-    folder.model(model)
+    snapshot = Snapshot(0, None, model.state_dict(), {}, {"best": None})
+    folder.begin(gru, {"answer": 42, "nested": {"name": "x"}}, snapshot)
     folder.log({"update": 1})
-    config = Config(folder.path)
+    config, tensors = read_model(folder.path)
     assert config.get("answer", int) == 42 and config.get("nested.name", str) == "x"
     assert config.circuit().equations() == gru.equations()
-    again = LanguageModel(config.circuit(), 5, 3)
-    load_model(folder.path, again)
-    assert all(torch.equal(again.state_dict()[n], v) for n, v in model.state_dict().items())
+    check_fit(config, LanguageModel(config.circuit(), 5, 3), tensors)
+    assert all(torch.equal(tensors[n], v) for n, v in model.state_dict().items())
     assert json.loads((folder.path / "log.jsonl").read_text()) == {"update": 1}
     for wrong in ("nested.nothing", "answer.name", "nothing"):
         with pytest.raises(DataError, match=f"'{wrong}' is missing"):
             config.get(wrong, str)
     with pytest.raises(DataError, match="'answer' must be of type str, got 42"):
         config.get("answer", str)
+    with pytest.raises(DataError, match=r"layers.0.U is \(9, 5\) there, \(12, 5\) here"):
+        check_fit(config, LanguageModel(gru, 5, 4), tensors)
 
 
-def test_a_model_is_replaced_only_when_asked_for(tmp_path: Path):
-    RunFolder(tmp_path).model(LanguageModel(gru, 5, 3))
-    with pytest.raises(UsageError, match="holds a model already"):
+def test_a_training_is_replaced_only_when_asked_for(tmp_path: Path):
+    model = LanguageModel(gru, 5, 3)
+    RunFolder(tmp_path).begin(gru, {}, Snapshot(0, None, model.state_dict(), {}, {}))
+    with pytest.raises(UsageError, match="holds a training already"):
         RunFolder(tmp_path)
     RunFolder(tmp_path, overwrite=True)
-    assert not (tmp_path / "model.safetensors").exists()
+    assert not (tmp_path / "config.json").exists() and not list((tmp_path / "checkpoints").iterdir())
+
+
+def test_a_log_is_cut_where_the_training_goes_on(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    for update in (0, 3, 6, 9):
+        folder.log({"update": update})
+    whole = (tmp_path / "log.jsonl").read_text()
+    (tmp_path / "log.jsonl").write_text(whole[:-3])
+    folder.cut_log(6)
+    assert (tmp_path / "log.jsonl").read_text() == "".join(whole.splitlines(keepends=True)[:3])
 
 
 def test_folders_that_are_taken_get_a_number(tmp_path: Path):

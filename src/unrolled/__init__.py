@@ -24,7 +24,8 @@ _HOME = {
     **{
         name: "errors"
         for name in (
-            "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "UsageError",
+            "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "NumberError",
+            "UsageError",
         )
     },
     **{

@@ -50,6 +50,12 @@ class DataError(UnrolledError):
     """A file or folder cannot be read as what it should be."""
 
 
+class NumberError(UnrolledError):
+    """A loss or a gradient is NaN or infinite. Nothing was learned from it; ``batch`` is what was read."""
+
+    batch: object = None
+
+
 class UsageError(UnrolledError):
     """The command line was used wrongly."""
 

@@ -19,6 +19,8 @@ from .equations import equations
 from .evaluate import evaluate
 from .look import look
 from .plan import plan
+from .predict import predict
+from .replay import replay
 from .sample import sample
 from .stream import stream
 from .train import train
@@ -33,7 +35,8 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-for command in (demo, train, evaluate, sample, stream, equations, plan, draw, look, cells, doctor, bench):
+COMMANDS = (demo, train, evaluate, predict, sample, stream, equations, plan, draw, look, cells, replay, doctor, bench)
+for command in COMMANDS:
     app.command(command, sort_key=len(list(app)))
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import DataError
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Job, Result
+    from ..tasks.language_run import Language
+    from .learn import Ended
 
 PROMPT, MARGIN = "The ", "      │ "
 
@@ -29,22 +30,28 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         The log as JSON lines.
     """
     from ..cells import gru
-    from ..tasks.language_run import Choices, Job
+    from ..tasks.language_run import Language
+    from ..tasks.registry import options_for
     from ..train.files import write_text
-    from ..train.loop import Settings
+    from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder, free_folder
     from .learn import learn
 
     text = python_reference()
-    job = Job(text, "text.txt", gru, Choices(Settings(minutes=seconds / 60, rate=RATE), window=WINDOW, seed=seed))
     run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
     write_text(run.path / "text.txt", text)
+    training = {"minutes": seconds / 60, "rate": RATE}
+    options = options_for("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
+    task = Language.read(run.path / "text.txt", gru, options)
+    recorded = Recorded(task, options.settings, run)
+    recorded.begin(task.circuit, task.config())
     if not json:
-        _explain(job, seconds)
-    result = learn(job, run, for_programs=json)
+        _explain(task, seconds)
+    with run.locked():
+        ended = learn(task, recorded, for_programs=json)
     if not json:
-        _conclude(job, result, run.path)
-    return 130 if result.stopped else 0
+        _conclude(task, ended, run.path)
+    return ended.code
 
 
 WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
@@ -62,15 +69,15 @@ def python_reference() -> str:
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
 
-def _explain(job: Job, seconds: float) -> None:
+def _explain(task: Language, seconds: float) -> None:
     from .screen import out, program
 
-    sizes, net = job.sizes(), job.model.first
+    sizes, net = task.sizes(), task.model.first
     out("\n  [bold]A network learns to write[/]\n")
     out("  It reads a text one character after another, and after each one it says")
     out(f"  which it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers,")
     out("  made anew at every step by the same equations:\n")
-    for line in job.circuit.equations().splitlines():
+    for line in task.circuit.equations().splitlines():
         out(f"      [cyan]{line}[/]")
     out("\n  That is all that is written down. How it learns was derived from these lines,")
     out("  by back-propagation through time. To see that:\n")
@@ -82,23 +89,25 @@ def _explain(job: Job, seconds: float) -> None:
     out("  test       on the last 5 %, which the network never sees before\n")
 
 
-def _conclude(job: Job, result: Result, run: Path) -> None:
-
+def _conclude(task: Language, ended: Ended, run: Path) -> None:
     from ..tasks.language import write
     from .screen import out, program
     from .threads import processor_threads
 
-    words = "Stopped" if result.stopped else "Done"
-    out(f"  {words} after {result.updates:,} updates in {result.seconds:.0f} seconds.\n")
+    result = ended.result or task.result()
+    words = "Stopped" if ended.code else "Done"
+    out(f"  {words} after {ended.updates:,} updates in {ended.seconds:.0f} seconds.\n")
     out("  How well does it foresee the text that it never saw? Bits per character,")
     out("  the fewer the better:\n")
-    longest = max(result.frequency_bits, result.bits)
-    for name, bits in (("letters by frequency alone", result.frequency_bits), ("this network", result.bits)):
+    longest = max(result.values())
+    names = {"by_frequency_alone": "letters by frequency alone", "bits_per_character": "this network"}
+    for key, name in names.items():
+        bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
-    numbers = write(job.model, job.vocabulary.encode(PROMPT), 360, temperature=0.6)
+    numbers = write(task.model, task.vocabulary.encode(PROMPT), 360, temperature=0.6)
     with processor_threads():
-        _stream(PROMPT, map(job.vocabulary.decode, numbers))
+        _stream(PROMPT, task.vocabulary.texts(numbers))
     out("\n  Letter by letter: nobody told it what a word is.\n")
     out(f"  All of this is kept in [bold]{run}[/]:\n")
     for name, what in FILES.items():
@@ -120,8 +129,8 @@ FILES = {
     "circuit.svg": "the network drawn as a circuit",
     "unfolded.svg": "the same network unfolded in time",
     "equations.txt, .tex": "its equations, and those of its gradient",
-    "model.safetensors": "what it has learned",
-    "config.json": "what it is, so that it can be loaded again",
+    "checkpoints/": "what it has learned, and how to go on",
+    "config.json, .toml": "what it is, so that it can be loaded again",
     "log.jsonl": "how the learning went",
     "text.txt": "what it has read",
 }

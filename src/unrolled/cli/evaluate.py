@@ -7,31 +7,38 @@ from pathlib import Path
 
 
 def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool = False) -> None:
-    """Measure a trained model on a text, in bits per character.
+    """Measure a trained model on data like those it learned from.
 
     Parameters
     ----------
     run
         The folder of the trained model.
     data
-        A text file (UTF-8). Of the text that the model learned from, only the held-out part is read.
+        A text, a table, music or recordings. Of the data that the model learned from, only the held-out part is read.
     skip_unknown
         Leave out characters that the model has never seen.
     json
         One JSON object.
     """
-    from dataclasses import asdict
-
-    from ..tasks.language_run import load
+    from ..errors import UsageError
+    from ..tasks.language_run import Language
+    from ..tasks.registry import check_readable, trained
     from .screen import out
     from .threads import processor_threads
 
+    task = trained(run)
+    check_readable(task, data)
     with processor_threads():
-        score = load(run).evaluate(data, skip_unknown)
+        if isinstance(task, Language):
+            score = task.evaluate(data, skip_unknown)
+        elif skip_unknown:
+            raise UsageError(f"--skip-unknown is for characters of a text; '{run}' is of the task '{task.name}'")
+        else:
+            score = task.evaluate(data)
     if json:
-        print(_json.dumps({"run": str(run), "data": str(data), **asdict(score)}))
+        print(_json.dumps({"run": str(run), "data": str(data), **score}))
         return
-    which = "the held-out part of the text it learned from" if score.held_out else "the whole text"
-    out(f"[bold]{score.bits:.3f}[/] bits per character on {score.characters:,} characters: {which}")
-    if score.skipped:
-        out(f"{score.skipped:,} characters that the model has never seen were left out")
+    (name, value), *others = score.items()
+    which = "the held-out part of what it learned from" if score.get("held_out") else "all of it"
+    rest = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in others if n != "held_out" and not isinstance(v, dict))
+    out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")

@@ -1,26 +1,34 @@
-"""Ctrl-C while something is being trained."""
+"""Ctrl-C, and being asked to end, while something is being trained."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class Interrupt:
-    """Whether Ctrl-C was pressed."""
+    """Whether a signal came, and which."""
 
-    requested = False
+    number = 0
 
     def __call__(self) -> bool:
-        return self.requested
+        return self.number > 0
+
+    @property
+    def code(self) -> int:
+        """The exit code of a process that this signal ended: 130 after Ctrl-C, 143 after SIGTERM."""
+        return 128 + self.number
 
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """The first Ctrl-C asks for a clean end, which the work looks for; the second ends at once.
+    """The first Ctrl-C or SIGTERM asks for a clean end, which the work looks for; the second ends the process at once.
 
     >>> with interruptible() as interrupted:
     ...     while not interrupted():
@@ -30,14 +38,16 @@ def interruptible() -> Iterator[Interrupt]:
     if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
         yield interrupt
         return
-    before = signal.getsignal(signal.SIGINT)
 
-    def once(*_: Any) -> None:
-        interrupt.requested = True
-        signal.signal(signal.SIGINT, before)
+    def asked(number: int, _: Any) -> None:
+        if interrupt():
+            os.write(2, b"\nunrolled: interrupted again, ended at once\n")
+            os._exit(128 + number)
+        interrupt.number = number
 
-    signal.signal(signal.SIGINT, once)
+    before = {number: signal.signal(number, asked) for number in SIGNALS}
     try:
         yield interrupt
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,39 +3,56 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .interrupt import interruptible
 from .progress import watch
 from .threads import processor_threads
+from .track import tracked
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Job, Result
-    from ..train.run_folder import RunFolder
+    from ..tasks.task import Task
+    from ..train.recorded import Recorded
 
 
-def learn(job: Job, run: RunFolder, threads: int = 1, for_programs: bool = False) -> Result:
-    """Train a job into its run folder. Ctrl-C ends it as if its time were up."""
+@dataclass(frozen=True)
+class Ended:
+    """How a training ended: after how many updates and seconds, with what exit code (0, or that of the signal that
+    stopped it), and how good the model is on held-out data (nothing when it was stopped)."""
+
+    updates: int
+    seconds: float
+    code: int
+    result: dict[str, float]
+
+
+def learn(
+    task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False, track: Path | None = None
+) -> Ended:
+    """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
+    folder, training = recorded.folder, recorded.training
 
     def note(record: dict[str, Any]) -> None:
-        run.log(record)
+        folder.log(record)
         if for_programs:
             print(json.dumps(record), flush=True)
 
-    with processor_threads(threads), interruptible() as interrupted, watch(for_programs) as seen:
-        note({"event": "start", "run": str(run.path), **job.sizes()})
-        for progress in job.train(run, interrupted):
+    start = "resume" if training.update else "start"
+    with (
+        processor_threads(threads),
+        interruptible() as interrupted,
+        watch(for_programs, task, training) as seen,
+        tracked(track) as curves,
+    ):
+        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes()})
+        for progress in recorded.run(interrupted):
             if record := seen.see(progress):
                 note(record)
-    result = job.result
-    note(
-        {
-            "event": "result",
-            "updates": result.updates,
-            "seconds": round(result.seconds, 3),
-            "stopped": result.stopped,
-            "bits_per_character": result.bits,
-            "by_frequency_alone": result.frequency_bits,
-        }
-    )
-    return result
+                curves(record)
+        stopped = training.done < 1
+        code, result = (interrupted.code, {}) if stopped else (0, task.result())
+    last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
+    note({"event": "stopped" if stopped else "result", **last})
+    return Ended(training.update, training.seconds, code, result)

@@ -16,9 +16,9 @@ from rich.text import Text
 from .screen import console, out
 
 if TYPE_CHECKING:
-    from ..train.loop import Progress
+    from ..tasks.task import Task
+    from ..train.loop import Progress, Training
 
-BITS = 1 / math.log(2)  # per nat
 EVERY = 5.0  # seconds between plain lines
 MARGIN = 6  # columns left free beside the bar, where a terminal shows ^C
 
@@ -26,19 +26,15 @@ MARGIN = 6  # columns left free beside the bar, where a terminal shows ^C
 class Watch:
     """Follows a training: ``see`` each progress; it gives a record for the log now and then."""
 
-    def __init__(self) -> None:
-        self.train = self.validation = math.nan  # bits per character
-        self.best = math.inf
-        self.percent = 0
+    def __init__(self, task: Task, training: Training) -> None:
+        self.task, self.validation = task, math.nan
+        self.percent = int(training.done * 100)
+        self.begun = training.steps, training.seconds
 
     def see(self, progress: Progress) -> dict[str, Any] | None:
         """Take it in. A record is due with every hundredth of the training and with every validation."""
-        bits = progress.loss * BITS
-        share = max(0.02, 1 / progress.update)  # a running mean over the last 50 windows
-        self.train = bits if progress.update == 1 else self.train + share * (bits - self.train)
         if progress.validation is not None:
-            self.validation = progress.validation * BITS
-            self.best = min(self.best, self.validation)
+            self.validation = progress.validation * self.task.scale
         percent = int(progress.done * 100)
         self.show(progress)
         if percent == self.percent and progress.validation is None:
@@ -49,9 +45,11 @@ class Watch:
             "update": progress.update,
             "done": round(progress.done, 4),
             "seconds": round(progress.seconds, 3),
-            "characters": progress.steps,
-            "train": self.train,
+            self.task.steps: progress.steps,
+            "train": progress.mean * self.task.scale,
             "validation": self.validation if progress.validation is not None else None,
+            "norm": progress.norm,
+            "rate": progress.rate,
         }
 
     def show(self, progress: Progress) -> None:
@@ -65,16 +63,17 @@ class Watch:
 
     def figures(self, progress: Progress) -> str:
         """Where the training stands, in one line of less than 80 columns."""
-        speed = progress.steps / max(progress.seconds, 1e-9)
-        line = f"update {progress.update:,}   {speed:,.0f} characters/s   bits per character {self.train:.2f}"
+        speed = (progress.steps - self.begun[0]) / max(progress.seconds - self.begun[1], 1e-9)
+        mean = f"{self.task.unit} {progress.mean * self.task.scale:.2f}"
+        line = f"update {progress.update:,}   {speed:,.0f} {self.task.steps}/s   {mean}"
         return line if math.isnan(self.validation) else f"{line}, validation {self.validation:.2f}"
 
 
 class Lines(Watch):
     """A line every few seconds, for a file or a pipe."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, task: Task, training: Training) -> None:
+        super().__init__(task, training)
         self.last = time.monotonic()
 
     def show(self, progress: Progress) -> None:
@@ -86,8 +85,8 @@ class Lines(Watch):
 class Bar(Watch):
     """A bar and the figures under it, drawn anew in their place, and gone at the end."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, task: Task, training: Training) -> None:
+        super().__init__(task, training)
         self.live = Live(console=console(), auto_refresh=False, transient=True)
         self.last = 0.0
 
@@ -111,9 +110,9 @@ class Bar(Watch):
         self.live.update(Padding.indent(Group(row, figures), 2), refresh=True)
 
 
-def watch(for_programs: bool) -> Watch:
+def watch(for_programs: bool, task: Task, training: Training) -> Watch:
     """The right one for where the output goes."""
-    return Watch() if for_programs else Bar() if console().is_terminal else Lines()
+    return (Watch if for_programs else Bar if console().is_terminal else Lines)(task, training)
 
 
 def _left(progress: Progress) -> str:

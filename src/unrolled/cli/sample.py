@@ -13,6 +13,7 @@ def sample(
     prompt: str = "",
     length: int = 400,
     temperature: float = 0.8,
+    top_p: float = 1.0,
     seed: int = 0,
     json: bool = False,
 ) -> None:
@@ -28,6 +29,8 @@ def sample(
         How many characters to write.
     temperature
         Below 1 bolder, above 1 more varied; 0 always takes the likeliest character.
+    top_p
+        Draw only among the likeliest characters that have this probability together.
     seed
         The same seed gives the same text.
     json
@@ -44,10 +47,12 @@ def sample(
         raise UsageError(f"--length must be a whole number from 1, got {length}")
     if not 0 <= temperature < math.inf:
         raise UsageError(f"--temperature must be 0 or more, got {temperature:g}")
+    if not 0 < top_p <= 1:
+        raise UsageError(f"--top-p must be above 0 and at most 1, got {top_p:g}")
     trained = load(run)
     start = trained.encode(prompt) if prompt else trained.opening()
-    numbers = write(trained.model, start, length, temperature, seed)
-    characters = map(trained.vocabulary.decode, numbers)
+    numbers = write(trained.model, start, length, temperature, seed, top_p)
+    characters = trained.vocabulary.texts(numbers)
     with processor_threads():
         if json:
             text = "".join(characters)

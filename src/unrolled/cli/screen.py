@@ -24,6 +24,11 @@ def out(text: str = "") -> None:
     screen.print(text, soft_wrap=not screen.is_terminal)
 
 
+def warn(text: str) -> None:
+    """Say something on standard error that is no end."""
+    print(f"unrolled: {text}", file=sys.stderr)
+
+
 def program() -> str:
     """How the user can call this program again, for commands that are shown."""
     if sys.argv[0].endswith("__main__.py"):

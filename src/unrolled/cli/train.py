@@ -3,35 +3,50 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..tasks.task import Task
+    from ..train.recorded import Recorded
+    from ..train.toml import Sections
+    from .learn import Ended
 
 
 def train(
-    data: Path,
+    data: Path | None = None,
     /,
     *,
-    cell: str = "gru",
+    cell: str | None = None,
     hidden: int | None = None,
-    layers: int = 1,
+    layers: int | None = None,
     updates: int | None = None,
     minutes: float | None = None,
-    batch: int = 16,
-    window: int = 64,
-    rate: float = 5e-3,
-    seed: int = 0,
+    batch: int | None = None,
+    window: int | None = None,
+    rate: float | None = None,
+    seed: int | None = None,
+    checkpoint_every: int | None = None,
     out: Path | None = None,
     overwrite: bool = False,
+    resume: Path | None = None,
+    task: str | None = None,
+    config: Path | None = None,
+    set: list[str] | None = None,
+    track: bool = False,
     threads: int = 1,
     json: bool = False,
 ) -> int:
-    """Learn to write like a text, one character at a time.
+    """Learn from a text, a table, music or recordings.
 
     Parameters
     ----------
     data
-        A text file (UTF-8). Its last tenth is not learned from: one half chooses the best model, the other
-        tests it.
+        A text file (UTF-8), a table (CSV, Parquet), a MATLAB file of music, or a folder of recordings. A part of it is
+        not learned from: one half chooses the best model, the other tests it.
     cell
-        The name of a cell (see: unrolled cells), or FILE.py:NAME for your own.
+        The name of a cell (see: unrolled cells), or FILE.py:NAME for your own; gru unless given.
     hidden
         Size of the state; 128 unless given.
     layers
@@ -41,52 +56,145 @@ def train(
     minutes
         Train for so long; 1 unless --updates is given.
     batch
-        How many pieces of the text are read side by side.
+        How many sequences, or pieces of a text, are read side by side.
     window
-        How many characters are read between two updates.
+        How many characters of a text are read between two updates.
     rate
         Learning rate at its highest.
     seed
         Of the starting values.
+    checkpoint_every
+        Updates between two checkpoints, beside those at each of the ten validations.
     out
         The folder for the model and what belongs to it; runs/DATA-CELL unless given.
     overwrite
-        Replace a model that is already in that folder.
+        Replace a training that is already in that folder.
+    resume
+        The run folder of a training that was stopped, to go on with from its last checkpoint. Everything else is as
+        it was; DATA need only be named when it has moved.
+    task
+        What to learn, where the data do not say: language, table, music, voice.
+    config
+        A TOML file of options, such as the config.toml of another run.
+    set
+        One option as SECTION.KEY=VALUE, such as training.schedule=plateau; may be given again.
+    track
+        Write the curves for TensorBoard as well, into the folder track/ of the run.
     threads
         Threads of the processor. One is best for small networks.
     json
         The log as JSON lines.
     """
-    from ..errors import UsageError
-    from .cell import find_cell
-
-    if updates is not None and minutes is not None:
-        raise UsageError("give --updates or --minutes, not both")
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
-    circuit = find_cell(cell)
+    flags: Sections = {
+        "model": {"cell": cell, "hidden": hidden, "layers": layers},
+        "reading": {"batch": batch, "window": window, "seed": seed},
+        "training": {"updates": updates, "minutes": minutes, "rate": rate, "checkpoint_every": checkpoint_every},
+    }
+    named = {name: {k: v for k, v in section.items() if v is not None} for name, section in flags.items()}
+    named = {name: section for name, section in named.items() if section}
+    if resume is None:
+        learned, recorded = _begin(data, task, config, named, set or [], out, overwrite)
+    else:
+        others = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None}
+        decided = [key for section in named.values() for key in section]
+        decided += [name for name, value in others.items() if value is not None]
+        if decided:
+            option = decided[0].replace("_", "-")
+            raise UsageError(f"--{option} was decided when '{resume}' began; a resumed training goes on as it was")
+        learned, recorded = _resume(resume, data)
 
-    from ..tasks.language_run import Choices, Job
-    from ..tasks.text import read_text
-    from ..train.loop import Settings
-    from ..train.run_folder import RunFolder, free_folder
     from . import screen
     from .learn import learn
 
-    minutes = 1.0 if updates is None and minutes is None else minutes
-    choices = Choices(Settings(updates, minutes, rate), hidden, layers, batch, window, seed)
-    job = Job(read_text(data), data.name, circuit, choices)
-    run = RunFolder(out or free_folder(Path("runs"), f"{data.stem}-{circuit.name}"), overwrite)
+    with recorded.folder.locked():
+        if resume is not None:
+            recorded.resume(screen.warn)
+        if not json:
+            _tell(learned, recorded)
+        ended = learn(learned, recorded, threads, json, recorded.folder.path / "track" if track else None)
     if not json:
-        sizes, net = job.sizes(), job.model.first
-        screen.out(f"  text    {data.name}: {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
-        screen.out(f"  model   {circuit.name}, {sizes['parameters']:,} parameters, engine {net.engine}")
-        screen.out(f"  run     {run.path}\n")
-    result = learn(job, run, threads, json)
-    if not json:
-        ended = "stopped" if result.stopped else "done"
-        screen.out(f"  {ended} after {result.updates:,} updates in {result.seconds:.0f} s. Held-out text:")
-        screen.out(f"  [bold]{result.bits:6.3f}[/] bits per character")
-        screen.out(f"  {result.frequency_bits:6.3f} when guessing letters by frequency alone\n")
-        screen.out(f"  unrolled sample {run.path} --length 400")
-    return 130 if result.stopped else 0
+        _conclude(learned, recorded, ended)
+    return ended.code
+
+
+def _begin(
+    data: Path | None,
+    task: str | None,
+    config: Path | None,
+    named: Sections,
+    assignments: list[str],
+    out: Path | None,
+    overwrite: bool,
+) -> tuple[Task, Recorded]:
+    """A new training in a new run folder."""
+    if data is None:
+        raise UsageError("name data to learn from, or a training to go on with: unrolled train --resume RUN")
+    if {"updates", "minutes"} <= named.get("training", {}).keys():
+        raise UsageError("give --updates or --minutes, not both")
+
+    from ..tasks.options import override
+    from ..tasks.registry import kind_of, options_for, recognise
+    from ..train.toml import read_toml
+    from .cell import find_cell
+
+    sections = read_toml(config) if config else {}
+    sections = {name: {**sections.get(name, {}), **named.get(name, {})} for name in {**sections, **named}}
+    if "updates" in named.get("training", {}):
+        sections["training"].pop("minutes", None)
+    if "minutes" in named.get("training", {}):
+        sections["training"].pop("updates", None)
+    cell = override(sections, assignments).get("model", {}).get("cell")
+    early = find_cell(str(cell)) if cell else None  # a wrong cell is told before the data are read
+    kind = kind_of(task or recognise(data))
+    options = options_for(kind.name, override(sections, assignments))
+    circuit = early or find_cell(options.model.cell)
+
+    from ..train.recorded import Recorded
+    from ..train.run_folder import RunFolder, free_folder
+
+    learned = kind.read(data, circuit, options)
+    folder = RunFolder(out or free_folder(Path("runs"), f"{data.stem}-{circuit.name}"), overwrite)
+    recorded = Recorded(learned, options.settings, folder)
+    recorded.begin(circuit, learned.config())
+    return learned, recorded
+
+
+def _resume(path: Path, data: Path | None) -> tuple[Task, Recorded]:
+    """A training to go on with, as its folder describes it."""
+    from ..tasks.registry import resumed
+    from ..train.recorded import Recorded
+    from ..train.run_folder import Config, RunFolder
+
+    task = resumed(Config(path), data)
+    return task, Recorded(task, task.options.settings, RunFolder(path, again=True))
+
+
+def _tell(task: Task, recorded: Recorded) -> None:
+    from . import screen
+
+    name = Path(task.source["path"]).name
+    for number, (word, text) in enumerate(task.summary()):
+        screen.out(f"  {word:<7} {name + ': ' if number == 0 else ''}{text}")
+    screen.out(f"  model   {task.circuit.name}, {task.parameters:,} parameters, engine {task.model.first.engine}")
+    screen.out(f"  run     {recorded.folder.path}")
+    if update := recorded.training.update:
+        screen.out(f"  goes on after update {update:,}, {recorded.training.done:.0%} of the training")
+    screen.out()
+
+
+def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
+    from . import screen
+
+    path = recorded.folder.path
+    if not ended.result:
+        screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To go on:\n")
+        screen.out(f"  unrolled train --resume {path}")
+        return
+    screen.out(f"  done after {ended.updates:,} updates in {ended.seconds:.0f} s. On held-out data:")
+    for number, (name, value) in enumerate(ended.result.items()):
+        shown = f"{value:6.3f} {name.replace('_', ' ')}"
+        screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
+    follow = "--length 400" if task.name == "language" else task.source["path"]
+    screen.out(f"\n  unrolled {'sample' if task.name == 'language' else 'predict'} {path} {follow}")

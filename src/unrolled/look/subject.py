@@ -17,7 +17,7 @@ from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
 from ..nn.recurrent import Recurrent
 from ..tasks.language import LanguageModel, check_seed
-from ..tasks.language_run import Trained, load, printable
+from ..tasks.language_run import Trained, character_model, printable
 from ..tasks.text import Vocabulary, read_text
 from ..transform.restrict import without
 from .readout import Scored, predicting, with_some_loss
@@ -62,19 +62,22 @@ def of_run(run: Path, data: Path | None, first: int, steps: int) -> Subject:
         DataError: no run, or a text that its model cannot read.
         UsageError: no text.
     """
-    trained = load(run)
+    trained, vocabulary = character_model(run)
+    plain = trained.model.embedding is None and not (trained.model.residual or trained.model.backward_layers)
+    if not plain:
+        raise DataError(f"the model of '{run}' has an embedding, residual connections or two directions: not drawn yet")
     if data is None:
         raise UsageError(f"say what the network of '{run}' is to read: --data FILE, a text")
     text = read_text(data)
-    unknown = trained.vocabulary.unknown(text[first - 1 : first + steps])
+    unknown = vocabulary.unknown(text[first - 1 : first + steps])
     if unknown:
         at = text.index(unknown.character, first - 1)
         line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
         raise DataError(
-            f"{data}:{line}:{column}: the character {unknown.character!r} is none of the {len(trained.vocabulary)} "
-            f"that the model has learned:\n  {printable(trained.vocabulary.characters)}"
+            f"{data}:{line}:{column}: the character {unknown.character!r} is none of the {len(vocabulary)} "
+            f"that the model has learned:\n  {printable(vocabulary.characters)}"
         )
-    return _reading(trained, run.name or str(run), text, data.name, first, steps)
+    return _reading(trained, vocabulary, run.name or str(run), text, data.name, first, steps)
 
 
 def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidden: int, seed: int) -> Subject:
@@ -97,13 +100,15 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
             raise UsageError(f"'{circuit.name}' cannot read '{data}': {problem}") from None
         return _rows(circuit, min(steps, ROWS), hidden)
     subject = _reading(
-        Trained(circuit, model, vocabulary, ""), circuit.name, text, data.name if data else "", first, steps
+        Trained(circuit, model, vocabulary, ""), vocabulary, circuit.name, text, data.name if data else "", first, steps
     )
     note = "The parameters are random: nothing has been learned."
     return Subject(**{**vars(subject), "notes": (note, *subject.notes)})
 
 
-def _reading(trained: Trained, title: str, text: str, name: str, first: int, steps: int) -> Subject:
+def _reading(
+    trained: Trained, vocabulary: Vocabulary, title: str, text: str, name: str, first: int, steps: int
+) -> Subject:
     piece = text[first - 1 : first + steps]
     if len(piece) < 2:
         what = f"'{name}'" if name else "the text"
@@ -115,7 +120,7 @@ def _reading(trained: Trained, title: str, text: str, name: str, first: int, ste
     if name:
         last = first + len(piece) - 2
         notes.append(f"Of the {len(text):,} characters of {name}, the network reads number {first:,} to {last:,}.")
-    model, tokens = trained.model, trained.vocabulary.encode(piece)
+    model, tokens = trained.model, vocabulary.encode(piece)
     last_layer = len(model.layers) - 1
     layers = []
     for k, net in enumerate(model.layers):
@@ -132,7 +137,7 @@ def _reading(trained: Trained, title: str, text: str, name: str, first: int, ste
         part = scored.recurrence if k == last_layer else without(step, set(step.inputs) - {model.input})
         sizes = {n: v for n, v in net.sizes.items() if n in nameable(part)}
         if read_out is not None:
-            sizes[scored.scores] = len(trained.vocabulary)
+            sizes[scored.scores] = len(vocabulary)
         numbers = bind(part, sizes)
         layers.append(
             Layer(
@@ -140,9 +145,7 @@ def _reading(trained: Trained, title: str, text: str, name: str, first: int, ste
             )
         )
     inputs = {model.input: tokens[:-1], scored.target: tokens[1:]}
-    return Subject(
-        title, tuple(layers), scored, inputs, len(piece) - 1, tuple(notes), piece, trained.vocabulary.characters
-    )
+    return Subject(title, tuple(layers), scored, inputs, len(piece) - 1, tuple(notes), piece, vocabulary.characters)
 
 
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:

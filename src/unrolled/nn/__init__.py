@@ -2,7 +2,8 @@
 
 from . import interop
 from .layers import GRU, LSTM, RNN
+from .model import SequenceModel
 from .recurrent import Recurrent
 from .result import Result, Step
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Result", "Step", "interop"]
+__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Result", "SequenceModel", "Step", "interop"]

@@ -4,88 +4,123 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
-from .. import __version__
 from ..circuits.circuit import Circuit
-from ..errors import DataError, UnrolledError, UsageError
+from ..errors import DataError, UsageError, did_you_mean
+from ..nn.model import SequenceModel, States
 from ..sequence.streams import Window, windows
-from ..train.loop import Progress, Settings, train
+from ..train import random_states
+from ..train.loop import Loss
 from ..train.losses import nll
-from ..train.run_folder import Config, RunFolder, load_model
-from .language import LanguageModel, bits_per_character, check_seed
+from ..train.run_folder import Config
+from .language import bits_per_character
+from .options import Options, resolve
+from .registry import trained
+from .task import Task
 from .text import Parts, Vocabulary, frequency_bits, read_text
+from .vocabulary import UNITS, Units, stored_units, units_of
 
-TASK = "language"
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
 
 @dataclass(frozen=True)
-class Choices:
-    """What a user decides about a training: ``batch`` pieces of the text are read side by side, ``window``
-    characters between two updates."""
+class LanguageData:
+    """[data] of a text.
 
-    settings: Settings
-    hidden: int | None = None
-    layers: int = 1
-    batch: int = 16
-    window: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("batch", "window", "layers"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
-        check_seed(self.seed)
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a training ended. Bits per character are of the held-out text."""
-
-    updates: int
-    seconds: float
-    stopped: bool
-    bits: float
-    frequency_bits: float
-
-
-class Job:
-    """One text, one circuit, one training.
-
-    >>> job = Job(read_text(path), path.name, cells.gru, Choices(Settings(updates=500)))
-    >>> for progress in job.train(RunFolder(Path("runs/mine"))):
-    ...     print(progress.update)
-    >>> job.result.bits
-
-    Raises:
-        DataError: a text that is too short.
+    unit: what it is read as: 'character', 'byte', 'word' or 'subword'.
+    vocabulary: how many words or subwords at most.
     """
 
-    result: Result
+    unit: str = "character"
+    vocabulary: int = 8000
 
-    def __init__(self, text: str, name: str, circuit: Circuit, choices: Choices) -> None:
-        least = max(40, math.ceil(2 * choices.batch / 0.9) + 2)
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS:
+            hint = did_you_mean(self.unit, UNITS) or f". There are {', '.join(UNITS)}"
+            raise UsageError(f"data.unit cannot be '{self.unit}'{hint}")
+        if self.vocabulary < 300:
+            raise UsageError(f"data.vocabulary must be a whole number from 300, got {self.vocabulary}")
+
+
+class Language(Task):
+    """Next-character (or byte, word, subword) prediction: one text, read as contiguous pieces side by side, the
+    state carried along.
+
+    >>> task = Language.read(path, cells.gru, options_for("language", {"training": {"updates": 500}}))
+    >>> for progress in Training(task, task.options.settings).run():
+    ...     print(progress.update)
+    >>> task.result()["bits_per_character"]
+    """
+
+    name: ClassVar[str] = "language"
+    unit: ClassVar[str] = "bits per character"
+    steps: ClassVar[str] = "characters"
+    scale: ClassVar[float] = 1 / math.log(2)
+    section: ClassVar[type | None] = LanguageData
+    batch_type = Window
+
+    text: str
+    parts: Parts
+
+    def __init__(self, vocabulary: Units, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
+        self.vocabulary, self.circuit, self.options, self.source = vocabulary, circuit, options, source
+        self.piece = options.data.unit
+        self.unit, self.steps = f"bits per {self.piece}", f"{self.piece}s"  # type: ignore[misc]
+        self.model = options.model.make(circuit, len(vocabulary), len(vocabulary))
+
+    @classmethod
+    def read(cls, path: Path, circuit: Circuit, options: Options) -> Language:
+        """The task of learning from a text file.
+
+        Raises:
+            DataError: no text, or one that is too short.
+        """
+        text, batch = read_text(path), options.reading.batch
+        least = max(40, math.ceil(2 * batch / 0.9) + 2)
         if len(text) < least:
             raise DataError(
-                f"'{name}' has {len(text)} characters; to read {choices.batch} pieces side by side takes {least} "
+                f"'{path.name}' has {len(text)} characters; to read {batch} pieces side by side takes {least} "
                 "or more. Give a longer text, or a smaller --batch"
             )
-        self.text, self.name, self.circuit, self.choices = text, name, circuit, choices
-        self.vocabulary = Vocabulary.of(text)
-        self.parts = Parts.of(self.vocabulary.encode(text))
-        torch.manual_seed(choices.seed)
-        self.model = LanguageModel(circuit, len(self.vocabulary), choices.hidden, choices.layers)
+        source = {"path": str(path.absolute()), "sha256": _fingerprint(text)}
+        random_states.seed(options.reading.seed)
+        vocabulary = units_of(options.data.unit, text, options.data.vocabulary)
+        task = cls(vocabulary, circuit, options, source)
+        task.text, task.parts = text, Parts.of(task.vocabulary.encode(text))
+        return task
 
-    @property
-    def frequency_bits(self) -> float:
-        """What guessing by frequency alone costs on the held-out text, in bits per character."""
-        return frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+    @classmethod
+    def stored(cls, config: Config) -> Language:
+        options = resolve(config.get("options", dict), cls.section)
+        vocabulary = stored_units(options.data.unit, config.get("description", dict).get("vocabulary"))
+        return cls(vocabulary, config.circuit(), options, config.get("source", dict))
+
+    def batches(self, epoch: int) -> Iterator[Window]:
+        return windows(self.parts.train, self.options.reading.batch, self.options.reading.window)
+
+    def loss(self, batch: Window, states: States) -> Loss:
+        scores, after = self.model(batch.x, states or None)
+        return Loss(nll(scores, batch.y), batch.y.numel(), after)
+
+    def validate(self) -> float:
+        return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
+
+    def result(self) -> dict[str, float]:
+        """Bits per character (or byte, word, ...) of the held-out text, by the model and by frequency alone."""
+        bits = bits_per_character(self.model.eval(), self.parts.held_out)
+        by_frequency = frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+        found = {f"bits_per_{self.piece}": bits, "by_frequency_alone": by_frequency}
+        return found | ({"perplexity": 2**bits} if self.piece in ("word", "subword") else {})
+
+    def summary(self) -> list[tuple[str, str]]:
+        known = f"{len(self.vocabulary):,} different {'ones' if self.piece == 'character' else f'{self.piece}s'}"
+        return [("text", f"{len(self.text):,} characters, {known}")]
 
     def sizes(self) -> dict[str, int]:
         """How large everything is."""
@@ -96,51 +131,20 @@ class Job:
             "learned_from": len(parts.train),
             "validation": len(parts.validation),
             "held_out": len(parts.held_out),
-            "parameters": sum(p.numel() for p in self.model.parameters()),
+            "parameters": self.parameters,
         }
 
-    def train(self, run: RunFolder, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
-        """Train, and fill the run folder: first with what describes the model, then with each model that is
-        better than those before it. Sets ``result`` at the end."""
-        run.config(self.circuit, self.config())
-        run.views(self.circuit)
-        choices, validation = self.choices, self.parts.validation[:VALIDATED]
+    def description(self) -> dict[str, Any]:
+        return {"vocabulary": self.vocabulary.dump()}
 
-        def passes() -> Iterator[Window]:
-            return windows(self.parts.train, choices.batch, choices.window)
+    def evaluate(self, path: Path, skip_unknown: bool = False) -> dict[str, Any]:
+        """Bits per character of a text file: of all of it, or of the held-out part if the model learned from it."""
+        found = asdict(self.trained().evaluate(path, skip_unknown))
+        return {f"bits_per_{self.piece}": found["bits"], **found}
 
-        def validate() -> float:
-            return bits_per_character(self.model, validation, PIECE) * math.log(2)
-
-        for progress in train(self.model, nll, passes, validate, choices.settings, stop):
-            if progress.best:
-                run.model(self.model)
-            yield progress
-        bits = bits_per_character(self.model, self.parts.held_out)
-        stopped = choices.settings.done(progress.update, progress.seconds) < 1
-        self.result = Result(progress.update, progress.seconds, stopped, bits, self.frequency_bits)
-
-    def config(self) -> dict[str, Any]:
-        """What config.json says beside the circuit."""
-        choices, settings = self.choices, self.choices.settings
-        return {
-            "task": TASK,
-            "cell": self.circuit.name,
-            "model": {"hidden": self.model.hidden, "layers": choices.layers},
-            "training": {
-                "text": self.name,
-                "sha256": _fingerprint(self.text),
-                "batch": choices.batch,
-                "window": choices.window,
-                "rate": settings.rate,
-                "clip": settings.clip,
-                "updates": settings.updates,
-                "minutes": settings.minutes,
-                "seed": choices.seed,
-            },
-            "versions": {"unrolled": __version__, "torch": torch.__version__},
-            "vocabulary": self.vocabulary.characters,
-        }
+    def trained(self) -> Trained:
+        """What a trained model offers: evaluation, and writing."""
+        return Trained(self.circuit, self.model, self.vocabulary, self.source.get("sha256", ""))
 
 
 @dataclass(frozen=True)
@@ -148,8 +152,8 @@ class Trained:
     """A language model read from its run folder."""
 
     circuit: Circuit
-    model: LanguageModel
-    vocabulary: Vocabulary
+    model: SequenceModel
+    vocabulary: Units
     fingerprint: str  # of the text it learned from
 
     def evaluate(self, path: Path, skip_unknown: bool = False) -> Score:
@@ -177,7 +181,7 @@ class Trained:
 
     def opening(self) -> torch.Tensor:
         """What is read first when there is no prompt: the end of a line, if the model knows that."""
-        return self.vocabulary.encode("\n" if "\n" in self.vocabulary.characters else self.vocabulary.characters[0])
+        return self.vocabulary.opening()
 
     def encode(self, prompt: str) -> torch.Tensor:
         """The numbers of a prompt, all of whose characters the model must know."""
@@ -185,7 +189,7 @@ class Trained:
             raise UsageError(
                 f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is "
                 f"none of the {len(self.vocabulary)} that the model has learned:\n"
-                f"  {printable(self.vocabulary.characters)}"
+                f"  {printable(self.vocabulary.dump())}"
             )
         return self.vocabulary.encode(prompt)
 
@@ -207,24 +211,10 @@ def load(run: Path) -> Trained:
     Raises:
         DataError: no run folder, a damaged one, or one of another task.
     """
-    config = Config(run)
-    if config.get("task", str) != TASK:
-        config.refuse(f"it is a run of the task '{config.get('task', str)}', not of '{TASK}'")
-    vocabulary = Vocabulary(config.get("vocabulary", str))
-    if not vocabulary.characters or sorted(set(vocabulary.characters)) != list(vocabulary.characters):
-        config.refuse("'vocabulary' must hold different characters in their order")
-    hidden = config.get("model.hidden", int) if config.get("model", dict).get("hidden") is not None else None
-    layers, fingerprint = config.get("model.layers", int), config.get("training.sha256", str)
-    circuit = config.circuit()
-    try:
-        model = LanguageModel(circuit, len(vocabulary), hidden, layers)
-        model(torch.zeros(1, 1, dtype=torch.long))
-    except UnrolledError as problem:
-        config.refuse(str(problem))
-    except Exception as problem:  # the file may say anything: one step shows whether it is a circuit that runs
-        config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
-    load_model(run, model)
-    return Trained(circuit, model, vocabulary, fingerprint)
+    task = trained(run)
+    if not isinstance(task, Language):
+        raise DataError(f"'{run}' is a run of the task '{task.name}', which reads no text and writes none")
+    return task.trained()
 
 
 def printable(characters: str) -> str:
@@ -234,3 +224,16 @@ def printable(characters: str) -> str:
 
 def _fingerprint(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def character_model(run: Path) -> tuple[Trained, Vocabulary]:
+    """A trained model of characters, and what it knows of them.
+
+    Raises:
+        DataError: no run, or a model of bytes, words or subwords.
+    """
+    trained = load(run)
+    if not isinstance(trained.vocabulary, Vocabulary):
+        what = type(trained.vocabulary).__name__.lower()
+        raise DataError(f"'{run}' reads {what}; this command reads models of characters: train with unit=character")
+    return trained, trained.vocabulary

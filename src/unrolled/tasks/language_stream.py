@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import DataError
+from ..nn.model import SequenceModel
 from ..sequence.state import State
-from .language import LanguageModel
-from .language_run import load
+from .language_run import character_model
 from .stream_input import ByteStream, Text
 from .stream_output import Table
 from .text import Vocabulary
@@ -32,7 +32,7 @@ class LanguageStream:
 
     unit = "characters"
 
-    def __init__(self, model: LanguageModel, vocabulary: Vocabulary, way: Way) -> None:
+    def __init__(self, model: SequenceModel, vocabulary: Vocabulary, way: Way) -> None:
         self.model: nn.Module = model
         self.vocabulary, self.way = vocabulary, way
 
@@ -86,5 +86,5 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
 
 def open_language(run: Path, way: Way) -> LanguageStream:
     """The language model of a run folder."""
-    trained = load(run)
-    return LanguageStream(trained.model, trained.vocabulary, way)
+    trained, vocabulary = character_model(run)
+    return LanguageStream(trained.model, vocabulary, way)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,18 @@ class Vocabulary:
 
     def decode(self, number: int) -> str:
         return self.characters[number]
+
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]:
+        """The characters of numbers, one by one."""
+        return map(self.decode, numbers)
+
+    def opening(self) -> Tensor:
+        """What is read first when nothing else is: the end of a line, if that is known."""
+        return self.encode("\n" if "\n" in self.characters else self.characters[0])
+
+    def dump(self) -> str:
+        """As it is stored."""
+        return self.characters
 
     def unknown(self, text: str) -> Unknown | None:
         """Where the text leaves the vocabulary, if it does."""

@@ -1,11 +1,18 @@
-"""Files: read with one clear error, written so that a crash leaves the old content or the new, never a part."""
+"""Files: read with one clear error, written so that a crash leaves the old content or the new, never a part.
+
+What is being written has a temporary name (``.NAME.123.part``) until it is whole and on the disk. A process that is
+killed leaves it behind; ``remove_orphans`` takes it away. Permissions are those that the process's umask gives.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, did_you_mean
+from .phase import enter
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -38,24 +45,108 @@ def _a_file_of(folder: Path) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write the whole file under a temporary name, then rename it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a whole file under a temporary name, flush it to the disk, then rename it.
+
+    Raises:
+        DataError: it cannot be written. What was there before is as it was.
+    """
+    part = _part(path)
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(part, content)
+        enter("rename")
         part.replace(path)
+        sync_folder(path.parent)
     except OSError as problem:
-        raise DataError(f"'{path}' cannot be written: {reason(problem)}") from None
+        raise cannot_write(path, problem, len(content)) from None
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_text(path: Path, content: str) -> None:
+    """``write_bytes`` of the text in UTF-8."""
     write_bytes(path, content.encode("utf-8"))
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write a whole new folder of files: all of it or nothing.
+
+    Raises:
+        DataError: it cannot be written, or there is one of that name.
+    """
+    part = _part(path)
+    try:
+        _remove(part)
+        part.mkdir()
+        for name, content in files.items():
+            _write(part / name, content)
+        sync_folder(part)
+        enter("rename")
+        part.rename(path)
+        sync_folder(path.parent)
+    except OSError as problem:
+        raise cannot_write(path, problem, sum(map(len, files.values()))) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def remove_orphans(folder: Path) -> list[str]:
+    """Take away what killed processes left half-written in a folder, and name it."""
+    found = sorted(folder.glob(".*.part"))
+    for path in found:
+        _remove(path)
+    return [path.name for path in found]
+
+
+def sync_folder(folder: Path) -> None:
+    """Flush the names in a folder to the disk, so that a rename is not lost with the power."""
+    if os.name == "nt":  # Windows knows no such thing
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def cannot_write(path: Path, problem: OSError, need: int) -> DataError:
+    """The message for what could not be written: where, why, how much room it needs and how much there is."""
+    home = next((folder for folder in (path.parent, *path.parent.parents) if folder.is_dir()), None)
+    if not path.parent.is_dir():
+        return DataError(f"'{path}' cannot be written: there is no folder '{path.parent}'. Make it, or put it back")
+    free = shutil.disk_usage(home).free if home else 0
+    return DataError(
+        f"'{path}' cannot be written: {reason(problem)}. It needs {size(need)}; {size(free)} are free there"
+    )
+
+
+def size(count: int) -> str:
+    """A number of bytes for people: ``3.1 MB``."""
+    for unit, bytes_ in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= bytes_:
+            return f"{count / bytes_:.1f} {unit}"
+    return f"{count} bytes"
 
 
 def reason(problem: Exception) -> str:
     """What the system says, without its number and path."""
     return (getattr(problem, "strerror", None) or str(problem)).lower()
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def _write(path: Path, content: bytes) -> None:
+    enter("write")
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        enter("flush")
+        os.fsync(file.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

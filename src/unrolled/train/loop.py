@@ -1,67 +1,57 @@
-"""The training loop, from top to bottom: windows in order, the state carried, Adam, the best model kept."""
+"""The training loop, from top to bottom: batches in order, states carried, one optimizer, the best model kept.
+
+A training can be stopped between any two updates. ``snapshot`` is then everything it takes to go on, and ``restore``
+puts it back: on the CPU the numbers that follow are those of a training that was never stopped.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from ..errors import UnrolledError, UsageError
+from ..errors import NumberError
 from ..sequence.state import State
 from ..sequence.streams import Window
+from . import random_states
+from .fault import Fault, find_fault
+from .phase import enter
+from .schedule import Plateau
+from .settings import Settings
 
 States = tuple[State, ...]  # one per layer
 
 
-class Model(Protocol):
-    """What the loop trains: reads a window from a state, and gives scores and the state behind it."""
+class Loss(NamedTuple):
+    """What a batch costs: the sum of its losses, over how many steps, and the states after it (none to be carried)."""
 
-    def __call__(self, x: Tensor, states: States | None) -> tuple[Tensor, States]: ...
-    def parameters(self) -> Iterator[nn.Parameter]: ...
-    def state_dict(self) -> dict[str, Any]: ...
-    def load_state_dict(self, state_dict: dict[str, Any]) -> Any: ...
+    total: Tensor
+    steps: int
+    states: States = ()
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How long and how fast to learn.
+class Task(Protocol):
+    """What the loop is told: a model, where its batches come from, what one costs, and how good the model is."""
 
-    updates, minutes: the budget, one of the two. Only a budget of updates gives the same numbers again.
-    rate: the largest learning rate. It rises from zero during the first 2 % of the budget, and falls to zero along half
-    a cosine.
-    clip: the largest norm of the gradient (Pascanu, Mikolov and Bengio 2013); longer ones are scaled to it.
-    validations: how often, evenly over the budget, the model is tried on other data; the best one is kept.
-    """
+    @property
+    def model(self) -> nn.Module: ...
 
-    updates: int | None = None
-    minutes: float | None = None
-    rate: float = 5e-3
-    clip: float = 1.0
-    validations: int = 10
+    def batches(self, epoch: int) -> Iterable[Any]:
+        """The batches of one pass over the data, the same ones whenever it is asked for the same pass."""
 
-    def __post_init__(self) -> None:
-        if (self.updates is None) == (self.minutes is None):
-            raise UsageError("give the length of the training either in updates or in minutes, not both")
-        if self.updates is not None and self.updates < 1:
-            raise UsageError(f"updates must be a whole number from 1, got {self.updates}")
-        for name in ("minutes", "rate", "clip"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise UsageError(f"{name} must be a number above 0, got {value}")
+    def loss(self, batch: Any, states: States) -> Loss:
+        """The loss of a batch, read from the states that the batch before it left; () at the start of a pass."""
 
-    def done(self, updates: float, seconds: float) -> float:
-        """Which part of the budget is spent, from 0 to 1."""
-        spent = updates / self.updates if self.updates else seconds / (60 * (self.minutes or 1))
-        return min(spent, 1.0)
-
-    def rate_at(self, done: float) -> float:
-        """The learning rate when a part of the budget is spent."""
-        return self.rate * min(done / 0.02, 1.0) * (1 + math.cos(math.pi * done)) / 2
+    def validate(self) -> float:
+        """The loss per step on other data; the fewer the better."""
 
 
 @dataclass(frozen=True)
@@ -72,76 +62,286 @@ class Progress:
     done: float
     seconds: float
     steps: int  # predicted so far
-    loss: float  # on the window just read
+    loss: float  # on the batch just read
+    mean: float  # running mean of the losses, over about 50 updates
+    norm: float  # of the gradient, before it was clipped
+    rate: float
     validation: float | None  # measured after this update, if it was
     best: bool  # and it is the lowest so far
+    stopped: bool  # from outside, before the budget was spent
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A training between two updates, as tensors and as values that JSON can hold. ``best``: the update after which
+    the validation was best, if there has been one."""
+
+    update: int
+    best: int | None
+    model: dict[str, Tensor]
+    optimizer: dict[str, Tensor]
+    progress: dict[str, Any]
+
+
+class Training:
+    """A model learning a task.
+
+    >>> training = Training(task, Settings(updates=1000))
+    >>> for progress in training.run():
+    ...     print(progress.update, progress.loss)
+
+    At the end the model is the one of the best validation. Gradients are truncated at the borders of batches; states
+    are carried across them, and start at zero with each pass over the data.
+    """
+
+    def __init__(self, task: Task, settings: Settings) -> None:
+        self.task, self.settings, self.model = task, settings, task.model
+        self.optimizer = settings.make_optimizer(iter(self._parameters()))
+        self.average = _averaged(self.model, settings.average) if settings.average else None
+        self.plateau = Plateau(settings.halve_after)
+        self.update = self.epoch = self.index = self.steps = self.tried = self.waiting = 0
+        self.seconds, self.mean, self.early = 0.0, math.nan, False
+        self.states: States = ()
+        self.best: int | None = None
+        self.lowest, self.kept = math.inf, _copy(self.model)
+
+    @property
+    def done(self) -> float:
+        """Which part of the training is behind, from 0 to 1."""
+        return 1.0 if self.early else self.settings.done(self.update, self.seconds)
+
+    def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
+        """Train, and tell after each update.
+
+        Args:
+            stop: asked after every update; true ends the training there, to be gone on with later.
+
+        Raises:
+            NumberError: a loss or a gradient that is NaN or infinite, with the time step, state or gate, and sequence
+                where it was first. The optimizer is not touched.
+        """
+        begun, before = time.perf_counter(), self.seconds
+        while self.done < 1:
+            enter("read")
+            for batch in islice(self.task.batches(self.epoch), self.index, None):
+                loss, norm, rate = self.learn(batch)
+                self.seconds = before + time.perf_counter() - begun
+                validation, better = self.validate()
+                stopped = stop() and self.done < 1
+                yield Progress(
+                    self.update,
+                    self.done,
+                    self.seconds,
+                    self.steps,
+                    loss,
+                    self.mean,
+                    norm,
+                    rate,
+                    validation,
+                    better,
+                    stopped,
+                )
+                if stopped:
+                    return
+                if self.done == 1:
+                    break
+                enter("read")
+            else:
+                self.epoch, self.index, self.states = self.epoch + 1, 0, ()
+        self.model.load_state_dict(self.kept)
+
+    def learn(self, batch: Any) -> tuple[float, float, float]:
+        """One update: the loss per step of a batch, the norm of its gradient, and the learning rate."""
+        self.model.train()
+        rate = self.settings.rate_at(self.settings.done(self.update + 0.5, self.seconds)) * self.plateau.factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad()
+        before = torch.get_rng_state()
+        enter("forward")
+        total, steps, states = self.task.loss(batch, self.states)
+        mean = total / max(steps, 1)
+        enter("backward")
+        mean.backward()
+        norm = nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip)
+        value = mean.item()
+        if not (math.isfinite(value) and math.isfinite(norm.item())):
+            torch.set_rng_state(before)
+            self.fail(batch, value, rate)
+        enter("step")
+        self.optimizer.step()
+        if self.average:
+            self.average.update_parameters(self.model)
+        self.states = tuple(state.detach() for state in states)
+        self.update, self.index, self.steps = self.update + 1, self.index + 1, self.steps + steps
+        share = max(0.02, 1 / self.update)
+        self.mean = value if self.update == 1 else self.mean + share * (value - self.mean)
+        return value, norm.item(), rate
+
+    def fail(self, batch: Any, loss: float, rate: float) -> NoReturn:
+        """Say where a batch went wrong. The generator is left where it was before the batch."""
+        self.optimizer.zero_grad()
+        before = torch.get_rng_state()
+
+        def again() -> Tensor:
+            total, steps, _ = self.task.loss(batch, self.states)
+            return total / max(steps, 1)
+
+        fault = find_fault(self.model, again) or Fault("the loss", loss)
+        torch.set_rng_state(before)
+        self.optimizer.zero_grad()
+        problem = NumberError(
+            f"update {self.update + 1}: {fault}. Nothing was learned from this batch. {_remedy(self, rate)}"
+        )
+        problem.batch = batch
+        raise problem
+
+    def validate(self) -> tuple[float | None, bool]:
+        """The loss on other data when it is time for that, and whether it is the lowest so far."""
+        if self.done < 1 and self.done * self.settings.validations < self.tried + 1:
+            return None, False
+        enter("validate")
+        self.tried = int(self.done * self.settings.validations)
+        with self.ready():
+            value = self.task.validate()
+            if not math.isfinite(value):
+                raise NumberError(
+                    f"after update {self.update}: the loss on the validation data is {value}. {_remedy(self)}"
+                )
+            if better := value < self.lowest:
+                self.lowest, self.best, self.kept = value, self.update, _copy(self.model)
+        if self.settings.schedule == "plateau":
+            self.plateau.see(better)
+        self.waiting = 0 if better else self.waiting + 1
+        self.early = self.early or 0 < self.settings.patience <= self.waiting
+        return value, better
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """While the block runs, the model is as it would be used: without dropout, with averaged weights if any."""
+        raw = _copy(self.model) if self.average else None
+        if self.average:
+            self.model.load_state_dict(self.average.module.state_dict())
+        self.model.eval()
+        try:
+            yield
+        finally:
+            if raw is not None:
+                self.model.load_state_dict(raw)
+            self.model.train()
+
+    def snapshot(self) -> Snapshot:
+        """Everything it takes to go on. Its model is the one to use: with averaged weights if there are any."""
+        tensors, states = random_states.capture()
+        moments = {f"moment.{i}.{n}": v for i, of in self._moments().items() for n, v in of.items()}
+        carried = {f"carried.{i}.{n}": v for i, state in enumerate(self.states) for n, v in state.items()}
+        raw = {f"raw.{n}": v for n, v in _copy(self.model).items()} if self.average else {}
+        count = {"averaged": self.average.n_averaged} if self.average else {}
+        with self.ready():
+            model = _copy(self.model)
+        progress = {name: getattr(self, name) for name in COUNTS}
+        progress |= {"mean": _number(self.mean), "lowest": _number(self.lowest), "random": states}
+        progress |= {"plateau": [self.plateau.factor, self.plateau.waiting]}
+        optimizer = {**moments, **carried, **raw, **count, **tensors}
+        return Snapshot(self.update, self.best, model, optimizer, progress)
+
+    def restore(self, snapshot: Snapshot, kept: dict[str, Tensor] | None = None) -> None:
+        """Go on from a snapshot. ``kept`` is the model of the best validation, when that was an earlier one."""
+        extra, progress = snapshot.optimizer, snapshot.progress
+        if self.average:
+            self.average.module.load_state_dict(snapshot.model)
+            self.average.n_averaged.copy_(extra["averaged"])
+        raw = {n.removeprefix("raw."): v for n, v in extra.items() if n.startswith("raw.")}
+        self.model.load_state_dict(raw or snapshot.model)
+        moments: dict[int, dict[str, Tensor]] = {}
+        for _, i, name, value in _split(extra, "moment"):
+            moments.setdefault(int(i), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        carried: dict[int, dict[str, Tensor]] = {}
+        for _, i, name, value in _split(extra, "carried"):
+            carried.setdefault(int(i), {})[name] = value
+        self.states = tuple(State(**carried[i]) for i in sorted(carried))
+        for name in COUNTS:
+            setattr(self, name, progress[name])
+        self.mean = math.nan if progress["mean"] is None else progress["mean"]
+        self.lowest = math.inf if progress["lowest"] is None else progress["lowest"]
+        self.plateau.factor, self.plateau.waiting = progress["plateau"]
+        self.kept = snapshot.model if kept is None else kept
+        random_states.restore(extra, progress["random"])
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [p for p in self.model.parameters() if p.requires_grad]
+
+    def _moments(self) -> dict[int, dict[str, Tensor]]:
+        state: dict[int, dict[str, Tensor]] = self.optimizer.state_dict()["state"]
+        return {i: {n: torch.as_tensor(v) for n, v in of.items() if v is not None} for i, of in state.items()}
+
+
+COUNTS = ("update", "epoch", "index", "steps", "tried", "waiting", "seconds", "early", "best")
+
+
+@dataclass
+class Lesson:
+    """A task made of functions, for a loop in a few lines.
+
+    model: called with a batch and the states, () at first; gives scores and the states after it.
+    loss: the total loss of a window, from scores and what came.
+    passes: one pass over the data, window by window.
+    validate: the loss per step on other data.
+    """
+
+    model: nn.Module
+    total: Callable[[Tensor, Tensor], Tensor]
+    passes: Callable[[], Iterable[Window]]
+    validate: Callable[[], float]
+
+    def batches(self, epoch: int) -> Iterable[Window]:
+        return self.passes()
+
+    def loss(self, batch: Window, states: States) -> Loss:
+        scores, after = self.model(batch.x, states or None)
+        return Loss(self.total(scores, batch.y), batch.y.numel(), after)
 
 
 def train(
-    model: Model,
+    model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     passes: Callable[[], Iterable[Window]],
     validate: Callable[[], float],
     settings: Settings,
     stop: Callable[[], bool] = lambda: False,
 ) -> Iterator[Progress]:
-    """Train in place, and tell after each update. At the end the model is the one of the best validation.
+    """Train a model in place, and tell after each update.
 
     >>> for progress in train(model, losses.nll, lambda: windows(tokens, rows=16, longest=64), validate, settings):
     ...     print(progress.update, progress.loss)
 
-    Gradients are truncated at the borders of windows; states are carried across them, and start at zero with
-    each pass over the data.
-
-    Args:
-        loss: the total loss of a window, from scores and what came.
-        passes: one pass over the data, window by window; called again when it ends.
-        validate: the loss per step on other data.
-        stop: asked after every update; true ends the training as if the budget were spent.
-
-    Raises:
-        UnrolledError: a loss that is not a number any more.
+    The same as ``Training(Lesson(model, loss, passes, validate), settings).run(stop)``.
     """
-    parameters = list(model.parameters())
-    optimiser = torch.optim.Adam(parameters, lr=settings.rate)
-    best, kept = math.inf, _copy(model)
-    update, steps, tried, seconds, started = 0, 0, 0, 0.0, time.perf_counter()
-    while True:
-        states = None
-        for x, y in passes():
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate_at(settings.done(update + 0.5, seconds))
-            optimiser.zero_grad()
-            scores, states = model(x, states)
-            states = tuple(state.detach() for state in states)
-            mean = loss(scores, y) / y.numel()
-            mean.backward()
-            nn.utils.clip_grad_norm_(parameters, settings.clip)
-            optimiser.step()
-
-            update, steps = update + 1, steps + y.numel()
-            seconds = time.perf_counter() - started
-            done = 1.0 if stop() else settings.done(update, seconds)
-            value, validation = _finite(mean.item(), update, settings), None
-            if done == 1 or done * settings.validations >= tried + 1:
-                tried = int(done * settings.validations)
-                validation = _finite(validate(), update, settings)
-            if better := validation is not None and validation < best:
-                best, kept = validation or 0.0, _copy(model)
-            yield Progress(update, done, seconds, steps, value, validation, better)
-            if done == 1:
-                model.load_state_dict(kept)
-                return
+    return Training(Lesson(model, loss, passes, validate), settings).run(stop)
 
 
-def _copy(model: Model) -> dict[str, Tensor]:
+def _averaged(model: nn.Module, decay: float) -> AveragedModel:
+    return AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay))
+
+
+def _copy(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.state_dict().items()}
 
 
-def _finite(loss: float, update: int, settings: Settings) -> float:
-    if not math.isfinite(loss):
-        raise UnrolledError(
-            f"update {update}: the loss is {loss}, which nothing can be learned from. "
-            f"Try a learning rate (now {settings.rate:g}) ten times smaller"
-        )
-    return loss
+def _split(tensors: dict[str, Tensor], kind: str) -> Iterator[tuple[str, str, str, Tensor]]:
+    """Tensors named KIND.NUMBER.NAME, apart."""
+    for key, value in tensors.items():
+        if key.startswith(f"{kind}."):
+            first, number, name = key.split(".", 2)
+            yield first, number, name, value
+
+
+def _remedy(training: Training, rate: float | None = None) -> str:
+    now = training.settings.rate if rate is None else rate
+    return f"Try a learning rate (now {now:.3g}) ten times smaller, or a smaller clip (now {training.settings.clip:g})"
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,8 +1,10 @@
-"""The folder of a trained model: its parameters, all it takes to rebuild it, how it was trained, and its views.
+"""The folder of a training: what describes it, how it went, its views, and its checkpoints.
 
-model.safetensors   the parameters
 config.json         sizes, vocabulary, settings, versions, and the circuit itself: no one's code is needed again
+config.toml         the options alone, to be used again with --config
 log.jsonl           the training, line by line
+faults/             batches whose numbers went wrong, each with the model that read it
+checkpoints/        the last two checkpoints and the best one, each a folder of its own: see checkpoint.py
 circuit.svg         the circuit diagram
 unfolded.svg        the graph without recurrence
 equations.txt       the equations, and those of the gradient
@@ -12,50 +14,106 @@ equations.tex       the same as a document to typeset
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-import safetensors.torch
-from safetensors import SafetensorError
-from torch import nn
+from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, DataError, UnrolledError, UsageError, did_you_mean
 from ..graph.stored import dump, load
-from .files import read_bytes, reason, write_bytes, write_text
+from .checkpoint import CONFIG, PROGRESS, Checkpoint, as_json, is_checkpoint, read_checkpoint, write_checkpoint
+from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
+from .loop import Snapshot
+from .toml import write_toml
 
-FORMAT = 1
-MODEL, CONFIG, LOG = "model.safetensors", "config.json", "log.jsonl"
+FORMAT = 2
+LOG, OPTIONS, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "config.toml", "checkpoints", "faults", ".damaged"
+BATCH = "batch."  # how tensors of a batch that went wrong are named
+KEEP = 2  # of the newest checkpoints; the best one is kept as well
 
 
 class RunFolder:
     """A run folder that is being written.
 
+    >>> run = RunFolder(Path("runs/mine"))
+    >>> run.begin(circuit, {"task": "language"}, training.snapshot())
+
     Args:
         path: made when it does not exist.
-        overwrite: whether a model that is already there may be replaced.
+        overwrite: whether a training that is already there may be replaced.
+        again: whether it is to be gone on with.
 
     Raises:
-        UsageError: a model is there.
-        DataError: the folder cannot be made.
+        UsageError: a training is there.
+        DataError: the folder cannot be made; with ``again``, it is no run folder or a damaged one.
     """
 
-    def __init__(self, path: Path, overwrite: bool = False) -> None:
-        self.path = path
-        if (path / MODEL).exists() and not overwrite:
-            raise UsageError(f"'{path}' holds a model already. Choose another --out, or add --overwrite to replace it")
+    def __init__(self, path: Path, overwrite: bool = False, again: bool = False) -> None:
+        self.path, self.config = path, dict[str, Any]()
+        if again:
+            self.config = Config(path).values
+            return
+        if is_taken(path) and not overwrite:
+            raise UsageError(
+                f"'{path}' holds a training already. Choose another --out, add --overwrite to replace it, "
+                f"or go on with it: unrolled train --resume {path}"
+            )
         try:
             path.mkdir(parents=True, exist_ok=True)
-            for name in (MODEL, LOG):
+            for name in (CONFIG, LOG):
                 (path / name).unlink(missing_ok=True)
+            self._remove_checkpoints()
+            self.tidy()
         except OSError as problem:
             raise DataError(f"the run folder '{path}' cannot be made: {reason(problem)}") from None
 
-    def config(self, circuit: Circuit, values: Mapping[str, Any]) -> None:
-        """Write config.json: the circuit, and what the task adds."""
-        content = {"format": FORMAT, **values, "circuit": dump(circuit.recurrence)}
-        write_text(self.path / CONFIG, _json(content) + "\n")
+    def tidy(self) -> None:
+        """Remove what a killed process left half-written.
+
+        Raises:
+            DataError: the folder cannot be written.
+        """
+        try:
+            (self.path / CHECKPOINTS).mkdir(exist_ok=True)
+            remove_orphans(self.path)
+            remove_orphans(self.path / CHECKPOINTS)
+        except OSError as problem:
+            raise DataError(f"the run folder '{self.path}' cannot be written: {reason(problem)}") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from training into the same folder while the block runs.
+
+        Raises:
+            UsageError: one does.
+        """
+        try:
+            import fcntl
+        except ImportError:  # Windows has other locks
+            yield
+            return
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            yield
+        except BlockingIOError:
+            raise UsageError(f"another process is training into '{self.path}'. Wait for it, or stop it") from None
+        finally:
+            os.close(descriptor)
+
+    def begin(self, circuit: Circuit, values: Mapping[str, Any], snapshot: Snapshot) -> None:
+        """Fill a new folder: the views, a checkpoint of the model before it learns, and at last config.json (the
+        circuit, and what the task adds), which makes it a run: whatever is killed later can be gone on with."""
+        self.config = {"format": FORMAT, **values, "circuit": dump(circuit.recurrence)}
+        self.views(circuit)
+        if "options" in values:
+            write_text(self.path / OPTIONS, write_toml(values["options"]))
+        self.save(snapshot)
+        write_bytes(self.path / CONFIG, as_json(self.config))
 
     def views(self, circuit: Circuit, steps: int = 3) -> None:
         """Write the circuit as pictures and equations."""
@@ -72,10 +130,69 @@ class RunFolder:
         except OSError as problem:
             raise DataError(f"'{self.path / LOG}' cannot be written: {reason(problem)}") from None
 
-    def model(self, model: nn.Module) -> None:
-        """Write model.safetensors."""
-        tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        write_bytes(self.path / MODEL, safetensors.torch.save(tensors))
+    def cut_log(self, update: int) -> None:
+        """Take back the lines of log.jsonl that come after an update, and a last one that was cut off."""
+        path = self.path / LOG
+        if path.exists():
+            lines = read_bytes(path, "the log of a training").decode("utf-8", "replace").splitlines(keepends=True)
+            write_text(path, "".join(line for line in lines if _stands(line, update)))
+
+    def save(self, snapshot: Snapshot) -> None:
+        """Write a checkpoint, then remove those that are no longer needed.
+
+        Raises:
+            DataError: it cannot be written. The checkpoints before it are as they were.
+        """
+        path = self.path / CHECKPOINTS / f"{snapshot.update:08d}"
+        write_checkpoint(path, Checkpoint(snapshot.model, snapshot.optimizer, self.config, snapshot.progress))
+        self.prune()
+
+    def save_fault(self, snapshot: Snapshot, batch: Mapping[str, Tensor]) -> Path:
+        """Write a batch that went wrong, with the training as it was before it; where that is."""
+        folder = self.path / FAULTS
+        path = folder / f"{snapshot.update + 1:08d}"
+        folder.mkdir(exist_ok=True)
+        if not path.exists():
+            tensors = snapshot.optimizer | {f"{BATCH}{n}": v for n, v in batch.items()}
+            write_checkpoint(path, Checkpoint(snapshot.model, tensors, self.config, snapshot.progress))
+        return path
+
+    def prune(self) -> None:
+        """Remove all checkpoints but the newest ones and, for each of them, the best one up to there."""
+        kept = set[Path]()
+        for path in checkpoints(self.path)[-KEEP:]:
+            best = _best_as_it_says(path)
+            kept |= {path} if best is None else {path, path.with_name(f"{best:08d}")}
+        self._remove_checkpoints(keep=kept)
+
+    def newest(self, tell: Callable[[str], None]) -> Checkpoint:
+        """The newest checkpoint that is whole. Damaged ones after it are set aside, under a name that says so, and
+        ``tell`` is told.
+
+        Raises:
+            DataError: there is no checkpoint, or all are damaged.
+        """
+        found = checkpoints(self.path)
+        for path in reversed(found):
+            try:
+                checkpoint = read_checkpoint(path)
+            except DataError as problem:
+                if path == found[0]:
+                    raise
+                tell(f"{problem}. Going on from the one before it")
+                path.rename(path.with_name(path.name + DAMAGED))
+                continue
+            self.config = checkpoint.config
+            return checkpoint
+        raise _no_checkpoint(self.path)
+
+    def _remove_checkpoints(self, keep: set[Path] = frozenset()) -> None:  # type: ignore[assignment]
+        """Remove checkpoints, each under a temporary name first, so that no part of one is ever seen."""
+        for path in checkpoints(self.path):
+            if path not in keep:
+                path.rename(path.with_name(f".{path.name}.{os.getpid()}.part"))
+        if (self.path / CHECKPOINTS).is_dir():
+            remove_orphans(self.path / CHECKPOINTS)
 
 
 def free_folder(parent: Path, name: str) -> Path:
@@ -87,19 +204,66 @@ def free_folder(parent: Path, name: str) -> Path:
     return path
 
 
+def is_taken(run: Path) -> bool:
+    """Whether a training lives in a folder."""
+    return (run / CONFIG).exists()
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoint folders of a run, oldest first."""
+    folder = run / CHECKPOINTS
+    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+
+
+def best_update(progress: Mapping[str, Any]) -> int | None:
+    """After which update the validation was best, as a checkpoint's progress says; None before the first one."""
+    best = progress.get("best")
+    return best if isinstance(best, int) else None
+
+
+def _best_as_it_says(folder: Path) -> int | None:
+    try:
+        progress = json.loads((folder / PROGRESS).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None  # damaged: reading it will say so
+    return best_update(progress) if isinstance(progress, dict) else None
+
+
+def read_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
+    """The best model of a run (of its last checkpoint, if none was validated yet), or that of one checkpoint folder:
+    what it is, and its parameters.
+
+    Raises:
+        DataError: no run folder, no checkpoint yet, or a damaged one.
+    """
+    if is_checkpoint(run):
+        checkpoint = read_checkpoint(run)
+        return Config(run, checkpoint.config), checkpoint.model
+    config, found = Config(run), checkpoints(run)
+    if not found:
+        raise _no_checkpoint(run)
+    checkpoint = read_checkpoint(found[-1])
+    best = best_update(checkpoint.progress)
+    if best is not None and f"{best:08d}" != found[-1].name:
+        checkpoint = read_checkpoint(run / CHECKPOINTS / f"{best:08d}")
+    if checkpoint.config != config.values:
+        config.refuse("it is not what the checkpoints were made with")
+    return config, checkpoint.model
+
+
 class Config:
-    """What a run folder's config.json says, read with care.
+    """What a run's config.json says, read with care.
 
     Raises:
         DataError: for a folder that is no run, and for a file that is damaged, naming both.
     """
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, values: Any = None) -> None:
         self.run, self.path = run, run / CONFIG
         _check_folder(run)
         try:
-            self.values: Any = json.loads(read_bytes(self.path, "the description of a run"))
-        except ValueError as problem:
+            self.values = json.loads(read_bytes(self.path, "the description of a run")) if values is None else values
+        except (ValueError, RecursionError) as problem:
             self.refuse(f"it is no JSON ({problem})")
         if not isinstance(self.values, dict) or "format" not in self.values:
             self.refuse("it does not describe a run")
@@ -117,6 +281,12 @@ class Config:
             self.refuse(f"'{name}' must be of type {kind.__name__}, got {value!r:.40}")
         return value
 
+    def sizes(self) -> list[int]:
+        """Every whole number under [model], of which none can be larger than the model has parameters."""
+        model = self.get("options.model", dict)
+        numbers = [n for value in model.values() for n in (value if isinstance(value, list) else [value])]
+        return [n for n in numbers if isinstance(n, int)]
+
     def circuit(self) -> Circuit:
         """The circuit as it was stored. No code is run."""
         stored = self.get("circuit", dict)
@@ -126,32 +296,28 @@ class Config:
             self.refuse(str(problem))
 
     def refuse(self, why: str) -> NoReturn:
-        raise DataError(f"'{self.path}' cannot be used: {why}. Restore the file, or train again")
+        copy = " (each checkpoint has a copy)" if checkpoints(self.run) else ""
+        raise DataError(f"'{self.path}' cannot be used: {why}. Restore the file{copy}, or train again")
 
 
-def load_model(run: Path, model: nn.Module) -> None:
-    """Read the parameters of a run into a model of the right shape.
+def check_fit(config: Config, model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse parameters that are not those of a model, naming the first that differs.
 
     Raises:
-        DataError: no parameters yet, a damaged file, or parameters of another model.
+        DataError: their names or shapes differ.
     """
-    path = run / MODEL
-    if not path.exists():
-        raise DataError(f"'{run}' holds no {MODEL}: the training was stopped before there was one. Train again")
-    try:
-        tensors = safetensors.torch.load(read_bytes(path, "the parameters of a model"))
-    except (SafetensorError, ValueError, KeyError) as problem:
-        raise DataError(f"'{path}' is damaged ({problem}). Restore the file, or train again") from None
-    expected = model.state_dict()
     found = {name: tuple(value.shape) for name, value in tensors.items()}
-    wanted = {name: tuple(value.shape) for name, value in expected.items()}
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     for name in sorted({**found, **wanted}):
         if found.get(name) != wanted.get(name):
-            raise DataError(
-                f"'{path}' does not fit '{run / CONFIG}': {name} is {found.get(name, 'missing')} in the one, "
-                f"{wanted.get(name, 'missing')} in the other. Restore the one that was replaced, or train again"
+            config.refuse(
+                f"it does not fit its parameters: {name} is {found.get(name, 'missing')} there, "
+                f"{wanted.get(name, 'missing')} here"
             )
-    model.load_state_dict(tensors)
+
+
+def _no_checkpoint(run: Path) -> DataError:
+    return DataError(f"'{run / CHECKPOINTS}' holds no checkpoint. Restore the folder from a copy, or train again")
 
 
 def _check_folder(run: Path) -> None:
@@ -164,8 +330,13 @@ def _check_folder(run: Path) -> None:
         raise DataError(f"'{run}' is no run folder but {what}. 'unrolled train' makes one")
 
 
-def _json(content: Any) -> str:
-    return json.dumps(content, indent=1, ensure_ascii=False)
+def _stands(line: str, update: int) -> bool:
+    """Whether a line of the log is whole, and not from after an update."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith("\n") and isinstance(record, dict) and record.get("update", 0) <= update
 
 
 def _no_function(*args: Any, **kwargs: Any) -> NoReturn:

@@ -1,0 +1,217 @@
+"""A ready model: layers of any circuit, from tokens or vectors to scores at every step or one answer per sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ..circuits.circuit import Circuit
+from ..errors import CircuitError, UsageError
+from ..graph.bind import nameable
+from ..graph.node import TOKEN, order
+from ..graph.recurrence import Recurrence
+from ..graph.size import Conflict, Size, Solver
+from ..sequence import padded
+from ..sequence.state import State
+from .recurrent import Recurrent
+from .weight_drop import run_dropped
+
+States = tuple[State, ...]  # one per layer
+Answer = Literal["every", "last", "mean"]
+HIDDEN = 128
+
+
+class SequenceModel(nn.Module):
+    """Layers of a circuit between what is read and what is answered.
+
+    >>> model = SequenceModel(cells.gru, inputs=40, outputs=10, hidden=[64, 128], answer="last")
+    >>> scores, states = model(torch.randn(8, 100, 40), lengths=torch.full((8,), 100))
+    >>> scores.shape, states[1].h.shape
+    (torch.Size([8, 10]), torch.Size([8, 128]))
+
+    The scores are the value o that the last layer returns; circuits that return none, and models whose answer is not
+    what one layer says, get a linear read-out. Whole numbers (batch, time) in the place of vectors are tokens.
+
+    Args:
+        circuit: with exactly one input, besides those that only a loss needs.
+        inputs, outputs: sizes of what is read and of what is answered.
+        hidden: the sizes that the circuit leaves free, 128 when not given; one number, or one for each layer.
+        layers: how many, each reading what the one below gives: o, or else the first state.
+        residual: add to what a layer gives what it has read, where both have one size (He et al. 2016).
+        bidirectional: each layer is two, one of which reads backward (Schuster and Paliwal 1997). States are then not
+            carried.
+        embedding: size of the vectors that tokens become first; 0 leaves them one-hot.
+        tied: the read-out is the embedding's transpose (Press and Wolf 2017), after a linear layer if sizes differ.
+        dropout: share of values that are zero in training, before each layer but the first and before the read-out.
+        weight_dropout: share of the recurrent weights that are zero in training: see ``weight_drop``.
+        answer: at 'every' step, from the 'last' one, or from the 'mean' over all.
+
+    Raises:
+        CircuitError: a circuit with no input or several.
+        UsageError: sizes that are not whole numbers from 1, or a hidden size where nothing is left to choose.
+    """
+
+    def __init__(
+        self,
+        circuit: Circuit,
+        inputs: int,
+        outputs: int,
+        hidden: int | Sequence[int] | None = None,
+        layers: int = 1,
+        *,
+        residual: bool = False,
+        bidirectional: bool = False,
+        embedding: int = 0,
+        tied: bool = False,
+        dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        answer: Answer = "every",
+    ) -> None:
+        super().__init__()
+        widths = _widths(hidden, layers)
+        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+            if not 0 <= share < 1:
+                raise UsageError(f"{name} must be a number from 0 up to, but not including, 1, got {share}")
+        if tied and not embedding:
+            raise UsageError("tied weights are those of the embedding: give its size, such as embedding=128")
+        self.input = only_input(circuit)
+        plain = answer == "every" and not (bidirectional or tied or residual)
+        scoring = returns_scores(circuit.recurrence)
+        self.output = "o" if scoring else circuit.states[0]
+        if (len(widths) > 1 or embedding) and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
+            raise CircuitError(
+                f"circuit '{circuit.name}' reads tokens, which only the first layer gets; "
+                f"with layers={len(widths)} the others get vectors. Use one layer, or write U @ {self.input}"
+            )
+        self.embedding = nn.Embedding(inputs, embedding) if embedding else None
+        self.residual, self.answer, self.weight_dropout = residual, answer, weight_dropout
+        self.dropout = nn.Dropout(dropout)
+        self.layers, self.backward_layers = nn.ModuleList(), nn.ModuleList()
+        width = embedding or inputs
+        for number, size in enumerate(widths, 1):
+            scores = outputs if plain and number == len(widths) else size or HIDDEN
+            sizes = _sizes(circuit, self.input, width, scores, size)
+            for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
+                try:
+                    direction.append(Recurrent(circuit, **sizes))
+                except RuntimeError as problem:  # so torch says that memory does not suffice
+                    raise UsageError(f"a model with hidden={size} cannot be made: {str(problem)[:200]}") from None
+            width = self.first_of(direction).sizes[self.output] * (1 + bidirectional)
+        chosen = [size or (HIDDEN if set(sizes) - {self.input, "o"} else None) for size in widths]
+        self.hidden = chosen[0] if len(set(chosen)) == 1 else chosen
+        self.bridge = nn.Linear(width, embedding) if tied and width != embedding else nn.Identity()
+        self.read_out = nn.Identity() if plain and scoring else nn.Linear(embedding if tied else width, outputs)
+        if tied and self.embedding is not None and isinstance(self.read_out, nn.Linear):
+            if inputs != outputs:
+                raise UsageError(f"tied weights need as many answers as tokens, got {outputs} and {inputs}")
+            self.read_out.weight = self.embedding.weight
+
+    @staticmethod
+    def first_of(layers: nn.ModuleList) -> Recurrent:
+        layer = layers[-1]
+        assert isinstance(layer, Recurrent)
+        return layer
+
+    @property
+    def first(self) -> Recurrent:
+        """The layer that reads what comes in."""
+        layer = self.layers[0]
+        assert isinstance(layer, Recurrent)
+        return layer
+
+    def forward(self, x: Tensor, states: States | None = None, lengths: Tensor | None = None) -> tuple[Tensor, States]:
+        """Scores for what is read, and the states after it.
+
+        Args:
+            x: (batch, time, inputs), or tokens (batch, time).
+            states: where each layer starts; zero when not given.
+            lengths: (batch,), where the sequences end; unless given, all have all steps.
+
+        Returns:
+            scores: (batch, time, outputs), or (batch, outputs) for one answer per sequence.
+            states: one for each layer; behind the padding, where there is any.
+        """
+        if lengths is None:
+            lengths = torch.full((len(x),), x.shape[1], device=x.device)
+        values = x if self.embedding is None else self.embedding(x)
+        after: list[State] = []
+        for number, layer in enumerate(self.layers):
+            read = values if number == 0 else self.dropout(values)
+            out = self._run(layer, read, states[number] if states else None)
+            given = out[self.output]
+            if self.backward_layers:
+                back = self._run(self.backward_layers[number], padded.backward(read, lengths), None)[self.output]
+                given = torch.cat([given, padded.backward(back, lengths)], -1)
+            else:
+                after.append(out.state)
+            values = values + given if self.residual and values.shape == given.shape else given
+        if self.answer != "every":
+            values = (padded.last if self.answer == "last" else padded.mean)(values, lengths)
+        if not isinstance(self.read_out, nn.Identity):
+            values = self.bridge(self.dropout(values))
+        return self.read_out(values), tuple(after)
+
+    def _run(self, layer: nn.Module, x: Tensor, state: State | None) -> Any:
+        if self.training and self.weight_dropout:
+            assert isinstance(layer, Recurrent)
+            return run_dropped(layer, self.weight_dropout, state=state, **{self.input: x})
+        return layer(state=state, **{self.input: x})
+
+
+def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]:
+    """The hidden size of each layer."""
+    numbers: list[int | None] = list(hidden) if isinstance(hidden, Sequence) else [hidden]
+    for name, number in (*(("hidden", n) for n in numbers), ("layers", layers)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} must be a whole number from 1, got {number}")
+    if isinstance(hidden, Sequence):
+        if not numbers or layers not in (1, len(numbers)):
+            raise UsageError(f"hidden={numbers} names {len(numbers)} layers, but layers={layers}. Leave layers out")
+        return numbers
+    return [hidden] * layers
+
+
+def only_input(circuit: Circuit) -> str:
+    """The input that carries what is read; others may be needed by a loss alone, which is left out."""
+    recurrence = circuit.recurrence
+    roots = [recurrence.returns[n] for n in recurrence.states]
+    roots += [recurrence.returns["o"]] if returns_scores(recurrence) else []
+    reached = set(order(roots))
+    needed = [n for n, node in recurrence.inputs.items() if node in reached]
+    if len(needed) != 1:
+        has = f"has the inputs {', '.join(needed)}" if needed else "has no input that its states depend on"
+        raise CircuitError(
+            f"a model reads one thing a step, so its circuit needs exactly one input; '{circuit.name}' {has}"
+        )
+    return needed[0]
+
+
+def returns_scores(recurrence: Recurrence) -> bool:
+    return "o" in recurrence.returns and len(recurrence.returns["o"].type.dims) == 1
+
+
+def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, Any]:
+    """Sizes by name: of the input, of the scores, and the hidden size for all that is still free."""
+    known = nameable(circuit.recurrence)
+    sizes = {source: width} | ({"o": scores} if returns_scores(circuit.recurrence) else {})
+    solver = Solver()
+    try:
+        for name, number in sizes.items():
+            solver.equal(known[name], Size.of(number))
+        free = []
+        for name in [*circuit.states, *known]:
+            if solver.resolve(known[name]).terms:
+                free.append(name)
+                solver.equal(known[name], Size.of(hidden or HIDDEN))
+    except Conflict:
+        return sizes | dict.fromkeys(circuit.states, hidden or HIDDEN)  # Recurrent says what contradicts what
+    if hidden and not free:
+        fixed = ", ".join(f"{n}={solver.resolve(known[n])}" for n in circuit.states)
+        raise UsageError(
+            f"the equations of '{circuit.name}' leave no hidden size to choose: with {source}={width} "
+            f"they give {fixed}. Leave hidden out"
+        )
+    return sizes | dict.fromkeys(free, hidden or HIDDEN)

@@ -1,0 +1,162 @@
+"""Everything that can be decided about a training, as sections of a TOML file.
+
+    [model]                   what the model is
+    [reading]                 how the data are read
+    [training]                how it learns: see train/settings.py
+    [data]                    what the data mean: each task has its own
+
+What is not named has a default; single values are overridden by ``--set section.key=value``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import NoneType, UnionType
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from ..circuits.circuit import Circuit
+from ..errors import UsageError, did_you_mean
+from ..nn.model import Answer, SequenceModel
+from ..train.settings import Settings
+from ..train.toml import Sections
+
+T = TypeVar("T")
+SECTIONS = ("model", "reading", "training", "data")
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What the model is: see ``nn.SequenceModel``. ``cell``: the name of a cell, or FILE.py:NAME."""
+
+    cell: str = "gru"
+    hidden: int | list[int] | None = None
+    layers: int = 1
+    residual: bool = False
+    bidirectional: bool = False
+    embedding: int = 0
+    tied: bool = False
+    dropout: float = 0.0
+    weight_dropout: float = 0.0
+
+    def make(self, circuit: Circuit, inputs: int, outputs: int, answer: Answer = "every") -> SequenceModel:
+        """The model, from the size of what it reads to the size of what it answers."""
+        given = {k: v for k, v in asdict(self).items() if k != "cell"}
+        return SequenceModel(circuit, inputs, outputs, answer=answer, **given)
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How the data are read: ``batch`` sequences side by side, ``window`` steps between two updates (of a stream), in
+    an order that follows from ``seed``, which also gives the starting values."""
+
+    batch: int = 16
+    window: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batch", "window"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed must be a whole number from 0 to 2**63 - 1, got {self.seed}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """All sections, each resolved. ``data`` is the task's own."""
+
+    settings: Settings
+    model: ModelOptions = field(default_factory=ModelOptions)
+    reading: ReadingOptions = field(default_factory=ReadingOptions)
+    data: Any = None
+
+    def sections(self) -> Sections:
+        """As plain values, for config.json and config.toml."""
+        parts = {"model": self.model, "reading": self.reading, "training": self.settings, "data": self.data}
+        return {name: asdict(part) if part is not None else {} for name, part in parts.items()}
+
+
+def resolve(sections: Mapping[str, Mapping[str, Any]], data: type | None, defaults: Sections | None = None) -> Options:
+    """The options that sections describe.
+
+    Args:
+        sections: values by section and key; what is missing has its default.
+        data: the dataclass of the task's own section.
+        defaults: those of the task, where they differ from the usual ones.
+
+    Raises:
+        UsageError: an unknown section or key (with a suggestion), or a value of the wrong kind.
+    """
+    for name in sections:
+        if name not in SECTIONS:
+            raise UsageError(f"there is no section [{name}]{did_you_mean(name, SECTIONS) or _known(SECTIONS)}")
+    merged = {name: {**(defaults or {}).get(name, {}), **sections.get(name, {})} for name in SECTIONS}
+    training = merged["training"]
+    if training.get("updates") is None and training.get("minutes") is None:
+        training["minutes"] = 1.0
+    elif sections.get("training", {}).get("updates") is not None and "minutes" not in sections["training"]:
+        training["minutes"] = None
+    return Options(
+        build(Settings, training, "training"),
+        build(ModelOptions, merged["model"], "model"),
+        build(ReadingOptions, merged["reading"], "reading"),
+        build(data, merged["data"], "data") if data else None,
+    )
+
+
+def build(kind: type[T], values: Mapping[str, Any], section: str) -> T:
+    """A dataclass from plain values, each of which must be of the kind that the dataclass says."""
+    hints, known = get_type_hints(kind), [f.name for f in fields(kind)]  # type: ignore[arg-type]
+    checked = {}
+    for key, value in values.items():
+        if key not in hints:
+            raise UsageError(f"[{section}] has no '{key}'{did_you_mean(key, known) or _known(known)}")
+        checked[key] = _fitting(value, hints[key], f"{section}.{key}")
+    return kind(**checked)
+
+
+def override(sections: Sections, assignments: Iterable[str]) -> Sections:
+    """Sections with single values replaced: ``training.rate=0.01``.
+
+    Raises:
+        UsageError: something else than SECTION.KEY=VALUE.
+    """
+    result = {name: dict(section) for name, section in sections.items()}
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        section, dot, key = name.strip().partition(".")
+        if not equals or not dot or not key:
+            raise UsageError(f"--set takes SECTION.KEY=VALUE, such as training.rate=0.01; got '{assignment}'")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text  # a word without quotes
+        result.setdefault(section, {})[key] = value
+    return result
+
+
+def _fitting(value: Any, hint: Any, name: str) -> Any:
+    """A value as the kind that is wanted: 1 is a number, 'yes' is none."""
+    kinds = get_args(hint) if get_origin(hint) is UnionType else (hint,)
+    for kind in kinds:
+        if kind is NoneType and value is None:
+            return value
+        if kind is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if get_origin(kind) is list:
+            (of,) = get_args(kind)
+            if isinstance(value, list) and all(isinstance(v, of) and not isinstance(v, bool) for v in value):
+                return value
+        elif kind in (int, str, bool) and type(value) is kind:
+            return value
+    wanted = " or ".join(_NAMES.get(kind, "a list") for kind in kinds if kind is not NoneType)
+    raise UsageError(f"{name} must be {wanted}, got {value!r:.60}")
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "a text", bool: "true or false"}
+
+
+def _known(names: Iterable[str]) -> str:
+    return f". There are {', '.join(names)}"

@@ -1,0 +1,176 @@
+"""What a text is read as beside characters: bytes, words or subwords. Each gives numbers for a text, and back."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UsageError
+from .text import Unknown, Vocabulary
+
+UNITS = ("character", "byte", "word", "subword")
+PIECES = re.compile(r"\w+|\s|[^\w\s]")
+RARE = "\ufffd"  # stands for every word that is not in the vocabulary
+
+
+class Units(Protocol):
+    """The pieces of a text that a model knows, each with a number."""
+
+    def __len__(self) -> int: ...
+    def encode(self, text: str) -> Tensor: ...
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]: ...
+    def unknown(self, text: str) -> Unknown | None: ...
+    def without_unknown(self, text: str) -> str: ...
+    def opening(self) -> Tensor: ...
+    def dump(self) -> Any: ...
+
+
+class Whole:
+    """Units that leave no text unknown."""
+
+    def unknown(self, text: str) -> Unknown | None:
+        return None
+
+    def without_unknown(self, text: str) -> str:
+        return text
+
+
+class Bytes(Whole):
+    """The bytes of a text in UTF-8: 256 of them, whatever the language."""
+
+    def __len__(self) -> int:
+        return 256
+
+    def encode(self, text: str) -> Tensor:
+        return torch.frombuffer(bytearray(text.encode("utf-8", "surrogatepass")), dtype=torch.uint8).long()
+
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]:
+        """Text as soon as its bytes are complete."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        for number in numbers:
+            if text := decoder.decode(bytes([number])):
+                yield text
+
+    def opening(self) -> Tensor:
+        return torch.tensor([ord("\n")])
+
+    def dump(self) -> None:
+        return None
+
+
+@dataclass(frozen=True)
+class Words(Whole):
+    """The commonest words, signs and spaces of a text; number 0 stands for all others."""
+
+    words: tuple[str, ...]
+
+    @staticmethod
+    def of(text: str, most: int) -> Words:
+        counts = Counter(PIECES.findall(text))
+        return Words((RARE, *sorted(counts, key=lambda w: (-counts[w], w))[: most - 1]))
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {word: number for number, word in enumerate(self.words)}
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def encode(self, text: str) -> Tensor:
+        return torch.tensor([self.numbers.get(word, 0) for word in PIECES.findall(text)], dtype=torch.long)
+
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]:
+        return (self.words[number] for number in numbers)
+
+    def opening(self) -> Tensor:
+        return torch.tensor([self.numbers.get("\n", 0)])
+
+    def dump(self) -> list[str]:
+        return list(self.words)
+
+
+class Subwords(Whole):
+    """Byte pairs that are common in a text (Sennrich, Haddow and Birch 2016), learned by the library tokenizers."""
+
+    def __init__(self, stored: str) -> None:
+        self.stored, self.tokenizer = stored, _tokenizers().Tokenizer.from_str(stored)
+
+    @staticmethod
+    def of(text: str, most: int) -> Subwords:
+        library = _tokenizers()
+        tokenizer = library.Tokenizer(library.models.BPE())
+        tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = library.decoders.ByteLevel()
+        alphabet = library.pre_tokenizers.ByteLevel.alphabet()
+        trainer = library.trainers.BpeTrainer(vocab_size=most, initial_alphabet=alphabet, show_progress=False)
+        tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
+        return Subwords(tokenizer.to_str())
+
+    def __len__(self) -> int:
+        count: int = self.tokenizer.get_vocab_size()
+        return count
+
+    def encode(self, text: str) -> Tensor:
+        return torch.tensor(self.tokenizer.encode(text).ids, dtype=torch.long)
+
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]:
+        """Text as soon as its bytes are complete."""
+        held: list[int] = []
+        for number in numbers:
+            held.append(number)
+            text = self.tokenizer.decode(held)
+            if not text.endswith(RARE) or len(held) > 8:
+                held = []
+                yield text
+
+    def opening(self) -> Tensor:
+        return self.encode("\n")[:1]
+
+    def dump(self) -> str:
+        return self.stored
+
+
+def units_of(unit: str, text: str, most: int) -> Units:
+    """The units of a text: those of its part to learn from, so that nothing of the rest is known."""
+    if unit == "character":
+        return Vocabulary.of(text)
+    learned = text[: int(len(text) * 0.9)]
+    return Bytes() if unit == "byte" else Words.of(learned, most) if unit == "word" else Subwords.of(learned, most)
+
+
+def stored_units(unit: str, stored: Any) -> Units:
+    """The units that ``dump`` gave.
+
+    Raises:
+        UsageError: something else.
+    """
+    if unit == "character" and isinstance(stored, str) and stored and sorted(set(stored)) == list(stored):
+        return Vocabulary(stored)
+    if unit == "byte":
+        return Bytes()
+    if unit == "word" and isinstance(stored, list) and stored and all(isinstance(word, str) for word in stored):
+        return Words(tuple(stored))
+    if unit == "subword" and isinstance(stored, str):
+        try:
+            return Subwords(stored)
+        except DataError:
+            raise
+        except Exception as problem:  # tokenizers raises bare exceptions for what it cannot read
+            raise UsageError(f"'vocabulary' holds no subwords ({problem})") from None
+    raise UsageError(f"'vocabulary' must hold different {unit}s in their order")
+
+
+def _tokenizers() -> Any:
+    try:
+        import tokenizers
+    except ImportError:
+        raise DataError("subwords take the library tokenizers: pip install 'unrolled[text]'") from None
+    return tokenizers

@@ -1,0 +1,198 @@
+"""Where numbers went wrong: the first NaN or infinity of a batch, by time step, state or gate, and sequence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..graph.node import TOKEN, Node, order
+from ..nn.recurrent import Recurrent
+from ..nn.result import Result
+from ..sequence.state import State
+from ..transform.evaluate import evaluate
+
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The first number that went wrong. ``name`` as in the circuit, or as the model names a parameter; ``step`` and
+    ``sequence`` count from 0 and are None where there are none."""
+
+    name: str
+    value: float
+    layer: str = ""
+    circuit: str = ""
+    step: int | None = None
+    sequence: int | None = None
+
+    def __str__(self) -> str:
+        where = f" in layer '{self.layer}' ({self.circuit})" if self.circuit else ""
+        when = f" at time step {self.step} of sequence {self.sequence}" if self.step is not None else ""
+        return f"{self.name} is {self.value}{when}{where}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One pass of a recurrent layer over a batch, as it was seen."""
+
+    layer: str
+    net: Recurrent
+    inputs: Values
+    start: Values
+    out: Values
+
+
+def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
+    """Where the first NaN or infinity comes from, when a loss is computed again and differentiated.
+
+    The values of the forward pass are looked at first, in the order of time, then those of the backward pass, against
+    it; within a step in the order of computation. None when nothing goes wrong this time.
+
+    Args:
+        loss: computes the loss, a scalar. Its gradient is added to ``.grad`` of the parameters.
+    """
+    for name, parameter in model.named_parameters():
+        if bad := _first(parameter.detach()):
+            return Fault(f"parameter {name}", bad[0])
+    with recorded(model) as runs:
+        total = loss()
+    runs = [run for run in runs if any(v.numel() for v in run.out.values())]
+    found = [(step, i, run) for i, run in enumerate(runs) if (step := _first_step(run)) is not None]
+    if found:
+        step, _, run = min(found, key=lambda entry: entry[:2])
+        return _within_step(run, step)
+    if bad := _first(total.detach().reshape(1)):
+        return Fault("the loss", bad[0])
+    series = {(i, n): v for i, run in enumerate(runs) for n, v in run.out.items() if v.requires_grad}
+    for value in series.values():
+        value.retain_grad()
+    total.backward()
+    for i, run in reversed(list(enumerate(runs))):
+        direct = {n: v.grad for (j, n), v in series.items() if j == i and v.grad is not None}
+        if fault := _in_gradient(run, direct):
+            return fault
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and (bad := _first(parameter.grad)):
+            return Fault(f"∇{name}", bad[0])
+    return None
+
+
+@contextmanager
+def recorded(model: nn.Module) -> Iterator[list[Run]]:
+    """Every pass of every recurrent layer of a model, while the block runs."""
+    runs: list[Run] = []
+
+    def see(layer: str) -> Callable[..., None]:
+        def hook(net: Recurrent, args: tuple[Any, ...], kwargs: dict[str, Any], out: Result) -> None:
+            state = next((a for a in args if isinstance(a, State)), kwargs.get("state"))
+            tensors = [a for a in args if isinstance(a, Tensor)]
+            inputs = dict(zip(net.circuit.inputs, tensors, strict=False))
+            inputs |= {n: v for n, v in kwargs.items() if n in net.circuit.inputs}
+            values = {n: out[n] for n in out}
+            start = {**net.initial_state(len(next(iter(values.values())))), **(state or {})}
+            runs.append(Run(layer, net, inputs, start, values))
+
+        return hook
+
+    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, Recurrent)]
+    handles = [module.register_forward_hook(see(name), with_kwargs=True) for name, module in layers]
+    try:
+        yield runs
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _first(values: Tensor) -> tuple[float, int] | None:
+    """The first value that is no number, and its row."""
+    wrong = ~torch.isfinite(values)
+    if not wrong.any():
+        return None
+    at = int(wrong.flatten().int().argmax())
+    return values.flatten()[at].item(), at // max(values[0].numel(), 1) if values.ndim else 0
+
+
+def _first_step(run: Run) -> int | None:
+    """The first step at which an input or a value of a layer is no number."""
+    steps = []
+    for value in (*run.inputs.values(), *run.out.values()):
+        wrong = ~torch.isfinite(value.detach()).flatten(2).all(2) if value.ndim > 2 else ~torch.isfinite(value.detach())
+        if wrong.any():
+            steps.append(int(wrong.any(0).int().argmax()))
+    return min(steps, default=None)
+
+
+def _within_step(run: Run, step: int) -> Fault:
+    """The first value of one step that is no number, in the order of computation."""
+    net, recurrence = run.net, run.net.circuit.recurrence
+    before = run.start if step == 0 else {n: run.out[n][:, step - 1] for n in recurrence.states}
+    known: dict[Node, Tensor] = {node: getattr(net, n).detach() for n, node in recurrence.parameters.items()}
+    known |= {node: before[n].detach() for n, node in recurrence.states.items()}
+    for name, value in run.inputs.items():
+        known[recurrence.inputs[name]] = _vectors(value[:, step].detach(), recurrence.inputs[name], net)
+    reachable = [node for node in recurrence.returns.values() if _given(node, known)]
+    values = evaluate(reachable, known, net.sizes, next(iter(run.start.values())).detach())
+    names = {node: name for name, node in (*recurrence.leaves.items(), *recurrence.returns.items())} | dict(
+        recurrence.labels
+    )
+    leaves = [*recurrence.inputs.values(), *recurrence.states.values()]
+    for node in (*leaves, *order(reachable)):
+        if node in names and node in values and values[node].is_floating_point() and (bad := _first(values[node])):
+            late = f"{names[node]}(t-1)" if node in recurrence.states.values() else names[node]
+            return Fault(late, bad[0], run.layer, net.circuit.name, step, bad[1])
+    return Fault("a value", torch.nan, run.layer, net.circuit.name, step, 0)
+
+
+def _given(node: Node, known: Mapping[Node, Tensor]) -> bool:
+    """Whether all that a node needs is there: what only a loss needs may be absent."""
+    return all(leaf in known for leaf in order([node]) if leaf.op in ("input", "state"))
+
+
+def _vectors(value: Tensor, node: Node, net: Recurrent) -> Tensor:
+    """Tokens for a vector input are one-hot vectors."""
+    if node.type.kind == TOKEN or value.is_floating_point():
+        return value
+    like = next(net.parameters())
+    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(like.dtype)
+
+
+def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:
+    """The last step at which the gradient of a state is no number: the first that back-propagation comes to."""
+    for name, gradient in direct.items():
+        wrong = ~torch.isfinite(gradient).flatten(2).all(2) if gradient.ndim > 2 else ~torch.isfinite(gradient)
+        if wrong.any():
+            step = gradient.shape[1] - 1 - int(wrong.any(0).flip(0).int().argmax())
+            bad = _first(gradient[:, step])
+            assert bad is not None
+            return Fault(f"∂L/∂{name}", bad[0], run.layer, run.net.circuit.name, step, bad[1])
+    if not direct:
+        return None
+    with torch.enable_grad():
+        states, total = _step_by_step(run, direct)
+    leaves = [state[n] for state in states for n in state]
+    gradients = iter(torch.autograd.grad(total, leaves, allow_unused=True))
+    flow = [{n: next(gradients) for n in state} for state in states]
+    for step in reversed(range(len(flow))):
+        for name, value in flow[step].items():
+            if value is not None and (bad := _first(value)):
+                return Fault(f"∇{name}", bad[0], run.layer, run.net.circuit.name, step, bad[1])
+    return None
+
+
+def _step_by_step(run: Run, direct: Mapping[str, Tensor]) -> tuple[list[State], Tensor]:
+    """The pass again, one step at a time: the state after each, and a number whose gradients are those of the loss."""
+    state = State(**{n: v.detach().requires_grad_() for n, v in run.start.items()})
+    states, total = [], torch.zeros(())
+    for step in range(next(iter(direct.values())).shape[1]):
+        inputs = {n: v[:, step].detach() for n, v in run.inputs.items()}
+        out = run.net.step(state=state, **inputs)
+        total = total + torch.stack([(out[n] * g[:, step]).sum() for n, g in direct.items()]).sum()
+        state = out.state
+        states.append(state)
+    return states, total

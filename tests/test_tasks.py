@@ -1,0 +1,499 @@
+"""Tasks on music, recordings and tables: what they read, what they count, and one message for each bad input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unrolled import cells
+from unrolled.cli import main
+from unrolled.errors import DataError, UsageError
+from unrolled.nn.model import SequenceModel
+from unrolled.nn.weight_drop import recurrent_weights
+from unrolled.sequence import padded
+from unrolled.tasks.music import Music
+from unrolled.tasks.options import override, resolve
+from unrolled.tasks.recordings import log_mel
+from unrolled.tasks.registry import options_for, recognise, trained
+from unrolled.tasks.sequences import drawn_apart
+from unrolled.tasks.table import Table
+from unrolled.tasks.voice import Voice
+from unrolled.train.checkpoint import read_checkpoint
+from unrolled.train.run_folder import checkpoints
+from unrolled.train.toml import read_toml, write_toml
+
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("pyarrow")
+savemat = pytest.importorskip("scipy.io").savemat
+
+
+# padded batches
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 3))
+def test_padding_is_never_read(lengths: list[int], fill: int):
+    sequences = [torch.randn(n, 2) for n in lengths]
+    x, found = padded.pad(sequences)
+    assert found.tolist() == lengths
+    spoiled = torch.where(padded.valid(found, x.shape[1])[..., None], x, torch.nan)
+    for i, sequence in enumerate(sequences):
+        assert torch.equal(padded.last(spoiled, found)[i], sequence[-1])
+        torch.testing.assert_close(padded.mean(spoiled, found)[i], sequence.mean(0))
+        assert torch.equal(padded.backward(spoiled, found)[i, : len(sequence)], sequence.flip(0))
+
+
+# models
+
+
+@pytest.mark.parametrize(
+    "options", [{"bidirectional": True}, {"answer": "last"}, {"answer": "mean"}, {"residual": True}]
+)
+def test_a_sequence_gets_the_same_answer_in_every_company(options: dict):
+    torch.manual_seed(0)
+    model = SequenceModel(cells.lstm, 3, 4, [5, 5], **options)
+    sequences = [torch.randn(n, 3) for n in (7, 2, 4)]
+    x, lengths = padded.pad(sequences)
+    together, _ = model(x, lengths=lengths)
+    for i, sequence in enumerate(sequences):
+        alone, _ = model(sequence[None])
+        found = together[i, : len(sequence)] if alone.ndim == 3 else together[i]
+        torch.testing.assert_close(found, alone[0])
+
+
+def test_models_are_made_of_what_they_are_said_to_be():
+    model = SequenceModel(cells.gru, 9, 9, [4, 6], embedding=8, tied=True, dropout=0.5)
+    assert [layer.sizes["h"] for layer in model.layers] == [4, 6] and model.hidden == [4, 6]
+    assert model.read_out.weight is model.embedding.weight and model.bridge.out_features == 8
+    both = SequenceModel(cells.gru, 3, 2, 5, 2, bidirectional=True)
+    assert both.layers[1].sizes["x"] == 10 and both.read_out.in_features == 10
+    with torch.no_grad():
+        one = SequenceModel(cells.rnn, 3, 2, [4, 4], residual=True)
+        x = torch.randn(2, 5, 3)
+        first = one.layers[0](x).h
+        torch.testing.assert_close(one(x)[0], one.read_out(first + one.layers[1](first).h))
+    x = torch.randn(2, 5, 3)
+    model = SequenceModel(cells.lstm, 3, 2, 64, weight_dropout=0.5)
+    torch.testing.assert_close(model.eval()(x)[0], model(x)[0])
+    torch.manual_seed(1)
+    dropped = model.train()(x)[0]
+    dropped.sum().backward()
+    assert not torch.allclose(dropped, model.eval()(x)[0])
+    zero = (model.first.W.grad == 0).float().mean()
+    assert 0.4 < zero < 0.6, "no gradient where a weight was dropped"
+    assert (model.first.U.grad != 0).all()
+
+
+def test_recurrent_weights_are_those_that_carry_the_state():
+    found = {name: recurrent_weights(cell.recurrence) for name, cell in cells.ALL.items()}
+    assert found["lstm"] == found["gru"] == found["elman"] == ["W"]
+    assert all(found[name] for name in ("peephole_lstm", "gru_reset_before", "mgu", "jordan"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"hidden": [3, 0]}, "hidden must be a whole number from 1, got 0"),
+        ({"hidden": [3, 4], "layers": 3}, "names 2 layers, but layers=3"),
+        ({"dropout": 1.0}, "dropout must be a number from 0"),
+        ({"tied": True}, "tied weights are those of the embedding"),
+        ({"tied": True, "embedding": 4}, "as many answers as tokens, got 2 and 3"),
+    ],
+)
+def test_models_refuse_what_makes_no_model(wrong: dict, message: str):
+    with pytest.raises(UsageError, match=message):
+        SequenceModel(cells.gru, 3, 2, **wrong)
+
+
+# options
+
+
+def test_options_survive_toml_and_single_values_are_replaced(tmp_path: Path):
+    options = resolve({"model": {"hidden": [3, 4], "cell": 'my "cell".py:x'}, "training": {"updates": 7}}, None)
+    assert options.settings.minutes is None and resolve({}, None).settings.minutes == 1.0
+    (tmp_path / "o.toml").write_text(write_toml(options.sections()))
+    again = read_toml(tmp_path / "o.toml")
+    assert resolve(again, None) == options
+    changed = resolve(override(again, ["training.rate=1", "model.hidden=5", "training.schedule=plateau"]), None)
+    assert (changed.settings.rate, changed.model.hidden, changed.settings.schedule) == (1.0, 5, "plateau")
+    assert options_for("voice", {}).reading.batch == 32, "a task has defaults of its own"
+
+
+# recordings
+
+
+def tone(path: Path, hertz: float, rate: int = 8000, seconds: float = 0.2, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    noise = numpy.random.default_rng(seed).normal(0, 0.01, int(rate * seconds))
+    soundfile.write(path, 0.5 * numpy.sin(2 * math.pi * hertz * numpy.arange(len(noise)) / rate) + noise, rate)
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Path:
+    for i in range(20):
+        tone(tmp_path / "v" / "low" / f"{i}.wav", 300 + 4 * i, seconds=0.2 + 0.01 * i, seed=i)
+        tone(tmp_path / "v" / "high" / f"{i}.flac", 1500 + 9 * i, seed=i)
+    return tmp_path / "v"
+
+
+def test_log_mel_has_its_peak_where_the_tone_is():
+    t = torch.arange(8000) / 8000
+    found = [int(log_mel(torch.sin(2 * math.pi * f * t), 8000).mean(0).argmax()) for f in (200, 1000, 3000)]
+    assert found[0] < found[1] < found[2]
+    assert log_mel(torch.zeros(8000), 8000).shape == (98, 40) and log_mel(torch.zeros(3), 8000).shape == (1, 40)
+    assert log_mel(torch.zeros(400), 8000).eq(math.log(1e-6)).all()
+
+
+@pytest.mark.parametrize("answer", ["recording", "frame"])
+def test_recordings_are_told_apart(voices: Path, answer: str, monkeypatch, capsys):
+    monkeypatch.chdir(voices.parent)
+    command = ["train", "v", "--updates", "30", "--hidden", "16", "--set", f"data.answer={answer}", "--out", "run"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "2: high, low" in told and "8,000 Hz" in told
+    assert main(["evaluate", "run", "v", "--json"]) == 0
+    score = json.loads(capsys.readouterr().out)
+    assert (
+        score["accuracy"] > (0.95 if answer == "recording" else 0.75)
+        and score["held_out"]
+        and 0 < score["recordings"] < 20
+    )
+    assert main(["predict", "run", "v/low/3.wav"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert {row["class"] for row in rows} == {"low"} and len(rows) == (1 if answer == "recording" else 21)
+    assert main(["train", "--resume", "run", "--json"]) == 0
+
+
+def test_what_is_held_out_follows_from_the_names_alone():
+    names = [f"{i}.wav" for i in range(4000)]
+    parts = drawn_apart(names, (0.7, 0.1, 0.2))
+    assert drawn_apart(names[::-1], (0.7, 0.1, 0.2)) == parts[::-1]
+    assert [round(parts.count(k) / 4000, 1) for k in range(3)] == [0.7, 0.1, 0.2]
+
+
+def test_features_are_scaled_by_the_training_part_alone(voices: Path):
+    task = Voice.read(voices, cells.gru, options_for("voice", {}))
+    train = torch.cat([e.x for e in task.data.train])
+    torch.testing.assert_close(train.mean(0), torch.zeros(40), atol=1e-3, rtol=0)
+    torch.testing.assert_close(train.std(0), torch.ones(40), atol=1e-2, rtol=0)
+
+
+# music
+
+
+@pytest.fixture
+def rolls(tmp_path: Path) -> Path:
+    path = tmp_path / "rolls.mat"
+    pieces = {}
+    for k, name in enumerate(("traindata", "validdata", "testdata")):
+        cell = numpy.empty((1, 6), dtype=object)
+        for i in range(6):
+            cell[0, i] = (numpy.arange(9 + i)[:, None] % 4 == numpy.arange(4)[None] + k - k).astype("uint8")
+        pieces[name] = cell
+    savemat(path, pieces)
+    return path
+
+
+def test_the_cost_of_music_is_summed_over_keys_and_meant_over_frames(rolls: Path):
+    task = Music.read(rolls, cells.gru, options_for("music", {"model": {"hidden": 5}}))
+    total, frames = 0.0, 0
+    with torch.no_grad():
+        for e in task.data.test:
+            p = torch.sigmoid(task.model(e.x[None])[0][0]).double()
+            total -= float((e.y * p.log() + (1 - e.y) * (1 - p).log()).sum())
+            frames += len(e.y)
+    assert task.result()["nats_per_frame"] == pytest.approx(total / frames, rel=1e-5)
+    share = torch.cat([e.y for e in task.data.train]).double()
+    share = (share.sum(0) + 1) / (len(share) + 2)
+    y = torch.cat([e.y for e in task.data.test]).double()
+    expected = -(y * share.log() + (1 - y) * (1 - share).log()).sum(1).mean()
+    assert task.frequency_cost() == pytest.approx(float(expected))
+
+
+def test_a_tune_is_learned(rolls: Path, monkeypatch, capsys):
+    monkeypatch.chdir(rolls.parent)
+    assert (
+        main(["train", "rolls.mat", "--updates", "80", "--hidden", "12", "--rate", "0.03", "--out", "run", "--json"])
+        == 0
+    )
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["nats_per_frame"] < 0.3 * last["by_frequency_alone"]
+    assert main(["predict", "run", "rolls.mat", "--out", "p.jsonl"]) == 0
+    rows = [json.loads(line) for line in Path("p.jsonl").read_text().splitlines()]
+    assert len(rows) == sum(8 + i for i in range(6)) and rows[3]["key_0"] > 0.5 > rows[3]["key_1"]
+
+
+def test_jsb_chorales_are_what_they_are_known_to_be(data: Callable[[str], Path]):
+    task = Music.read(data("music/JSB_Chorales.mat"), cells.gru, options_for("music", {"model": {"hidden": 4}}))
+    parts = task.data
+    assert (len(parts.train), len(parts.validation), len(parts.test), task.keys) == (229, 76, 77, 88)
+    assert task.frequency_cost() == pytest.approx(11.06, abs=0.05), "the published baseline"
+
+
+# tables
+
+
+def table(path: Path, header: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n")
+    return path
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    rows = [f"{i},{'' if i == 5 else round(math.sin(i / 3), 5)},{i % 2}" for i in range(200)]
+    return table(tmp_path / "series.csv", "t,y,z", [*rows[100:], *rows[:100]])
+
+
+def test_a_forecast_is_scaled_filled_and_cut_in_time(series: Path):
+    options = options_for("table", {"data": {"target": "y", "time": "t", "ahead": 2}})
+    task = Table.read(series, cells.gru, options)
+    y = numpy.sin(numpy.arange(200) / 3).round(5)
+    y[5] = numpy.nan
+    train = y[:138]
+    (example,) = task.data.train
+    assert len(example.x) == 138 and task.inputs == ["y", "z"] and task.missing == {"y": 1, "z": 0}
+    scaled = (y - numpy.nanmean(train)) / numpy.nanstd(train)
+    assert example.x[:5, 0].tolist() == pytest.approx(scaled[:5], rel=1e-5)
+    assert example.x[5, 0] == example.x[4, 0] and math.isnan(example.y[3, 0])
+    assert example.y[10, 0] == pytest.approx(scaled[12], rel=1e-5), "two steps ahead"
+    (held_out,) = task.data.test
+    there = ~torch.isnan(held_out.y[:, 0])
+    assert int(there.sum()) == 198 - int(198 * 0.85) and not there[: int(198 * 0.85)].any()
+    assert any("y 1; the value before stands" in text for _, text in task.summary())
+
+
+def test_a_forecast_beats_the_last_value_and_is_written_in_its_own_scale(series: Path, monkeypatch, capsys):
+    monkeypatch.chdir(series.parent)
+    command = [
+        "train",
+        "series.csv",
+        "--updates",
+        "150",
+        "--set",
+        "data.target=y",
+        "--set",
+        "data.time=t",
+        "--out",
+        "run",
+    ]
+    assert main([*command, "--json"]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["root_mean_squared_error"] < 0.4 * last["by_the_last_value"]
+    assert main(["evaluate", "run", "series.csv", "--json"]) == 0
+    error = json.loads(capsys.readouterr().out)["root_mean_squared_error"]
+    assert error == pytest.approx(last["root_mean_squared_error"])
+    assert main(["predict", "run", "series.csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    foretold = [float(row["y_1_ahead"]) for row in rows[-30:-1]]
+    assert foretold == pytest.approx([math.sin((171 + i) / 3) for i in range(29)], abs=0.25)
+
+
+@pytest.mark.parametrize("goal", ["steps", "sequences"])
+@pytest.mark.parametrize("kind", ["csv", "parquet", "tsv"])
+def test_labels_of_steps_and_of_sequences(goal: str, kind: str, tmp_path: Path, monkeypatch, capsys):
+    import pyarrow
+    from pyarrow import parquet
+
+    monkeypatch.chdir(tmp_path)
+    columns: dict[str, list] = {"who": [], "t": [], "a": [], "label": []}
+    for s in range(60):
+        for t in range(3 + s % 5):
+            up = s % 2 if goal == "sequences" else (s * 7 + t * t) % 2
+            for name, value in zip(
+                columns, (f"s{s}", t, float(up) + 0.1 * s % 0.3, "up" if up else "down"), strict=True
+            ):
+                columns[name].append(value)
+    path = tmp_path / f"many.{kind}"
+    if kind == "parquet":
+        parquet.write_table(pyarrow.table(columns), path)
+    else:
+        rows = [("," if kind == "csv" else "\t").join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+        table(path, ("," if kind == "csv" else "\t").join(columns), rows)
+    given = ["data.sequence=who", "data.time=t", f"data.goal={goal}"]
+    command = ["train", path.name, "--updates", "60", "--hidden", "8", "--rate", "0.02", "--out", "run", "--json"]
+    assert main([*command, *(part for value in given for part in ("--set", value))]) == 0
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last["accuracy"] > 0.95 > last["by_the_commonest_class"]
+    assert main(["predict", "run", path.name]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert len(rows) == (60 if goal == "sequences" else len(columns["t"]))
+    assert sum(r["label"] == ("up" if int(r["sequence"][1:]) % 2 else "down") for r in rows) > 55 or goal == "steps"
+
+
+def test_a_resumed_table_and_its_replay_have_the_same_bits(series: Path, monkeypatch):
+    monkeypatch.chdir(series.parent)
+    base = ["train", "series.csv", "--updates", "12", "--set", "data.target=y", "--set", "model.dropout=0.2", "--json"]
+    base += ["--set", "model.hidden=[6, 6]", "--set", "training.average=0.9", "--checkpoint-every", "5"]
+    assert main([*base, "--out", "whole"]) == 0 and main([*base, "--out", "cut"]) == 0
+    for path in checkpoints(Path("cut"))[-1:]:
+        for file in path.iterdir():
+            file.unlink()
+        path.rmdir()
+    assert main(["train", "--resume", "cut", "--json"]) == 0
+    a, b = (read_checkpoint(checkpoints(Path(name))[-1]) for name in ("whole", "cut"))
+    for name in ("model", "optimizer"):
+        x, y = getattr(a, name), getattr(b, name)
+        assert x.keys() == y.keys() and all(torch.equal(x[n], y[n]) for n in x)
+
+
+def test_curves_for_tensorboard_are_those_of_the_log(series: Path, monkeypatch):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.chdir(series.parent)
+    command = ["train", "series.csv", "--updates", "8", "--set", "data.target=y", "--out", "run", "--json", "--track"]
+    assert main(command) == 0
+    log = [json.loads(line) for line in Path("run/log.jsonl").read_text().splitlines()]
+    curves = EventAccumulator("run/track").Reload()
+    for name in ("train", "validation"):
+        expected = [line[name] for line in log if line.get("event") == "progress" and line[name] is not None]
+        assert [event.value for event in curves.Scalars(name)] == pytest.approx(expected)
+
+
+def test_data_are_recognised_by_what_they_are(voices: Path, rolls: Path, series: Path):
+    assert [recognise(p) for p in (voices, rolls, series, Path(__file__))] == ["voice", "music", "table", "language"]
+
+
+# what is wrong
+
+TABLE = ("train", "d.csv", "--updates", "1")
+GOOD = ["1,2,a", "2,3,b"] * 30
+CASES: list[tuple[str, tuple[str, ...], Callable[[Path], object]]] = []
+
+
+def case(name: str, *arguments: str, make: Callable[[Path], object]) -> None:
+    CASES.append((name, arguments, make))
+
+
+def csv_of(header: str, rows: list[str]) -> Callable[[Path], object]:
+    return lambda here: table(here / "d.csv", header, rows)
+
+
+def sounds(*names: str, also: Callable[[Path], object] = lambda here: None) -> Callable[[Path], object]:
+    def make(here: Path) -> None:
+        for i, name in enumerate(names):
+            tone(here / "v" / name, 300 + i)
+        also(here)
+
+    return make
+
+
+def sequences_of(labels: str) -> list[str]:
+    return [f"s{i},{t},{t},{label}" for i, label in enumerate(labels) for t in range(2)]
+
+
+LOTS = tuple(f"{label}/{i}.wav" for label in "ab" for i in range(12))
+FORE, LABEL = ("--set", "data.target=y"), ("--set", "data.goal=sequences", "--set", "data.sequence=who")
+case("a table without rows", *TABLE, make=csv_of("t,y", []))
+case("a table without anything", *TABLE, make=csv_of("", []))
+case("a table with a row too long", *TABLE, make=csv_of("t,y", ["1,2", "1,2,3"]))
+case("two columns of one name", *TABLE, make=csv_of("y,y", ["1,2"] * 9))
+case("text in the column to be foretold", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,many", "3,4"]))
+case("infinity in a column", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,inf", "3,4"] * 9))
+case("a target that is missing", *TABLE, "--set", "data.target=lod", make=csv_of("t,load", ["1,2"] * 9))
+case("an input that is missing", *TABLE, "--set", "data.inputs=['x']", make=csv_of("t,y", ["1,2"] * 9))
+case("a time that is missing", *TABLE, *FORE, "--set", "data.time=date", make=csv_of("t,y", ["1,2"] * 9))
+case("a time that stands twice", *TABLE, *FORE, "--set", "data.time=t", make=csv_of("t,y", ["1,2", "2,3", "1,4"]))
+case("an empty time", *TABLE, *FORE, "--set", "data.time=t", make=csv_of("t,y", ["1,2", ",3", "2,4"]))
+case("too few rows", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,3", "3,4"]))
+case(
+    "missing values that are refused",
+    *TABLE,
+    *FORE,
+    "--set",
+    "data.missing=refuse",
+    make=csv_of("t,y", ["1,2", "2,"] * 9),
+)
+case("an unknown goal", *TABLE, "--set", "data.goal=forcast", make=csv_of("t,y", GOOD))
+case("sequences without a key", *TABLE, "--set", "data.goal=sequences", make=csv_of("t,y", GOOD))
+case("one label only", *TABLE, *LABEL, make=csv_of("who,t,a,label", sequences_of("x" * 40)))
+case("a class with one sequence", *TABLE, *LABEL, make=csv_of("who,t,a,label", sequences_of("x" * 40 + "y")))
+case("a sequence with two labels", *TABLE, *LABEL, make=csv_of("who,t,label", ["s,1,x", "s,2,y"]))
+case("an empty label", *TABLE, *LABEL, make=csv_of("who,t,a,label", ["s,1,1,x", "s,2,1,", "r,1,1,y"]))
+case("a column without any number", *TABLE, *FORE, make=csv_of("t,y,z", [f"{i},{i}," for i in range(50)]))
+case("no columns of numbers", *TABLE, "--set", "data.goal=steps", make=csv_of("a,label", ["u,x", "v,y"] * 9))
+case("no Parquet", "train", "d.parquet", "--updates", "1", make=lambda here: (here / "d.parquet").write_bytes(b"PAR1"))
+case("a folder without recordings", "train", "v", make=lambda here: (here / "v").mkdir())
+case("one class of recordings", "train", "v", make=sounds(*LOTS[:12]))
+case("a class with one recording", "train", "v", make=sounds(*LOTS, "c/0.wav"))
+case(
+    "mixed sample rates",
+    "train",
+    "v",
+    make=sounds(*LOTS, also=lambda here: tone(here / "v" / "a" / "44.wav", 300, 44100)),
+)
+case(
+    "a recording that cannot be read",
+    "train",
+    "v",
+    make=sounds(*LOTS, also=lambda here: (here / "v" / "a" / "bad.wav").write_bytes(b"RIFFnothing")),
+)
+case(
+    "a recording without samples",
+    "train",
+    "v",
+    make=sounds(*LOTS, also=lambda here: tone(here / "v/a/0.wav", 1, seconds=0)),
+)
+case("a recording without a label", "train", "v", make=sounds(*LOTS, "top.wav"))
+case("nothing like what is held out", "train", "v", "--set", "data.test=*_9.wav", make=sounds(*LOTS))
+case("an unknown kind of label", "train", "v", "--set", "data.label=nam", make=sounds(*LOTS))
+case("no MATLAB file", "train", "d.mat", make=lambda here: (here / "d.mat").write_bytes(b"MATLAB?"))
+case(
+    "a MATLAB file of something else", "train", "d.mat", make=lambda here: savemat(here / "d.mat", {"traindat": [1, 2]})
+)
+
+
+def test_every_bad_input_gets_one_clear_message(
+    tmp_path: Path, monkeypatch, capsys, golden: Callable[[str, str], None]
+):
+    told = []
+    for number, (name, arguments, make) in enumerate(CASES):
+        here = tmp_path / str(number)
+        here.mkdir()
+        monkeypatch.chdir(here)
+        make(here)
+        before = sorted(here.rglob("*"))
+        code = main(arguments)
+        found = capsys.readouterr()
+        assert code == 2 and found.out == "" and "Traceback" not in found.err, (name, found)
+        assert sorted(here.rglob("*")) == before, (name, "something is left behind")
+        told.append(f"{name}\n$ unrolled {' '.join(arguments)}\n{found.err}")
+    assert len(told) >= 25
+    golden("task_errors.txt", "\n".join(told))
+
+
+def test_unreadable_recordings_are_skipped_on_request_and_counted(voices: Path, monkeypatch, capsys):
+    monkeypatch.chdir(voices.parent)
+    for name in ("a.wav", "b.flac"):
+        (voices / "low" / name).write_bytes(b"nothing")
+    command = ["train", "v", "--updates", "2", "--out", "run", "--set", "data.skip_unreadable=true"]
+    assert main(command) == 0
+    assert "skipped 2 that cannot be read: low/a.wav, low/b.flac" in capsys.readouterr().out
+    assert main(["evaluate", "run", "v", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["skipped"] == 2
+
+
+def test_models_refuse_data_of_another_kind(voices: Path, rolls: Path, series: Path, monkeypatch, capsys):
+    monkeypatch.chdir(voices.parent)
+    assert main(["train", "series.csv", "--updates", "1", "--set", "data.target=y", "--out", "run", "--json"]) == 0
+    for command in (["evaluate", "run", "v"], ["predict", "run", "rolls.mat"], ["sample", "run"]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert "the task" in capsys.readouterr().err
+    table(series.parent / "other.csv", "t,x", ["1,2"])
+    assert main(["evaluate", "run", "other.csv"]) == 2
+    assert "no column 'y'" in capsys.readouterr().err
+    with pytest.raises(DataError, match="has frames of 3 keys; the model reads 4"):
+        cell = numpy.empty((1, 1), dtype=object)
+        cell[0, 0] = numpy.ones((4, 3))
+        savemat("three.mat", {"testdata": cell})
+        assert main(["train", "rolls.mat", "--updates", "1", "--out", "m", "--json"]) == 0
+        trained(Path("m")).evaluate(Path("three.mat"))
