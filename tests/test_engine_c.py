@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import subprocess
@@ -14,7 +15,7 @@ import torch
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import EngineError, Recurrent, State, circuit, exp, log, relu, sigmoid, softmax, sqrt, sum, tanh
 from unrolled.engines import registry
-from unrolled.engines.c import build
+from unrolled.engines.c import build, kernel
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import prelude, render
 from unrolled.graph.bind import bind
@@ -176,6 +177,27 @@ def Recurrent_like(net):
     return twin
 
 
+@pytest.mark.parametrize("name", ["lstm", "layernorm_lstm", "lecture"])
+def test_what_was_in_memory_before_makes_no_difference(name):
+    """Room that is used again, full of NaN."""
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS[name], engine="c", **SIZES[name])
+    inputs = {n: torch.randn(5, 7, net.sizes[n]) for n in net.circuit.inputs if n != "y"}
+    inputs |= {"y": torch.randint(2, (5, 7))} if "y" in net.circuit.inputs else {}
+
+    def everything():
+        net.zero_grad()
+        out = net(**inputs)
+        functools.reduce(torch.add, [out[n].sum() for n in out]).backward()
+        return [out[n].detach() for n in out] + [p.grad.clone() for p in net.parameters()]
+
+    first = everything()
+    for library in (False, True):
+        kernel.scratch(200_000, torch.float64 if library else torch.float32)
+    kernel._room.bytes.fill_(0xFF)  # every number is NaN
+    assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
+
+
 # compiler and cache
 
 
@@ -224,11 +246,36 @@ def test_a_compiler_that_fails_is_quoted(fresh):
     assert list(fresh.glob("*.c")) and not list(fresh.glob("*.so"))
 
 
-def test_without_a_compiler(fresh, monkeypatch):
+def test_a_compiler_that_is_killed_is_told(fresh, monkeypatch):
+    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
+    with pytest.raises(EngineError, match=r"was killed \(signal 9\) on a rendered loop, kept as"):
+        build.load("int answer(void) { return 1; }\n")
+
+
+def test_a_disk_that_fills_up_costs_only_the_cache(fresh, monkeypatch):
+    folder = build.cache_folder()
+
+    def full(source, target):
+        if str(folder) in str(target):
+            raise OSError(28, "No space left on device")
+        real(source, target)
+
+    real = os.replace
+    monkeypatch.setattr(build.os, "replace", full)
+    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\); kernels are not kept"):
+        assert build.load(SOURCE).answer() == 42
+
+
+def test_without_a_compiler(fresh, monkeypatch, caplog):
+    registry._hint.cache_clear()
     monkeypatch.setenv("CC", "no-such-compiler")
     build.compiler.cache_clear()
     net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
     assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
+    Recurrent(CIRCUITS["gru"], x=3, h=4)
+    assert [record.message for record in caplog.records if "slower" in record.message] == [
+        f"running in torch operations, which is slower: {build.INSTALL}"
+    ]
     net(torch.randn(1, 2, 3)).h.sum().backward()
     with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
         Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")

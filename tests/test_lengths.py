@@ -168,3 +168,37 @@ def test_misuse():
     }.items():
         with pytest.raises(InputError, match=message):
             call()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["lecture", "lstm", "jordan"])
+def test_reading_everything_answers_as_the_last_step(name, engine):
+    net = network(name, engine)
+    series, start = batch(net, [1, 7, 3])
+    ragged = {n: Ragged(x) for n, x in series.items()}
+    out, answer = net(**ragged, state=start), net.read(**ragged, state=start)
+    for n in out:
+        torch.testing.assert_close(answer[n], out[n].last, rtol=1e-12, atol=1e-12)
+    for n in net.circuit.states:
+        torch.testing.assert_close(answer.state[n], out.state[n], rtol=1e-12, atol=1e-12)
+    dense = {n: x[1][None] for n, x in series.items()}
+    torch.testing.assert_close(net.read(**dense).state[n], net(**dense).state[n])
+    read = gradients(net, weighted([answer[n] for n in out]), start)
+    whole = gradients(net, weighted([out[n].last for n in out]), start)
+    for n, g in whole.items():
+        assert_close(n, read[n], g, "engines, float64")
+
+
+def test_reading_computes_outputs_once(monkeypatch):
+    from unrolled.nn import recurrent
+
+    calls = []
+    real = recurrent.run
+    monkeypatch.setattr(recurrent, "run", lambda engine, call: calls.append(call) or real(engine, call))
+    net = Recurrent(CIRCUITS["elman"], x=3, h=4, o=2, engine="reference")
+    net.read(torch.randn(2, 9, 3))
+    assert [(call.layout.longest, "o" in call.recurrence.returns) for call in calls] == [(8, False), (1, True)]
+    with pytest.raises(InputError, match="has no steps"):
+        net.read(torch.randn(2, 0, 3))
+    with pytest.raises(InputError, match="sequence 1 of 'x' has no steps"):
+        net.read(Ragged([torch.randn(2, 3), torch.randn(0, 3)]))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+import logging
+from functools import cache, lru_cache
 
 import torch as pytorch
 
@@ -49,8 +50,16 @@ def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tup
         reason = "float64 asks for exactness: these are the bits of the unfolded graph; engine='c' is faster"
         return ENGINES["reference"], reason
     if obstacle := _obstacle(recurrence, device, dtype):
+        if obstacle == INSTALL:
+            _hint()
         return ENGINES["torch"], f"not 'c': {obstacle}"
     return ENGINES["c"], f"loops compiled by {' '.join(compiler() or ())}"
+
+
+@cache
+def _hint() -> None:
+    """Said once: how to get the faster engine."""
+    logging.getLogger("unrolled").warning("running in torch operations, which is slower: %s", INSTALL)
 
 
 def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:

@@ -19,7 +19,7 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
-from ..transform.restrict import as_tokens, fed, without
+from ..transform.restrict import as_tokens, fed, only_states, without
 from .incoming import Incoming, Series, flat, last, shifted
 from .result import Result, Step
 
@@ -122,22 +122,9 @@ class Recurrent(nn.Module):
             InputError: what does not fit, with the shape that was expected.
         """
         series_given, state = _parted(inputs, state)
-        check = self._incoming()
-        series = check.by_name(series_given, named)
+        series = self._incoming().by_name(series_given, named)
         _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
-        everything = {**series, **(given or {})}
-        leading = 1 if check.ragged(everything) else 2
-        values = {n: check.series(n, _rows(series[n]), leading) for n in self.circuit.inputs if n in series}
-        forced = {n: check.given(n, _rows(x), leading) for n, x in (given or {}).items()}
-        layout = check.layout(everything, state, steps, reset)
-        start = check.start(state, layout.count)
-        forced = {n: flat(x, layout) for n, x in forced.items()}
-        rows = {n: flat(x, layout) for n, x in values.items()}
-        rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        results = self._run(rows, start, layout, tuple(sorted(forced)))
-        end = State(**{n: last({**results, **forced}[n], start[n], layout) for n in self.circuit.states})
-        shaped = {n: self._shaped(n, x, layout) for n, x in results.items()}
-        return Result(shaped, end)
+        return self._call(series, state, given or {}, reset, steps)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
@@ -159,6 +146,24 @@ class Recurrent(nn.Module):
         end = State(**{n: results[n] for n in self.circuit.states})
         return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
 
+    def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
+        """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
+        alone. Takes what a call takes.
+
+        >>> answer = net.read(torch.randn(8, 100, 65))
+        >>> answer.o.shape
+        torch.Size([8, 65])
+
+        Raises:
+            InputError: a sequence without steps, which has no last one; what does not fit.
+        """
+        series_given, state = _parted(inputs, state)
+        series = self._incoming().by_name(series_given, named)
+        needed = only_states(self.circuit.recurrence).inputs
+        front = {n: _front(n, x) for n, x in series.items() if n in needed}
+        before = self._call(front, state, {}, None, None, states_only=True)
+        return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
+
     def initial_state(self, batch: int = 1) -> State:
         """The state of zeros."""
         return State(**self._incoming().start(None, batch))
@@ -168,14 +173,46 @@ class Recurrent(nn.Module):
         shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
+    def _call(
+        self,
+        series: Mapping[str, object],
+        state: State | None,
+        given: Mapping[str, object],
+        reset: object,
+        steps: int | None,
+        states_only: bool = False,
+    ) -> Result:
+        """Check what comes in, run over all of it, and give the results in the layout of the inputs."""
+        check = self._incoming()
+        everything = {**series, **given}
+        leading = 1 if check.ragged(everything) else 2
+        values = {n: check.series(n, _rows(series[n]), leading) for n in self.circuit.inputs if n in series}
+        forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
+        layout = check.layout(everything, state, steps, reset)
+        start = check.start(state, layout.count)
+        forced = {n: flat(x, layout) for n, x in forced.items()}
+        rows = {n: flat(x, layout) for n, x in values.items()}
+        rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
+        results = self._run(rows, start, layout, tuple(sorted(forced)), states_only)
+        end = State(**{n: last({**results, **forced}[n], start[n], layout) for n in self.circuit.states})
+        shaped = {n: self._shaped(n, x, layout) for n, x in results.items()}
+        return Result(shaped, end)
+
     def _run(
-        self, rows: dict[str, Tensor], start: dict[str, Tensor], layout: Layout, forced: tuple[str, ...]
+        self,
+        rows: dict[str, Tensor],
+        start: dict[str, Tensor],
+        layout: Layout,
+        forced: tuple[str, ...],
+        states_only: bool = False,
     ) -> dict[str, Tensor]:
         """Every returned value as a series of rows."""
         circuit = self.circuit
         absent = self._absent(rows)
         spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
-        step = _variant(circuit.recurrence, absent, spoken, forced)
+        recurrence = only_states(circuit.recurrence) if states_only else circuit.recurrence
+        absent = tuple(n for n in absent if n in recurrence.inputs)
+        step = _variant(recurrence, absent, spoken, forced)
         weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
         begin = {n: start[n] for n in step.states}
         return run(self._choice()[0], Call(step, self._sizes, weights, rows, begin, layout, self._like()))
@@ -207,6 +244,28 @@ def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[obje
     if state is not None:
         raise InputError("the state is given twice")
     return inputs[:-1], inputs[-1]
+
+
+def _front(name: str, series: object) -> object:
+    """All steps but the last of each sequence."""
+    if isinstance(series, Ragged):
+        if len(empty := (series.lengths == 0).nonzero()):
+            raise InputError(
+                f"sequence {int(empty[0])} of '{name}' has no steps, so that there is no last one to answer at"
+            )
+        keep = torch.ones(len(series.values), dtype=torch.bool)
+        keep[series.offsets[1:] - 1] = False
+        return Ragged(values=series.values[keep.to(series.device)], lengths=series.lengths - 1)
+    if isinstance(series, Tensor) and series.ndim > 1:
+        if not series.shape[1]:
+            raise InputError(f"'{name}' {tuple(series.shape)} has no steps, so that there is no last one to answer at")
+        return series[:, :-1]
+    return series
+
+
+def _last(series: object) -> Tensor:
+    result: Tensor = series.last if isinstance(series, Ragged) else series[:, -1]  # type: ignore[index]
+    return result
 
 
 def _rows(value: object) -> object:

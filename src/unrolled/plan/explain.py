@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..graph.equations import readable, speller
 from ..graph.node import Node
+from ..graph.size import Size, total
 from ..graph.text import NOTATIONS, Printer
 from .plan import Pass, Plan
 
@@ -27,7 +30,7 @@ def explain(plan: Plan) -> str:
             *_pass(forward, printer),
             "",
             "kept for the way back, at every step",
-            *(kept or ["  nothing"]),
+            *([*kept, f"  in all {_numbers(plan.kept)}"] if kept else ["  nothing"]),
             "",
             f"{step.name}, backward",
             *_pass(backward, printer),
@@ -51,14 +54,30 @@ def _pass(way: Pass, printer: Printer) -> list[str]:
             continue
         lines.append(f"  {title}")
         products = [n for n in work if n.op in PRODUCTS]
-        lines += [f"    {printer.expression(n)}  ({_dims(n.args[0])} matrix)" for n in products]
+        lines += [f"    {printer.expression(n)}  ({_work(n)})" for n in products]
         others = len(work) - len(products)
         if others:
-            lines.append(f"    {others} operation{'s' * (others > 1)} entry by entry or over the features")
+            count = total(_size(n) for n in work if n not in products)
+            what = f"{others} operation{'s' * (others > 1)} entry by entry or over the features"
+            lines.append(f"    {what}  ({count} numbers)")
         if not work:
             why = "values are only passed on" if loop.new else "no cycle is left"
             lines.append(f"    nothing: {why}")
     return lines
+
+
+def _work(product: Node) -> str:
+    dims = _dims(product.args[0])
+    return {"matvec": f"{dims} multiply-adds", "take": f"a row of {dims}"}.get(product.op, f"{dims} matrix")
+
+
+def _size(node: Node) -> Size:
+    return node.type.dims[0] if len(node.type.dims) == 1 else Size.of(1)
+
+
+def _numbers(nodes: Iterable[Node]) -> str:
+    count = total(_size(n) for n in nodes if n.type.dims)
+    return f"{count} numbers: 4 × ({count}) bytes in float32"
 
 
 def _dims(node: Node) -> str:

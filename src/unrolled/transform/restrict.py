@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ..errors import InputError
 from ..graph.node import Node, leaf, order, rewrite, token
@@ -32,6 +33,21 @@ def without(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
         recurrence.parameters,
         returns,
         labels={node: n for node, n in recurrence.labels.items() if node in kept},
+    )
+
+
+@lru_cache(maxsize=256)
+def only_states(recurrence: Recurrence) -> Recurrence:
+    """The same step without its outputs, and without the inputs that only these need."""
+    returns = {n: recurrence.returns[n] for n in recurrence.states}
+    needed = set(order(returns.values()))
+    return Recurrence(
+        recurrence.name,
+        {n: x for n, x in recurrence.inputs.items() if x in needed},
+        recurrence.states,
+        recurrence.parameters,
+        returns,
+        labels={node: n for node, n in recurrence.labels.items() if node in needed},
     )
 
 

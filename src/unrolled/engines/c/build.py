@@ -55,10 +55,13 @@ def load(source: str) -> ctypes.CDLL:
     flags = FLAGS + (WIDE if platform.machine() in ("x86_64", "AMD64") else [])
     key = hashlib.sha256("\0".join([*command, *flags, _target(command[0]), source]).encode()).hexdigest()
     folder = cache_folder()
-    library, digest = folder / f"{key}.so", folder / f"{key}.sha256"
-    if not _intact(library, digest):
-        _build(command, flags, source, library, digest)
-    return ctypes.CDLL(str(library))
+    if not _intact(folder, key):
+        try:
+            _build(command, flags, source, folder, key)
+        except OSError as problem:  # a full disk, a folder that is gone
+            folder = _without(folder, problem)
+            _build(command, flags, source, folder, key)
+    return ctypes.CDLL(str(folder / f"{key}.so"))
 
 
 def _target(program: str) -> str:
@@ -81,9 +84,14 @@ def cache_folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             return folder
     except OSError as problem:
-        message = f"{folder} cannot be written ({problem.strerror}); kernels are not kept after this run"
-        warnings.warn(message, stacklevel=2)
-        return Path(_temporary().name)
+        return _without(folder, problem)
+
+
+def _without(folder: Path, problem: OSError) -> Path:
+    """A folder for this process alone, where the cache cannot be written."""
+    message = f"{folder} cannot be written ({problem.strerror}); kernels are not kept after this run"
+    warnings.warn(message, stacklevel=4)
+    return Path(_temporary().name)
 
 
 @cache
@@ -91,8 +99,9 @@ def _temporary() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="unrolled-")
 
 
-def _intact(library: Path, digest: Path) -> bool:
+def _intact(folder: Path, key: str) -> bool:
     """Whether an entry is ours and unchanged."""
+    library, digest = folder / f"{key}.so", folder / f"{key}.sha256"
     try:
         mine = not hasattr(os, "getuid") or library.stat().st_uid == os.getuid()
         return mine and digest.read_text() == hashlib.sha256(library.read_bytes()).hexdigest()
@@ -100,20 +109,20 @@ def _intact(library: Path, digest: Path) -> bool:
         return False
 
 
-def _build(command: tuple[str, ...], flags: list[str], source: str, library: Path, digest: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=library.parent) as work:
-        text, made = Path(work) / "loop.c", Path(work) / "loop.so"
+def _build(command: tuple[str, ...], flags: list[str], source: str, folder: Path, key: str) -> None:
+    with tempfile.TemporaryDirectory(dir=folder, ignore_cleanup_errors=True) as work:
+        text, made, check = Path(work) / "loop.c", Path(work) / "loop.so", Path(work) / "sha256"
         text.write_text(source, encoding="utf-8")
         run = subprocess.run([*command, *flags, "-o", str(made), str(text), "-lm"], capture_output=True, text=True)
         if run.returncode:
-            kept = library.with_suffix(".c")
+            kept = folder / f"{key}.c"
             shutil.copy(text, kept)
+            what = f"was killed (signal {-run.returncode})" if run.returncode < 0 else "failed"
             said = run.stderr.strip()[-2000:] or f"exit status {run.returncode}"
             raise EngineError(
-                f"the C compiler {' '.join(command)} failed on a rendered loop, kept as {kept}:\n{said}\n"
+                f"the C compiler {' '.join(command)} {what} on a rendered loop, kept as {kept}:\n{said}\n"
                 '  Another compiler can be named with $CC; or use engine="torch"'
             )
-        check = Path(work) / "sha256"
         check.write_text(hashlib.sha256(made.read_bytes()).hexdigest())
-        os.replace(made, library)
-        os.replace(check, digest)
+        os.replace(made, folder / f"{key}.so")
+        os.replace(check, folder / f"{key}.sha256")
