@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import screen
 from .interrupt import interruptible
 from .progress import watch
 from .threads import processor_threads
@@ -46,7 +47,11 @@ def learn(
         watch(for_programs, task, training) as seen,
         tracked(track) as curves,
     ):
-        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes()})
+        engine = engine_of(task)
+        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes(), **engine})
+        if not for_programs:
+            times = engine["times_faster_than_reference"]
+            screen.out(f"  engine '{task.model.first.engine}' is {times:g} times as fast here as the reference\n")
         for progress in recorded.run(interrupted):
             if record := seen.see(progress):
                 note(record)
@@ -56,3 +61,13 @@ def learn(
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
     note({"event": "stopped" if stopped else "result", **last})
     return Ended(training.update, training.seconds, code, result)
+
+
+def engine_of(task: Task) -> dict[str, Any]:
+    """Which engine runs the first layer, why, and how many times faster than the reference it is."""
+    from ..speed.engine import times_faster
+
+    model = task.model
+    tokens = task.name == "language" and model.embedding is None
+    times = times_faster(model.first, model.output if len(model.layers) == 1 else model.first.circuit.states[0], tokens)
+    return {"engine": model.first.explain(), "times_faster_than_reference": round(times, 1)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -87,6 +88,13 @@ class Recurrent(nn.Module):
     def engine(self) -> str:
         """The name of the engine that runs this network where its parameters are now."""
         return self._choice()[0].name
+
+    def use(self, engine: str) -> Self:
+        """Run on another engine from now on: 'auto', or a name, which is then used or refused. Returns the network."""
+        like = self._like()
+        choose(engine, self.circuit.recurrence, like.device.type, like.dtype)
+        self._asked = engine
+        return self
 
     def explain(self) -> str:
         """Which engine runs, and why."""
