@@ -19,6 +19,9 @@ _HOME = {
     "LSTM": "nn.layers",
     "GRU": "nn.layers",
     "Ragged": "sequence.ragged",
+    "Snapshots": "nn.memory",
+    "Store": "nn.memory",
+    "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
     "explore": "look.look",
     **{
@@ -49,9 +52,12 @@ if TYPE_CHECKING:
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
     from .look.look import explore as explore
+    from .nn.backpropagate import backpropagate as backpropagate
     from .nn.layers import GRU as GRU
     from .nn.layers import LSTM as LSTM
     from .nn.layers import RNN as RNN
+    from .nn.memory import Snapshots as Snapshots
+    from .nn.memory import Store as Store
     from .nn.recurrent import Recurrent as Recurrent
     from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State

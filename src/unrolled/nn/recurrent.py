@@ -22,6 +22,7 @@ from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
 from .incoming import Incoming, Series, flat, last, shifted
+from .memory import Memory, Snapshots, Store
 from .result import Result, Step
 
 
@@ -39,6 +40,7 @@ class Recurrent(nn.Module):
     Args:
         circuit: the equations.
         engine: 'auto', or the name of an engine, which is then used or refused.
+        memory: what is kept for the backward pass: ``Store()``, everything, or ``Snapshots(...)``, which bounds it.
         device, dtype: where and in what precision parameters are made, as for torch's modules.
         sizes: those of inputs, states and outputs, by name; what follows from the equations need not be given.
 
@@ -52,6 +54,7 @@ class Recurrent(nn.Module):
         circuit: Circuit,
         *,
         engine: str = "auto",
+        memory: Memory | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         **sizes: int,
@@ -63,6 +66,9 @@ class Recurrent(nn.Module):
             )
         self.circuit = circuit
         self._asked = engine
+        if not isinstance(memory, Store | Snapshots | None):
+            raise InputError(f"memory must be Store() or Snapshots(...), got {memory!r}")
+        self.memory: Memory = memory or Store()
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
@@ -223,7 +229,8 @@ class Recurrent(nn.Module):
         step = _variant(recurrence, absent, spoken, forced)
         weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
         begin = {n: start[n] for n in step.states}
-        return run(self._choice()[0], Call(step, self._sizes, weights, rows, begin, layout, self._like()))
+        call = Call(step, self._sizes, weights, rows, begin, layout, self._like())
+        return run(self.memory.around(self._choice()[0], call), call)
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
