@@ -79,8 +79,8 @@ def backpropagate(
             x = _read(source, starts[k], min(starts[k] + every, length))
             if _fingerprint(x) != sums[k]:
                 raise InputError(
-                    f"the source gave something else when steps {starts[k]:,} to {starts[k] + len(x):,} were read again: "
-                    "the gradient would be wrong. It must give the same whenever it is asked"
+                    f"the source gave something else when steps {starts[k]:,} to {starts[k] + len(x):,} were read "
+                    "again: the gradient would be wrong. It must give the same whenever it is asked"
                 )
             entering = State(**{n: s.detach().requires_grad_() for n, s in borders[k].items()})
             with torch.enable_grad():

@@ -17,7 +17,7 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 
 @dataclass(frozen=True)
 class Store:
-    """Keep every value that the backward pass reads: memory grows with the number of steps, nothing is computed twice."""
+    """Keep every value that the backward pass reads. Memory grows with the steps; nothing is computed twice."""
 
     def around(self, engine: Engine, call: Call) -> Engine:
         return engine

@@ -52,7 +52,9 @@ def kernel(program: Program, sizes: Mapping[str, int], double: bool) -> Kernel:
 
 
 def _kernel(program: Program, named: Mapping[str, int], double: bool) -> Kernel:
+    around = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
     library = load(render(program, named, double))
+    around.result()
     library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P], None
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     products = (n.args[0] if n.op == "matvec" else n for n in program.nodes)
