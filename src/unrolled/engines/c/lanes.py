@@ -39,12 +39,15 @@ def pieces(layout: Layout) -> Integers:
     length = np.asarray(layout.lengths, np.int64)
     end = np.cumsum(length)
     number = np.flatnonzero(length)
-    start, resets = (end - length)[number], np.unique(np.asarray(layout.resets, np.int64))
-    first = np.union1d(start, resets)
+    first = start = (end - length)[number]
+    if layout.resets:
+        first = np.array(sorted({*start.tolist(), *layout.resets}), np.int64)
     last = np.append(first[1:], layout.rows)  # one behind
     owner = np.searchsorted(end, first, side="right")
-    begins = np.isin(first, start) & ~np.isin(first, resets)
-    ends = np.isin(last, end)
+    begins, ends = first == (end - length)[owner], last == end[owner]
+    if layout.resets:
+        fresh = set(layout.resets)
+        begins &= np.array([row not in fresh for row in first.tolist()], bool)
     table = [first, last - first, np.where(begins, owner, NOWHERE), np.where(ends, owner, NOWHERE)]
     return np.ascontiguousarray(np.stack(table, 1), np.int64)
 
