@@ -223,5 +223,13 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
     try:
         returned = function(*args, **kwargs)
     finally:
-        sys.setprofile(before)
+        _restore(before)
     return Recording(returned, local)
+
+
+def _restore(profiler: Any) -> None:
+    """The profiler that was there before; cProfile's are not functions, and start by themselves."""
+    if hasattr(profiler, "enable"):
+        profiler.enable()
+    else:
+        sys.setprofile(profiler)
