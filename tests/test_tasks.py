@@ -11,15 +11,12 @@ from pathlib import Path
 import numpy
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from unrolled import cells
+from unrolled import Ragged, cells
 from unrolled.cli import main
-from unrolled.errors import DataError, UsageError
+from unrolled.errors import DataError, InputError, UsageError
 from unrolled.nn.model import SequenceModel
 from unrolled.nn.weight_drop import recurrent_weights
-from unrolled.sequence import padded
 from unrolled.tasks.music import Music
 from unrolled.tasks.options import override, resolve
 from unrolled.tasks.recordings import log_mel
@@ -36,21 +33,6 @@ pytest.importorskip("pyarrow")
 savemat = pytest.importorskip("scipy.io").savemat
 
 
-# padded batches
-
-
-@given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.integers(0, 3))
-def test_padding_is_never_read(lengths: list[int], fill: int):
-    sequences = [torch.randn(n, 2) for n in lengths]
-    x, found = padded.pad(sequences)
-    assert found.tolist() == lengths
-    spoiled = torch.where(padded.valid(found, x.shape[1])[..., None], x, torch.nan)
-    for i, sequence in enumerate(sequences):
-        assert torch.equal(padded.last(spoiled, found)[i], sequence[-1])
-        torch.testing.assert_close(padded.mean(spoiled, found)[i], sequence.mean(0))
-        assert torch.equal(padded.backward(spoiled, found)[i, : len(sequence)], sequence.flip(0))
-
-
 # models
 
 
@@ -61,12 +43,35 @@ def test_a_sequence_gets_the_same_answer_in_every_company(options: dict):
     torch.manual_seed(0)
     model = SequenceModel(cells.lstm, 3, 4, [5, 5], **options)
     sequences = [torch.randn(n, 3) for n in (7, 2, 4)]
-    x, lengths = padded.pad(sequences)
-    together, _ = model(x, lengths=lengths)
+    together, states = model(Ragged(sequences))
     for i, sequence in enumerate(sequences):
-        alone, _ = model(sequence[None])
-        found = together[i, : len(sequence)] if alone.ndim == 3 else together[i]
-        torch.testing.assert_close(found, alone[0])
+        alone, state = model(sequence[None])
+        torch.testing.assert_close(together[i], alone[0])
+        for layer, of_one in zip(states, state, strict=True):
+            torch.testing.assert_close(layer.h[i], of_one.h[0])
+
+
+@pytest.mark.parametrize("layout", ["dense", "ragged"])
+@pytest.mark.parametrize("options", [{}, {"bidirectional": True}, {"residual": True, "embedding": 5}])
+def test_what_begins_anew_knows_nothing_of_what_was_before(options: dict, layout: str):
+    torch.manual_seed(0)
+    model = SequenceModel(cells.gru, 4, 3, [5, 5], **options)
+    documents = [torch.randint(4, (n,)) for n in (3, 1, 4)]
+    joined, reset = torch.cat(documents), torch.zeros(8, dtype=torch.bool)
+    reset[[3, 4]] = True
+    if layout == "dense":
+        together = model(joined[None], reset=reset[None])[0][0]
+    else:
+        other = torch.randint(4, (5,))
+        masks = Ragged([torch.ones(5, dtype=torch.bool), reset])
+        together = model(Ragged([other, joined]), reset=masks)[0][1]
+    torch.testing.assert_close(together, torch.cat([model(document[None])[0][0] for document in documents]))
+
+
+def test_one_answer_needs_a_step():
+    for answer, what in (("last", "last step"), ("mean", "mean")):
+        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}: 1"):
+            SequenceModel(cells.gru, 3, 4, 5, answer=answer)(Ragged([torch.randn(2, 3), torch.randn(0, 3)]))
 
 
 def test_models_are_made_of_what_they_are_said_to_be():
