@@ -20,9 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from unrolled import cells, losses
+from unrolled import Ragged, cells, losses
 from unrolled.nn.model import SequenceModel, States
-from unrolled.sequence import padded
 from unrolled.train.loop import Loss, Training
 from unrolled.train.settings import Settings
 
@@ -30,6 +29,8 @@ HELD_OUT = 1000  # sequences of the test, which no update reads
 
 
 class Batch(NamedTuple):
+    """Sequences one behind the other, their answers, and their lengths."""
+
     x: Tensor
     y: Tensor
     lengths: Tensor
@@ -85,20 +86,16 @@ class Problem:
     def batch(self, number: object, rows: int) -> Batch:
         draw = random.Random(f"{self.name} {self.seed} {number}")
         pairs = [self.draw(draw, self.steps) for _ in range(rows)]
-        x, lengths = padded.pad([x for x, _ in pairs])
-        answers = [y for _, y in pairs]
-        return Batch(x, padded.pad(answers)[0] if self.name == "reber" else torch.stack(answers), lengths)
+        read, answers = Ragged([x for x, _ in pairs]), [y for _, y in pairs]
+        return Batch(read.values, torch.cat(answers) if self.name == "reber" else torch.stack(answers), read.lengths)
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         for number in range(1000):
             yield self.batch(f"{epoch} {number}", self.rows)
 
     def answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        scores, _ = self.model(batch.x, lengths=batch.lengths)
-        if self.name != "reber":
-            return scores, batch.y
-        mask = padded.valid(batch.lengths, scores.shape[1])
-        return scores[mask], batch.y[mask]
+        scores, _ = self.model(Ragged(values=batch.x, lengths=batch.lengths))
+        return scores.values if self.name == "reber" else scores, batch.y
 
     def loss(self, batch: Batch, states: States) -> Loss:
         scores, y = self.answers(batch)
@@ -114,14 +111,13 @@ class Problem:
         """Mean squared error; or the share of right answers (for Reber: of symbols before the last)."""
         self.model.eval()
         with torch.no_grad():
-            scores, _ = self.model(self.held_out.x, lengths=self.held_out.lengths)
+            scores, y = self.answers(self.held_out)
         if self.name == "adding":
-            return (scores - self.held_out.y).square().mean().item()
+            return (scores - y).square().mean().item()
         if self.name == "order":
-            return (scores.argmax(-1) == self.held_out.y).float().mean().item()
-        rows, at = torch.arange(HELD_OUT), self.held_out.lengths - 2  # T or P: which of them, the word began with
-        both = scores[rows, at][:, [1, 2]]
-        return (both.argmax(-1) + 1 == self.held_out.y[rows, at]).float().mean().item()
+            return (scores.argmax(-1) == y).float().mean().item()
+        at = self.held_out.lengths.cumsum(0) - 2  # T or P: which of them, the word began with
+        return (scores[at][:, [1, 2]].argmax(-1) + 1 == y[at]).float().mean().item()
 
 
 PROBLEMS = {"adding": (adding, 2, 1, "last"), "order": (order, 8, 4, "last"), "reber": (reber, 7, 7, "every")}

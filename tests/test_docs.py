@@ -64,7 +64,7 @@ DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.look"]
-DOCTESTED += ["unrolled.train.schedule", "unrolled.sequence.padded", "unrolled.tasks.sequences", "unrolled.nn.model"]
+DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
 DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings"]
 
 

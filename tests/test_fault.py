@@ -92,6 +92,48 @@ def test_a_gradient_is_named_by_the_step_that_back_propagation_comes_to_first():
     assert (fault.name, fault.step, fault.sequence, fault.circuit) == ("∇h", 3, 1, "steep")
 
 
+def test_faults_of_ragged_batches_are_named_by_sequence_and_step():
+    model = Two(gru)
+    for spoiled, step, sequence in ((torch.inf, 2, 3), (torch.nan, 0, 1)):
+        parts = [torch.randn(n, 3) for n in (2, 1, 0, 5)]
+        parts[sequence][step, 1] = spoiled
+        fault = find_fault(model, lambda parts=parts: model(unrolled.Ragged(parts)).values.square().sum())
+        assert fault and (fault.name, fault.layer, fault.step, fault.sequence) == ("x", "first", step, sequence)
+
+
+@circuit
+def doubling(x, h, *, W):
+    h = 1e20 * (W @ h) + x
+    return {"h": h}
+
+
+@pytest.mark.parametrize("layout", ["dense", "ragged"])
+def test_where_a_sequence_begins_anew_nothing_comes_from_before(layout: str):
+    net = unrolled.Recurrent(doubling, x=1, h=1)
+    with torch.no_grad():
+        net.W.copy_(torch.eye(1))
+    x, reset = torch.zeros(2, 6, 1), torch.zeros(2, 6, dtype=torch.bool)
+    x[1, 0], x[1, 3], reset[1, 1] = 1.0, 1.0, True  # 1e20 at step 4, too much at step 5
+    read: dict = {"x": x, "reset": reset}
+    if layout == "ragged":
+        read = {n: unrolled.Ragged([v[0, :2], v[1], v[0, :0]]) for n, v in read.items()}
+    fault = find_fault(net, lambda: net(**read).h.sum())
+    assert fault and (fault.name, fault.value, fault.step, fault.sequence) == ("h", torch.inf, 5, 1)
+
+
+def test_a_gradient_of_a_ragged_batch_is_named_by_the_step_that_back_propagation_comes_to_first():
+    net = unrolled.Recurrent(steep, x=2, h=2, engine="torch")
+    with torch.no_grad():
+        net.W.copy_(torch.eye(2))
+    parts = [torch.ones(8, 2), torch.zeros(6, 2), torch.zeros(1, 2)]
+    fault = find_fault(net, lambda: net(unrolled.Ragged(parts)).h.sum())
+    assert fault and (fault.name, fault.step, fault.sequence, fault.circuit) == ("∇h", 3, 1, "steep")
+    reset = [torch.zeros(len(part), dtype=torch.bool) for part in parts]
+    reset[1][4:] = True
+    fault = find_fault(net, lambda: net(unrolled.Ragged(parts), reset=unrolled.Ragged(reset)).h.sum())
+    assert fault and (fault.name, fault.step, fault.sequence) == ("∇h", 1, 1), "no gradient goes across a beginning"
+
+
 class Batches:
     """A task whose third batch is spoiled."""
 

@@ -101,7 +101,7 @@ def test_an_lstm_of_torch_gives_the_same_through_every_layout():
         torch.testing.assert_close(out, lstm(part[None])[0][0])
 
 
-@pytest.mark.parametrize("through", ["list", "padded", "packed", "nested", "select", "map", "last"])
+@pytest.mark.parametrize("through", ["list", "padded", "packed", "nested", "select", "map", "last", "flip"])
 def test_gradients_flow_through_every_layout(through: str):
     """d/dx Σ w·x² in the order of the sequences, by whatever way."""
     lengths = [4, 1, 7, 2]
@@ -118,6 +118,8 @@ def test_gradients_flow_through_every_layout(through: str):
         r = r.select([3, 1, 0, 2]).select([2, 1, 3, 0])
     elif through == "map":
         r = r.map(lambda v: v * 1.0)
+    elif through == "flip":
+        r = r.flip().flip()
     elif through == "last":
         weights = torch.where(torch.arange(14)[:, None] == r.offsets[1:] - 1, 1.0, 0.0).sum(1, keepdim=True).double()
     loss = (r.last**2).sum() if through == "last" else (weights * r.values**2).sum()
@@ -288,3 +290,18 @@ def test_pack_padded_sequence_of_torch_is_understood():
     padded, lengths = r.to_padded()
     packed = pack_padded_sequence(padded, lengths, batch_first=True, enforce_sorted=False)
     assert same(Ragged.from_packed(packed), list(r))
+
+
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=5))
+def test_means_and_flipped_sequences_are_those_of_each_alone(lengths: list[int]):
+    r = Ragged(sequences(lengths))
+    assert torch.equal(r.means, torch.stack([part.mean(0) for part in r]))
+    assert same(r.flip(), [part.flip(0) for part in r]) and same(r.flip().flip(), list(r))
+
+
+def test_what_has_no_steps_flips_but_has_no_mean():
+    r = Ragged(sequences([2, 0, 1]))
+    assert r.flip().lengths.tolist() == [2, 0, 1]
+    with pytest.raises(InputError, match=r"a sequence of length 0 has no mean: 1\. Leave such out"):
+        _ = r.means
+    assert Ragged(values=torch.zeros(0, 3), lengths=[]).means.shape == (0, 3)

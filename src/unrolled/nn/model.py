@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,8 +14,9 @@ from ..graph.bind import nameable
 from ..graph.node import TOKEN, order
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
-from ..sequence import padded
+from ..sequence.ragged import Ragged
 from ..sequence.state import State
+from .incoming import Series
 from .recurrent import Recurrent
 from .weight_drop import run_dropped
 
@@ -28,12 +29,13 @@ class SequenceModel(nn.Module):
     """Layers of a circuit between what is read and what is answered.
 
     >>> model = SequenceModel(cells.gru, inputs=40, outputs=10, hidden=[64, 128], answer="last")
-    >>> scores, states = model(torch.randn(8, 100, 40), lengths=torch.full((8,), 100))
+    >>> scores, states = model(unrolled.Ragged([torch.randn(7, 40), torch.randn(500, 40)]))
     >>> scores.shape, states[1].h.shape
-    (torch.Size([8, 10]), torch.Size([8, 128]))
+    (torch.Size([2, 10]), torch.Size([2, 128]))
 
     The scores are the value o that the last layer returns; circuits that return none, and models whose answer is not
-    what one layer says, get a linear read-out. Whole numbers (batch, time) in the place of vectors are tokens.
+    what one layer says, get a linear read-out. Whole numbers in the place of vectors are tokens. Sequences of different
+    lengths are a Ragged, through all layers.
 
     Args:
         circuit: with exactly one input, besides those that only a loss needs.
@@ -122,43 +124,86 @@ class SequenceModel(nn.Module):
         assert isinstance(layer, Recurrent)
         return layer
 
-    def forward(self, x: Tensor, states: States | None = None, lengths: Tensor | None = None) -> tuple[Tensor, States]:
+    def forward(self, x: Series, states: States | None = None, reset: Series | None = None) -> tuple[Any, States]:
         """Scores for what is read, and the states after it.
 
         Args:
-            x: (batch, time, inputs), or tokens (batch, time).
+            x: (batch, time, inputs), or tokens (batch, time); or a Ragged of them.
             states: where each layer starts; zero when not given.
-            lengths: (batch,), where the sequences end; unless given, all have all steps.
+            reset: booleans (batch, time), or a Ragged of them: true where a sequence begins anew, in every layer.
 
         Returns:
-            scores: (batch, time, outputs), or (batch, outputs) for one answer per sequence.
-            states: one for each layer; behind the padding, where there is any.
+            scores: (batch, time, outputs), or a Ragged; (batch, outputs) for one answer per sequence.
+            states: one for each layer, after the last step of each sequence.
+
+        Raises:
+            InputError: one answer is wanted of a sequence without steps.
         """
-        if lengths is None:
-            lengths = torch.full((len(x),), x.shape[1], device=x.device)
-        values = x if self.embedding is None else self.embedding(x)
+        values = x if self.embedding is None else _each(self.embedding, x)
         after: list[State] = []
         for number, layer in enumerate(self.layers):
-            read = values if number == 0 else self.dropout(values)
-            out = self._run(layer, read, states[number] if states else None)
+            read = values if number == 0 else _each(self.dropout, values)
+            out = self._run(layer, read, states[number] if states else None, reset)
             given = out[self.output]
             if self.backward_layers:
-                back = self._run(self.backward_layers[number], padded.backward(read, lengths), None)[self.output]
-                given = torch.cat([given, padded.backward(back, lengths)], -1)
+                back = self._run(self.backward_layers[number], _backward(read), None, _ends(reset))[self.output]
+                given = _each(_side_by_side, given, _backward(back))
             else:
                 after.append(out.state)
-            values = values + given if self.residual and values.shape == given.shape else given
+            values = _each(torch.add, values, given) if self.residual and _shape(values) == _shape(given) else given
         if self.answer != "every":
-            values = (padded.last if self.answer == "last" else padded.mean)(values, lengths)
+            values = (_last if self.answer == "last" else _mean)(values)
         if not isinstance(self.read_out, nn.Identity):
-            values = self.bridge(self.dropout(values))
-        return self.read_out(values), tuple(after)
+            values = _each(self.bridge, _each(self.dropout, values))
+        return _each(self.read_out, values), tuple(after)
 
-    def _run(self, layer: nn.Module, x: Tensor, state: State | None) -> Any:
+    def _run(self, layer: nn.Module, x: Series, state: State | None, reset: Series | None) -> Any:
+        given = {self.input: x, "state": state, "reset": reset}
         if self.training and self.weight_dropout:
             assert isinstance(layer, Recurrent)
-            return run_dropped(layer, self.weight_dropout, state=state, **{self.input: x})
-        return layer(state=state, **{self.input: x})
+            return run_dropped(layer, self.weight_dropout, **given)
+        return layer(**given)
+
+
+def _each(f: Callable[..., Tensor], *series: Series) -> Series:
+    """f of the steps of series that have the same lengths, whatever their layout."""
+    first, *others = series
+    if isinstance(first, Ragged):
+        return first.map(lambda values: f(values, *(_steps(other) for other in others)))
+    return f(*series)
+
+
+def _steps(series: Series) -> Tensor:
+    return series.values if isinstance(series, Ragged) else series
+
+
+def _shape(series: Series) -> torch.Size:
+    return _steps(series).shape
+
+
+def _side_by_side(forward: Tensor, backward: Tensor) -> Tensor:
+    return torch.cat([forward, backward], -1)
+
+
+def _backward(series: Series) -> Series:
+    """Each sequence from its end to its beginning."""
+    return series.flip() if isinstance(series, Ragged) else series.flip(1)
+
+
+def _ends(reset: Series | None) -> Series | None:
+    """Where a sequence begins anew when it is read backward: at the step before one that begins anew forward."""
+    if reset is None:
+        return None
+    time = 0 if isinstance(reset, Ragged) else 1
+    return _backward(_each(lambda mask: mask.roll(-1, time), reset))  # what comes round meets a state of zeros
+
+
+def _last(series: Series) -> Tensor:
+    return series.last if isinstance(series, Ragged) else series[:, -1]
+
+
+def _mean(series: Series) -> Tensor:
+    return series.means if isinstance(series, Ragged) else series.mean(1)
 
 
 def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]:

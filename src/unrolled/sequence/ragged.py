@@ -177,12 +177,31 @@ class Ragged:
         Raises:
             InputError: sequences of length 0, which have none.
         """
-        empty = (self.lengths == 0).nonzero().flatten().tolist()
-        if empty:
-            raise InputError(
-                f"a sequence of length 0 has no last step: {some(empty)}. Leave such out with r.select(r.lengths > 0)"
-            )
+        self._refuse_empty("last step")
         return layouts.take(self.values, self.offsets[1:] - 1)
+
+    @property
+    def means(self) -> Tensor:
+        """The mean over the steps of every sequence: (n, ...feature).
+
+        >>> r.select([0, 2]).means.shape
+        torch.Size([2, 8])
+
+        Raises:
+            InputError: sequences of length 0, which have none.
+        """
+        self._refuse_empty("mean")
+        parts = [sequence.mean(0) for sequence in self]
+        return torch.stack(parts) if parts else self.values.new_zeros(0, *self.values.shape[1:])
+
+    def flip(self) -> Ragged:
+        """Each sequence from its end to its beginning.
+
+        >>> unrolled.Ragged([torch.tensor([1, 2, 3]), torch.tensor([4, 5])]).flip().values
+        tensor([3, 2, 1, 5, 4])
+        """
+        rows, times = layouts.rows_and_times(self.lengths)
+        return self._with(layouts.take(self.values, self.offsets[1:][rows] - 1 - times))
 
     # all steps at once
 
@@ -221,6 +240,13 @@ class Ragged:
     @property
     def dtype(self) -> torch.dtype:
         return self.values.dtype
+
+    def _refuse_empty(self, what: str) -> None:
+        empty = (self.lengths == 0).nonzero().flatten().tolist()
+        if empty:
+            raise InputError(
+                f"a sequence of length 0 has no {what}: {some(empty)}. Leave such out with r.select(r.lengths > 0)"
+            )
 
     def _with(self, values: Tensor) -> Ragged:
         return Ragged(values=values, lengths=self.lengths)

@@ -1,10 +1,9 @@
-"""Recordings as features: reading sound files, and log-mel spectra."""
+"""Recordings as features: whole sound files, and the log-mel features of them."""
 
 from __future__ import annotations
 
 import io
-import math
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -12,9 +11,9 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..train.files import read_bytes, reason
+from ..train.sources import LogMel
 
-MELS, WINDOW, HOP = 40, 0.025, 0.010  # bands; seconds
-FLOOR = 1e-6  # power below which all is silence
+MELS = 40  # features of a frame
 
 
 def read_recording(path: Path) -> tuple[Tensor, int, bytes]:
@@ -41,27 +40,27 @@ def read_recording(path: Path) -> tuple[Tensor, int, bytes]:
     return mono, rate, content
 
 
+@dataclass(frozen=True)
+class Sound:
+    """A recording in memory, as a source of samples (steps, 1)."""
+
+    samples: Tensor
+    rate: int
+    channels: int = 1
+
+    @property
+    def length(self) -> int:
+        return len(self.samples)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        return self.samples[start:stop, None]
+
+
 def log_mel(samples: Tensor, rate: int) -> Tensor:
-    """Log-mel spectrum (frames, 40): windows of 25 ms (Hann) every 10 ms, their power in 40 triangular bands that are
-    evenly spaced on the mel scale of O'Shaughnessy (1987), and its natural logarithm.
+    """The features (frames, 40) of samples (steps,): all that ``LogMel`` gives with its usual parameters.
 
     >>> log_mel(torch.randn(8000), rate=8000).shape
-    torch.Size([98, 40])
+    torch.Size([100, 40])
     """
-    window, hop = round(WINDOW * rate), round(HOP * rate)
-    samples = torch.nn.functional.pad(samples, (0, max(0, window - len(samples))))
-    frames = samples.unfold(0, window, hop) * torch.hann_window(window, periodic=False)
-    points = 2 ** math.ceil(math.log2(window))
-    power = torch.fft.rfft(frames, points).abs().square() / points
-    return (power @ _bands(rate, points) + FLOOR).log()
-
-
-@lru_cache(maxsize=16)
-def _bands(rate: int, points: int) -> Tensor:
-    """The share of every frequency in every band: (points // 2 + 1, 40)."""
-    top = 2595 * math.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, MELS + 2) / 2595) - 1)
-    frequencies = torch.linspace(0, rate / 2, points // 2 + 1)[:, None]
-    rising = (frequencies - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - frequencies) / (edges[2:] - edges[1:-1])
-    return torch.minimum(rising, falling).clamp(min=0)
+    source = LogMel(Sound(samples, rate), mels=MELS)
+    return source.read(0, source.length)

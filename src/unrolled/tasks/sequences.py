@@ -1,4 +1,4 @@
-"""What the tasks on whole sequences have in common: parts, batches in a new order each pass, masked losses."""
+"""What the tasks on whole sequences have in common: parts, batches in a new order each pass, losses over all steps."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError
 from ..nn.model import States
-from ..sequence import padded
+from ..sequence.ragged import Ragged
 from ..train.loop import Loss
 from .task import Task
 
@@ -29,11 +29,16 @@ class Example(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Sequences side by side. ``y`` is padded like ``x`` when there is an answer at every step."""
+    """Sequences one behind the other, as in a Ragged: ``x`` (steps, ...) and their ``lengths`` (n,). ``y`` is (steps,
+    ...) when there is an answer at every step, else (n, ...)."""
 
     x: Tensor
     y: Tensor
     lengths: Tensor
+
+    @property
+    def read(self) -> Ragged:
+        return Ragged(values=self.x, lengths=self.lengths)
 
 
 @dataclass(frozen=True)
@@ -78,21 +83,18 @@ class SequenceTask(Task):
             yield self.batch([self.data.train[i] for i in order[start : start + size]])
 
     def batch(self, examples: Sequence[Example]) -> Batch:
-        """Some examples side by side."""
-        x, lengths = padded.pad([example.x for example in examples])
+        """Some examples in one batch."""
+        read = Ragged([example.x for example in examples])
         answers = [example.y for example in examples]
-        return Batch(x, padded.pad(answers)[0] if self.every else torch.stack(answers), lengths)
+        return Batch(read.values, torch.cat(answers) if self.every else torch.stack(answers), read.lengths)
 
-    def answers(self, scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Scores and what they should be, without the padding: (answers, outputs), (answers, ...)."""
-        if not self.every:
-            return scores, batch.y
-        mask = padded.valid(batch.lengths, scores.shape[1])
-        return scores[mask], batch.y[mask]
+    def answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Scores and what they should be, of all sequences: (answers, outputs), (answers, ...)."""
+        scores, _ = self.model(batch.read)
+        return scores.values if self.every else scores, batch.y
 
     def loss(self, batch: Batch, states: States) -> Loss:
-        scores, _ = self.model(batch.x, lengths=batch.lengths)
-        given, wanted = self.answers(scores, batch)
+        given, wanted = self.answers(batch)
         return Loss(self.cost(given, wanted), len(given))
 
     def score(self, examples: Sequence[Example]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -100,8 +102,7 @@ class SequenceTask(Task):
         self.model.eval()
         with torch.no_grad():
             for start in range(0, len(examples), EVALUATED):
-                batch = self.batch(examples[start : start + EVALUATED])
-                yield self.answers(self.model(batch.x, lengths=batch.lengths)[0], batch)
+                yield self.answers(self.batch(examples[start : start + EVALUATED]))
 
     def mean_cost(self, examples: Sequence[Example]) -> float:
         """The loss per answer over some examples."""

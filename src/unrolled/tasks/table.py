@@ -20,7 +20,7 @@ from ..train.run_folder import Config
 from ..train.toml import Sections
 from .frame import Frame
 from .options import Options, resolve
-from .sequences import Example, Parts, SequenceTask, drawn_apart, lengths_text
+from .sequences import Batch, Example, Parts, SequenceTask, drawn_apart, lengths_text
 
 GOALS = ("forecast", "steps", "sequences")
 
@@ -185,8 +185,8 @@ class Table(SequenceTask):
         at = self.inputs.index(self.target)
         return float(self.mean[at]), float(self.deviation[at])
 
-    def answers(self, scores: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
-        given, wanted = super().answers(scores, batch)
+    def answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        given, wanted = super().answers(batch)
         there = ~torch.isnan(wanted[:, 0]) if self.goal == "forecast" else wanted >= 0
         return given[there], wanted[there]
 
@@ -261,7 +261,7 @@ class Table(SequenceTask):
         for r in rows:
             x = torch.from_numpy(self.filled((r.x - self.mean) / self.deviation).astype("float32"))
             with torch.no_grad():
-                scores, _ = self.model(x[None], lengths=torch.tensor([len(x)]))
+                scores, _ = self.model(x[None])
             name = {"sequence": r.name} if self.options.data.sequence else {}
             if self.goal == "forecast":
                 values = (scores[0, :, 0].double() * self._target[1] + self._target[0]).tolist()

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
+from ..nn.model import Answer
 from ..train import random_states
 from ..train.losses import nll
 from ..train.run_folder import Config
@@ -24,6 +25,7 @@ from .registry import RECORDINGS, sha256_of
 from .sequences import Example, Parts, SequenceTask, drawn_apart, lengths_text
 
 LEAST = 2  # recordings of a class
+ANSWERS: dict[str, Answer] = {"recording": "mean", "last": "last", "frame": "every"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,9 @@ class VoiceData:
 
     label: 'folder' (the folder a recording is in), or 'name' (the file's name up to the first _); '' decides: by folder
         where there are folders.
-    answer: 'recording' (one answer for each), or 'frame' (an answer at every frame, the label of its recording).
+    answer: 'recording' (one answer for each, from the mean over what the network says at its frames), 'last' (one for
+        each, from the last frame alone: the network has to remember what it has heard), or 'frame' (an answer at every
+        frame, the label of its recording).
     test: the recordings held out, as a pattern of names such as *_[0-4].wav; '' holds out a tenth.
     validation: share of the others by which the best model is chosen.
     skip_unreadable: leave out recordings that cannot be read, and say how many.
@@ -45,7 +49,7 @@ class VoiceData:
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
-        for name, known in (("label", ("", "folder", "name")), ("answer", ("recording", "frame"))):
+        for name, known in (("label", ("", "folder", "name")), ("answer", tuple(ANSWERS))):
             value = getattr(self, name)
             if value not in known:
                 hint = did_you_mean(value, known) or f". It is {' or '.join(k for k in known if k)}"
@@ -55,8 +59,8 @@ class VoiceData:
 
 
 class Voice(SequenceTask):
-    """Which class a recording belongs to, from its log-mel spectrum, each band scaled by its mean and deviation over
-    the training part.
+    """Which class a recording belongs to, from its log-mel features (see ``LogMel``), each scaled by its mean and
+    deviation over the training part.
 
     The recordings that are held out, and those that choose the best model, are drawn by their names alone: the same
     ones on every machine and in every order.
@@ -79,8 +83,7 @@ class Voice(SequenceTask):
         self.shift, self.scale_by = description["mean"], description["deviation"]
         self.circuit, self.options, self.source, self.skipped = circuit, options, source, []
         self.every = options.data.answer == "frame"  # type: ignore[misc]
-        answer: Literal["every", "mean"] = "every" if self.every else "mean"
-        self.model = options.model.make(circuit, MELS, len(self.classes), answer)
+        self.model = options.model.make(circuit, MELS, len(self.classes), ANSWERS[options.data.answer])
 
     @classmethod
     def read(cls, path: Path, circuit: Circuit, options: Options) -> Voice:
@@ -103,7 +106,8 @@ class Voice(SequenceTask):
         labels = _labels(path, list(files), options.data.label)
         classes = sorted(set(labels.values()))
         parts = _parts(path, labels, options.data)
-        train = torch.cat([log_mel(*files[name][:2]) for name in parts[0]])
+        features = {name: log_mel(samples, rate) for name, (samples, rate, _) in files.items()}
+        train = torch.cat([features[name] for name in parts[0]])
         source = {
             "path": str(path.absolute()),
             "sha256": sha256_of({n: content for n, (_, _, content) in files.items()}),
@@ -116,7 +120,7 @@ class Voice(SequenceTask):
         }
         random_states.seed(options.reading.seed)
         task = cls(description, circuit, options, source)
-        made = [[task.example(name, *files[name][:2], labels[name]) for name in part] for part in parts]
+        made = [[task.example(name, features[name], labels[name]) for name in part] for part in parts]
         task.parts, task.skipped = Parts(*made).check(f"'{path}'"), skipped
         return task
 
@@ -133,13 +137,17 @@ class Voice(SequenceTask):
             config.refuse("'classes' must hold texts, and 'rate' be above 0")
         return cls(description, config.circuit(), options, config.get("source", dict))
 
-    def example(self, name: str, samples: Tensor, rate: int, label: str | None = None) -> Example:
-        """A recording as scaled features, with the number of its class."""
+    def example(self, name: str, features: Tensor, label: str | None = None) -> Example:
+        """The features of a recording, scaled, with the number of its class."""
+        scaled = (features - torch.tensor(self.shift)) / torch.tensor(self.scale_by)
+        number = torch.tensor(self.classes.index(label) if label is not None else 0)
+        return Example(scaled, number.expand(len(scaled)) if self.every else number, name)
+
+    def heard(self, name: str, samples: Tensor, rate: int, label: str | None = None) -> Example:
+        """A recording that the model did not learn from, as ``example`` gives those that it did."""
         if rate != self.rate:
             raise DataError(f"'{name}' has {rate} Hz; the model reads {self.rate} Hz. Convert it first")
-        features = (log_mel(samples, rate) - torch.tensor(self.shift)) / torch.tensor(self.scale_by)
-        number = torch.tensor(self.classes.index(label) if label is not None else 0)
-        return Example(features, number.expand(len(features)) if self.every else number, name)
+        return self.example(name, log_mel(samples, rate), label)
 
     def cost(self, scores: Tensor, y: Tensor) -> Tensor:
         return nll(scores, y)
@@ -183,7 +191,7 @@ class Voice(SequenceTask):
             hint = did_you_mean(strange[0], self.classes) or f". It knows {_few(self.classes)}"
             raise DataError(f"'{path}' has recordings of '{strange[0]}', a class that the model has not learned{hint}")
         names = _parts(path, labels, self.options.data)[2] if known else list(files)
-        examples = [self.example(name, *files[name][:2], labels[name]) for name in names]
+        examples = [self.heard(name, *files[name][:2], labels[name]) for name in names]
         return {
             "accuracy": self.accuracy(examples),
             "recordings": len(examples),
@@ -195,7 +203,7 @@ class Voice(SequenceTask):
         """The class of each recording, and how probable it is."""
         files, _ = read_folder(path, self.options.data.skip_unreadable)
         for name, (samples, rate, _) in files.items():
-            scores, _ = next(self.score([self.example(name, samples, rate)]))
+            scores, _ = next(self.score([self.heard(name, samples, rate)]))
             for frame, row in enumerate(torch.softmax(scores, -1)):
                 where = {"recording": name, **({"frame": frame} if self.every else {})}
                 yield {**where, "class": self.classes[int(row.argmax())], "probability": round(float(row.max()), 6)}

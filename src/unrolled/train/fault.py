@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from ..graph.node import TOKEN, Node, order
+from ..nn.incoming import Series
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
+from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.evaluate import evaluate
 
@@ -39,13 +41,21 @@ class Fault:
 
 @dataclass(frozen=True)
 class Run:
-    """One pass of a recurrent layer over a batch, as it was seen."""
+    """One pass of a recurrent layer over a batch, as it was seen: inputs and outputs (batch, time, ...), zero behind
+    the end of each sequence, where it begins anew (batch, time), and the steps that each has (batch,)."""
 
     layer: str
     net: Recurrent
     inputs: Values
     start: Values
     out: Values
+    reset: Tensor
+    lengths: Tensor
+    series: Mapping[str, Series]  # the outputs as the network gave them
+
+    def rows(self, step: int) -> Tensor:
+        """The sequences that have a step."""
+        return (self.lengths > step).nonzero().flatten()
 
 
 def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
@@ -62,20 +72,19 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
             return Fault(f"parameter {name}", bad[0])
     with recorded(model) as runs:
         total = loss()
-    runs = [run for run in runs if any(v.numel() for v in run.out.values())]
+    runs = [run for run in runs if run.lengths.any()]
     found = [(step, i, run) for i, run in enumerate(runs) if (step := _first_step(run)) is not None]
     if found:
         step, _, run = min(found, key=lambda entry: entry[:2])
         return _within_step(run, step)
     if bad := _first(total.detach().reshape(1)):
         return Fault("the loss", bad[0])
-    series = {(i, n): v for i, run in enumerate(runs) for n, v in run.out.items() if v.requires_grad}
-    for value in series.values():
-        value.retain_grad()
+    series = [{n: v for n, v in run.series.items() if _steps(v).requires_grad} for run in runs]
+    for value in (v for named in series for v in named.values()):
+        _steps(value).retain_grad()
     total.backward()
-    for i, run in reversed(list(enumerate(runs))):
-        direct = {n: v.grad for (j, n), v in series.items() if j == i and v.grad is not None}
-        if fault := _in_gradient(run, direct):
+    for run, named in reversed(list(zip(runs, series, strict=True))):
+        if fault := _in_gradient(run, {n: _gradient(v) for n, v in named.items() if _steps(v).grad is not None}):
             return fault
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and (bad := _first(parameter.grad)):
@@ -91,12 +100,17 @@ def recorded(model: nn.Module) -> Iterator[list[Run]]:
     def see(layer: str) -> Callable[..., None]:
         def hook(net: Recurrent, args: tuple[Any, ...], kwargs: dict[str, Any], out: Result) -> None:
             state = next((a for a in args if isinstance(a, State)), kwargs.get("state"))
-            tensors = [a for a in args if isinstance(a, Tensor)]
-            inputs = dict(zip(net.circuit.inputs, tensors, strict=False))
+            given = [a for a in args if isinstance(a, Series)]
+            inputs = dict(zip(net.circuit.inputs, given, strict=False))
             inputs |= {n: v for n, v in kwargs.items() if n in net.circuit.inputs}
-            values = {n: out[n] for n in out}
-            start = {**net.initial_state(len(next(iter(values.values())))), **(state or {})}
-            runs.append(Run(layer, net, inputs, start, values))
+            series = {n: out[n] for n in out}
+            first = next(iter(series.values()))
+            start = {**net.initial_state(len(first)), **(state or {})}
+            lengths, reset = _lengths(first), kwargs.get("reset")
+            longest = max(lengths.tolist(), default=0)
+            begins = torch.zeros(len(lengths), longest, dtype=torch.bool) if reset is None else _padded(reset)
+            read, told = ({n: _padded(v) for n, v in found.items()} for found in (inputs, series))
+            runs.append(Run(layer, net, read, start, told, begins.cpu(), lengths, series))
 
         return hook
 
@@ -107,6 +121,26 @@ def recorded(model: nn.Module) -> Iterator[list[Run]]:
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _steps(series: Series) -> Tensor:
+    return series.values if isinstance(series, Ragged) else series
+
+
+def _lengths(series: Series) -> Tensor:
+    return series.lengths if isinstance(series, Ragged) else torch.full((len(series),), series.shape[1])
+
+
+def _padded(series: Series) -> Tensor:
+    """(batch, time, ...), with zeros behind the end of each sequence."""
+    return series.to_padded()[0] if isinstance(series, Ragged) else series
+
+
+def _gradient(series: Series) -> Tensor:
+    """The gradient that has come to a series, as ``_padded`` gives the series itself."""
+    gradient = _steps(series).grad
+    assert gradient is not None
+    return _padded(series.map(lambda _: gradient)) if isinstance(series, Ragged) else gradient
 
 
 def _first(values: Tensor) -> tuple[float, int] | None:
@@ -131,11 +165,13 @@ def _first_step(run: Run) -> int | None:
 def _within_step(run: Run, step: int) -> Fault:
     """The first value of one step that is no number, in the order of computation."""
     net, recurrence = run.net, run.net.circuit.recurrence
+    rows = run.rows(step)
     before = run.start if step == 0 else {n: run.out[n][:, step - 1] for n in recurrence.states}
+    state = State(**{n: before[n].detach() for n in recurrence.states}).select(rows).reset(run.reset[rows, step])
     known: dict[Node, Tensor] = {node: getattr(net, n).detach() for n, node in recurrence.parameters.items()}
-    known |= {node: before[n].detach() for n, node in recurrence.states.items()}
+    known |= {node: state[n] for n, node in recurrence.states.items()}
     for name, value in run.inputs.items():
-        known[recurrence.inputs[name]] = _vectors(value[:, step].detach(), recurrence.inputs[name], net)
+        known[recurrence.inputs[name]] = _vectors(value[rows, step].detach(), recurrence.inputs[name], net)
     reachable = [node for node in recurrence.returns.values() if _given(node, known)]
     values = evaluate(reachable, known, net.sizes, next(iter(run.start.values())).detach())
     names = {node: name for name, node in (*recurrence.leaves.items(), *recurrence.returns.items())} | dict(
@@ -145,8 +181,8 @@ def _within_step(run: Run, step: int) -> Fault:
     for node in (*leaves, *order(reachable)):
         if node in names and node in values and values[node].is_floating_point() and (bad := _first(values[node])):
             late = f"{names[node]}(t-1)" if node in recurrence.states.values() else names[node]
-            return Fault(late, bad[0], run.layer, net.circuit.name, step, bad[1])
-    return Fault("a value", torch.nan, run.layer, net.circuit.name, step, 0)
+            return Fault(late, bad[0], run.layer, net.circuit.name, step, int(rows[bad[1]]))
+    return Fault("a value", torch.nan, run.layer, net.circuit.name, step, int(rows[0]))
 
 
 def _given(node: Node, known: Mapping[Node, Tensor]) -> bool:
@@ -181,7 +217,8 @@ def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:
     for step in reversed(range(len(flow))):
         for name, value in flow[step].items():
             if value is not None and (bad := _first(value)):
-                return Fault(f"∇{name}", bad[0], run.layer, run.net.circuit.name, step, bad[1])
+                sequence = int(run.rows(step)[bad[1]])
+                return Fault(f"∇{name}", bad[0], run.layer, run.net.circuit.name, step, sequence)
     return None
 
 
@@ -189,10 +226,12 @@ def _step_by_step(run: Run, direct: Mapping[str, Tensor]) -> tuple[list[State], 
     """The pass again, one step at a time: the state after each, and a number whose gradients are those of the loss."""
     state = State(**{n: v.detach().requires_grad_() for n, v in run.start.items()})
     states, total = [], torch.zeros(())
-    for step in range(next(iter(direct.values())).shape[1]):
-        inputs = {n: v[:, step].detach() for n, v in run.inputs.items()}
-        out = run.net.step(state=state, **inputs)
-        total = total + torch.stack([(out[n] * g[:, step]).sum() for n, g in direct.items()]).sum()
+    alive = torch.arange(len(run.lengths))
+    for step in range(int(run.lengths.max())):
+        state, alive = state.select(run.lengths[alive] > step), run.rows(step)
+        inputs = {n: v[alive, step].detach() for n, v in run.inputs.items()}
+        out = run.net.step(state=state.reset(run.reset[alive, step]), **inputs)
+        total = total + torch.stack([(out[n] * g[alive, step]).sum() for n, g in direct.items()]).sum()
         state = out.state
         states.append(state)
     return states, total
