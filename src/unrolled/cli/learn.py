@@ -56,3 +56,11 @@ def learn(
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
     note({"event": "stopped" if stopped else "result", **last})
     return Ended(training.update, training.seconds, code, result)
+
+
+def follow(recorded: Recorded, threads: int) -> int:
+    """Take part in a training that another process tells of and records; the exit code."""
+    with processor_threads(threads), interruptible() as interrupted:
+        for _ in recorded.run(interrupted):
+            pass
+    return interrupted.code if recorded.training.done < 1 else 0
