@@ -76,5 +76,6 @@ def _sentence(problem: CycloptsError) -> str:
 
 def _refuse(name: str, message: str, code: int = WRONG) -> int:
     sys.stdout.flush()
-    print(f"{name}: {message}", file=sys.stderr)
+    if os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ:  # under torchrun, one tells
+        print(f"{name}: {message}", file=sys.stderr)
     return code

@@ -71,3 +71,11 @@ def engine_of(task: Task) -> dict[str, Any]:
     tokens = task.name == "language" and model.embedding is None
     times = times_faster(model.first, model.output if len(model.layers) == 1 else model.first.circuit.states[0], tokens)
     return {"engine": model.first.explain(), "times_faster_than_reference": round(times, 1)}
+
+
+def follow(recorded: Recorded, threads: int) -> int:
+    """Take part in a training that another process tells of and records; the exit code."""
+    with processor_threads(threads), interruptible() as interrupted:
+        for _ in recorded.run(interrupted):
+            pass
+    return interrupted.code if recorded.training.done < 1 else 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,9 +11,12 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
+    from ..train.distributed import Ranks
     from ..train.recorded import Recorded
     from ..train.toml import Sections
     from .learn import Ended
+
+RUNS = Path("runs")
 
 
 def train(
@@ -95,7 +100,10 @@ def train(
     named = {name: {k: v for k, v in section.items() if v is not None} for name, section in flags.items()}
     named = {name: section for name, section in named.items() if section}
     if resume is None:
-        learned, recorded = _begin(data, task, config, named, set or [], out, overwrite)
+        if data is None:
+            raise UsageError("name data to learn from, or a training to go on with: unrolled train --resume RUN")
+        if {"updates", "minutes"} <= named.get("training", {}).keys():
+            raise UsageError("give --updates or --minutes, not both")
     else:
         others = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None}
         decided = [key for section in named.values() for key in section]
@@ -103,14 +111,24 @@ def train(
         if decided:
             option = decided[0].replace("_", "-")
             raise UsageError(f"--{option} was decided when '{resume}' began; a resumed training goes on as it was")
-        learned, recorded = _resume(resume, data)
 
+    from ..train.distributed import joined
     from . import screen
-    from .learn import learn
+    from .learn import follow, learn
 
-    with recorded.folder.locked():
+    with joined() as ranks, ExitStack() as open_until_the_end:
+        if resume is None and data is not None:
+            learned = ranks.together(lambda: _read(data, task, config, named, set or []))
+            resume = ranks.from_first(_interrupted(learned, out))
+            recorded = None if resume else _begin(learned, out, overwrite, ranks)
+        if resume is not None:
+            learned, recorded = _resume(resume, data, ranks)
+        assert recorded is not None
+        ranks.together(lambda: ranks.first and open_until_the_end.enter_context(recorded.folder.locked()))
         if resume is not None:
             recorded.resume(screen.warn)
+        if not ranks.first:
+            return follow(recorded, threads)
         if not json:
             _tell(learned, recorded)
         ended = learn(learned, recorded, threads, json, recorded.folder.path / "track" if track else None)
@@ -119,21 +137,8 @@ def train(
     return ended.code
 
 
-def _begin(
-    data: Path | None,
-    task: str | None,
-    config: Path | None,
-    named: Sections,
-    assignments: list[str],
-    out: Path | None,
-    overwrite: bool,
-) -> tuple[Task, Recorded]:
-    """A new training in a new run folder."""
-    if data is None:
-        raise UsageError("name data to learn from, or a training to go on with: unrolled train --resume RUN")
-    if {"updates", "minutes"} <= named.get("training", {}).keys():
-        raise UsageError("give --updates or --minutes, not both")
-
+def _read(data: Path, task: str | None, config: Path | None, named: Sections, assignments: list[str]) -> Task:
+    """What is to be learned, from data and all that was decided."""
     from ..tasks.options import override
     from ..tasks.registry import kind_of, options_for, recognise
     from ..train.toml import read_toml
@@ -151,24 +156,46 @@ def _begin(
     options = options_for(kind.name, override(sections, assignments))
     circuit = early or find_cell(options.model.cell)
 
+    return kind.read(data, circuit, options)
+
+
+def _interrupted(task: Task, out: Path | None) -> Path | None:
+    """The run folder of the same training if torchrun starts it again, after a process of it was killed."""
+    from ..train.run_folder import is_taken, latest_folder
+
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+        return None
+    path = out or latest_folder(RUNS, _name(task))
+    return path if path is not None and is_taken(path) else None
+
+
+def _begin(task: Task, out: Path | None, overwrite: bool, ranks: Ranks) -> Recorded:
+    """A new training in a new run folder."""
     from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder, free_folder
 
-    learned = kind.read(data, circuit, options)
-    folder = RunFolder(out or free_folder(Path("runs"), f"{data.stem}-{circuit.name}"), overwrite)
-    recorded = Recorded(learned, options.settings, folder)
-    recorded.begin(circuit, learned.config())
-    return learned, recorded
+    def folder() -> RunFolder | None:
+        return RunFolder(out or free_folder(RUNS, _name(task)), overwrite) if ranks.first else None
+
+    recorded = Recorded(task, task.options.settings, ranks.together(folder), ranks)
+    recorded.begin(task.circuit, task.config())
+    return recorded
 
 
-def _resume(path: Path, data: Path | None) -> tuple[Task, Recorded]:
+def _resume(path: Path, data: Path | None, ranks: Ranks) -> tuple[Task, Recorded]:
     """A training to go on with, as its folder describes it."""
     from ..tasks.registry import resumed
     from ..train.recorded import Recorded
     from ..train.run_folder import Config, RunFolder
 
-    task = resumed(Config(path), data)
-    return task, Recorded(task, task.options.settings, RunFolder(path, again=True))
+    task = ranks.together(lambda: resumed(Config(path), data))
+    folder = ranks.together(lambda: RunFolder(path, again=True) if ranks.first else None)
+    return task, Recorded(task, task.options.settings, folder, ranks)
+
+
+def _name(task: Task) -> str:
+    """What a run is called unless it is named."""
+    return f"{Path(task.source['path']).stem}-{task.circuit.name}"
 
 
 def _tell(task: Task, recorded: Recorded) -> None:

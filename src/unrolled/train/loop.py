@@ -22,6 +22,7 @@ from ..errors import NumberError
 from ..sequence.state import State
 from ..sequence.streams import Window
 from . import random_states
+from .distributed import Ranks
 from .fault import Fault, find_fault
 from .phase import enter
 from .schedule import Plateau
@@ -83,6 +84,9 @@ class Snapshot:
     progress: dict[str, Any]
 
 
+ALONE = Ranks()
+
+
 class Training:
     """A model learning a task.
 
@@ -90,12 +94,16 @@ class Training:
     >>> for progress in training.run():
     ...     print(progress.update, progress.loss)
 
+    ``ranks`` are the processes that share the work: see ``distributed.joined``. Each makes the same task.
+
     At the end the model is the one of the best validation. Gradients are truncated at the borders of batches; states
     are carried across them, and start at zero with each pass over the data.
     """
 
-    def __init__(self, task: Task, settings: Settings) -> None:
-        self.task, self.settings, self.model = task, settings, task.model
+    def __init__(self, task: Task, settings: Settings, ranks: Ranks = ALONE) -> None:
+        self.task, self.settings, self.model, self.ranks = task, settings, task.model, ranks
+        self.cost = ranks.parallel(task)
+        random_states.set_apart(ranks.rank)
         self.optimizer = settings.make_optimizer(iter(self._parameters()))
         self.average = _averaged(self.model, settings.average) if settings.average else None
         self.plateau = Plateau(settings.halve_after)
@@ -125,9 +133,9 @@ class Training:
             enter("read")
             for batch in islice(self.task.batches(self.epoch), self.index, None):
                 loss, norm, rate = self.learn(batch)
-                self.seconds = before + time.perf_counter() - begun
+                self.seconds, _ = self.ranks.agreed(before + time.perf_counter() - begun, False)
                 validation, better = self.validate()
-                stopped = stop() and self.done < 1
+                stopped = self.ranks.agreed(0.0, stop())[1] and self.done < 1
                 yield Progress(
                     self.update,
                     self.done,
@@ -159,8 +167,8 @@ class Training:
         self.optimizer.zero_grad()
         before = torch.get_rng_state()
         enter("forward")
-        total, steps, states = self.task.loss(batch, self.states)
-        mean = total / max(steps, 1)
+        total, steps, states = self.cost(self.ranks.share(batch), self.states)
+        mean, steps = self.ranks.mean(total, steps)
         enter("backward")
         mean.backward()
         norm = nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip)
@@ -181,10 +189,10 @@ class Training:
     def fail(self, batch: Any, loss: float, rate: float) -> NoReturn:
         """Say where a batch went wrong. The generator is left where it was before the batch."""
         self.optimizer.zero_grad()
-        before = torch.get_rng_state()
+        before, states = torch.get_rng_state(), self.ranks.whole(self.states)
 
         def again() -> Tensor:
-            total, steps, _ = self.task.loss(batch, self.states)
+            total, steps, _ = self.task.loss(batch, states)
             return total / max(steps, 1)
 
         fault = find_fault(self.model, again) or Fault("the loss", loss)
@@ -203,7 +211,7 @@ class Training:
         enter("validate")
         self.tried = int(self.done * self.settings.validations)
         with self.ready():
-            value = self.task.validate()
+            value, _ = self.ranks.agreed(self.task.validate(), False)
             if not math.isfinite(value):
                 raise NumberError(
                     f"after update {self.update}: the loss on the validation data is {value}. {_remedy(self)}"
@@ -231,10 +239,14 @@ class Training:
             self.model.train()
 
     def snapshot(self) -> Snapshot:
-        """Everything it takes to go on. Its model is the one to use: with averaged weights if there are any."""
+        """Everything it takes to go on, with as many processes as there will be then. Its model is the one to use: with
+        averaged weights if there are any."""
         tensors, states = random_states.capture()
+        tensors |= random_states.of_others(self.ranks.gather(torch.get_rng_state()))
         moments = {f"moment.{i}.{n}": v for i, of in self._moments().items() for n, v in of.items()}
-        carried = {f"carried.{i}.{n}": v for i, state in enumerate(self.states) for n, v in state.items()}
+        carried = {
+            f"carried.{i}.{n}": v for i, state in enumerate(self.ranks.whole(self.states)) for n, v in state.items()
+        }
         raw = {f"raw.{n}": v for n, v in _copy(self.model).items()} if self.average else {}
         count = {"averaged": self.average.n_averaged} if self.average else {}
         with self.ready():
@@ -261,14 +273,14 @@ class Training:
         carried: dict[int, dict[str, Tensor]] = {}
         for _, i, name, value in _split(extra, "carried"):
             carried.setdefault(int(i), {})[name] = value
-        self.states = tuple(State(**carried[i]) for i in sorted(carried))
+        self.states = self.ranks.own(tuple(State(**carried[i]) for i in sorted(carried)))
         for name in COUNTS:
             setattr(self, name, progress[name])
         self.mean = math.nan if progress["mean"] is None else progress["mean"]
         self.lowest = math.inf if progress["lowest"] is None else progress["lowest"]
         self.plateau.factor, self.plateau.waiting = progress["plateau"]
         self.kept = snapshot.model if kept is None else kept
-        random_states.restore(extra, progress["random"])
+        random_states.restore(extra, progress["random"], self.ranks.rank)
 
     def _parameters(self) -> list[nn.Parameter]:
         return [p for p in self.model.parameters() if p.requires_grad]

@@ -10,7 +10,8 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..errors import DataError, NumberError
 from .checkpoint import Checkpoint, read_checkpoint
-from .loop import Progress, Snapshot, Task, Training
+from .distributed import Ranks
+from .loop import ALONE, Progress, Snapshot, Task, Training
 from .run_folder import BATCH, CHECKPOINTS, RunFolder, best_update
 from .settings import Settings
 
@@ -24,16 +25,22 @@ class Recorded:
     ...     print(progress.update, progress.loss)
 
     A checkpoint is written after every validation, every ``settings.checkpoint_every`` updates, and when the training
-    is stopped.
+    is stopped. Of several ``ranks`` only the first writes: the others have no folder.
     """
 
-    def __init__(self, task: Task, settings: Settings, folder: RunFolder) -> None:
-        self.folder, self.settings = folder, settings
-        self.training = Training(task, settings)
+    def __init__(self, task: Task, settings: Settings, folder: RunFolder | None, ranks: Ranks = ALONE) -> None:
+        self._folder, self.settings, self.ranks = folder, settings, ranks
+        self.training = Training(task, settings, ranks)
+
+    @property
+    def folder(self) -> RunFolder:
+        assert self._folder is not None, "only the first process writes"
+        return self._folder
 
     def begin(self, circuit: Circuit, description: Mapping[str, Any]) -> None:
         """Fill the folder of a new training: see ``RunFolder.begin``."""
-        self.folder.begin(circuit, description, self.training.snapshot())
+        snapshot = self.training.snapshot()
+        self.ranks.together(lambda: self.folder.begin(circuit, description, snapshot) if self.ranks.first else None)
 
     def resume(self, tell: Callable[[str], None]) -> None:
         """Go back to the newest checkpoint that is whole. ``tell`` is told of damaged ones.
@@ -41,19 +48,28 @@ class Recorded:
         Raises:
             DataError: there is none, or it belongs to another model.
         """
-        self.folder.tidy()
-        checkpoint = self.folder.newest(tell)
-        progress, best, kept = checkpoint.progress, best_update(checkpoint.progress), None
-        if best not in (None, progress.get("update")):
-            kept = read_checkpoint(self.folder.path / CHECKPOINTS / f"{best:08d}").model
+        found = self.ranks.together(lambda: self._newest(tell) if self.ranks.first else None)
+        checkpoint, kept = self.ranks.from_first(found) or (None, None)
+        assert checkpoint is not None
         try:
+            progress = checkpoint.progress
+            best = best_update(progress)
             snapshot = Snapshot(progress["update"], best, checkpoint.model, checkpoint.optimizer, progress)
             self.training.restore(snapshot, kept)
         except (KeyError, ValueError, TypeError, RuntimeError) as problem:
-            where = self.folder.path / CHECKPOINTS
-            raise DataError(f"the newest checkpoint in '{where}' does not fit its model: {problem}") from None
-        self.folder.cut_log(self.training.update)
-        self.folder.prune()
+            raise DataError(f"the newest checkpoint of the run does not fit its model: {problem}") from None
+        if self.ranks.first:
+            self.folder.cut_log(self.training.update)
+            self.folder.prune()
+
+    def _newest(self, tell: Callable[[str], None]) -> tuple[Checkpoint, dict[str, Tensor] | None]:
+        """The newest checkpoint that is whole, and the model of the best validation if that was an earlier one."""
+        self.folder.tidy()
+        checkpoint = self.folder.newest(tell)
+        best = best_update(checkpoint.progress)
+        if best in (None, checkpoint.progress.get("update")):
+            return checkpoint, None
+        return checkpoint, read_checkpoint(self.folder.path / CHECKPOINTS / f"{best:08d}").model
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, tell after each update, and write a checkpoint where one is due."""
@@ -63,7 +79,9 @@ class Recorded:
             yield progress  # whoever logs it does so before the checkpoint: a resumed log has no gap
             due = every and progress.update % every == 0
             if due or progress.validation is not None or progress.stopped:
-                self.folder.save(self.training.snapshot())
+                snapshot = self.training.snapshot()
+                if self.ranks.first:
+                    self.folder.save(snapshot)
 
     def _next(self, steps: Iterator[Progress]) -> Progress | None:
         """The next update; a batch that goes wrong is saved, with the command that reads it again."""
@@ -73,7 +91,10 @@ class Recorded:
             if not isinstance(problem.batch, tuple):
                 raise
             batch = {n: v for n, v in problem.batch._asdict().items() if isinstance(v, Tensor)}  # type: ignore[attr-defined]
-            path = self.folder.save_fault(self.training.snapshot(), batch)
+            snapshot = self.training.snapshot()
+            if not self.ranks.first:
+                raise
+            path = self.folder.save_fault(snapshot, batch)
             raise NumberError(f"{problem}.\nThe batch is kept. To read it again: unrolled replay {path}") from None
 
 

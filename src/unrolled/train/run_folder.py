@@ -17,6 +17,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -197,11 +198,17 @@ class RunFolder:
 
 def free_folder(parent: Path, name: str) -> Path:
     """``parent/name``, or ``parent/name-2``, ``-3``, ... while that is taken."""
-    path, number = parent / name, 1
-    while path.exists():
-        number += 1
-        path = parent / f"{name}-{number}"
-    return path
+    return next(path for path in _numbered(parent, name) if not path.exists())
+
+
+def latest_folder(parent: Path, name: str) -> Path | None:
+    """The folder that ``free_folder`` gave last, if there is one."""
+    return next(iter(reversed(list(takewhile(Path.exists, _numbered(parent, name))))), None)
+
+
+def _numbered(parent: Path, name: str) -> Iterator[Path]:
+    yield parent / name
+    yield from (parent / f"{name}-{number}" for number in count(2))
 
 
 def is_taken(run: Path) -> bool:

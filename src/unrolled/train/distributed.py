@@ -1,0 +1,211 @@
+"""Training in several processes that torchrun has started: who reads which rows, and what all have to agree on.
+
+Each process reads its share of every batch, and torch's DistributedDataParallel (Li et al. 2020) adds up the gradients.
+The loss is divided by the steps of the whole batch, so that the update is that of one process which reads all of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from ..errors import UnrolledError
+from ..sequence.ragged import Ragged
+from ..sequence.state import State
+
+T = TypeVar("T")
+States = tuple[State, ...]
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """The processes of a training, and which of them this one is. The first one (rank 0) writes and tells.
+
+    What talks to the others must be called by all of them, in the same order; alone, it costs nothing.
+
+    >>> Ranks(rank=1, size=2).share(Window(x, y))  # of 5 rows: number 1 and 3
+    """
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def parallel(self, task: Any) -> Callable[[Any, States], tuple[Tensor, int, States]]:
+        """The loss of a task, whose gradients are averaged over all processes while they are computed."""
+        return task.loss if self.size == 1 else DistributedDataParallel(Cost(task))
+
+    def share(self, batch: Any) -> Any:
+        """The rows of a batch (a named tuple) that this process reads: see ``divided``."""
+        return batch if self.size == 1 else _rows(batch, divided(lengths_of(batch), self.size)[self.rank])
+
+    def mean(self, total: Tensor, steps: int) -> tuple[Tensor, int]:
+        """The mean loss per step over all processes and the number of their steps, from what this one has read.
+
+        Backward it is this process's part times the number of processes, which averaging takes out again.
+        """
+        if self.size == 1:
+            return total / max(steps, 1), steps
+        everywhere, count = self.sum(total.item(), steps)
+        mean = total * (self.size / max(count, 1))
+        return mean + (everywhere / max(count, 1) - mean).detach(), int(count)
+
+    def sum(self, *numbers: float) -> list[float]:
+        """The sums of some numbers over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        values = torch.tensor(numbers, dtype=torch.float64)
+        dist.all_reduce(values)
+        return values.tolist()
+
+    def agreed(self, value: float, asked: bool) -> tuple[float, bool]:
+        """The first process's value, and whether any process has asked."""
+        value, count = self.sum(value if self.first else 0.0, asked)
+        return value, count > 0
+
+    def gather(self, value: T) -> list[T]:
+        """The value of every process."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def from_first(self, value: T) -> T:
+        """The first process's value."""
+        values = [value]
+        if self.size > 1:
+            dist.broadcast_object_list(values)
+        return values[0]
+
+    def together(self, work: Callable[[], T]) -> T:
+        """Do something in every process; what one of them refuses is refused by all, with the same words."""
+        result, problem = None, None
+        try:
+            result = work()
+        except UnrolledError as found:
+            problem = found
+        refused = next(iter([p for p in self.gather(problem) if p is not None]), None)
+        if refused is not None:
+            raise refused
+        return result  # type: ignore[return-value]
+
+    def own(self, states: States) -> States:
+        """Of the states of all rows, those of this process."""
+        return tuple(state.select(_index(range(self.rank, _height(state), self.size))) for state in states)
+
+    def whole(self, states: States) -> States:
+        """The states of all rows, in their order, from those of each process: a checkpoint knows no processes."""
+        parts = [part for part in self.gather(states) if part]
+        return tuple(
+            State(**{n: _dealt([part[i][n] for part in parts]) for n in of})
+            for i, of in enumerate(parts[0] if parts else ())
+        )
+
+
+class Cost(nn.Module):
+    """The loss of a task as a module: what is computed in parallel, by each process for its own rows."""
+
+    def __init__(self, task: Any) -> None:
+        super().__init__()
+        self.model, self.task = task.model, task
+
+    def forward(self, batch: Any, states: States) -> tuple[Tensor, int, States]:
+        if lengths_of(batch):
+            return self.task.loss(batch, states)
+        nothing = torch.stack([(0 * p).sum() for p in self.model.parameters()]).sum()
+        return nothing, 0, ()  # a last batch may leave no rows for a process, which still takes part
+
+
+def divided(lengths: Sequence[int], size: int) -> list[list[int]]:
+    """Rows dealt to so many processes, the longest first, each to the one with the fewest steps so far (Graham 1969).
+    They end up with steps that differ by one sequence at most; rows of one length are dealt in turn.
+
+    >>> divided([9, 2, 3, 8, 4], 2)
+    [[0, 2], [1, 3, 4]]
+    >>> divided([7, 7, 7], 2)
+    [[0, 2], [1]]
+    """
+    found: list[list[int]] = [[] for _ in range(size)]
+    loads = [(0, 0)] * size  # steps, rows
+    for row in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        least = loads.index(min(loads))
+        found[least].append(row)
+        loads[least] = loads[least][0] + lengths[row], loads[least][1] + 1
+    return [sorted(rows) for rows in found]
+
+
+def lengths_of(batch: Any) -> list[int]:
+    """How many steps each row of a batch has: as it says, or all the same."""
+    for value in (getattr(batch, "lengths", None), *(v.lengths for v in batch if isinstance(v, Ragged))):
+        if value is not None:
+            return [int(n) for n in value]
+    return [1] * len(batch[0])
+
+
+def _rows(batch: Any, rows: list[int]) -> Any:
+    """Some rows of a batch, with no more padding than they need."""
+    lengths, padded = getattr(batch, "lengths", None), batch[0].shape[:2] if isinstance(batch[0], Tensor) else None
+    longest = None if lengths is None else max([int(lengths[i]) for i in rows], default=1)
+
+    def pick(value: Any) -> Any:
+        if isinstance(value, Ragged):
+            return value.select(rows)
+        chosen = value[_index(rows)]
+        return chosen[:, : max(longest, 1)] if longest is not None and value.shape[:2] == padded else chosen
+
+    return type(batch)(*(pick(value) for value in batch))
+
+
+def _index(rows: Sequence[int]) -> Tensor:
+    return torch.tensor(list(rows), dtype=torch.long)
+
+
+def _height(state: State) -> int:
+    return len(next(iter(state.values())))
+
+
+def _dealt(parts: list[Tensor]) -> Tensor:
+    """Rows in the order in which they were dealt in turn."""
+    found = parts[0].new_empty(sum(len(part) for part in parts), *parts[0].shape[1:])
+    for rank, part in enumerate(parts):
+        found[rank :: len(parts)] = part.to(found.device)
+    return found
+
+
+def started() -> bool:
+    """Whether torchrun has started this process, with others."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+
+
+@contextmanager
+def joined() -> Iterator[Ranks]:
+    """The processes that torchrun has started, connected while the block runs; alone if it has not.
+
+    Gloo connects tensors of the processor, NCCL those of graphics cards, one for each process.
+
+    >>> with joined() as ranks:
+    ...     for progress in Training(task, settings, ranks).run():
+    ...         if ranks.first:
+    ...             print(progress.update, progress.loss)
+    """
+    if not started():
+        yield Ranks()
+        return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    try:
+        yield Ranks(dist.get_rank(), dist.get_world_size())
+    finally:
+        dist.destroy_process_group()
