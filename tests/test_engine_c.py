@@ -13,7 +13,22 @@ import pytest
 import torch
 
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from unrolled import EngineError, Recurrent, State, circuit, exp, log, relu, sigmoid, softmax, sqrt, sum, tanh
+from unrolled import (
+    EngineError,
+    Recurrent,
+    State,
+    circuit,
+    concat,
+    exp,
+    log,
+    relu,
+    sigmoid,
+    softmax,
+    split,
+    sqrt,
+    sum,
+    tanh,
+)
 from unrolled.engines import registry
 from unrolled.engines.c import build, kernel
 from unrolled.engines.c.program import make_program
@@ -113,6 +128,41 @@ def test_a_row_gives_the_same_bits_in_every_batch(name):
         part = net(**{n: v[rows] for n, v in values.items()}, state=start.select(rows), **steps)
         for n in whole:
             assert torch.equal(part[n], whole[n][rows]), (n, rows)
+
+
+@circuit
+def pieces(h, *, W, b):
+    """Parts of a concatenation are kept, read and joined again, some of them more than once."""
+    a = b + W @ h
+    both = concat(a, tanh(a), a)
+    first, second, third = split(both, 3)
+    k = concat(second * third, first)
+    return {"h": tanh(split(k, 2)[0] * second + 0.5 * split(k, 2)[1])}
+
+
+@circuit
+def recomputed(x, h, *, W, U, b):
+    """What is kept is computed from what is returned, and the other way round."""
+    a = tanh(b + W @ h + U @ x)
+    o = 2.0 * a
+    k = 1.0 - o
+    return {"h": sigmoid(k * o * a), "o": o}
+
+
+@pytest.mark.parametrize("cell", [pieces, recomputed])
+def test_pieces_and_what_is_computed_again(cell):
+    inputs = {"x": 3} if cell is recomputed else {}
+    nets = [Recurrent(cell, h=5, engine=engine, dtype=torch.float64, **inputs) for engine in ("c", "reference")]
+    nets[1].load_state_dict(nets[0].state_dict())
+    x = torch.randn(2, 7, 3, dtype=torch.float64)
+    state = State(h=torch.randn(2, 5, dtype=torch.float64))
+    found = []
+    for net in nets:
+        out = net(x, state=state) if inputs else net(state=state, steps=7)
+        (out.h.sum() + (out.o**2).sum() if inputs else out.h.sum()).backward()
+        found.append([out.h.detach(), *(p.grad for p in net.parameters())])
+    for ours, right in zip(*found, strict=True):
+        torch.testing.assert_close(ours, right, rtol=1e-12, atol=1e-14)
 
 
 def test_threads_give_the_same_bits():
@@ -219,7 +269,9 @@ SOURCE = "int answer(void) { return 42; }\n"
 def test_a_damaged_entry_is_built_again(fresh):
     assert build.load(SOURCE).answer() == 42
     (library,) = fresh.glob("*.so")
-    library.write_bytes(library.read_bytes()[:200])
+    damaged = library.read_bytes()[:200]
+    library.unlink()  # this process has it in memory, where it must stay whole
+    library.write_bytes(damaged)
     program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert run.stdout.strip() == "42", run.stderr

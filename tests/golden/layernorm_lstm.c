@@ -29,12 +29,6 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const k12_ = p[24];
     real *const k13_ = p[25];
     real *const k14_ = p[26];
-    real *const k15_ = p[27];
-    real *const k16_ = p[28];
-    real *const k17_ = p[29];
-    real *const k18_ = p[30];
-    real *const k19_ = p[31];
-    real *const k20_ = p[32];
     real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
     real *const s0_ = lane_room + (size_t)R * (0);
     real *const s1_ = lane_room + (size_t)R * (ROW(20));
@@ -65,142 +59,118 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
         for (int i = 0; i < N; i++) {
             real *const n1 = n1_ + i * ROW(1);
             real *const n0 = n0_ + i * ROW(80);
-            real total = 0;
-            ADDED for (int j = 0; j < 80; j++) total += n0[j];
-            n1[0] = total / 80;
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n1 = n1_ + i * ROW(1);
-            real *const n0 = n0_ + i * ROW(80);
-            real *const k19 = k19_ + at[i] * 80;
+            real *const k13 = k13_ + at[i] * 80;
             real *const n4 = n4_ + i * ROW(80);
-            EACH for (int j = 0; j < 80; j++) {
-                const real v2 = n1[0];
-                const real v3 = n0[j] - v2;
-                const real v4 = v3 * v3;
-                k19[j] = v3;
-                n4[j] = v4;
-            }
-        }
-        for (int i = 0; i < N; i++) {
             real *const n5 = n5_ + i * ROW(1);
-            real *const n4 = n4_ + i * ROW(80);
-            real total = 0;
-            ADDED for (int j = 0; j < 80; j++) total += n4[j];
-            n5[0] = total / 80;
+            {
+                real total = 0;
+                ADDED for (int j = 0; j < 80; j++) total += n0[j];
+                n1[0] = total / 80;
+            }
+            {
+                const real n1_0 = n1[0];
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v2 = n1_0;
+                    const real v3 = n0[j] - v2;
+                    const real v4 = v3 * v3;
+                    k13[j] = v3;
+                    n4[j] = v4;
+                }
+            }
+            {
+                real total = 0;
+                ADDED for (int j = 0; j < 80; j++) total += n4[j];
+                n5[0] = total / 80;
+            }
         }
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
+                real *const k14 = k14_ + at[i] * 20;
+                real *const k9 = k9_ + at[i] * 20;
                 if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) s0[j] = from[i] < 0 ? 0 : begin0[from[i] * 20 + j];
                     EACH for (int j = 0; j < 20; j++) s1[j] = from[i] < 0 ? 0 : begin1[from[i] * 20 + j];
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k20 = k20_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
-                EACH for (int j = 0; j < 20; j++) k20[j] = s0[j];
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k11 = k11_ + at[i] * 20;
-                real *const s1 = s1_ + r * ROW(20);
-                EACH for (int j = 0; j < 20; j++) k11[j] = s1[j];
+                EACH for (int j = 0; j < 20; j++) k14[j] = s0[j];
+                EACH for (int j = 0; j < 20; j++) k9[j] = s1[j];
             }
             product(R, 80, 20, w1, s0_, ROW(20), n12_, ROW(80));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n13 = n13_ + r * ROW(1);
                 real *const n12 = n12_ + r * ROW(80);
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n12[j];
-                n13[0] = total / 80;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 real *const n5 = n5_ + i * ROW(1);
-                real *const k18 = k18_ + at[i] * 1;
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v6 = (real)1e-05 + n5[0];
-                    const real v7 = u_sqrt(v6);
-                    k18[j] = v7;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k18 = k18_ + at[i] * 1;
-                real *const k19 = k19_ + at[i] * 80;
-                real *const n13 = n13_ + r * ROW(1);
-                real *const n12 = n12_ + r * ROW(80);
-                real *const k16 = k16_ + at[i] * 80;
-                real *const k17 = k17_ + at[i] * 80;
-                real *const n11 = n11_ + r * ROW(80);
-                real *const k15 = k15_ + at[i] * 80;
-                real *const n16 = n16_ + r * ROW(80);
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v8 = k18[0];
-                    const real v9 = k19[j] / v8;
-                    const real v10 = f0[j] * v9;
-                    const real v11 = f1[j] + v10;
-                    const real v14 = n13[0];
-                    const real v15 = n12[j] - v14;
-                    const real v16 = v15 * v15;
-                    k16[j] = v8;
-                    k17[j] = v9;
-                    n11[j] = v11;
-                    k15[j] = v15;
-                    n16[j] = v16;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n17 = n17_ + r * ROW(1);
-                real *const n16 = n16_ + r * ROW(80);
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n16[j];
-                n17[0] = total / 80;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n17 = n17_ + r * ROW(1);
-                real *const k14 = k14_ + at[i] * 1;
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v18 = (real)1e-05 + n17[0];
-                    const real v19 = u_sqrt(v18);
-                    k14[j] = v19;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k14 = k14_ + at[i] * 1;
-                real *const k15 = k15_ + at[i] * 80;
-                real *const k12 = k12_ + at[i] * 80;
+                real *const k12 = k12_ + at[i] * 1;
                 real *const k13 = k13_ + at[i] * 80;
-                real *const n22 = n22_ + r * ROW(80);
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v20 = k14[0];
-                    const real v21 = k15[j] / v20;
-                    const real v22 = f2[j] * v21;
-                    k12[j] = v20;
-                    k13[j] = v21;
-                    n22[j] = v22;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 real *const n11 = n11_ + r * ROW(80);
+                real *const k11 = k11_ + at[i] * 80;
+                real *const n16 = n16_ + r * ROW(80);
+                real *const n17 = n17_ + r * ROW(1);
+                real *const k10 = k10_ + at[i] * 1;
                 real *const n22 = n22_ + r * ROW(80);
                 real *const s1 = s1_ + r * ROW(20);
                 real *const k4 = k4_ + at[i] * 20;
-                real *const k10 = k10_ + at[i] * 20;
+                real *const k8 = k8_ + at[i] * 20;
                 real *const k2 = k2_ + at[i] * 20;
-                real *const k9 = k9_ + at[i] * 20;
+                real *const k7 = k7_ + at[i] * 20;
                 real *const k1 = k1_ + at[i] * 20;
+                real *const n35 = n35_ + r * ROW(1);
+                real *const k6 = k6_ + at[i] * 20;
+                real *const n38 = n38_ + r * ROW(20);
+                real *const n39 = n39_ + r * ROW(1);
+                real *const k5 = k5_ + at[i] * 1;
+                real *const k3 = k3_ + at[i] * 20;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const k0 = k0_ + at[i] * 20;
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 80; j++) total += n12[j];
+                    n13[0] = total / 80;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v6 = (real)1e-05 + n5[0];
+                    const real v7 = u_sqrt(v6);
+                    k12[j] = v7;
+                }
+                {
+                    const real k12_0 = k12[0];
+                    const real n13_0 = n13[0];
+                    EACH for (int j = 0; j < 80; j++) {
+                        const real v8 = k12_0;
+                        const real v9 = k13[j] / v8;
+                        const real v10 = f0[j] * v9;
+                        const real v11 = f1[j] + v10;
+                        const real v14 = n13_0;
+                        const real v15 = n12[j] - v14;
+                        const real v16 = v15 * v15;
+                        n11[j] = v11;
+                        k11[j] = v15;
+                        n16[j] = v16;
+                    }
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 80; j++) total += n16[j];
+                    n17[0] = total / 80;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v18 = (real)1e-05 + n17[0];
+                    const real v19 = u_sqrt(v18);
+                    k10[j] = v19;
+                }
+                {
+                    const real k10_0 = k10[0];
+                    EACH for (int j = 0; j < 80; j++) {
+                        const real v20 = k10_0;
+                        const real v21 = k11[j] / v20;
+                        const real v22 = f2[j] * v21;
+                        n22[j] = v22;
+                    }
+                }
                 EACH for (int j = 0; j < 20; j++) {
                     const real v23_60 = n11[60 + j] + n22[60 + j];
                     const real v25 = u_sigmoid(v23_60);
@@ -214,82 +184,52 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     const real v33 = v30 * v32;
                     const real v34 = v28 + v33;
                     k4[j] = v25;
-                    k10[j] = v27;
+                    k8[j] = v27;
                     k2[j] = v30;
-                    k9[j] = v32;
+                    k7[j] = v32;
                     s1[j] = v34;
                     k1[j] = v34;
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n35 = n35_ + r * ROW(1);
-                real *const s1 = s1_ + r * ROW(20);
-                real total = 0;
-                ADDED for (int j = 0; j < 20; j++) total += s1[j];
-                n35[0] = total / 20;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n35 = n35_ + r * ROW(1);
-                real *const s1 = s1_ + r * ROW(20);
-                real *const k8 = k8_ + at[i] * 20;
-                real *const n38 = n38_ + r * ROW(20);
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v36 = n35[0];
-                    const real v37 = s1[j] - v36;
-                    const real v38 = v37 * v37;
-                    k8[j] = v37;
-                    n38[j] = v38;
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 20; j++) total += s1[j];
+                    n35[0] = total / 20;
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n39 = n39_ + r * ROW(1);
-                real *const n38 = n38_ + r * ROW(20);
-                real total = 0;
-                ADDED for (int j = 0; j < 20; j++) total += n38[j];
-                n39[0] = total / 20;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n39 = n39_ + r * ROW(1);
-                real *const k7 = k7_ + at[i] * 1;
+                {
+                    const real n35_0 = n35[0];
+                    EACH for (int j = 0; j < 20; j++) {
+                        const real v36 = n35_0;
+                        const real v37 = s1[j] - v36;
+                        const real v38 = v37 * v37;
+                        k6[j] = v37;
+                        n38[j] = v38;
+                    }
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 20; j++) total += n38[j];
+                    n39[0] = total / 20;
+                }
                 EACH for (int j = 0; j < 1; j++) {
                     const real v40 = (real)1e-05 + n39[0];
                     const real v41 = u_sqrt(v40);
-                    k7[j] = v41;
+                    k5[j] = v41;
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k7 = k7_ + at[i] * 1;
-                real *const k8 = k8_ + at[i] * 20;
-                real *const k4 = k4_ + at[i] * 20;
-                real *const k5 = k5_ + at[i] * 20;
-                real *const k6 = k6_ + at[i] * 20;
-                real *const k3 = k3_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
-                real *const k0 = k0_ + at[i] * 20;
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v42 = k7[0];
-                    const real v43 = k8[j] / v42;
-                    const real v44 = f3[j] * v43;
-                    const real v45 = f4[j] + v44;
-                    const real v46 = u_tanh(v45);
-                    const real v47 = k4[j] * v46;
-                    k5[j] = v42;
-                    k6[j] = v43;
-                    k3[j] = v46;
-                    s0[j] = v47;
-                    k0[j] = v47;
+                {
+                    const real k5_0 = k5[0];
+                    EACH for (int j = 0; j < 20; j++) {
+                        const real v42 = k5_0;
+                        const real v43 = k6[j] / v42;
+                        const real v44 = f3[j] * v43;
+                        const real v45 = f4[j] + v44;
+                        const real v46 = u_tanh(v45);
+                        const real v47 = k4[j] * v46;
+                        k3[j] = v46;
+                        s0[j] = v47;
+                        k0[j] = v47;
+                    }
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                     EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
                 }
@@ -301,8 +241,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
 /* Numbers that a run of R lanes needs for itself. */
 int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
 
-#define ROOM (ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1))
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80))
+#define ROOM (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1))
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
     const real *const m0_ = p[0];
@@ -318,62 +258,58 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     const real *const m10_ = p[10];
     const real *const m11_ = p[11];
     const real *const m12_ = p[12];
-    const real *const m13_ = p[13];
-    const real *const m14_ = p[14];
-    const real *const m15_ = p[15];
-    const real *const m16_ = p[16];
-    const real *const m17_ = p[17];
-    const real *const m18_ = p[18];
-    const real *const q0_ = p[19];
-    const real *const start0_ = p[20];
-    const real *const f0 = p[21];
-    const real *const f1 = p[22];
-    const real *const f2 = p[23];
-    const real *const w0 = p[24];
-    real *const end0 = p[25];
-    real *const end1 = p[26];
-    real *const k0_ = p[27];
-    real *const k1_ = p[28];
-    real *const k2_ = p[29];
-    real *const k3_ = p[30];
-    real *const k4_ = p[31];
-    real *const k5_ = p[32];
-    real *const k6_ = p[33];
+    const real *const q0_ = p[13];
+    const real *const start0_ = p[14];
+    const real *const f0 = p[15];
+    const real *const f1 = p[16];
+    const real *const f2 = p[17];
+    const real *const w0 = p[18];
+    real *const end0 = p[19];
+    real *const end1 = p[20];
+    real *const k0_ = p[21];
+    real *const k1_ = p[22];
+    real *const k2_ = p[23];
+    real *const k3_ = p[24];
+    real *const k4_ = p[25];
+    real *const k5_ = p[26];
+    real *const k6_ = p[27];
     real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
     real *const s0_ = lane_room + (size_t)R * (0);
     real *const s1_ = lane_room + (size_t)R * (ROW(20));
-    real *const n42_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
+    real *const n46_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
     real *const n1_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80));
-    real *const n6_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20));
-    real *const n8_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20));
-    real *const n11_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20));
-    real *const n12_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1));
-    real *const n17_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20));
-    real *const n20_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20));
-    real *const n21_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20));
-    real *const n23_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1));
-    real *const n28_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
-    real *const n29_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20));
-    real *const n30_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20));
-    real *const n31_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1));
-    real *const n44_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
-    real *const n47_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80));
-    real *const n48_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n50_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
-    real *const n54_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
-    real *const n55_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
-    real *const n56_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n57_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
-    real *const n59_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
-    real *const n62_ = room + (size_t)MOST_ROWS * (0);
-    real *const n64_ = room + (size_t)MOST_ROWS * (ROW(1));
-    real *const n67_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80));
-    real *const n68_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80));
-    real *const n70_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80) + ROW(1));
-    real *const n74_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
-    real *const n75_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
-    real *const n76_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n77_ = room + (size_t)MOST_ROWS * (ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
+    real *const n5_ = room + (size_t)MOST_ROWS * (0);
+    real *const n8_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20));
+    real *const n10_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20));
+    real *const n13_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20));
+    real *const n14_ = room + (size_t)MOST_ROWS * (ROW(20));
+    real *const n15_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80));
+    real *const n16_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1));
+    real *const n21_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20));
+    real *const n24_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20));
+    real *const n25_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20));
+    real *const n27_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1));
+    real *const n32_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
+    real *const n33_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20));
+    real *const n34_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20));
+    real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1));
+    real *const n48_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
+    real *const n51_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80));
+    real *const n52_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
+    real *const n54_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
+    real *const n58_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n59_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
+    real *const n60_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
+    real *const n61_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
+    real *const n63_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n70_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80));
+    real *const n73_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80));
+    real *const n74_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80));
+    real *const n76_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1));
+    real *const n80_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n81_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
+    real *const n82_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
+    real *const n83_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
     const real *before0[MOST_ROWS];
     static const real zero[20];
     stretch s;
@@ -383,353 +319,313 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
         PREVIOUS(before0, q0_, start0_, 20)
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
-                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
-                    EACH for (int j = 0; j < 20; j++) s1[j] = 0;
-                }
+            for (int i = base + R; i < base + 2 * R && i < N; i++) {
+                AHEAD(m0_ + at[i] * 20, 20)
+                AHEAD(m1_ + at[i] * 20, 20)
+                AHEAD(m2_ + at[i] * 1, 1)
+                AHEAD(m3_ + at[i] * 20, 20)
+                AHEAD(m4_ + at[i] * 20, 20)
+                AHEAD(m5_ + at[i] * 20, 20)
+                AHEAD(m6_ + at[i] * 20, 20)
+                AHEAD(m7_ + at[i] * 1, 1)
+                AHEAD(m8_ + at[i] * 80, 80)
+                AHEAD(m9_ + at[i] * 20, 20)
+                AHEAD(m10_ + at[i] * 20, 20)
+                AHEAD(before0[i], 20)
             }
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
                 const real *const m0 = m0_ + at[i] * 20;
                 const real *const m1 = m1_ + at[i] * 20;
+                const real *const m2 = m2_ + at[i] * 1;
                 const real *const m3 = m3_ + at[i] * 20;
                 const real *const m4 = m4_ + at[i] * 20;
                 const real *const m5 = m5_ + at[i] * 20;
-                const real *const m7 = m7_ + at[i] * 20;
-                real *const s1 = s1_ + r * ROW(20);
-                const real *const m8 = m8_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
+                const real *const m6 = m6_ + at[i] * 20;
                 const real *const m9 = m9_ + at[i] * 20;
                 const real *const m10 = m10_ + at[i] * 20;
                 real *const n1 = n1_ + r * ROW(20);
-                real *const n6 = n6_ + r * ROW(20);
+                real *const n5 = n5_ + i * ROW(20);
                 real *const n8 = n8_ + r * ROW(20);
-                real *const n12 = n12_ + r * ROW(20);
+                real *const n10 = n10_ + r * ROW(20);
+                real *const n16 = n16_ + r * ROW(20);
                 real *const k6 = k6_ + at[i] * 20;
-                real *const n17 = n17_ + r * ROW(20);
-                real *const n20 = n20_ + r * ROW(20);
-                real *const n42 = n42_ + r * ROW(80);
+                real *const n21 = n21_ + r * ROW(20);
+                real *const n24 = n24_ + r * ROW(20);
+                real *const n46 = n46_ + r * ROW(80);
                 real *const k2 = k2_ + at[i] * 80;
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v0 = (real)1.0 - m0[j];
-                    const real v1 = m0[j] * v0;
-                    const real v2 = m1[j] * m1[j];
-                    const real v3 = (real)1.0 - v2;
-                    const real v5 = (real)1.0 - m3[j];
-                    const real v6 = m3[j] * v5;
-                    const real v7 = m4[j] * m4[j];
-                    const real v8 = (real)1.0 - v7;
-                    const real v9 = (real)1.0 - m5[j];
-                    const real v10 = m5[j] * v9;
-                    const real v12 = m7[j] + s1[j];
-                    const real v13 = m8[j] + s0[j];
-                    const real v14 = m5[j] * v13;
-                    const real v15 = v3 * v14;
-                    const real v16 = f0[j] * v15;
-                    const real v17 = v16 / m9[j];
-                    const real v18 = m10[j] * v16;
-                    const real v19 = v18 / m9[j];
-                    const real v20 = -v19;
-                    const real v40 = m1[j] * v13;
-                    const real v41 = v10 * v40;
-                    n1[j] = v1;
-                    n6[j] = v6;
-                    n8[j] = v8;
-                    n12[j] = v12;
-                    k6[j] = v15;
-                    n17[j] = v17;
-                    n20[j] = v20;
-                    n42[60 + j] = v41;
-                    k2[60 + j] = v41;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n21 = n21_ + r * ROW(1);
-                real *const n20 = n20_ + r * ROW(20);
-                real total = 0;
-                ADDED for (int j = 0; j < 20; j++) total += n20[j];
-                n21[0] = total;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                const real *const m2 = m2_ + at[i] * 1;
-                const real *const m6 = m6_ + at[i] * 1;
-                real *const n21 = n21_ + r * ROW(1);
-                real *const n11 = n11_ + r * ROW(1);
-                real *const n23 = n23_ + r * ROW(1);
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v4 = (real)2.0 * m2[0];
-                    const real v11 = (real)2.0 * m6[0];
-                    const real v22 = n21[0] / v4;
-                    const real v23 = v22 / (real)20.0;
-                    n11[j] = v11;
-                    n23[j] = v23;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n23 = n23_ + r * ROW(1);
-                const real *const m11 = m11_ + at[i] * 20;
-                real *const n17 = n17_ + r * ROW(20);
-                real *const n12 = n12_ + r * ROW(20);
-                real *const n28 = n28_ + r * ROW(20);
-                real *const n29 = n29_ + r * ROW(20);
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v24 = n23[0];
-                    const real v25 = m11[j] * v24;
-                    const real v26 = n17[j] + v25;
-                    const real v27 = v26 + v25;
-                    const real v28 = n12[j] + v27;
-                    const real v29 = -v27;
-                    n28[j] = v28;
-                    n29[j] = v29;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n30 = n30_ + r * ROW(1);
-                real *const n29 = n29_ + r * ROW(20);
-                real total = 0;
-                ADDED for (int j = 0; j < 20; j++) total += n29[j];
-                n30[0] = total;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n30 = n30_ + r * ROW(1);
-                real *const n31 = n31_ + r * ROW(1);
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v31 = n30[0] / (real)20.0;
-                    n31[j] = v31;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n31 = n31_ + r * ROW(1);
-                real *const n28 = n28_ + r * ROW(20);
-                const real *const m4 = m4_ + at[i] * 20;
-                real *const n1 = n1_ + r * ROW(20);
+                real *const n25 = n25_ + r * ROW(1);
+                const real *const m7 = m7_ + at[i] * 1;
+                real *const n15 = n15_ + r * ROW(1);
+                real *const n27 = n27_ + r * ROW(1);
+                const real *const m8 = m8_ + at[i] * 80;
+                real *const n13 = n13_ + r * ROW(80);
+                real *const n14 = n14_ + i * ROW(80);
+                real *const n32 = n32_ + r * ROW(20);
+                real *const n33 = n33_ + r * ROW(20);
+                real *const n34 = n34_ + r * ROW(1);
+                real *const n35 = n35_ + r * ROW(1);
                 const real *const q0 = before0[i];
-                real *const n6 = n6_ + r * ROW(20);
-                const real *const m0 = m0_ + at[i] * 20;
-                real *const n8 = n8_ + r * ROW(20);
-                const real *const m3 = m3_ + at[i] * 20;
-                real *const n42 = n42_ + r * ROW(80);
-                real *const k2 = k2_ + at[i] * 80;
-                real *const s1 = s1_ + r * ROW(20);
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v32 = n31[0];
-                    const real v33 = n28[j] + v32;
-                    const real v34 = m4[j] * v33;
-                    const real v35 = n1[j] * v34;
-                    const real v36 = q0[j] * v33;
-                    const real v37 = n6[j] * v36;
-                    const real v38 = m0[j] * v33;
-                    const real v39 = n8[j] * v38;
-                    const real v61 = m3[j] * v33;
-                    n42[j] = v35;
-                    k2[j] = v35;
-                    n42[20 + j] = v37;
-                    k2[20 + j] = v37;
-                    n42[40 + j] = v39;
-                    k2[40 + j] = v39;
-                    s1[j] = v61;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n42 = n42_ + r * ROW(80);
-                const real *const m12 = m12_ + at[i] * 80;
-                const real *const m13 = m13_ + at[i] * 80;
-                real *const n44 = n44_ + r * ROW(80);
-                real *const n47 = n47_ + r * ROW(80);
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v43 = f1[j] * n42[j];
-                    const real v44 = v43 / m12[j];
-                    const real v45 = m13[j] * v43;
-                    const real v46 = v45 / m12[j];
-                    const real v47 = -v46;
-                    n44[j] = v44;
-                    n47[j] = v47;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n48 = n48_ + r * ROW(1);
-                real *const n47 = n47_ + r * ROW(80);
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n47[j];
-                n48[0] = total;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n48 = n48_ + r * ROW(1);
-                real *const n11 = n11_ + r * ROW(1);
-                real *const n50 = n50_ + r * ROW(1);
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v49 = n48[0] / n11[0];
-                    const real v50 = v49 / (real)80.0;
-                    n50[j] = v50;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n50 = n50_ + r * ROW(1);
-                const real *const m14 = m14_ + at[i] * 80;
-                real *const n44 = n44_ + r * ROW(80);
-                real *const n54 = n54_ + r * ROW(80);
-                real *const n55 = n55_ + r * ROW(80);
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v51 = n50[0];
-                    const real v52 = m14[j] * v51;
-                    const real v53 = n44[j] + v52;
-                    const real v54 = v53 + v52;
-                    const real v55 = -v54;
-                    n54[j] = v54;
-                    n55[j] = v55;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n56 = n56_ + r * ROW(1);
-                real *const n55 = n55_ + r * ROW(80);
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n55[j];
-                n56[0] = total;
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n56 = n56_ + r * ROW(1);
-                real *const n57 = n57_ + r * ROW(1);
-                EACH for (int j = 0; j < 1; j++) {
-                    const real v57 = n56[0] / (real)80.0;
-                    n57[j] = v57;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const n57 = n57_ + r * ROW(1);
-                real *const n54 = n54_ + r * ROW(80);
+                real *const n48 = n48_ + r * ROW(80);
+                real *const n51 = n51_ + r * ROW(80);
+                real *const n52 = n52_ + r * ROW(1);
+                real *const n54 = n54_ + r * ROW(1);
+                real *const n58 = n58_ + r * ROW(80);
                 real *const n59 = n59_ + r * ROW(80);
+                real *const n60 = n60_ + r * ROW(1);
+                real *const n61 = n61_ + r * ROW(1);
+                real *const n63 = n63_ + r * ROW(80);
                 real *const k1 = k1_ + at[i] * 80;
+                if (from[i] != INSIDE) {
+                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
+                    EACH for (int j = 0; j < 20; j++) s1[j] = 0;
+                }
+                {
+                    const real m2_0 = m2[0];
+                    EACH for (int j = 0; j < 20; j++) {
+                        const real v0 = (real)1.0 - m0[j];
+                        const real v1 = m0[j] * v0;
+                        const real v2 = m1[j] * m1[j];
+                        const real v3 = (real)1.0 - v2;
+                        const real v4 = m2_0;
+                        const real v5 = m3[j] / v4;
+                        const real v7 = (real)1.0 - m4[j];
+                        const real v8 = m4[j] * v7;
+                        const real v9 = m5[j] * m5[j];
+                        const real v10 = (real)1.0 - v9;
+                        const real v11 = (real)1.0 - m6[j];
+                        const real v12 = m6[j] * v11;
+                        const real v16 = m9[j] + s1[j];
+                        const real v17 = m10[j] + s0[j];
+                        const real v18 = m6[j] * v17;
+                        const real v19 = v3 * v18;
+                        const real v20 = f0[j] * v19;
+                        const real v21 = v20 / v4;
+                        const real v22 = v5 * v20;
+                        const real v23 = v22 / v4;
+                        const real v24 = -v23;
+                        const real v44 = m1[j] * v17;
+                        const real v45 = v12 * v44;
+                        n1[j] = v1;
+                        n5[j] = v5;
+                        n8[j] = v8;
+                        n10[j] = v10;
+                        n16[j] = v16;
+                        k6[j] = v19;
+                        n21[j] = v21;
+                        n24[j] = v24;
+                        n46[60 + j] = v45;
+                        k2[60 + j] = v45;
+                    }
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 20; j++) total += n24[j];
+                    n25[0] = total;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v6 = (real)2.0 * m2[0];
+                    const real v15 = (real)2.0 * m7[0];
+                    const real v26 = n25[0] / v6;
+                    const real v27 = v26 / (real)20.0;
+                    n15[j] = v15;
+                    n27[j] = v27;
+                }
+                {
+                    const real m7_0 = m7[0];
+                    EACH for (int j = 0; j < 80; j++) {
+                        const real v13 = m7_0;
+                        const real v14 = m8[j] / v13;
+                        n13[j] = v13;
+                        n14[j] = v14;
+                    }
+                }
+                {
+                    const real n27_0 = n27[0];
+                    EACH for (int j = 0; j < 20; j++) {
+                        const real v28 = n27_0;
+                        const real v29 = m3[j] * v28;
+                        const real v30 = n21[j] + v29;
+                        const real v31 = v30 + v29;
+                        const real v32 = n16[j] + v31;
+                        const real v33 = -v31;
+                        n32[j] = v32;
+                        n33[j] = v33;
+                    }
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 20; j++) total += n33[j];
+                    n34[0] = total;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v35 = n34[0] / (real)20.0;
+                    n35[j] = v35;
+                }
+                {
+                    const real n35_0 = n35[0];
+                    EACH for (int j = 0; j < 20; j++) {
+                        const real v36 = n35_0;
+                        const real v37 = n32[j] + v36;
+                        const real v38 = m5[j] * v37;
+                        const real v39 = n1[j] * v38;
+                        const real v40 = q0[j] * v37;
+                        const real v41 = n8[j] * v40;
+                        const real v42 = m0[j] * v37;
+                        const real v43 = n10[j] * v42;
+                        const real v65 = m4[j] * v37;
+                        n46[j] = v39;
+                        k2[j] = v39;
+                        n46[20 + j] = v41;
+                        k2[20 + j] = v41;
+                        n46[40 + j] = v43;
+                        k2[40 + j] = v43;
+                        s1[j] = v65;
+                    }
+                }
                 EACH for (int j = 0; j < 80; j++) {
-                    const real v58 = n57[0];
-                    const real v59 = n54[j] + v58;
-                    n59[j] = v59;
-                    k1[j] = v59;
+                    const real v47 = f1[j] * n46[j];
+                    const real v48 = v47 / n13[j];
+                    const real v49 = n14[j] * v47;
+                    const real v50 = v49 / n13[j];
+                    const real v51 = -v50;
+                    n48[j] = v48;
+                    n51[j] = v51;
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 80; j++) total += n51[j];
+                    n52[0] = total;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v53 = n52[0] / n15[0];
+                    const real v54 = v53 / (real)80.0;
+                    n54[j] = v54;
+                }
+                {
+                    const real n54_0 = n54[0];
+                    EACH for (int j = 0; j < 80; j++) {
+                        const real v55 = n54_0;
+                        const real v56 = m8[j] * v55;
+                        const real v57 = n48[j] + v56;
+                        const real v58 = v57 + v56;
+                        const real v59 = -v58;
+                        n58[j] = v58;
+                        n59[j] = v59;
+                    }
+                }
+                {
+                    real total = 0;
+                    ADDED for (int j = 0; j < 80; j++) total += n59[j];
+                    n60[0] = total;
+                }
+                EACH for (int j = 0; j < 1; j++) {
+                    const real v61 = n60[0] / (real)80.0;
+                    n61[j] = v61;
+                }
+                {
+                    const real n61_0 = n61[0];
+                    EACH for (int j = 0; j < 80; j++) {
+                        const real v62 = n61_0;
+                        const real v63 = n58[j] + v62;
+                        n63[j] = v63;
+                        k1[j] = v63;
+                    }
                 }
             }
-            product(R, 20, 80, w0, n59_, ROW(80), s0_, ROW(20));
+            product(R, 20, 80, w0, n63_, ROW(80), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                     EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
                 }
             }
         }
         for (int i = 0; i < N; i++) {
-            const real *const m15 = m15_ + at[i] * 1;
-            real *const n62 = n62_ + i * ROW(1);
-            EACH for (int j = 0; j < 1; j++) {
-                const real v62 = (real)2.0 * m15[0];
-                n62[j] = v62;
-            }
-        }
-        for (int i = 0; i < N; i++) {
+            const real *const m11 = m11_ + at[i] * 1;
+            const real *const m12 = m12_ + at[i] * 80;
             real *const k2 = k2_ + at[i] * 80;
-            const real *const m16 = m16_ + at[i] * 80;
-            const real *const m17 = m17_ + at[i] * 80;
-            const real *const m13 = m13_ + at[i] * 80;
-            real *const n64 = n64_ + i * ROW(80);
-            real *const n67 = n67_ + i * ROW(80);
+            real *const n14 = n14_ + i * ROW(80);
+            real *const n70 = n70_ + i * ROW(80);
+            real *const n73 = n73_ + i * ROW(80);
             real *const k3 = k3_ + at[i] * 80;
             real *const k4 = k4_ + at[i] * 80;
-            EACH for (int j = 0; j < 80; j++) {
-                const real v63 = f2[j] * k2[j];
-                const real v64 = v63 / m16[j];
-                const real v65 = m17[j] * v63;
-                const real v66 = v65 / m16[j];
-                const real v67 = -v66;
-                const real v80 = m17[j] * k2[j];
-                const real v81 = m13[j] * k2[j];
-                n64[j] = v64;
-                n67[j] = v67;
-                k3[j] = v80;
-                k4[j] = v81;
-            }
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n68 = n68_ + i * ROW(1);
-            real *const n67 = n67_ + i * ROW(80);
-            real total = 0;
-            ADDED for (int j = 0; j < 80; j++) total += n67[j];
-            n68[0] = total;
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n68 = n68_ + i * ROW(1);
-            real *const n62 = n62_ + i * ROW(1);
-            real *const n70 = n70_ + i * ROW(1);
-            EACH for (int j = 0; j < 1; j++) {
-                const real v69 = n68[0] / n62[0];
-                const real v70 = v69 / (real)80.0;
-                n70[j] = v70;
-            }
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n70 = n70_ + i * ROW(1);
-            const real *const m18 = m18_ + at[i] * 80;
-            real *const n64 = n64_ + i * ROW(80);
-            real *const n74 = n74_ + i * ROW(80);
-            real *const n75 = n75_ + i * ROW(80);
-            EACH for (int j = 0; j < 80; j++) {
-                const real v71 = n70[0];
-                const real v72 = m18[j] * v71;
-                const real v73 = n64[j] + v72;
-                const real v74 = v73 + v72;
-                const real v75 = -v74;
-                n74[j] = v74;
-                n75[j] = v75;
-            }
-        }
-        for (int i = 0; i < N; i++) {
+            real *const n74 = n74_ + i * ROW(1);
             real *const n76 = n76_ + i * ROW(1);
-            real *const n75 = n75_ + i * ROW(80);
-            real total = 0;
-            ADDED for (int j = 0; j < 80; j++) total += n75[j];
-            n76[0] = total;
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n76 = n76_ + i * ROW(1);
-            real *const n77 = n77_ + i * ROW(1);
-            EACH for (int j = 0; j < 1; j++) {
-                const real v77 = n76[0] / (real)80.0;
-                n77[j] = v77;
-            }
-        }
-        for (int i = 0; i < N; i++) {
-            real *const n77 = n77_ + i * ROW(1);
-            real *const n74 = n74_ + i * ROW(80);
+            real *const n80 = n80_ + i * ROW(80);
+            real *const n81 = n81_ + i * ROW(80);
+            real *const n82 = n82_ + i * ROW(1);
+            real *const n83 = n83_ + i * ROW(1);
             real *const k0 = k0_ + at[i] * 80;
-            EACH for (int j = 0; j < 80; j++) {
-                const real v78 = n77[0];
-                const real v79 = n74[j] + v78;
-                k0[j] = v79;
-            }
-        }
-        for (int i = 0; i < N; i++) {
-            const real *const m10 = m10_ + at[i] * 20;
+            real *const n5 = n5_ + i * ROW(20);
             real *const k6 = k6_ + at[i] * 20;
             real *const k5 = k5_ + at[i] * 20;
+            {
+                const real m11_0 = m11[0];
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v66 = m11_0;
+                    const real v67 = m12[j] / v66;
+                    const real v69 = f2[j] * k2[j];
+                    const real v70 = v69 / v66;
+                    const real v71 = v67 * v69;
+                    const real v72 = v71 / v66;
+                    const real v73 = -v72;
+                    const real v86 = v67 * k2[j];
+                    const real v87 = n14[j] * k2[j];
+                    n70[j] = v70;
+                    n73[j] = v73;
+                    k3[j] = v86;
+                    k4[j] = v87;
+                }
+            }
+            {
+                real total = 0;
+                ADDED for (int j = 0; j < 80; j++) total += n73[j];
+                n74[0] = total;
+            }
+            EACH for (int j = 0; j < 1; j++) {
+                const real v68 = (real)2.0 * m11[0];
+                const real v75 = n74[0] / v68;
+                const real v76 = v75 / (real)80.0;
+                n76[j] = v76;
+            }
+            {
+                const real n76_0 = n76[0];
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v77 = n76_0;
+                    const real v78 = m12[j] * v77;
+                    const real v79 = n70[j] + v78;
+                    const real v80 = v79 + v78;
+                    const real v81 = -v80;
+                    n80[j] = v80;
+                    n81[j] = v81;
+                }
+            }
+            {
+                real total = 0;
+                ADDED for (int j = 0; j < 80; j++) total += n81[j];
+                n82[0] = total;
+            }
+            EACH for (int j = 0; j < 1; j++) {
+                const real v83 = n82[0] / (real)80.0;
+                n83[j] = v83;
+            }
+            {
+                const real n83_0 = n83[0];
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v84 = n83_0;
+                    const real v85 = n80[j] + v84;
+                    k0[j] = v85;
+                }
+            }
             EACH for (int j = 0; j < 20; j++) {
-                const real v82 = m10[j] * k6[j];
-                k5[j] = v82;
+                const real v88 = n5[j] * k6[j];
+                k5[j] = v88;
             }
         }
     }

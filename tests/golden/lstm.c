@@ -40,37 +40,21 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             const int R = s.live[step];
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
+                real *const k8 = k8_ + at[i] * 20;
+                real *const k7 = k7_ + at[i] * 20;
                 if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) s0[j] = from[i] < 0 ? 0 : begin0[from[i] * 20 + j];
                     EACH for (int j = 0; j < 20; j++) s1[j] = from[i] < 0 ? 0 : begin1[from[i] * 20 + j];
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k8 = k8_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
                 EACH for (int j = 0; j < 20; j++) k8[j] = s0[j];
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k7 = k7_ + at[i] * 20;
-                real *const s1 = s1_ + r * ROW(20);
                 EACH for (int j = 0; j < 20; j++) k7[j] = s1[j];
             }
             product(R, 80, 20, w1, s0_, ROW(20), n2_, ROW(80));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n0 = n0_ + i * ROW(80);
-                real *const n1 = n1_ + r * ROW(80);
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v1 = f0[j] + n0[j];
-                    n1[j] = v1;
-                }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 real *const n1 = n1_ + r * ROW(80);
                 real *const n2 = n2_ + r * ROW(80);
                 real *const s1 = s1_ + r * ROW(20);
@@ -82,6 +66,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const k3 = k3_ + at[i] * 20;
                 real *const s0 = s0_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
+                EACH for (int j = 0; j < 80; j++) {
+                    const real v1 = f0[j] + n0[j];
+                    n1[j] = v1;
+                }
                 EACH for (int j = 0; j < 20; j++) {
                     const real v3_60 = n1[60 + j] + n2[60 + j];
                     const real v5 = u_sigmoid(v3_60);
@@ -106,12 +94,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     s0[j] = v16;
                     k0[j] = v16;
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                     EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
                 }
@@ -153,29 +136,34 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
         PREVIOUS(before0, q0_, start0_, 20)
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
-                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
-                    EACH for (int j = 0; j < 20; j++) s1[j] = 0;
-                }
+            for (int i = base + R; i < base + 2 * R && i < N; i++) {
+                AHEAD(m0_ + at[i] * 20, 20)
+                AHEAD(m1_ + at[i] * 20, 20)
+                AHEAD(m2_ + at[i] * 20, 20)
+                AHEAD(m3_ + at[i] * 20, 20)
+                AHEAD(m4_ + at[i] * 20, 20)
+                AHEAD(m5_ + at[i] * 20, 20)
+                AHEAD(m6_ + at[i] * 20, 20)
+                AHEAD(before0[i], 20)
             }
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
                 const real *const m0 = m0_ + at[i] * 20;
                 const real *const m1 = m1_ + at[i] * 20;
                 const real *const m2 = m2_ + at[i] * 20;
                 const real *const m3 = m3_ + at[i] * 20;
                 const real *const m4 = m4_ + at[i] * 20;
                 const real *const m5 = m5_ + at[i] * 20;
-                real *const s1 = s1_ + r * ROW(20);
                 const real *const m6 = m6_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
                 const real *const q0 = before0[i];
                 real *const n23 = n23_ + r * ROW(80);
                 real *const k0 = k0_ + at[i] * 80;
+                if (from[i] != INSIDE) {
+                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
+                    EACH for (int j = 0; j < 20; j++) s1[j] = 0;
+                }
                 EACH for (int j = 0; j < 20; j++) {
                     const real v0 = (real)1.0 - m0[j];
                     const real v1 = m0[j] * v0;
@@ -215,9 +203,9 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             product(R, 20, 80, w0, n23_, ROW(80), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const s1 = s1_ + r * ROW(20);
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    real *const s1 = s1_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                     EACH for (int j = 0; j < 20; j++) end1[to[i] * 20 + j] = s1[j];
                 }

@@ -29,15 +29,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             const int R = s.live[step];
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
+                real *const k1 = k1_ + at[i] * 20;
                 if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) s0[j] = from[i] < 0 ? 0 : begin0[from[i] * 20 + j];
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                real *const k1 = k1_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
                 EACH for (int j = 0; j < 20; j++) k1[j] = s0[j];
             }
             product(R, 20, 20, w1, s0_, ROW(20), n2_, ROW(20));
@@ -54,11 +50,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     s0[j] = v4;
                     k0[j] = v4;
                 }
-            }
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                 }
             }
@@ -87,20 +79,20 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     for (int N; (N = next_stretch(&s)) > 0;) {
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
-            for (int r = 0; r < R; r++) {
-                const int i = base + r;
-                if (from[i] != INSIDE) {
-                    real *const s0 = s0_ + r * ROW(20);
-                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
-                }
+            for (int i = base + R; i < base + 2 * R && i < N; i++) {
+                AHEAD(m0_ + at[i] * 20, 20)
+                AHEAD(m1_ + at[i] * 20, 20)
             }
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
                 const real *const m0 = m0_ + at[i] * 20;
                 const real *const m1 = m1_ + at[i] * 20;
-                real *const s0 = s0_ + r * ROW(20);
                 real *const n3 = n3_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
+                if (from[i] != INSIDE) {
+                    EACH for (int j = 0; j < 20; j++) s0[j] = 0;
+                }
                 EACH for (int j = 0; j < 20; j++) {
                     const real v0 = m0[j] * m0[j];
                     const real v1 = (real)1.0 - v0;
@@ -113,8 +105,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             product(R, 20, 20, w0, n3_, ROW(20), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
+                real *const s0 = s0_ + r * ROW(20);
                 if (to[i] >= 0) {
-                    real *const s0 = s0_ + r * ROW(20);
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
                 }
             }

@@ -10,7 +10,7 @@ from functools import lru_cache
 from ..graph.node import TOKEN, Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import differentiate, gradient
-from ..transform.sums import parts, terms
+from ..transform.sums import moves, parts, terms
 from .loop import Loop, make_loop
 from .regroup import regroup
 from .stages import Stages, stages
@@ -73,7 +73,21 @@ def make_plan(recurrence: Recurrence) -> Plan:
     read = dict.fromkeys(a for n in order(roots, known=forward) for a in n.args if a in forward)
     read |= dict.fromkeys(root for root in roots if root in forward)
     read |= dict.fromkeys(step.states.values())
-    return Plan(step, tuple(n for n in read if n.op not in ("parameter", "input", "constant")))
+    return Plan(step, tuple(_stored(step, read)))
+
+
+CHEAP = ("neg", "add", "sub", "mul", "div", "relu", "broadcast", "slice")  # computed in less time than read from memory
+
+
+def _stored(step: Recurrence, read: Iterable[Node]) -> Iterable[Node]:
+    """Of the values of the forward pass that the backward pass reads, those that are kept. It computes the others
+    again from these, by one cheap operation each."""
+    there = {*step.leaves.values(), *read}
+    returned = {*step.returns.values()}
+    for n in read:
+        again = n.op in CHEAP and n not in returned and all(a in there or not moves(a) for a in n.args)
+        if n.op not in ("parameter", "input", "constant") and not again:
+            yield n
 
 
 @lru_cache(maxsize=256)

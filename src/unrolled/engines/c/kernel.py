@@ -70,10 +70,9 @@ def matrices(double: bool) -> ctypes.CDLL:
     unused = ["#define MOST_LANES 1", "#define MOST_ROWS 1", "#define REVERSE 0"]
     library = load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *unused, prelude(), text]))
     library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
-    library.outer_scratch.argtypes, library.outer_scratch.restype = [I64, I64], I64
+    library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
-    library.outer_sum.argtypes = [I64, I64, P, I64, P, P, P, P]
-    library.row_sum.argtypes = [P, I64, I64, P, P]
+    library.outer_sums.argtypes = [I64, I64, P, I64, P, I64, P]
     library.scatter_sum.argtypes = [P, P, P, I64, P, P]
     return library
 

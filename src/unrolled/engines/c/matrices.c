@@ -50,82 +50,176 @@ static const real *row_of(const factor *f, const piece *p, int64_t row, const re
     return p->from < 0 ? zero : f->start + p->from * f->size;
 }
 
+/* A part of a gradient: the sum over all rows of u v^T, or of u alone if v has no size. It is written to `to`, or, with
+   `add`, added to what is there. */
+typedef struct {
+    factor u, v;
+    real *to;
+    int64_t add;
+} term;
+
 #define DEPTH 256 /* rows that are added up in registers before they are added to the total */
 #define TALL (BYTES == 64 ? 8 : 6)
 #define BROAD (BYTES == 64 ? 3 : 2)
+#define SPAN (BROAD * LANES)
+#define SHARE (BYTES == 64 ? 8 : 6) /* rows of u v^T that a thread takes at once */
 
-/* TALL x BROAD vectors of u v^T, summed over K rows, added to the total as far as it reaches. */
-static __attribute__((noinline)) void corner(const int K, const real *u, const real *v, const int rows,
-                                             const int columns, double *total, const int64_t width) {
-    vec sum[TALL][BROAD];
-    UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] = (vec){0};
+/* TALL x NV vectors of u v^T, summed over K rows, added to the total as far as it reaches. */
+#define CORNER(NV)                                                                                                     \
+    static __attribute__((noinline)) void corner_##NV(const int K, const real *u, const real *v, const int rows,       \
+                                                      const int columns, double *total, const int64_t width) {         \
+        vec sum[TALL][NV];                                                                                             \
+        UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++) sum[r][c] = (vec){0};                \
+        for (int k = 0; k < K; k++) {                                                                                  \
+            vec w[NV];                                                                                                 \
+            UNROLL for (int c = 0; c < NV; c++) w[c] = *(const vec *)(v + (k * NV + c) * LANES);                       \
+            UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++) sum[r][c] += w[c] * u[k * TALL + r]; \
+        }                                                                                                              \
+        real out[TALL][NV * LANES];                                                                                    \
+        UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++)                                      \
+            memcpy(&out[r][c * LANES], &sum[r][c], BYTES);                                                             \
+        if (columns == NV * LANES)                                                                                     \
+            for (int r = 0; r < rows; r++)                                                                             \
+                for (int c = 0; c < NV * LANES; c++) total[r * width + c] += out[r][c];                                \
+        else                                                                                                           \
+            for (int r = 0; r < rows; r++)                                                                             \
+                for (int c = 0; c < columns; c++) total[r * width + c] += out[r][c];                                   \
+    }
+CORNER(1)
+CORNER(2)
+#if BYTES == 64
+CORNER(3)
+#endif
+
+/* The same without a v: TALL entries of u summed over K rows. */
+INLINE void edge(int K, const real *u, int rows, double *total) {
+    real sum[TALL] = {0};
+    for (int k = 0; k < K; k++)
+        UNROLL for (int r = 0; r < TALL; r++) sum[r] += u[k * TALL + r];
+    for (int r = 0; r < rows; r++) total[r] += sum[r];
+}
+
+/* Numbers from one panel of some entries of each row to the next: not a power of two, so that panels do not compete for
+   the same sets of the cache. */
+#define PANEL(broad) (DEPTH * (broad) + 64 / (int)sizeof(real))
+
+/* Entries first ... last - 1 of K rows, in panels of `broad` entries of each row; the last panel is as wide as it must
+   be, in steps of `least`. Rows are read from front to back. */
+INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const int broad, const int least, real *packed) {
     for (int k = 0; k < K; k++) {
-        vec w[BROAD];
-        UNROLL for (int c = 0; c < BROAD; c++) w[c] = *(const vec *)(v + (k * BROAD + c) * LANES);
-        UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < BROAD; c++) sum[r][c] += w[c] * u[k * TALL + r];
-    }
-    real out[TALL][BROAD * LANES];
-    UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < BROAD; c++) memcpy(&out[r][c * LANES], &sum[r][c], BYTES);
-    if (columns == BROAD * LANES)
-        for (int r = 0; r < rows; r++)
-            for (int c = 0; c < BROAD * LANES; c++) total[r * width + c] += out[r][c];
-    else
-        for (int r = 0; r < rows; r++)
-            for (int c = 0; c < columns; c++) total[r * width + c] += out[r][c];
-}
-
-/* Entries first ... last - 1 of K rows, in panels of `broad` entries of each row. */
-INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const int broad, real *packed) {
-    for (int64_t m = first; m < last; m += broad, packed += (int64_t)DEPTH * broad) {
-        if (last - m >= broad)
-            for (int k = 0; k < K; k++) memcpy(packed + k * broad, rows[k] + m, broad * sizeof(real));
-        else
-            for (int k = 0; k < K; k++)
-                for (int c = 0; c < broad; c++) packed[k * broad + c] = m + c < last ? rows[k][m + c] : 0;
+        const real *row = rows[k] + first;
+        real *panel = packed + k * broad;
+        int64_t left = last - first;
+        for (; left >= broad; left -= broad, row += broad, panel += PANEL(broad)) memcpy(panel, row, broad * sizeof(real));
+        if (left > 0) {
+            const int width = (int)(left + least - 1) / least * least;
+            for (int c = 0; c < width; c++) panel[k * (width - broad) + c] = c < left ? row[c] : 0;
+        }
     }
 }
 
-/* total += sum over all rows of u v^T, for entries first ... last - 1 of u (a multiple of TALL before). The pieces are in
-   the order of their rows; rows are added up in their order, whoever adds. */
-void outer_sum(int64_t first, int64_t last, const piece *pieces, int64_t count, const factor *u, const factor *v,
-               double *total, real *scratch) {
-    real *const us = scratch, *const vs = us + DEPTH * ((last - first + TALL - 1) / TALL * TALL);
-    const real *zero = vs + DEPTH * ((v->size + BROAD * LANES - 1) / (BROAD * LANES) * BROAD * LANES);
-    const int64_t longest = u->size > v->size ? u->size : v->size;
-    memset((void *)zero, 0, longest * sizeof(real));
-    const real *ur[DEPTH], *vr[DEPTH];
+/* Rows first ... last - 1 of u v^T, summed over K rows of the series. */
+static void add_corners(int K, const real *us, const real *vs, int64_t first, int64_t last, int64_t width, double *total) {
+    for (int64_t r = first; r < last; r += TALL, us += PANEL(TALL)) {
+        const int rows = last - r < TALL ? (int)(last - r) : TALL;
+        if (!width) edge(K, us, rows, total + (r - first));
+        for (int64_t c = 0; c < width; c += SPAN) {
+            const int columns = width - c < SPAN ? (int)(width - c) : SPAN;
+            const real *const v = vs + c / SPAN * PANEL(SPAN);
+            double *const to = total + (r - first) * width + c;
+#if BYTES == 64
+            if (columns > 2 * LANES) corner_3(K, us, v, rows, columns, to, width);
+            else
+#endif
+            if (columns > LANES) corner_2(K, us, v, rows, columns, to, width);
+            else corner_1(K, us, v, rows, columns, to, width);
+        }
+    }
+}
+
+#define PANELS_OF(n, broad) (((n) + (broad) - 1) / (broad) * PANEL(broad))
+#define WIDTH(t) ((t)->v.size ? (t)->v.size : 1)
+
+/* Part `part` of `parts` of some terms that have the same u. The pieces are in the order of their rows; rows are added up
+   in their order, whoever adds. */
+static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
+                          real *scratch) {
+    const factor *const u = &terms->u;
+    const int64_t share = ((u->size + parts - 1) / parts + SHARE - 1) / SHARE * SHARE;
+    const int64_t first = part * share, last = first + share < u->size ? first + share : u->size;
+    if (first >= last) return;
+    int64_t entries = 0, widest = 0, longest = u->size;
+    for (const term *t = terms; t < terms + n; t++) {
+        entries += (last - first) * WIDTH(t);
+        widest = t->v.size > widest ? t->v.size : widest;
+    }
+    longest = widest > longest ? widest : longest;
+    double *const total = (double *)scratch;
+    real *const us = (real *)(total + PAD(entries)), *const vs = us + PANELS_OF(last - first, TALL);
+    real *const zero = vs + PANELS_OF(widest, SPAN);
+    memset(total, 0, entries * sizeof(double));
+    memset(zero, 0, longest * sizeof(real));
     for (int64_t p = 0, done = 0; p < count;) {
+        const real *ur[DEPTH], *vr[DEPTH];
+        const int64_t begin = p, begun = done;
         int K = 0;
-        for (; K < DEPTH && p < count; done = 0, p++) {
-            for (; K < DEPTH && done < pieces[p].length; K++, done++) {
+        for (; p < count && K < DEPTH; done = 0, p++) {
+            for (; K < DEPTH && done < pieces[p].length; K++, done++)
                 ur[K] = row_of(u, pieces + p, pieces[p].first + done, zero);
-                vr[K] = row_of(v, pieces + p, pieces[p].first + done, zero);
-            }
             if (done < pieces[p].length) break;
         }
-        panels(ur, K, first, last, TALL, us);
-        panels(vr, K, 0, v->size, BROAD * LANES, vs);
-        for (int64_t c = 0; c < v->size; c += BROAD * LANES)
-            for (int64_t r = first; r < last; r += TALL)
-                corner(K, us + (r - first) * DEPTH, vs + c * DEPTH, last - r < TALL ? (int)(last - r) : TALL,
-                       v->size - c < BROAD * LANES ? (int)(v->size - c) : BROAD * LANES, total + r * v->size + c,
-                       v->size);
+        panels(ur, K, first, last, TALL, TALL, us);
+        double *to = total;
+        for (const term *t = terms; t < terms + n; to += (last - first) * WIDTH(t), t++) {
+            if (t->v.size) {
+                for (int64_t k = 0, q = begin, d = begun; k < K; d = 0, q++)
+                    for (; k < K && d < pieces[q].length; k++, d++)
+                        vr[k] = row_of(&t->v, pieces + q, pieces[q].first + d, zero);
+                panels(vr, K, 0, t->v.size, SPAN, LANES, vs);
+            }
+            add_corners(K, us, vs, first, last, t->v.size, to);
+        }
+    }
+    const double *from = total;
+    for (const term *t = terms; t < terms + n; from += (last - first) * WIDTH(t), t++) {
+        real *const to = t->to + first * WIDTH(t);
+        if (t->add)
+            for (int64_t i = 0; i < (last - first) * WIDTH(t); i++) to[i] += from[i];
+        else
+            for (int64_t i = 0; i < (last - first) * WIDTH(t); i++) to[i] = from[i];
     }
 }
 
-/* Numbers that outer_sum needs for itself. */
-int64_t outer_scratch(int64_t m, int64_t n) {
-    return DEPTH * (m + TALL + n + BROAD * LANES) + (m > n ? m : n);
+/* How many terms have the same u as the first. */
+static int64_t alike(const term *terms, int64_t n) {
+    int64_t i = 1;
+    while (i < n && terms[i].u.series == terms->u.series && terms[i].u.start == terms->u.start) i++;
+    return i;
 }
 
-/* total += sum over all rows of a series; in stretches of DEPTH rows. */
-void row_sum(const real *series, int64_t rows, int64_t size, double *total, real *part) {
-    for (int64_t t = 0; t < rows; t += DEPTH) {
-        memset(part, 0, size * sizeof(real));
-        for (int64_t k = t; k < rows && k < t + DEPTH; k++)
-            EACH for (int64_t j = 0; j < size; j++) part[j] += series[k * size + j];
-        EACH for (int64_t j = 0; j < size; j++) total[j] += part[j];
+/* Part `part` of `parts` of all terms; those with the same u stand together. */
+void outer_sums(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
+                real *scratch) {
+    for (int64_t same; n > 0; terms += same, n -= same)
+        outer_sums_of(part, parts, pieces, count, terms, same = alike(terms, n), scratch);
+}
+
+/* Numbers that outer_sums needs for itself. */
+int64_t outer_scratch(const term *terms, int64_t n) {
+    int64_t most = 0;
+    for (int64_t same; n > 0; terms += same, n -= same) {
+        same = alike(terms, n);
+        const int64_t height = terms->u.size;
+        int64_t entries = 0, widest = 0;
+        for (const term *t = terms; t < terms + same; t++) {
+            entries += height * WIDTH(t);
+            widest = t->v.size > widest ? t->v.size : widest;
+        }
+        const int64_t need = PAD(entries) * (int64_t)(sizeof(double) / sizeof(real)) + PANELS_OF(height, TALL) +
+                             PANELS_OF(widest, SPAN) + (height > widest ? height : widest);
+        most = need > most ? need : most;
     }
+    return most;
 }
 
 /* Row token[i] of the total += row i of the series. */

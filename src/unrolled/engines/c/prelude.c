@@ -36,9 +36,13 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define EACH _Pragma("clang loop vectorize(assume_safety)")
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define EACH _Pragma("GCC ivdep")
+#define EACH _Pragma("omp simd")
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+
+/* Asks for `size` numbers that are read soon. */
+#define AHEAD(address, size)                                                                                           \
+    for (int j = 0; j < (size); j += 64 / (int)sizeof(real)) __builtin_prefetch((address) + j);
 
 /* A sum over the features, in as many parts as the compiler likes: always the same for a size. */
 #define ADDED _Pragma("omp simd reduction(+ : total)")

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 
 from ...graph.node import TOKEN, Node
@@ -60,6 +61,14 @@ class _Place:
         return f"{start} + {self.offset}" if self.offset else start
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """What is done for every row, and the places that it uses."""
+
+    body: list[str]
+    places: Iterable[_Place]
+
+
 class _Renderer:
     def __init__(self, program: Program, sizes: Mapping[str, int], double: bool) -> None:
         self.program, self.sizes, self.double = program, sizes, double
@@ -77,7 +86,8 @@ class _Renderer:
         self.places: dict[Node, _Place] = {}
         self.kept: dict[Node, _Place] = {}
         self.late: dict[Node, _Place] = {}  # states that are read after the loop
-        self.also: dict[Node, _Place] = {}  # pieces of a wanted concatenation: where they stand in it
+        self.also: dict[Node, list[_Place]] = {}  # pieces of concatenations: where else they are written
+        self.joined: set[tuple[Node, _Place]] = set()  # a piece, and the place of a concatenation that it is written to
         self.exchange: dict[int, _Place] = {}
         self.gathered: dict[tuple[Node, int], _Place] = {}
         self.rooms: dict[bool, list[int]] = {False: [], True: []}  # sizes of rows, by whether they are of lanes
@@ -98,9 +108,14 @@ class _Renderer:
         here = n not in self.program.keep and n not in self.program.new
         return n.op in CHEAP and bool(users) and alone and here and not any(u in self.program.keep for u in users)
 
+    def whole(self, n: Node) -> list[Node]:
+        """What a value is a part of, or computed from where it is used."""
+        inside = n in self.nowhere or (n.op in PLACES and n in self.stage)
+        return [b for a in n.args for b in self.whole(a)] if inside else [n]
+
     def behind(self, n: Node) -> list[Node]:
         """What must be computed before: the arguments, and what they are parts of."""
-        return [b for a in n.args for b in (self.behind(a) if a.op in PLACES or a in self.nowhere else [a])]
+        return [b for a in n.args for b in self.whole(a)]
 
     def grouped(self, nodes: Iterable[Node]) -> list[list[Node]]:
         """Entry-by-entry operations of one size, as many together as their order allows."""
@@ -169,7 +184,7 @@ class _Renderer:
 
     def found(self, n: Node, stage: int) -> _Place:
         """Where a value is read in a stage."""
-        if n.op == "slice":
+        if n.op == "slice" and n in self.stage:
             return self.found(n.args[0], stage).shifted(self.offset(n))
         place = self.places[n]
         return (self.late.get(n) or self.kept[n]) if stage == AFTER and place.lanes else place
@@ -212,23 +227,34 @@ class _Renderer:
         return [s for u in users for s in (u, *self.parts(u))]
 
     def join(self, n: Node) -> None:
-        """Pieces of a concatenation that are computed for it stand in it from the start."""
+        """What is computed piece by piece for a concatenation is written into it from the start, and has its only place
+        there if nothing else needs one."""
         if n not in self.places:
             self.place(n)
-        fits = [a for a in n.args if a.op in POINTWISE and a not in self.places and self.stage.get(a) == self.stage[n]]
-        fits = [a for a in fits if all(self.stage[u] == self.stage[n] for u in self.readers(a))]
+        homes = list(dict.fromkeys(p for p in (self.places[n], self.kept.get(n)) if p))
         offset = 0
         for a in n.args:
-            if a in fits and a not in self.places:
-                self.places[a] = self.places[n].shifted(offset)
-                if n in self.kept and len(set(fits)) == len(n.args):
-                    self.also[a] = self.kept[n].shifted(offset)
+            if a.op in POINTWISE and a in self.stage and a not in self.nowhere:
+                able = [p for p in homes if not p.lanes or self.stage[a] == LOOP]
+                self.joined.update((a, p) for p in able)
+                here = [p.shifted(offset) for p in able]
+                if a not in self.places and here and self.places[n] in able and self.fits(a, n):
+                    self.places[a] = here.pop(0)
+                self.also.setdefault(a, []).extend(here)
             offset += self.size(a)
+
+    def fits(self, piece: Node, n: Node) -> bool:
+        """Whether a piece of a concatenation can be read in its place there."""
+        return self.stage[piece] == self.stage[n] and all(self.stage[u] == self.stage[n] for u in self.readers(piece))
+
+    def is_joined(self, a: Node, n: Node) -> bool:
+        return all((a, p) in self.joined for p in (self.places[n], self.kept.get(n)) if p)
 
     def place(self, n: Node) -> None:
         outside = [u for u in self.readers(n) if self.group[u] != self.group[n]]
+        outside = [u for u in outside if u.op != "concat" or u not in self.places or not self.is_joined(n, u)]
         multiplied = any(u.op == "matvec" for u in outside)
-        if n.op in POINTWISE and n in self.kept and not multiplied:
+        if n in self.kept and (n.op in POINTWISE or (n.op == "concat" and not outside)) and not multiplied:
             self.places[n] = self.kept[n]
         elif n.op not in POINTWISE or outside or n in self.program.new:
             stays = self.stage[n] == LOOP and all(self.stage[u] == LOOP or n in self.kept for u in outside)
@@ -263,9 +289,9 @@ class _Renderer:
             "    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;",
             "    for (int N; (N = next_stretch(&s)) > 0;) {",
             *(f"        PREVIOUS(before{i}, q{i}_, start{i}_, {size})" for i, size in enumerate(sizes)),
-            *(f"        {line}" for line in before),
+            *(f"        {line}" for line in self.looped(BEFORE, before)),
             *(f"        {line}" for line in (self.steps(loop) if p.states else [])),
-            *(f"        {line}" for line in after),
+            *(f"        {line}" for line in self.looped(AFTER, after)),
             "    }",
             "}",
             "",
@@ -275,7 +301,7 @@ class _Renderer:
         ]
         return "\n".join(lines)
 
-    def steps(self, body: list[str]) -> list[str]:
+    def steps(self, body: list[_Rows | str]) -> list[str]:
         """The loop over time: row i of the stretch is lane r."""
         p = self.program
         states = [self.places[s] for s in p.states]
@@ -286,13 +312,17 @@ class _Renderer:
         end = [f"{e} end{i}[to[i] * {sizes[i]} + j] = {states[i].at('j')};" for i, e in enumerate(each)]
         old = {**self.kept, **self.late}
         kept = [(old[s], self.places[s], self.size(s)) for s in p.states if s in old]
-        lines = [
-            *self.rows(LOOP, begin, states, "if (from[i] != INSIDE)"),
-            *self.copies(LOOP, kept),
-            *body,
-            *self.advance(),
-            *self.rows(LOOP, end, states, "if (to[i] >= 0)"),
-        ]
+        lines = self.looped(
+            LOOP,
+            [
+                *self.ahead(),
+                _Rows(["if (from[i] != INSIDE) {", *_indented(begin), "}"], states),
+                *self.copies(kept),
+                *body,
+                *self.advance(),
+                _Rows(["if (to[i] >= 0) {", *_indented(end), "}"], states),
+            ],
+        )
         return [
             "for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {",
             "    const int R = s.live[step];",
@@ -300,47 +330,69 @@ class _Renderer:
             "}",
         ]
 
-    def rendered(self, stage: int) -> list[str]:
-        lines: list[str] = []
+    def ahead(self) -> list[str]:
+        """Asks for the rows of series that the next step reads, which come while this one computes."""
+        read = {a for n in self.program.loop for b in n.args for a in self.whole(b)}
+        series = [n for n in (*self.program.moving, *self.program.previous) if n.type.kind != TOKEN and n in read]
+        ask = [f"AHEAD({self.places[n].row}, {self.size(n)})" for n in series]
+        return ["for (int i = base + R; i < base + 2 * R && i < N; i++) {", *_indented(ask), "}"] if ask else []
+
+    def rendered(self, stage: int) -> list[_Rows | str]:
+        parts: list[_Rows | str] = []
         for group in self.groups[stage]:
-            lines += self.fused(group, stage) if group[0].op in POINTWISE else self.single(group[0], stage)
-        parts = [n for n in self.program.keep if n.op in PLACES and self.stage[n] == stage]
-        return lines + self.copies(stage, [(self.kept[n], self.found(n, stage), self.size(n)) for n in parts])
+            parts += [self.fused(group, stage)] if group[0].op in POINTWISE else self.single(group[0], stage)
+        pieces = [n for n in self.program.keep if n.op in PLACES and self.stage[n] == stage]
+        return [*parts, *self.copies([(self.kept[n], self.found(n, stage), self.size(n)) for n in pieces])]
 
-    def rows(self, stage: int, body: list[str], places: Iterable[_Place], condition: str = "") -> list[str]:
-        """A loop over the rows, with the addresses that it uses."""
-        addresses = dict.fromkeys(f"{p.type} *const {p.name} = {p.row};" for p in places if p.row)
-        inner = [*addresses, *body]
-        if condition:
-            inner = [condition + " {", *(f"    {line}" for line in inner), "}"]
-        if stage == LOOP:
-            return ["for (int r = 0; r < R; r++) {", "    const int i = base + r;", *_indented(inner), "}"]
-        return ["for (int i = 0; i < N; i++) {", *_indented(inner), "}"]
-
-    def copies(self, stage: int, pairs: Iterable[tuple[_Place, _Place, int]]) -> list[str]:
+    def looped(self, stage: int, parts: Iterable[_Rows | str]) -> list[str]:
+        """Lines, where neighbours that are done for every row share a loop over the rows: what one of them computes is
+        still near when the next one reads it."""
         lines: list[str] = []
-        for to, source, size in pairs:
-            body = f"EACH for (int j = 0; j < {size}; j++) {to.at('j')} = {source.at('j')};"
-            lines += self.rows(stage, [body], (to, source))
+        for rows, group in groupby(parts, lambda part: isinstance(part, _Rows)):
+            if not rows:
+                lines += group  # type: ignore[arg-type]
+                continue
+            shared: list[_Rows] = list(group)  # type: ignore[arg-type]
+            places = dict.fromkeys(p for part in shared for p in part.places if p.row)
+            addresses = dict.fromkeys(f"{p.type} *const {p.name} = {p.row};" for p in places)
+            inner = [*addresses, *(line for part in shared for line in part.body)]
+            if stage == LOOP:
+                lines += ["for (int r = 0; r < R; r++) {", "    const int i = base + r;", *_indented(inner), "}"]
+            else:
+                lines += ["for (int i = 0; i < N; i++) {", *_indented(inner), "}"]
         return lines
 
-    def fused(self, group: list[Node], stage: int) -> list[str]:
-        """One loop over the features for a group of entry-by-entry operations."""
+    def copies(self, pairs: Iterable[tuple[_Place, _Place, int]]) -> list[_Rows]:
+        return [
+            _Rows([f"EACH for (int j = 0; j < {size}; j++) {to.at('j')} = {source.at('j')};"], (to, source))
+            for to, source, size in pairs
+        ]
+
+    def fused(self, group: list[Node], stage: int) -> _Rows:
+        """One loop over the features for a group of entry-by-entry operations. Single numbers are read before it."""
+        size = self.size(group[0])
         used: list[_Place] = []
         local: dict[tuple[Node, int], str] = {}
+        single: dict[str, str] = {}
         body: list[str] = []
 
+        def number(place: _Place) -> str:
+            name = f"{place.name}_0" if size > 1 else place.at("0")
+            single.update({name: place.at("0")} if size > 1 else {})
+            return name
+
         def value(a: Node, shift: int = 0) -> str:
-            if a.op == "slice":
+            if a.op == "slice" and a in self.stage:
                 return value(a.args[0], shift + self.offset(a))
             if a in self.nowhere and (a, shift) not in local:
                 compute(a, shift)
             if (a, shift) in local:
                 return local[a, shift]
             if self.is_literal(a):
-                return self.literal(a)
+                inner = a.args[0] if a.op == "broadcast" else a
+                return self.literal(inner) if self.is_literal(inner) else number(self.places[inner])
             used.append(self.found(a, stage).shifted(shift))
-            return used[-1].at("0" if not a.type.dims else "j")
+            return used[-1].at("j") if a.type.dims else number(used[-1])
 
         def compute(n: Node, shift: int = 0) -> None:
             expression = POINTWISE[n.op].format(*[value(a, shift if a.type.dims else 0) for a in n.args])
@@ -350,60 +402,66 @@ class _Renderer:
         for n in group:
             compute(n)
         for n in group:
-            places = [self.places.get(n), self.kept.get(n), self.also.get(n)]
+            places = [self.places.get(n), self.kept.get(n), *self.also.get(n, ())]
             for place in dict.fromkeys(q for q in places if q):
                 used.append(place)
                 body.append(f"    {place.at('j')} = {local[n, 0]};")
-        return self.rows(stage, [f"EACH for (int j = 0; j < {self.size(group[0])}; j++) {{", *body, "}"], used)
+        loop = [f"EACH for (int j = 0; j < {size}; j++) {{", *body, "}"]
+        if single:
+            loop = ["{", *_indented([*(f"const real {n} = {v};" for n, v in single.items()), *loop]), "}"]
+        return _Rows(loop, used)
 
     def is_literal(self, n: Node) -> bool:
         return n.op in LITERALS and n not in self.stage and n not in self.places
 
     def literal(self, n: Node) -> str:
-        """A value of constants or parameters alone, written where it is used."""
-        if n.op == "broadcast":
-            (a,) = n.args
-            return self.literal(a) if self.is_literal(a) else self.places[a].at("0")
+        """A constant or a size, written where it is used."""
         number = n["value"] if n.op == "constant" else n["of"].value(self.sizes)
         return f"(real){float(number)!r}"
 
-    def single(self, n: Node, stage: int) -> list[str]:
+    def single(self, n: Node, stage: int) -> list[_Rows | str]:
         """An operation that is not entry by entry."""
-        here, lines = self.places[n], list[str]()
+        if n.op == "concat":
+            return [*self.concatenated(n, stage)]
+        here, parts = self.places[n], list[_Rows | str]()
         args = [self.found(a, stage) for a in n.args if a not in self.program.matrices]
         if n.op == "matvec":
-            lines += self.product(n, here, stage)
-        elif n.op == "concat":
-            offset = 0
-            for a, place in zip(n.args, args, strict=True):
-                if place != here.shifted(offset):
-                    lines += self.copies(stage, [(here.shifted(offset), place, self.size(a))])
-                offset += self.size(a)
+            parts += self.product(n, here, stage)
         elif n.op == "pick":
-            entry = args[0].at(f"{args[1].name}[0]")
-            lines += self.rows(stage, [f"{here.at('0')} = {entry};"], (here, *args))
+            parts.append(_Rows([f"{here.at('0')} = {args[0].at(f'{args[1].name}[0]')};"], (here, *args)))
         elif n.op == "onehot":
             body = f"EACH for (int j = 0; j < {self.size(n)}; j++) {here.at('j')} = j == {args[0].name}[0];"
-            lines += self.rows(stage, [body], (here, *args))
+            parts.append(_Rows([body], (here, *args)))
         else:
-            lines += self.rows(stage, self.reduce(n, here, args[0]), (here, args[0]))
-        if n in self.kept and self.kept[n] != here and not any(a in self.also for a in n.args if n.op == "concat"):
-            lines += self.copies(stage, [(self.kept[n], here, self.size(n))])
-        return lines
+            parts.append(_Rows(["{", *_indented(self.reduce(n, here, args[0])), "}"], (here, args[0])))
+        if n in self.kept and self.kept[n] != here:
+            parts += self.copies([(self.kept[n], here, self.size(n))])
+        return parts
 
-    def product(self, n: Node, here: _Place, stage: int) -> list[str]:
-        x, lines = n.args[1], list[str]()
+    def concatenated(self, n: Node, stage: int) -> list[_Rows]:
+        """The pieces that are not written there from the start."""
+        pairs = []
+        for to in dict.fromkeys(p for p in (self.places[n], self.kept.get(n)) if p):
+            offset = 0
+            for a in n.args:
+                if (a, to) not in self.joined:
+                    pairs.append((to.shifted(offset), self.found(a, stage), self.size(a)))
+                offset += self.size(a)
+        return self.copies(pairs)
+
+    def product(self, n: Node, here: _Place, stage: int) -> list[_Rows | str]:
+        x, parts = n.args[1], list[_Rows | str]()
         place = self.found(x, stage)
         if room := self.gathered.get((x, stage)):
             first = next(
                 m for m in self.program.nodes if m.op == "matvec" and m.args[1] is x and self.stage[m] == stage
             )
-            lines += self.copies(stage, [(room, place, self.size(x))]) if first is n else []
+            parts += self.copies([(room, place, self.size(x))]) if first is n else []
             place = room
         matrix = f"w{self.program.matrices.index(n.args[0])}"
         shape = f"{'R' if stage == LOOP else 'N'}, {self.size(n)}, {self.size(x)}"
         ends = f"{place.first(stage)}, {place.stride}, {here.first(stage)}, {here.stride}"
-        return [*lines, f"product({shape}, {matrix}, {ends});"]
+        return [*parts, f"product({shape}, {matrix}, {ends});"]
 
     def reduce(self, n: Node, here: _Place, x: _Place) -> list[str]:
         size = self.size(n.args[0])
@@ -425,7 +483,7 @@ class _Renderer:
         added = f"ADDED {over} total += {here.at('j')};"
         return [*top, "real total = 0;", exps, added, f"EACH {over} {here.at('j')} /= total;"]
 
-    def advance(self) -> list[str]:
+    def advance(self) -> list[_Rows]:
         """The new values become the states; by way of a copy where one state becomes another."""
         p = self.program
         exchanged = [(room, self.found(p.new[i], LOOP), self.size(p.states[i])) for i, room in self.exchange.items()]
@@ -433,7 +491,7 @@ class _Renderer:
             (self.places[s], self.exchange.get(i) or self.found(n, LOOP), self.size(s))
             for i, (s, n) in enumerate(zip(p.states, p.new, strict=True))
         ]
-        return self.copies(LOOP, exchanged) + self.copies(LOOP, [m for m in moved if m[0] != m[1]])
+        return self.copies([*exchanged, *(m for m in moved if m[0] != m[1])])
 
 
 def _rows(sizes: list[int]) -> str:

@@ -5,8 +5,7 @@ Rows are added up in their order, in float32 for some hundred rows, these in flo
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -17,17 +16,11 @@ from ...graph.node import TOKEN, Node
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
-from .kernel import I64, P, matrices, parallel, scratch
+from .kernel import I64, matrices, parallel, scratch
 from .lanes import pieces
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
-SHARE = 24  # rows of a matrix are shared in multiples of this: whole blocks on every processor
-
-
-class Factor(ctypes.Structure):
-    """A series that is summed over, or, with a start, the series one step earlier."""
-
-    _fields_ = (("series", P), ("start", P), ("size", I64))
+FIELDS = 8  # of a term (see matrices.c): series, start and size of u and of v, where it goes, whether it is added there
 
 
 @dataclass(frozen=True)
@@ -38,18 +31,66 @@ class Sums:
     start: Mapping[Node, Tensor]
     call: Call
 
+    def all(self, wanted: Mapping[str, list[Node]]) -> dict[str, Tensor]:
+        """The sums of the terms of each parameter."""
+        found, plain = {}, list[tuple[Node, Tensor, bool]]()
+        for name, nodes in wanted.items():
+            shape = self.call.parameters[name].shape
+            if not all(map(self.is_plain, nodes)):
+                found[name] = self.mixed(nodes, shape)
+                continue
+            found[name] = (self.call.like.new_empty if len(nodes) == 1 else self.call.like.new_zeros)(shape)
+            plain += [(node, found[name], len(nodes) > 1) for node in nodes]
+        self.add_plain(plain)
+        return found
+
+    def is_plain(self, node: Node) -> bool:
+        """Whether a term is the sum of u vᵀ, or of u, where both are series."""
+        if node.op == "outer":
+            return all(a.op != "onehot" and self.is_series(a) for a in node.args)
+        return node not in self.start and self.is_series(node)
+
+    def is_series(self, node: Node) -> bool:
+        """Whether a value has a row for each step."""
+        return node in self.values and self.values[node].ndim == 2 and len(node.type.dims) < 2
+
+    def add_plain(self, plain: list[tuple[Node, Tensor, bool]]) -> None:
+        """Terms of u and v, all of them at once; those of the same u one after the other."""
+        table: dict[Node, list[int]] = {}
+        work = 0
+        for node, to, add in plain:
+            u, v = node.args if node.op == "outer" else (node, None)
+            left, right = self.factor(u), self.factor(v) if v else (0, 0, 0)
+            table.setdefault(u, []).extend((*left, *right, to.data_ptr(), add))
+            work += left[2] * (right[2] or 1)
+        if not table:
+            return
+        library = matrices(self.call.like.dtype == torch.float64)
+        numbers = [number for rows in table.values() for number in rows]
+        fields, count = (I64 * len(numbers))(*numbers), len(numbers) // FIELDS
+        threads = torch.get_num_threads() if self.call.layout.rows * work > ENOUGH else 1
+        room = library.outer_scratch(fields, count)
+
+        def some(part: int) -> None:
+            library.outer_sums(part, threads, *self.pieces, fields, count, scratch(room, self.call.like.dtype))
+
+        parallel([partial(some, part) for part in range(threads)])
+
     @property
-    def table(self) -> tuple[int, int]:
+    def pieces(self) -> tuple[int, int]:
         """The pieces, for C."""
         table = pieces(self.call.layout)
         return table.ctypes.data, len(table)
 
-    @property
-    def library(self) -> ctypes.CDLL:
-        return matrices(self.call.like.dtype == torch.float64)
+    def factor(self, node: Node) -> tuple[int, int, int]:
+        """A series that is summed over, or, with a start, the series one step earlier."""
+        series, start = self.values[node], self.start.get(node)
+        return series.data_ptr(), 0 if start is None else start.data_ptr(), series.shape[-1]
 
-    def of(self, nodes: Iterable[Node], shape: torch.Size) -> Tensor:
-        """The sum of some terms."""
+    # sums of other kinds
+
+    def mixed(self, nodes: list[Node], shape: torch.Size) -> Tensor:
+        """The sum of terms of any kind."""
         total = torch.zeros(shape, dtype=torch.float64)
         for node in nodes:
             self.add(total, node)
@@ -61,58 +102,33 @@ class Sums:
             for term in terms(moving):
                 self.add(part, term)
             total += outer_total(part, node, moving, self.values)
-        elif node.op == "outer" and all(map(self.is_series, node.args)):
-            self.add_outer(total, *node.args)
-        elif node not in self.start and self.is_series(node):
-            self.add_rows(total, self.values[node])
+        elif self.is_plain(node):
+            part = self.call.like.new_empty(total.shape)
+            self.add_plain([(node, part, False)])
+            total += part
+        elif node.op == "outer" and self.is_scattered(*node.args):
+            self.add_scattered(total, node.args[0].args[0], node.args[1])
+        elif node.op == "outer" and self.is_scattered(*node.args[::-1]):
+            turned = total.new_zeros(total.shape[::-1])
+            self.add_scattered(turned, node.args[1].args[0], node.args[0])
+            total += turned.mT
         else:
             known = {**self.values, **{n: self.earlier(n) for n in self.start if n in self.values}}
             part = self.call.like.new_zeros(total.shape)
             accumulate(part, node, known, (self.call.layout.rows,))
             total += part
 
-    def is_series(self, node: Node) -> bool:
-        """Whether a value has a row for each step."""
-        if node.op == "onehot" and node.args[0].type.kind == TOKEN:
-            return True
-        return node in self.values and self.values[node].ndim == 2 and len(node.type.dims) < 2
-
-    def add_outer(self, total: Tensor, u: Node, v: Node) -> None:
-        if u.op == "onehot":
-            self.add_scattered(total, u.args[0], v)
-        elif v.op == "onehot":
-            turned = total.new_zeros(total.shape[::-1])
-            self.add_scattered(turned, v.args[0], u)
-            total += turned.mT
-        else:
-            left, right = self.factor(u), self.factor(v)
-            work = self.call.layout.rows * left.size * right.size
-            threads = torch.get_num_threads() if work > ENOUGH else 1
-            share = -(-left.size // threads // SHARE) * SHARE
-            starts = range(0, left.size, share)
-            parallel([partial(self.part, total, a, min(a + share, left.size), left, right) for a in starts])
-
-    def part(self, total: Tensor, first: int, last: int, u: Factor, v: Factor) -> None:
-        """Some rows of the sum of u vᵀ."""
-        room = scratch(self.library.outer_scratch(last - first, v.size), self.call.like.dtype)
-        factors = ctypes.byref(u), ctypes.byref(v)
-        self.library.outer_sum(first, last, *self.table, *factors, total.data_ptr(), room)
+    def is_scattered(self, u: Node, v: Node) -> bool:
+        """Whether u vᵀ is v in the row of a token."""
+        return u.op == "onehot" and u.args[0].type.kind == TOKEN and self.is_series(v)
 
     def add_scattered(self, total: Tensor, token: Node, v: Node) -> None:
         """Row token[i] of the total += row i of the series."""
-        factor = self.factor(v)
-        room = scratch(factor.size, self.call.like.dtype)
-        tokens = self.values[token].data_ptr()
-        self.library.scatter_sum(tokens, ctypes.byref(factor), *self.table, total.data_ptr(), room)
-
-    def add_rows(self, total: Tensor, series: Tensor) -> None:
-        rows, size = series.shape
-        room = scratch(size, series.dtype)
-        self.library.row_sum(series.data_ptr(), rows, size, total.data_ptr(), room)
-
-    def factor(self, node: Node) -> Factor:
-        series, start = self.values[node], self.start.get(node)
-        return Factor(series.data_ptr(), None if start is None else start.data_ptr(), series.shape[-1])
+        series, start, size = self.factor(v)
+        factor = (I64 * 3)(series, start, size)
+        room = scratch(size, self.call.like.dtype)
+        library = matrices(self.call.like.dtype == torch.float64)
+        library.scatter_sum(self.values[token].data_ptr(), factor, *self.pieces, total.data_ptr(), room)
 
     def earlier(self, node: Node) -> Tensor:
         """A series one step earlier."""
