@@ -213,10 +213,19 @@ def test_inputs_need_not_be_contiguous():
 
 
 def test_weights_are_never_stale():
-    net = Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")
+    net = Recurrent(CIRCUITS["rnn"], x=3, h=40, engine="c")
     x = torch.randn(1, 5, 3)
     net(x)
-    for change in (lambda: net.W.data.mul_(0.5), lambda: net.W.data.copy_(torch.eye(4)), net.reset_parameters):
+    changes = (
+        lambda: net.W.data.mul_(0.5),
+        lambda: net.W.data.copy_(torch.eye(40)),
+        net.reset_parameters,
+        lambda: net.W.data.neg_(),
+        lambda: net.U.data.neg_(),
+        lambda: net.W.data.copy_(net.W.data.flip(0)),
+        lambda: net.W.data.numpy().__setitem__((0, 0), 7.0),
+    )
+    for change in changes:
         change()
         torch.testing.assert_close(net(x).h, Recurrent_like(net)(x).h)
 

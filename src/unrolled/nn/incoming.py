@@ -204,7 +204,7 @@ def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
 def last(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
     """The last row of each sequence; of one without steps the starting state."""
     if layout.steps:
-        return series.view(layout.count, layout.steps, series.shape[1])[:, -1]
+        return series[layout.steps - 1 :: layout.steps]
     return torch.cat([start, series])[_ends(layout).to(series.device)]
 
 

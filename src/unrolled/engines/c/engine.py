@@ -52,7 +52,7 @@ class Compiled:
         start = {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
         arriving = _run(program, call, values, [], start)
         result = {n: _moving(values[node], call) for n, node in way.flows.items()}
-        result |= Sums(values, start, call).all(way.sums)
+        result |= Sums(way, values, start, call).all()
         gradients = dict(zip(adjoint.states, arriving, strict=True))
         return result | {n: gradients[carried(n)] for n in call.state if n in wanted}
 

@@ -142,17 +142,22 @@ class _Room(threading.local):
     """Memory of a thread that every run uses again; it grows to the most that was needed."""
 
     def __init__(self) -> None:
-        self.bytes = torch.empty(0, dtype=torch.uint8)
+        self.size = 0
+
+    def grow(self, size: int) -> None:
+        self.size, self.bytes = size, torch.empty(size, dtype=torch.uint8)
+        self.address = aligned(self.bytes)
 
 
 _room = _Room()
 
 
 def scratch(count: int, dtype: torch.dtype) -> int:
+    """The address of room for so many numbers."""
     need = count * dtype.itemsize + 64
-    if len(_room.bytes) < need:
-        _room.bytes = torch.empty(need, dtype=torch.uint8)
-    return aligned(_room.bytes)
+    if _room.size < need:
+        _room.grow(need)
+    return _room.address
 
 
 def aligned(room: Tensor) -> int:

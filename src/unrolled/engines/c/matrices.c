@@ -8,32 +8,28 @@ void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real
                 packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
 }
 
-/* A number that changes when a bit of the memory does: halves of the words multiplied, as in XXH3 by Y. Collet. */
-#define GOLDEN 0x9E3779B97F4A7C15u
+/* A number that changes when a bit of the memory does: words added up, what is there turned before each of them. */
+#define MIXED(total, word) (((total) ^ (word) ^ (total) >> 29) * 0xFF51AFD7ED558CCDu)
 static uint64_t digest(const char *memory, int64_t bytes) {
     typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
-    enum { AT_ONCE = 4, PER = BYTES / 8 };
-    words lane[AT_ONCE], key[AT_ONCE];
-    for (int v = 0; v < AT_ONCE; v++)
-        for (int j = 0; j < PER; j++) lane[v][j] = key[v][j] = (v * PER + j + 1) * GOLDEN;
+    enum { AT_ONCE = 8, PER = BYTES / 8 };
+    words lane[AT_ONCE];
+    UNROLL for (int v = 0; v < AT_ONCE; v++) lane[v] = (words){0};
     int64_t i = 0;
     for (; i + AT_ONCE * BYTES <= bytes; i += AT_ONCE * BYTES)
-        UNROLL for (int v = 0; v < AT_ONCE; v++) {
-            const words word = *(const words *)(memory + i + v * BYTES), mixed = word ^ key[v];
-            lane[v] += (word << 32 | word >> 32) + (mixed & 0xFFFFFFFFu) * (mixed >> 32);
-            key[v] += GOLDEN;
-        }
+        UNROLL for (int v = 0; v < AT_ONCE; v++)
+            lane[v] = (lane[v] << 23 | lane[v] >> 41) + *(const words *)(memory + i + v * BYTES);
     uint64_t total = bytes;
-    for (; i < bytes; i++) total = (total ^ (unsigned char)memory[i]) * 0x100000001B3u;
+    for (; i < bytes; i++) total = MIXED(total, (unsigned char)memory[i]);
     for (int v = 0; v < AT_ONCE; v++)
-        for (int j = 0; j < PER; j++) total = (total ^ lane[v][j] ^ total >> 29) * 0xFF51AFD7ED558CCDu;
+        for (int j = 0; j < PER; j++) total = MIXED(total, lane[v][j]);
     return total;
 }
 
 /* The same for several pieces of memory. */
 uint64_t digests(int64_t count, const char *const *memory, const int64_t *bytes) {
     uint64_t total = 0;
-    for (int64_t i = 0; i < count; i++) total = total * GOLDEN + digest(memory[i], bytes[i]);
+    for (int64_t i = 0; i < count; i++) total = MIXED(total, digest(memory[i], bytes[i]));
     return total;
 }
 
@@ -64,10 +60,24 @@ typedef struct {
 #define SPAN (BROAD * LANES)
 #define SHARE (BYTES == 64 ? 8 : 6) /* rows of u v^T that a thread takes at once */
 
-/* TALL x NV vectors of u v^T, summed over K rows, added to the total as far as it reaches. */
+/* Where a sum goes: to the totals, or, if no other rows follow, right to the result. */
+typedef struct {
+    double *total;
+    real *to;
+    int64_t add;
+} goal;
+
+INLINE void settle(const goal *g, const int64_t i, const real value) {
+    if (!g->to) g->total[i] += value;
+    else if (g->add) g->to[i] += value;
+    else g->to[i] = value;
+}
+
+/* TALL x NV vectors of u v^T, summed over K rows, as far as the result reaches: from entry `at` on, in rows of `width`. */
 #define CORNER(NV)                                                                                                     \
     static __attribute__((noinline)) void corner_##NV(const int K, const real *u, const real *v, const int rows,       \
-                                                      const int columns, double *total, const int64_t width) {         \
+                                                      const int columns, const goal *g, const int64_t at,              \
+                                                      const int64_t width) {                                           \
         vec sum[TALL][NV];                                                                                             \
         UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++) sum[r][c] = (vec){0};                \
         for (int k = 0; k < K; k++) {                                                                                  \
@@ -78,12 +88,9 @@ typedef struct {
         real out[TALL][NV * LANES];                                                                                    \
         UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++)                                      \
             memcpy(&out[r][c * LANES], &sum[r][c], BYTES);                                                             \
-        if (columns == NV * LANES)                                                                                     \
-            for (int r = 0; r < rows; r++)                                                                             \
-                for (int c = 0; c < NV * LANES; c++) total[r * width + c] += out[r][c];                                \
-        else                                                                                                           \
-            for (int r = 0; r < rows; r++)                                                                             \
-                for (int c = 0; c < columns; c++) total[r * width + c] += out[r][c];                                   \
+        const goal here = *g;                                                                                          \
+        for (int r = 0; r < rows; r++)                                                                                 \
+            EACH for (int c = 0; c < columns; c++) settle(&here, at + r * width + c, out[r][c]);                       \
     }
 CORNER(1)
 CORNER(2)
@@ -92,11 +99,11 @@ CORNER(3)
 #endif
 
 /* The same without a v: TALL entries of u summed over K rows. */
-INLINE void edge(int K, const real *u, int rows, double *total) {
+INLINE void edge(int K, const real *u, int rows, const goal *g, int64_t at) {
     real sum[TALL] = {0};
     for (int k = 0; k < K; k++)
         UNROLL for (int r = 0; r < TALL; r++) sum[r] += u[k * TALL + r];
-    for (int r = 0; r < rows; r++) total[r] += sum[r];
+    for (int r = 0; r < rows; r++) settle(g, at + r, sum[r]);
 }
 
 /* Numbers from one panel of some entries of each row to the next: not a power of two, so that panels do not compete for
@@ -118,21 +125,20 @@ INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const 
     }
 }
 
-/* Rows first ... last - 1 of u v^T, summed over K rows of the series. */
-static void add_corners(int K, const real *us, const real *vs, int64_t first, int64_t last, int64_t width, double *total) {
-    for (int64_t r = first; r < last; r += TALL, us += PANEL(TALL)) {
-        const int rows = last - r < TALL ? (int)(last - r) : TALL;
-        if (!width) edge(K, us, rows, total + (r - first));
+/* `height` rows of u v^T, summed over K rows of the series. */
+static void corners(int K, const real *us, const real *vs, int64_t height, int64_t width, const goal *g) {
+    for (int64_t r = 0; r < height; r += TALL, us += PANEL(TALL)) {
+        const int rows = height - r < TALL ? (int)(height - r) : TALL;
+        if (!width) edge(K, us, rows, g, r);
         for (int64_t c = 0; c < width; c += SPAN) {
             const int columns = width - c < SPAN ? (int)(width - c) : SPAN;
             const real *const v = vs + c / SPAN * PANEL(SPAN);
-            double *const to = total + (r - first) * width + c;
 #if BYTES == 64
-            if (columns > 2 * LANES) corner_3(K, us, v, rows, columns, to, width);
+            if (columns > 2 * LANES) corner_3(K, us, v, rows, columns, g, r * width + c, width);
             else
 #endif
-            if (columns > LANES) corner_2(K, us, v, rows, columns, to, width);
-            else corner_1(K, us, v, rows, columns, to, width);
+            if (columns > LANES) corner_2(K, us, v, rows, columns, g, r * width + c, width);
+            else corner_1(K, us, v, rows, columns, g, r * width + c, width);
         }
     }
 }
@@ -140,53 +146,63 @@ static void add_corners(int K, const real *us, const real *vs, int64_t first, in
 #define PANELS_OF(n, broad) (((n) + (broad) - 1) / (broad) * PANEL(broad))
 #define WIDTH(t) ((t)->v.size ? (t)->v.size : 1)
 
+/* Addresses of up to DEPTH rows from row *done of piece *p on; returns how many, and goes on to the next. */
+static int rows_of(const factor *f, const piece *pieces, int64_t count, int64_t *p, int64_t *done, const real *zero,
+                   const real **rows) {
+    int K = 0;
+    for (; *p < count; *done = 0, ++*p) {
+        for (; K < DEPTH && *done < pieces[*p].length; K++, ++*done)
+            rows[K] = row_of(f, pieces + *p, pieces[*p].first + *done, zero);
+        if (*done < pieces[*p].length) break;
+    }
+    return K;
+}
+
 /* Part `part` of `parts` of some terms that have the same u. The pieces are in the order of their rows; rows are added up
    in their order, whoever adds. */
 static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
                           real *scratch) {
     const factor *const u = &terms->u;
     const int64_t share = ((u->size + parts - 1) / parts + SHARE - 1) / SHARE * SHARE;
-    const int64_t first = part * share, last = first + share < u->size ? first + share : u->size;
-    if (first >= last) return;
-    int64_t entries = 0, widest = 0, longest = u->size;
+    const int64_t first = part * share, height = first + share < u->size ? share : u->size - first;
+    if (height <= 0) return;
+    int64_t entries = 0, widest = 0, rows = 0;
     for (const term *t = terms; t < terms + n; t++) {
-        entries += (last - first) * WIDTH(t);
+        entries += height * WIDTH(t);
         widest = t->v.size > widest ? t->v.size : widest;
     }
-    longest = widest > longest ? widest : longest;
-    double *const total = (double *)scratch;
-    real *const us = (real *)(total + PAD(entries)), *const vs = us + PANELS_OF(last - first, TALL);
+    for (int64_t p = 0; p < count && rows <= DEPTH; p++) rows += pieces[p].length;
+    const int direct = 0 < rows && rows <= DEPTH;
+    double *totals = (double *)scratch;
+    real *const us = (real *)(totals + PAD(entries)), *const vs = us + PANELS_OF(height, TALL);
     real *const zero = vs + PANELS_OF(widest, SPAN);
-    memset(total, 0, entries * sizeof(double));
-    memset(zero, 0, longest * sizeof(real));
+    if (!direct) memset(totals, 0, entries * sizeof(double));
+    memset(zero, 0, (u->size > widest ? u->size : widest) * sizeof(real));
+    const real *near[DEPTH];
     for (int64_t p = 0, done = 0; p < count;) {
-        const real *ur[DEPTH], *vr[DEPTH];
-        const int64_t begin = p, begun = done;
-        int K = 0;
-        for (; p < count && K < DEPTH; done = 0, p++) {
-            for (; K < DEPTH && done < pieces[p].length; K++, done++)
-                ur[K] = row_of(u, pieces + p, pieces[p].first + done, zero);
-            if (done < pieces[p].length) break;
-        }
-        panels(ur, K, first, last, TALL, TALL, us);
-        double *to = total;
-        for (const term *t = terms; t < terms + n; to += (last - first) * WIDTH(t), t++) {
+        int64_t begin = p, begun = done;
+        const int K = rows_of(u, pieces, count, &p, &done, zero, near);
+        panels(near, K, first, first + height, TALL, TALL, us);
+        double *total = totals;
+        for (const term *t = terms; t < terms + n; total += height * WIDTH(t), t++) {
             if (t->v.size) {
-                for (int64_t k = 0, q = begin, d = begun; k < K; d = 0, q++)
-                    for (; k < K && d < pieces[q].length; k++, d++)
-                        vr[k] = row_of(&t->v, pieces + q, pieces[q].first + d, zero);
-                panels(vr, K, 0, t->v.size, SPAN, LANES, vs);
+                int64_t q = begin, d = begun;
+                rows_of(&t->v, pieces, count, &q, &d, zero, near);
+                panels(near, K, 0, t->v.size, SPAN, LANES, vs);
             }
-            add_corners(K, us, vs, first, last, t->v.size, to);
+            const goal g = {total, direct ? t->to + first * WIDTH(t) : NULL, t->add};
+            corners(K, us, vs, height, t->v.size, &g);
         }
     }
-    const double *from = total;
-    for (const term *t = terms; t < terms + n; from += (last - first) * WIDTH(t), t++) {
+    if (direct) return;
+    for (const term *t = terms; t < terms + n; t++) {
         real *const to = t->to + first * WIDTH(t);
+        const int64_t size = height * WIDTH(t);
         if (t->add)
-            for (int64_t i = 0; i < (last - first) * WIDTH(t); i++) to[i] += from[i];
+            for (int64_t i = 0; i < size; i++) to[i] += totals[i];
         else
-            for (int64_t i = 0; i < (last - first) * WIDTH(t); i++) to[i] = from[i];
+            for (int64_t i = 0; i < size; i++) to[i] = totals[i];
+        totals += size;
     }
 }
 

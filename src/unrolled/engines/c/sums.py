@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import torch
 from torch import Tensor
 
 from ...graph.node import TOKEN, Node
+from ...plan.plan import Backward
+from ...plan.stages import ONCE, Kinds
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
@@ -23,43 +25,56 @@ ENOUGH = 2**22  # multiply-adds that are worth a thread
 FIELDS = 8  # of a term (see matrices.c): series, start and size of u and of v, where it goes, whether it is added there
 
 
+Term = tuple[Node, Node | None]  # u and v of u vᵀ, or u alone
+
+
+@lru_cache(maxsize=512)
+def _plain(way: Backward) -> dict[str, list[Term]]:
+    """The parameters whose gradients are sums of u vᵀ and u over series alone, and these terms."""
+    kinds, given = Kinds(way.recurrence), {*way.recurrence.primal.states.values()} if way.recurrence.primal else set()
+
+    def series(node: Node) -> bool:
+        return len(node.type.dims) < 2 and node.op != "onehot" and kinds[node] != ONCE
+
+    def plain(node: Node) -> Term | None:
+        if node.op == "outer":
+            u, v = node.args
+            return (u, v) if series(u) and series(v) else None
+        return (node, None) if series(node) and node not in given else None
+
+    found = {n: [term for node in nodes if (term := plain(node))] for n, nodes in way.sums.items()}
+    return {n: terms for n, terms in found.items() if len(terms) == len(way.sums[n])}
+
+
 @dataclass(frozen=True)
 class Sums:
     """Sums over the rows of some series. start: of the series that are read one step earlier, their starting states."""
 
+    way: Backward
     values: Mapping[Node, Tensor]
     start: Mapping[Node, Tensor]
     call: Call
 
-    def all(self, wanted: Mapping[str, list[Node]]) -> dict[str, Tensor]:
-        """The sums of the terms of each parameter."""
-        found, plain = {}, list[tuple[Node, Tensor, bool]]()
-        for name, nodes in wanted.items():
+    def all(self) -> dict[str, Tensor]:
+        """The gradients of the parameters."""
+        plain, like, found = _plain(self.way), self.call.like, dict[str, Tensor]()
+        terms = list[tuple[Term, Tensor, bool]]()
+        for name, nodes in self.way.sums.items():
             shape = self.call.parameters[name].shape
-            if not all(map(self.is_plain, nodes)):
+            if name not in plain:
                 found[name] = self.mixed(nodes, shape)
                 continue
-            found[name] = (self.call.like.new_empty if len(nodes) == 1 else self.call.like.new_zeros)(shape)
-            plain += [(node, found[name], len(nodes) > 1) for node in nodes]
-        self.add_plain(plain)
+            several = len(nodes) > 1
+            found[name] = like.new_zeros(shape) if several else like.new_empty(shape)
+            terms += [(term, found[name], several) for term in plain[name]]
+        self.add_plain(terms)
         return found
 
-    def is_plain(self, node: Node) -> bool:
-        """Whether a term is the sum of u vᵀ, or of u, where both are series."""
-        if node.op == "outer":
-            return all(a.op != "onehot" and self.is_series(a) for a in node.args)
-        return node not in self.start and self.is_series(node)
-
-    def is_series(self, node: Node) -> bool:
-        """Whether a value has a row for each step."""
-        return node in self.values and self.values[node].ndim == 2 and len(node.type.dims) < 2
-
-    def add_plain(self, plain: list[tuple[Node, Tensor, bool]]) -> None:
+    def add_plain(self, terms: list[tuple[Term, Tensor, bool]]) -> None:
         """Terms of u and v, all of them at once; those of the same u one after the other."""
         table: dict[Node, list[int]] = {}
         work = 0
-        for node, to, add in plain:
-            u, v = node.args if node.op == "outer" else (node, None)
+        for (u, v), to, add in terms:
             left, right = self.factor(u), self.factor(v) if v else (0, 0, 0)
             table.setdefault(u, []).extend((*left, *right, to.data_ptr(), add))
             work += left[2] * (right[2] or 1)
@@ -102,9 +117,9 @@ class Sums:
             for term in terms(moving):
                 self.add(part, term)
             total += outer_total(part, node, moving, self.values)
-        elif self.is_plain(node):
+        elif node.op == "outer" and all(map(self.is_series, node.args)):
             part = self.call.like.new_empty(total.shape)
-            self.add_plain([(node, part, False)])
+            self.add_plain([((node.args[0], node.args[1]), part, False)])
             total += part
         elif node.op == "outer" and self.is_scattered(*node.args):
             self.add_scattered(total, node.args[0].args[0], node.args[1])
@@ -117,6 +132,10 @@ class Sums:
             part = self.call.like.new_zeros(total.shape)
             accumulate(part, node, known, (self.call.layout.rows,))
             total += part
+
+    def is_series(self, node: Node) -> bool:
+        """Whether a value has a row for each step."""
+        return node.op != "onehot" and node in self.values and self.values[node].ndim == 2 and len(node.type.dims) < 2
 
     def is_scattered(self, u: Node, v: Node) -> bool:
         """Whether u vᵀ is v in the row of a token."""
