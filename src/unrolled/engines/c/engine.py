@@ -96,7 +96,7 @@ def _run(
     addresses += [t.data_ptr() for t in (*start, *end, *kept.values())]
     threads = torch.get_num_threads() if layout.rows * compiled.width >= ENOUGH else 1
     groups = deal(layout, threads, LANES, program.reverse)
-    parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups])
+    parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups], threads)
     return end
 
 

@@ -168,13 +168,15 @@ def aligned(room: Tensor) -> int:
 # threads
 
 
-def parallel(tasks: Sequence[Callable[[], None]]) -> None:
-    """Carry out all tasks, one of them here."""
-    if len(tasks) == 1:
-        return tasks[0]()
-    others = [_pool().submit(task) for task in tasks[1:]]
-    if tasks:
-        tasks[0]()
+def parallel(tasks: Sequence[Callable[[], None]], threads: int) -> None:
+    """Carry out all tasks, on so many threads at most, of which one is this."""
+
+    def share(first: int) -> None:
+        for task in tasks[first::threads]:
+            task()
+
+    others = [_pool().submit(share, first) for first in range(1, min(threads, len(tasks)))]
+    share(0)
     for other in others:
         other.result()
 

@@ -98,12 +98,15 @@ CORNER(2)
 CORNER(3)
 #endif
 
-/* The same without a v: TALL entries of u summed over K rows. */
-INLINE void edge(int K, const real *u, int rows, const goal *g, int64_t at) {
-    real sum[TALL] = {0};
-    for (int k = 0; k < K; k++)
-        UNROLL for (int r = 0; r < TALL; r++) sum[r] += u[k * TALL + r];
-    for (int r = 0; r < rows; r++) settle(g, at + r, sum[r]);
+/* The same without a v: `height` entries of K rows, from `first` on, added up in `sum`. */
+static void edge(const int K, const real **rows, const int64_t first, const int64_t height, real *sum, const goal *g) {
+    memset(sum, 0, height * sizeof(real));
+    for (int k = 0; k < K; k++) {
+        const real *const row = rows[k] + first;
+        EACH for (int64_t r = 0; r < height; r++) sum[r] += row[r];
+    }
+    const goal here = *g;
+    EACH for (int64_t r = 0; r < height; r++) settle(&here, r, sum[r]);
 }
 
 /* Numbers from one panel of some entries of each row to the next: not a power of two, so that panels do not compete for
@@ -129,7 +132,6 @@ INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const 
 static void corners(int K, const real *us, const real *vs, int64_t height, int64_t width, const goal *g) {
     for (int64_t r = 0; r < height; r += TALL, us += PANEL(TALL)) {
         const int rows = height - r < TALL ? (int)(height - r) : TALL;
-        if (!width) edge(K, us, rows, g, r);
         for (int64_t c = 0; c < width; c += SPAN) {
             const int columns = width - c < SPAN ? (int)(width - c) : SPAN;
             const real *const v = vs + c / SPAN * PANEL(SPAN);
@@ -175,23 +177,24 @@ static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int6
     const int direct = 0 < rows && rows <= DEPTH;
     double *totals = (double *)scratch;
     real *const us = (real *)(totals + PAD(entries)), *const vs = us + PANELS_OF(height, TALL);
-    real *const zero = vs + PANELS_OF(widest, SPAN);
+    real *const zero = vs + PANELS_OF(widest, SPAN), *const sum = zero + (u->size > widest ? u->size : widest);
     if (!direct) memset(totals, 0, entries * sizeof(double));
     memset(zero, 0, (u->size > widest ? u->size : widest) * sizeof(real));
-    const real *near[DEPTH];
+    const real *near[DEPTH], *other[DEPTH];
     for (int64_t p = 0, done = 0; p < count;) {
         int64_t begin = p, begun = done;
         const int K = rows_of(u, pieces, count, &p, &done, zero, near);
-        panels(near, K, first, first + height, TALL, TALL, us);
+        if (widest) panels(near, K, first, first + height, TALL, TALL, us);
         double *total = totals;
         for (const term *t = terms; t < terms + n; total += height * WIDTH(t), t++) {
+            const goal g = {total, direct ? t->to + first * WIDTH(t) : NULL, t->add};
             if (t->v.size) {
                 int64_t q = begin, d = begun;
-                rows_of(&t->v, pieces, count, &q, &d, zero, near);
-                panels(near, K, 0, t->v.size, SPAN, LANES, vs);
-            }
-            const goal g = {total, direct ? t->to + first * WIDTH(t) : NULL, t->add};
-            corners(K, us, vs, height, t->v.size, &g);
+                rows_of(&t->v, pieces, count, &q, &d, zero, other);
+                panels(other, K, 0, t->v.size, SPAN, LANES, vs);
+                corners(K, us, vs, height, t->v.size, &g);
+            } else
+                edge(K, near, first, height, sum, &g);
         }
     }
     if (direct) return;
@@ -232,7 +235,7 @@ int64_t outer_scratch(const term *terms, int64_t n) {
             widest = t->v.size > widest ? t->v.size : widest;
         }
         const int64_t need = PAD(entries) * (int64_t)(sizeof(double) / sizeof(real)) + PANELS_OF(height, TALL) +
-                             PANELS_OF(widest, SPAN) + (height > widest ? height : widest);
+                             PANELS_OF(widest, SPAN) + height + (height > widest ? height : widest);
         most = need > most ? need : most;
     }
     return most;

@@ -89,7 +89,7 @@ class Sums:
         def some(part: int) -> None:
             library.outer_sums(part, threads, *self.pieces, fields, count, scratch(room, self.call.like.dtype))
 
-        parallel([partial(some, part) for part in range(threads)])
+        parallel([partial(some, part) for part in range(threads)], threads)
 
     @property
     def pieces(self) -> tuple[int, int]:
