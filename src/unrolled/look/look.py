@@ -9,9 +9,10 @@ from pathlib import Path
 from ..circuits.circuit import Circuit
 from ..errors import UsageError
 from ..train.files import write_text
+from .example import of_circuit
 from .measure import measure
 from .page import content, document
-from .subject import of_circuit, of_run
+from .reading import of_run
 
 LONGEST = 1000  # steps of a page
 
@@ -39,6 +40,7 @@ def explore(
     *,
     first: int = 1,
     steps: int = 200,
+    piece: int = 1,
     layer: int | None = None,
     hidden: int = 8,
     seed: int = 0,
@@ -51,8 +53,10 @@ def explore(
 
     Args:
         what: a circuit, or the folder of a run.
-        data: a text to read; a circuit reads an example without one.
-        first, steps: the character to begin with, and how many steps to show at most.
+        data: what to read: a text, or what the run's task reads, such as a recording; a circuit reads an example
+            without one.
+        first, steps: the step (character, frame, row) to begin with, and how many to show at most.
+        piece: which recording of a folder, piece of music or sequence of a table, from 1.
         layer: which one to show, from 1; the last one unless given.
         hidden, seed: the size and the parameters of a circuit's network.
 
@@ -63,7 +67,7 @@ def explore(
     if isinstance(what, Circuit):
         subject = of_circuit(what, data, first, fewer, hidden, seed)
     else:
-        subject = of_run(what, data, first, fewer)
+        subject = of_run(what, data, first, fewer, piece)
     if subject.steps < steps > LONGEST:
         note = f"Asked for were {steps:,} steps; a page shows {LONGEST:,} at most."
         subject = replace(subject, notes=(*subject.notes, note))
