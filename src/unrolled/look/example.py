@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..errors import CircuitError, UsageError
+from ..errors import CircuitError, InputError, UsageError
 from ..graph.bind import bind, nameable, shapes
 from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
+from ..nn.incoming import Incoming
+from ..nn.recurrent import Recurrent
 from ..tasks.language import LanguageModel, check_seed
 from ..tasks.text import Vocabulary, read_text
+from ..transform.restrict import without
 from .reading import of_text
 from .readout import with_some_loss
 from .subject import Layer, Subject, of_model
@@ -46,6 +51,29 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
     subject = of_model(circuit.name, model, of_text(vocabulary, text, data, first, steps))
     note = "The parameters are random: nothing has been learned."
     return replace(subject, notes=(note, *subject.notes))
+
+
+def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
+    """A network of one layer with its own parameters, and one sequence: (steps, size), or tokens (steps,).
+
+    Raises:
+        InputError: inputs that the network does not have or that do not fit it, or of different lengths.
+    """
+    checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
+    given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
+    lengths = {n: len(v) for n, v in given.items()}
+    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
+        raise InputError(f"inputs must have one length, a step or more, got {said}")
+    step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
+    scored = with_some_loss(step)
+    part = scored.recurrence
+    parameters = {n: p.detach().double() for n, p in net.named_parameters() if n in part.parameters}
+    sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
+    note = () if scored.loss in step.returns else ("The circuit has no loss; the sum of its output stands for one.",)
+    series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
+    layer = Layer(part, parameters, sizes, "", "")
+    return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
 
 
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
