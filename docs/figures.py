@@ -1,7 +1,7 @@
 """Every figure of the documentation, and the page of all cells (`make figures`).
 
-Figures are drawn by the documentation itself: each Python snippet of README and docs is run in docs/figures, and what
-it saves there is the figure. The tests do the same, and compare.
+Figures are drawn by the documentation itself: each Python snippet of README and docs is run in a folder of its own, and
+the SVG files that it saves there are the figures. The tests do the same, and compare.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import contextlib
 import inspect
 import io
 import linecache
-import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,10 +89,12 @@ def run(page: Path) -> Iterator[tuple[str, str]]:
 def main() -> None:
     FIGURES.mkdir(exist_ok=True)
     GALLERY.write_text(gallery(), encoding="utf-8", newline="\n")
-    os.chdir(FIGURES)
     for page in PAGES:
-        for _ in run(page):
-            pass
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            for _ in run(page):
+                pass
+            for drawn in Path(folder).glob("*.svg"):
+                (FIGURES / drawn.name).write_bytes(drawn.read_bytes())
         print(page.relative_to(DOCS.parent))
     used = {name for page in PAGES for name in re.findall(r"figures/([\w.]+)", page.read_text(encoding="utf-8"))}
     for file in sorted(FIGURES.glob("*.svg")):

@@ -45,8 +45,9 @@ def test_links_between_pages_lead_somewhere():
             assert (page.parent / target).exists(), f"{page.name} points to {target}"
 
 
-def test_shown_shapes_are_true():
+def test_shown_shapes_are_true(tmp_path, monkeypatch):
     """Comments of the form '# (8, 100, 65): ...' behind an expression in the README."""
+    monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
     checked = 0
     for language, code in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")):

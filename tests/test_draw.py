@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import itertools
+import math
 import os
 import random
 import re
@@ -14,14 +17,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
+import torch
 
+import unrolled
 from unrolled import circuit, nll, sigmoid, softmax, split, tanh, where
 from unrolled.cells import ALL
 from unrolled.draw import scene, text
 from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
+from unrolled.draw.svg import lines_of
 from unrolled.errors import EngineError, InputError, UnrolledError
 from unrolled.transform.unfold import first_time
 
@@ -584,3 +591,104 @@ def test_a_thousand_circles_are_drawn_fast(name: str):
 @pytest.mark.parametrize("name", ["network", "fed_back", "gated"])
 def test_golden(name: str, golden: Callable[[str, str], None]):
     golden(f"draw_{name}.svg", OWN[name].draw().svg)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_numbers_in_the_circles_lie_on_nothing_and_inside_their_circle(name: str):
+    seen = unrolled.measure(ALL[name])
+    for gates, gradient in ((True, True), (False, False)):
+        drawing = seen.draw(gates=gates, gradient=gradient, most=4)
+        assert overlaps(drawing.scene) == []
+        assert outside(ET.fromstring(drawing.svg), drawing.scene) == []
+        for circle in drawing.scene.circles:
+            for label, kind, y, size in lines_of(circle):
+                half = 0.85 * text.width(label, size) / 2
+                corners = [(circle.place.x + s * half, y + r * 0.3 * size) for s in (-1, 1) for r in (-1, 1)]
+                assert max(circle.place.distance(*p) for p in corners) < 2, (circle.name, kind)
+
+
+def test_the_numbers_in_the_circles_are_those_of_the_library():
+    seen = unrolled.measure(ALL["lstm"], seed=3)
+    drawing = seen.draw(most=49)
+    written = {}
+    for mark in ET.fromstring(drawing.svg).iter(f"{SVG}text"):
+        if mark.get("class") == "value":
+            name = "".join(mark.itertext())
+        elif mark.get("class") in ("number", "nan"):
+            written.setdefault(name, []).append("".join(mark.itertext()).replace("−", "-"))
+    for t in (1, 17, 49):
+        for name in "hcifgo":
+            value, gradient = (group[name][t - 1].square().mean().sqrt() for group in (seen.values, seen.gradients))
+            shown = written[f"{name}({t})"]
+            assert float(shown[0]) == pytest.approx(float(value), rel=6e-3)
+            assert shown[1][0] == "∇" and float(shown[1][1:]) == pytest.approx(float(gradient), rel=6e-2)
+        assert float(written[f"L({t})"][0]) == pytest.approx(float(seen.values["L"][t - 1, 0]), rel=6e-3)
+    assert written["x(1)"][0] == "I" and written["y(1)"] == ["␣"]
+    assert any(line.startswith("h(17): 0.") for line in drawing.text.splitlines())
+
+
+def test_numbers_of_evaluate_in_the_unfolded_graph():
+    torch.manual_seed(0)
+    leaves = {n: torch.randn(s) for n, s in network.shapes(x=2, h=3, o=4).items()}
+    graph = network.unfold(3)
+    values = graph.evaluate(x=torch.randn(1, 3, 2), y=torch.randint(4, (1, 3)), h=torch.zeros(1, 3), **leaves)
+    seen = texts(graph.draw(values=values).svg, "number")
+    expected = [*values["L"][0].tolist(), *values["h"][0].square().mean(1).sqrt().tolist()]
+    assert all(any(float(n) == pytest.approx(v, rel=6e-3) for n in seen) for v in expected)
+    with pytest.raises(InputError, match=r"values\['h'\] must be \(1, 3, ...\), one sequence; got \(2, 3, 3\)"):
+        graph.draw(values={"h": torch.zeros(2, 3, 3)})
+
+
+def pixels(drawing) -> list[numpy.ndarray]:
+    """The pictures in a document: (rows, columns, 4)."""
+    matplotlib = pytest.importorskip("matplotlib.image", reason="needs matplotlib")
+    found = re.findall(r"data:image/png;base64,([\w+/=]+)", drawing.svg)
+    return [numpy.round(255 * matplotlib.imread(io.BytesIO(base64.b64decode(data)))).astype(int) for data in found]
+
+
+def test_heat_maps_show_the_values_beside_the_text():
+    seen = unrolled.measure(ALL["gru"], seed=1)
+    drawing = seen.heat("h", "∇h", "L", "saliency")
+    assert overlaps(drawing.scene) == []
+    for picture, rows in zip(
+        pixels(drawing),
+        (seen.values["h"], seen.gradients["h"], seen.values["L"], seen.saliency[:, None]),
+        strict=True,
+    ):
+        high, wide = picture.shape[0] // rows.shape[1], picture.shape[1] // rows.shape[0]
+        cells = picture[high // 2 :: high, wide // 2 :: wide]
+        strength = rows.abs() / rows.abs().max()
+        numpy.testing.assert_allclose(cells[:, :, 3], 255 * strength.T, atol=1)
+        strong = strength.T > 0.1
+        assert ((cells[:, :, 0] > cells[:, :, 2]) == (rows.T > 0).numpy())[strong].all(), "orange above zero"
+    assert "".join(texts(drawing.svg, "mono")) != "" and texts(drawing.svg, "mono")["N"] == 2
+    assert sum(texts(drawing.svg, "mono").values()) == 49
+    assert drawing.text.startswith("Heat maps of gru: h, ∇h, L, saliency.")
+    assert seen._repr_svg_() == seen.heat("h", "∇h").svg
+    with pytest.raises(InputError, match=r"nothing measured is called 'hh'\. Did you mean 'h'"):
+        seen.heat("hh")
+
+
+def test_numbers_that_are_not_finite_are_shown_and_located():
+    net = unrolled.Recurrent(network, x=2, h=3, o=4)
+    x, y = torch.randn(9, 2), torch.randint(4, (9,))
+    x[5, 1] = math.nan
+    seen = unrolled.measure(net, x=x, y=y)
+    said = "Not all numbers are finite. The first is NaN: x at step 6, unit 2."
+    assert seen.problem == said
+    drawing = seen.draw(most=9)
+    assert said in drawing.text and texts(drawing.svg, "nan")["NaN"] >= 4
+    assert texts(drawing.svg, "legend")[said] == 1
+    (picture,) = pixels(seen.heat("h"))
+    assert (picture[-1, -1] == (230, 0, 180, 255)).all() and said in seen.heat("h").text
+
+
+def test_heat_maps_are_saved_as_png_and_pdf(tmp_path: Path):
+    matplotlib = pytest.importorskip("matplotlib.image", reason="needs matplotlib")
+    drawing = unrolled.measure(ALL["rnn"]).heat()
+    for ending in ("svg", "png", "pdf"):
+        drawing.save(tmp_path / f"heat.{ending}")
+    left, top, right, bottom = drawing.scene.bounds()
+    image = matplotlib.imread(tmp_path / "heat.png")
+    assert abs(image.shape[1] - 2 * (right - left + 36)) <= 2
+    assert abs(image.shape[0] - 2 * (bottom - top + 36)) <= 2

@@ -19,7 +19,7 @@ from unrolled import Recurrent, State, circuit, sigmoid, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
 from unrolled.errors import UsageError
-from unrolled.look import look, readout, subject
+from unrolled.look import example, look, reading, readout
 from unrolled.look.measure import locate, measure
 from unrolled.look.pack import TOP, pack
 
@@ -62,7 +62,7 @@ def test_every_cell_can_be_looked_at(name: str):
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman", "jordan", "peephole_lstm"])
 def test_the_values_are_those_of_the_network(name: str):
     """Against Recurrent on the reference engine, which shares no code with the explorer but the table of operations."""
-    looked = subject.of_circuit(ALL[name], None, 1, 40, 8, 3)
+    looked = example.of_circuit(ALL[name], None, 1, 40, 8, 3)
     measured, layer = measure(looked, 0), looked.layers[0]
     net = Recurrent(ALL[name], dtype=torch.float64, **{n: s for n, s in _named_sizes(ALL[name], layer).items()})
     net.load_state_dict({n: layer.parameters[n] for n in ALL[name].parameters})
@@ -89,7 +89,7 @@ def _named_sizes(cell, layer) -> dict[str, int]:
 def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
     """dL/dh(t): the network is started again from h(t), and its loss from there on is differentiated by the derived
     adjoint."""
-    looked = subject.of_circuit(ALL["gru"], None, 1, 30, 8, 1)
+    looked = example.of_circuit(ALL["gru"], None, 1, 30, 8, 1)
     measured, layer, names = measure(looked, 0), looked.layers[0], looked.scored
     net = Recurrent(ALL["gru"], dtype=torch.float64, **_named_sizes(ALL["gru"], layer))
     net.load_state_dict({n: layer.parameters[n] for n in ALL["gru"].parameters})
@@ -104,7 +104,7 @@ def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
 
 
 def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
-    looked = subject.of_run(run, run.parent / "text.txt", 1, 25)
+    looked = reading.of_run(run, run.parent / "text.txt", 1, 25)
     lower, upper = measure(looked, 0), measure(looked, 1)
     assert lower.total == upper.total
     torch.testing.assert_close(lower.values["h"], upper.values["x"], rtol=0, atol=0)
@@ -132,7 +132,7 @@ def test_the_loss_is_that_of_the_trained_model(run: Path):
 
 def test_what_is_written_in_the_page_is_what_was_measured():
     data = data_of(look.explore(ALL["lstm"], seed=5).html)
-    measured = measure(subject.of_circuit(ALL["lstm"], None, 1, 200, 8, 5), 0)
+    measured = measure(example.of_circuit(ALL["lstm"], None, 1, 200, 8, 5), 0)
     for name, about in data["numbers"].items():
         for kind, group in (("value", measured.values), ("gradient", measured.gradients)):
             if "tokens" not in about and kind in about:
@@ -216,16 +216,14 @@ def test_where_the_first_number_is_that_is_not_finite():
 
 
 def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.MonkeyPatch):
-    from unrolled.look import subject
-
     def broken(folder: Path):
-        trained, vocabulary = sound(folder)
+        task = sound(folder)
         with torch.no_grad():
-            trained.model.layers[1].b[8] = math.nan  # of the third unit's forget gate
-        return trained, vocabulary
+            task.model.layers[1].b[8] = math.nan  # of the third unit's forget gate
+        return task
 
-    sound = subject.character_model
-    monkeypatch.setattr(subject, "character_model", broken)
+    sound = reading.trained
+    monkeypatch.setattr(reading, "trained", broken)
     page = look.explore(run, run.parent / "text.txt", steps=20)
     assert "Not all numbers are finite. The first is NaN: a at step 1, unit 9." in page.notes
     assert data_of(page.html)["problem"] == page.notes[-1]
@@ -298,3 +296,160 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     assert main(["look", "rnn"]) == 0
     path = Path(capsys.readouterr().out.splitlines()[-1])
     assert opened == [path.as_uri()] and path.exists()
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of tones, in a folder."""
+    soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
+    folder = tmp_path_factory.mktemp("tones")
+    for k in range(24):
+        t = numpy.arange(1600 + 40 * k) / 8000
+        label, pitch = ("low", 300) if k % 2 else ("high", 1500)
+        soundfile.write(folder / f"{label}_{k}.wav", 0.5 * numpy.sin(2 * numpy.pi * (pitch + 5 * k) * t), 8000)
+    return folder
+
+
+def trained_on(data: Path, folder: Path, *more: str) -> Path:
+    small = ("--hidden", "5", "--updates", "4", "--batch", "8")
+    assert main(["train", str(data), *small, "--out", str(folder), "--json", *more]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("answer", ["recording", "last", "frame"])
+def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
+    """Values, loss and answer are those of the trained model, whichever way it answers; the waveform is the file's."""
+    run = trained_on(recordings, tmp_path / "run", "--set", f"data.answer={answer}")
+    looked = reading.of_run(run, recordings / "low_7.wav", 1, 1000)
+    measured = measure(looked, 0)
+    task = reading.trained(run)
+    import soundfile
+
+    samples = torch.from_numpy(soundfile.read(recordings / "low_7.wav", dtype="float32")[0])
+    example = task.heard("low_7.wav", samples, 8000, "low")
+    scores, y = next(task.score([example]))
+    assert math.isclose(measured.total, task.cost(scores, y).item(), rel_tol=1e-5)
+    torch.testing.assert_close(measured.values["o"][-1].float(), scores[-1], rtol=1e-4, atol=1e-5)
+    assert (measured.saliency > 0).all() and len(measured.saliency) == len(example.x)
+    page = look.explore(run, recordings / "low_7.wav")
+    data = data_of(page.html)
+    assert page.notes[0] == "'low_7.wav' is of the class 'low'." and data["vocabulary"] == ["high", "low"]
+    codes = numpy.frombuffer(base64.b64decode(data["track"]["data"]), "u1").reshape(-1, 4, 2)
+    low, high = (data["track"][n][0] for n in ("low", "high"))
+    drawn = low + codes / 254 * (high - low)
+    parts = torch.nn.functional.pad(samples, (0, 80 * len(example.x) - len(samples))).reshape(-1, 80).numpy()
+    numpy.testing.assert_allclose(drawn[:, :, 0].min(1), parts.min(1), atol=0.005)
+    numpy.testing.assert_allclose(drawn[:, :, 1].max(1), parts.max(1), atol=0.005)
+    assert data["once"] == (answer != "frame")
+    if answer != "frame":
+        assert any(line["text"].startswith("∇o(t) = 0") for line in data["backward"])
+
+
+def test_a_recording_of_a_folder_and_one_whose_class_nobody_knows(recordings: Path, tmp_path: Path):
+    run = trained_on(recordings, tmp_path / "run")
+    second = look.explore(run, recordings, piece=2, first=5, steps=10)
+    assert second.notes[0] == "'high_10.wav' is of the class 'high'."
+    assert second.notes[1] == "It is read from frame 5 to 14 of 25." and second.steps == 10
+    (tmp_path / "strange.wav").write_bytes((recordings / "low_7.wav").read_bytes())
+    note = look.explore(run, tmp_path / "strange.wav").notes[0]
+    assert re.fullmatch(
+        "The name of 'strange.wav' says no class that the model knows; the likeliest is '(low|high)'.", note
+    )
+
+
+def test_rows_of_numbers(tmp_path: Path):
+    pytest.importorskip("pyarrow", reason="needs pyarrow")
+    lines = [f"{math.sin(k / 5):.6f},{'' if k == 30 else math.cos(k / 7):.8}" for k in range(80)]
+    (tmp_path / "waves.csv").write_text("b,a\n" + "\n".join(lines) + "\n")
+    run = trained_on(tmp_path / "waves.csv", tmp_path / "run", "--set", "data.target=b")
+    page = look.explore(run, tmp_path / "waves.csv", steps=50)
+    data, task = data_of(page.html), reading.trained(run)
+    assert page.notes == ["It is read from row 1 to 50 of 79."]
+    rows = task.sequences(tmp_path / "waves.csv")[0]
+    example = task.example(rows)
+    with torch.no_grad():
+        scores, _ = task.model(example.x[None, :50])
+    assert math.isclose(page.loss, task.cost(scores[0], example.y[:50]).item(), rel_tol=1e-5)
+    assert data["track"]["names"] == task.inputs == ["b", "a"] and not data["bits"]
+    codes = numpy.frombuffer(base64.b64decode(data["track"]["data"]), "u1").reshape(50, 2)
+    assert [tuple(at) for at in numpy.argwhere(codes == 255)] == [(30, 1)], "what is missing is a gap"
+    drawn = data["track"]["low"][0] + codes[:, 0] / 254 * (data["track"]["high"][0] - data["track"]["low"][0])
+    numpy.testing.assert_allclose(drawn, rows.x[:50, 0], atol=0.005)
+
+
+def test_music(tmp_path: Path):
+    scipy = pytest.importorskip("scipy.io", reason="needs scipy")
+    rolls = numpy.empty((1, 4), object)
+    for k in range(4):
+        rolls[0, k] = (numpy.random.default_rng(k).random((12 + k, 9)) < 0.3).astype("u1")
+    scipy.savemat(tmp_path / "m.mat", {n: rolls for n in ("traindata", "validdata", "testdata")})
+    run = trained_on(tmp_path / "m.mat", tmp_path / "run")
+    page = look.explore(run, tmp_path / "m.mat", piece=2)
+    task = reading.trained(run)
+    frames = torch.from_numpy(rolls[0, 1].astype("float32"))
+    with torch.no_grad():
+        scores, _ = task.model(frames[None, :-1])
+    assert math.isclose(page.loss, task.cost(scores[0], frames[1:]).item(), rel_tol=1e-5)
+    assert page.notes == ["The piece is testdata[1].", "It is read from frame 1 to 12 of 12."]
+
+
+def test_words_and_bytes(tmp_path: Path):
+    (tmp_path / "text.txt").write_text(TEXT)
+    for unit, shown in (("word", ["The", " ", "quick"]), ("byte", ["T", "h", "e"])):
+        run = trained_on(tmp_path / "text.txt", tmp_path / unit, "--set", f"data.unit={unit}")
+        data = data_of(look.explore(run, tmp_path / "text.txt", steps=20).html)
+        assert data["text"][:3] == shown and len(data["text"]) == 21
+        known = reading.trained(run).vocabulary
+        assert len(data["vocabulary"]) == len(known)
+        tokens = data["numbers"]["x"]["tokens"]
+        assert [data["vocabulary"][k] for k in tokens] == data["text"][:20]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("RUN",), "say what the network of 'RUN' is to read: --data FILE, a recording"),
+        (("RUN", "--data", "DATA/none.wav"), "there is no file 'DATA/none.wav'"),
+        (("RUN", "--data", "DATA", "--piece", "99"), "'DATA' has 24 recordings; --piece 99 is none of them"),
+        (
+            ("RUN", "--data", "DATA/low_7.wav", "--first", "99"),
+            "'DATA/low_7.wav' has 24 frames to read; --first 99 is behind its end",
+        ),
+        (
+            ("RUN", "--data", "TEXT"),
+            "'TEXT' is data for the task 'language'; the model is one of the task 'voice'",
+        ),
+        (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "the network has 1 layer; --layer 3 is none of them"),
+        (
+            ("BOTH", "--data", "DATA/low_7.wav"),
+            "the model of 'BOTH' has an embedding, residual connections or two directions, which no page shows. "
+            "Look at a model without, or at its cell alone",
+        ),
+        (("lstm", "--steps", "0"), "--steps must be a whole number from 1, got 0"),
+        (("lstm", "--out", "page.pdf"), "--out names an HTML file, such as page.html; got 'page.pdf'"),
+    ],
+)
+def test_what_cannot_be_looked_at(
+    arguments: tuple[str, ...], message: str, voices: dict[str, Path], capsys: pytest.CaptureFixture[str]
+):
+    def named(text: str) -> str:
+        for name, path in voices.items():
+            text = text.replace(name, str(path) if text.startswith(name) or name != "BOTH" else path.name)
+        return text
+
+    assert main(["look", *map(named, arguments)]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert " ".join(named(message).split()) in said
+
+
+@pytest.fixture(scope="module")
+def voices(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Two models of recordings, one of them in two directions; their data, and a text."""
+    folder = tmp_path_factory.mktemp("runs")
+    (folder / "text.txt").write_text(TEXT)
+    return {
+        "RUN": trained_on(recordings, folder / "run"),
+        "BOTH": trained_on(recordings, folder / "both", "--set", "model.bidirectional=true"),
+        "DATA": recordings,
+        "TEXT": folder / "text.txt",
+    }

@@ -12,7 +12,7 @@ import pytest
 
 from chromium import chromium, show
 from unrolled.cells import ALL
-from unrolled.look import look, subject
+from unrolled.look import example, look
 from unrolled.look.measure import Measured, measure
 
 pytestmark = pytest.mark.slow
@@ -36,7 +36,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def measured() -> Measured:
-    return measure(subject.of_circuit(ALL["lstm"], None, 1, 200, 8, SEED), 0)
+    return measure(example.of_circuit(ALL["lstm"], None, 1, 200, 8, SEED), 0)
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ _HOME = {
     "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
     "explore": "look.look",
+    "measure": "look.look",
     **{
         name: "errors"
         for name in (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
     from .look.look import explore as explore
+    from .look.look import measure as measure
     from .nn.backpropagate import backpropagate as backpropagate
     from .nn.layers import GRU as GRU
     from .nn.layers import LSTM as LSTM

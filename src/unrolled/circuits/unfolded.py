@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ..draw.drawing import Drawing, draw_unfolded
+from ..draw.numbers import Numbers
 from ..errors import InputError, did_you_mean
 from ..graph.node import Node, order
 from ..graph.size import Conflict, Size, Solver
@@ -34,19 +36,37 @@ class Graph:
         equations at every step ('full')."""
         return unfolded_equations(self.unfolded, format, form)
 
-    def draw(self, *, gates: bool = True, gradient: bool = False, most: int = 6, last_only: bool = False) -> Drawing:
+    def draw(
+        self,
+        *,
+        gates: bool = True,
+        gradient: bool = False,
+        most: int = 6,
+        last_only: bool = False,
+        values: Mapping[str, Tensor] | None = None,
+    ) -> Drawing:
         """The unfolded graph, from the initial state to the last step.
 
         >>> elman.unfold(40).draw(most=40).save("forty_steps.svg")
+        >>> graph.draw(values=graph.evaluate(x=x, h=h0, U=U, W=W, b=b, V=V, c=c)).save("with_numbers.svg")
 
         Args:
             gates: False folds everything between inputs, states and outputs into the arrows.
             gradient: also the arrows along which the gradient flows back in time.
             most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
             last_only: outputs at the last step alone: read everything, answer once.
+            values: numbers to be written in the circles, by name, as ``evaluate`` gives them for one sequence: (1,
+                steps, size), and (1, steps) of scalars; of vectors the root mean square. ``unrolled.measure`` gives
+                all of them, gates and gradients, too.
+
+        Raises:
+            InputError: values of another number of steps, or of several sequences.
         """
-        last = self.unfolded.times[-1] if self.unfolded.times else self.unfolded.start_time
-        return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only)
+        times, numbers = self.unfolded.times, None
+        if values is not None:
+            numbers = Numbers(times[0], {n: _written(n, v, len(times)) for n, v in values.items()})
+        last = times[-1] if times else self.unfolded.start_time
+        return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only, numbers)
 
     def _repr_svg_(self) -> str:
         return self.draw().svg
@@ -85,6 +105,14 @@ class Graph:
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
         together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
+
+
+def _written(name: str, value: Tensor, steps: int) -> list[float | str]:
+    """What is written in the circles of a value: a scalar itself, of a vector the root mean square."""
+    if value.ndim not in (2, 3) or value.shape[:2] != (1, steps):
+        raise InputError(f"values['{name}'] must be (1, {steps}, ...), one sequence; got {tuple(value.shape)}")
+    rows = value.detach().double()
+    return list((rows if rows.ndim == 2 else rows.square().mean(2).sqrt())[0].tolist())
 
 
 def _measure(leaves: dict[Node, Tensor]) -> dict[str, int]:

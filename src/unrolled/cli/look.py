@@ -14,6 +14,7 @@ def look(
     out: Path | None = None,
     steps: int = 200,
     first: int = 1,
+    piece: int = 1,
     layer: int | None = None,
     hidden: int = 8,
     seed: int = 0,
@@ -26,13 +27,16 @@ def look(
     what
         The folder of a trained model; or the name of a cell, or FILE.py:NAME for your own, with random parameters.
     data
-        A text (UTF-8) for the network to read.
+        What the network is to read: a text (UTF-8); or what the model of a run reads: a recording, a table, a MATLAB
+        file of music.
     out
         The page to write, FILE.html. Without it, the page is opened in the browser.
     steps
         How many steps to show at most.
     first
-        The character of the text at which to begin.
+        The step at which to begin: a character of the text, a frame of the recording, a row of the table.
+    piece
+        Which recording of a folder, piece of music or sequence of a table.
     layer
         Which layer to show, from 1; the last one unless given.
     hidden
@@ -47,13 +51,15 @@ def look(
     from .cell import find_cell
     from .screen import out as say
 
-    for name, number in (("--steps", steps), ("--first", first), ("--hidden", hidden)):
+    for name, number in (("--steps", steps), ("--first", first), ("--piece", piece), ("--hidden", hidden)):
         if number < 1:
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
     if out is not None and out.suffix != ".html":
         raise UsageError(f"--out names an HTML file, such as {out.with_suffix('.html').name}; got '{out}'")
     run = Path(what) if _is_folder(what) else None
-    found = explore(run or find_cell(what), data, first=first, steps=steps, layer=layer, hidden=hidden, seed=seed)
+    found = explore(
+        run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed
+    )
     path = out or _somewhere(what)
     found.save(path)
     if json:

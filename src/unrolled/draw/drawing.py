@@ -12,6 +12,7 @@ from ..graph.recurrence import Recurrence
 from ..transform.unfold import first_time
 from . import scene, text
 from .figure import figure
+from .numbers import Numbers
 from .reduce import Diagram, reduce
 from .scene import BETWEEN, ELSEWHERE, END, READING, START, WHOLE, Column, Layout, Scene
 from .svg import render
@@ -89,25 +90,36 @@ def draw_unfolded(
     gradient: bool = False,
     most: int = MANY,
     last_only: bool = False,
+    numbers: Numbers | None = None,
+    note: str = "",
 ) -> Drawing:
-    """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated."""
+    """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated.
+
+    numbers: what is written in the circles; note: what else is to be said.
+    """
     if not isinstance(most, int) or isinstance(most, bool) or most < 3:
         raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
     diagram = reduce(recurrence, gates)
     columns = numbered(first_time(recurrence), steps, max(3, min(most, NODES // len(diagram.values))))
-    layout = Layout.of(diagram, [c.time for c in columns], gradient)
+    layout = Layout.of(diagram, [c.time for c in columns], gradient, numbers)
     title = f"Circuit {recurrence.name} unfolded for {_count(steps)}"
     if last_only:
         columns[1:-1] = [replace(c, kind=READING if c.kind == WHOLE else c.kind) for c in columns[1:-1]]
         title += ", with outputs at the last step alone"
-    return _drawing(scene.unfolded(layout, columns), title, layout, False, left_out(columns))
+    notes = [n for n in (left_out(columns), note) if n]
+    return _drawing(scene.unfolded(layout, columns), title, layout, False, *notes)
 
 
-def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, note: str) -> Drawing:
-    scene.explain(picture, layout, delay, note)
-    lines = [title + ".", *([note[0].upper() + note[1:] + "."] if note else []), *describe(layout.diagram)]
+def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, *notes: str) -> Drawing:
+    scene.explain(picture, layout, delay, *notes)
+    said = [note[0].upper() + note[1:].rstrip(".") + "." for note in notes if note]
+    lines = [title + ".", *said, *describe(layout.diagram)]
     if layout.gradient:
         lines += describe_gradient(layout)
+    for circle in picture.circles if layout.numbers else ():
+        if layout.numbers and circle.below:
+            name = text.plain(text.value(circle.name, circle.time, False))
+            lines.append(f"{name}: {layout.numbers.describe(circle.name, circle.time or '')}.")
     return Drawing(picture, title, "\n".join(lines))
 
 

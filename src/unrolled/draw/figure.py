@@ -9,7 +9,7 @@ from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
 from .scene import Circle, Scene
-from .svg import LEFT, MARGIN, head, two_lines
+from .svg import LEFT, MARGIN, head, lines_of
 from .text import Label, Run, width
 
 if TYPE_CHECKING:
@@ -37,9 +37,9 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
     colour = {name: pair[dark] for name, pair in COLOURS.items()}
     paper = Figure(figsize=((right - left) / DOTS, (bottom - top) / DOTS), facecolor=colour["paper"])
     axes = paper.add_axes((0, 0, 1, 1))
-    axes.set(xlim=(left, right), ylim=(bottom, top))
     axes.set_axis_off()
     _marks(axes, scene, colour)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
     return paper
 
 
@@ -55,6 +55,10 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
         style: dict[str, Any] = {"linestyle": (0, (4, 2))} if back else {}
         axes.add_patch(PathPatch(_path(wire.path), facecolor="none", edgecolor=ink, lw=1.4 * POINT, **style))
         axes.add_patch(Polygon(head(wire.path), facecolor=ink, edgecolor="none"))
+    for picture in scene.pictures:
+        x0, y0, x1, y1 = picture.box
+        axes.imshow(picture.rows, extent=(x0, x1, y1, y0), interpolation="nearest", aspect="auto", resample=False)
+        axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, facecolor="none", edgecolor=colour["quiet"], lw=POINT))
     for s in scene.squares:
         corner = s.center[0] - s.side / 2, s.center[1] - s.side / 2
         axes.add_patch(Rectangle(corner, s.side, s.side, facecolor=colour["delay"], edgecolor="none"))
@@ -63,6 +67,11 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
     for circle in scene.circles:
         _circle(axes, circle, colour)
     for mark in scene.letters:
+        if mark.kind == "mono":
+            x, y = mark.center
+            written = "".join(run.text for run in mark.label)
+            axes.text(x, y + 0.33 * mark.size, written, fontsize=mark.size * POINT, color=colour["ink"], ha="center")
+            continue
         ink = colour["parameter"] if mark.kind in ("parameter", "key") else colour["line"]
         x, y = mark.center
         if mark.kind in LEFT:
@@ -81,12 +90,8 @@ def _circle(axes: Axes, circle: Circle, colour: dict[str, str]) -> None:
     if circle.faint:
         style |= {"facecolor": "none", "edgecolor": colour["quiet"], "linestyle": (0, (4, 3)), "lw": 1.3 * POINT}
     axes.add_patch(PathPatch(_path(outline(p)), **style))
-    if not circle.gradient:
-        _text(axes, circle.label, p.x, p.y, circle.size, colour["ink"])
-        return
-    (above, size), (below, small) = two_lines(circle)
-    _text(axes, circle.label, p.x, above, size, colour["ink"])
-    _text(axes, circle.gradient, p.x, below, small, colour["ink"])
+    for label, kind, y, size in lines_of(circle):
+        _text(axes, label, p.x, y, size, colour["gradient" if kind == "nan" else "ink"])
 
 
 def _path(curve: Curve) -> Any:

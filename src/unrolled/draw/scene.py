@@ -12,6 +12,7 @@ from .colours import ROLES
 from .curve import Path, Point, Trace
 from .letter import SIZE, Box, letters
 from .loop import Loops, loops
+from .numbers import Lines, Numbers
 from .reduce import Arrow, Diagram
 from .route import Routes, route
 
@@ -19,7 +20,8 @@ TYPE = {"named": 16.5}  # the size of the letters in a circle, else MAIN
 MAIN = 18.0
 RADIUS = {"named": 23.0}
 MAIN_RADIUS = 27.0
-TALLER = 5.0  # the radius grows by this where the gradient stands below the value
+TALLER = 5.0  # the radius grows by this for each line below the name
+BELOW = (0.74, 0.66)  # the size of their letters
 BESIDE = 6.0  # from an arrow to the gradient that flows back beside it
 LEGEND = 14.0
 SQUARE = 11.0  # the side of the black square
@@ -39,7 +41,7 @@ class Circle:
     label: text.Label
     size: float
     faint: bool = False
-    gradient: text.Label = ()  # written below the value
+    below: Lines = ()  # written below the name: its gradient, or its numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,14 @@ class Dot:
     radius: float = 6.0
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A rectangle of pixels (red, green, blue, opacity), row by row from above."""
+
+    box: Box
+    rows: Sequence[Sequence[tuple[int, int, int, int]]]
+
+
 def _around(center: Point, wide: float, high: float) -> Box:
     x, y = center
     return x - wide, y - high, x + wide, y + high
@@ -99,6 +109,7 @@ class Scene:
     squares: list[Square] = field(default_factory=list)
     blocks: list[Path] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
+    pictures: list[Picture] = field(default_factory=list)
 
     def bounds(self) -> Box:
         """left, top, right, bottom."""
@@ -109,6 +120,7 @@ class Scene:
         boxes += [_around(s.center, s.side / 2, s.side / 2) for s in self.squares]
         boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
         boxes += [_around(m.center, text.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
+        boxes += [p.box for p in self.pictures]
         left, top, right, bottom = zip(*boxes, strict=True)
         return min(left), min(top), max(right), max(bottom)
 
@@ -137,11 +149,12 @@ class Layout:
     step: Step
     routes: Routes
     gradient: bool = False
+    numbers: Numbers | None = None
 
     @staticmethod
-    def of(diagram: Diagram, times: Iterable[str], gradient: bool = False) -> Layout:
-        step = arrange(diagram, sizes(diagram, times, gradient))
-        return Layout(diagram, step, route(diagram, step), gradient)
+    def of(diagram: Diagram, times: Iterable[str], gradient: bool = False, numbers: Numbers | None = None) -> Layout:
+        step = arrange(diagram, sizes(diagram, times, gradient, numbers))
+        return Layout(diagram, step, route(diagram, step), gradient, numbers)
 
     def back(self, arrow: Arrow) -> bool:
         """Whether the gradient flows back along an arrow."""
@@ -163,8 +176,11 @@ class Layout:
         value = self.diagram.values[name]
         place, size = self.step.places[name].moved(dx), TYPE.get(value.role, MAIN)
         faint = time == ELSEWHERE
-        shown = self.gradient and not small and not faint and value.role != "loss" and name in self.diagram.carrying
-        below = text.gradient(name, time, value.scalar) if shown else ()
+        below: Lines = ()
+        if self.numbers:
+            below = self.numbers.lines(name, time)
+        elif self.gradient and not small and not faint and value.role != "loss" and name in self.diagram.carrying:
+            below = ((text.gradient(name, time, value.scalar), "nabla"),)
         return Circle(name, time, value.role, place, text.value(name, time, value.scalar), size, faint, below)
 
 
@@ -235,13 +251,18 @@ def _shown(diagram: Diagram) -> dict[str, set[str]]:
     }  # fmt: skip
 
 
-def sizes(diagram: Diagram, times: Iterable[str], gradient: bool = False) -> dict[str, tuple[float, float]]:
-    """Width and height of every value, wide enough for its name at any of the times."""
+def sizes(
+    diagram: Diagram, times: Iterable[str], gradient: bool = False, numbers: Numbers | None = None
+) -> dict[str, tuple[float, float]]:
+    """Width and height of every value, wide enough for its name at any of the times, and for its numbers."""
     result = {}
+    lines = 1 + bool(numbers.gradients) if numbers else int(gradient)
     times = {t if len(t) < 3 else "0" * len(t) if t.isdigit() else t for t in times}
     for name, value in diagram.values.items():
-        size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS) + 2 * TALLER * gradient
-        wide = max(text.width(text.value(name, t, value.scalar), size) for t in times) + 10 * gradient
+        size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS) + 2 * TALLER * lines
+        wide = max(text.width(text.value(name, t, value.scalar), size) for t in times) + 10 * lines
+        if numbers:
+            wide = max(wide, 0.85 * numbers.width(name, [part * size for part in BELOW]) + 6 * lines)
         result[name] = (max(height, round(wide + 0.45 * height)) if wide > 0.84 * height else height, height)
     return result
 
@@ -258,7 +279,7 @@ def side_by_side(layout: Layout, columns: Sequence[Column]) -> Scene:
     return scene
 
 
-def explain(scene: Scene, layout: Layout, delay: bool, note: str = "") -> None:
+def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
     """Add the legend below: what the marks mean."""
     left, _, right, bottom = scene.bounds()
     x, y, at = left, bottom + 30, LEGEND
@@ -291,8 +312,11 @@ def explain(scene: Scene, layout: Layout, delay: bool, note: str = "") -> None:
         entry("", text.words("the same at every step"), key=text.letters(tuple((n,) for n in sorted(names))))
     if layout.gradient:
         entry("gradient", text.words("∇: the gradient of the loss, backward in time"), 40.0)
-    if note:
-        entry("", text.words(note), 0.0)
+    if layout.numbers:
+        entry("", text.words("numbers: scalars, and root mean squares of vectors"), 0.0)
+    for note in notes:
+        if note:
+            entry("", text.words(note), 0.0)
 
 
 def _block_arrow(x: float, y: float, wide: float) -> Path:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Sequence
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
 from .colours import COLOURS
 from .curve import Path, Point
-from .scene import Circle, Dot, Letters, Scene, Square, Wire
+from .scene import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Wire
 from .text import FALL, RISE, SMALL, Label, stacked, width
 
 MARGIN = 18.0
 LEFT = ("legend", "key")  # text that begins at its left end, not around a centre
+SPACE = 0.25  # the width of a space, in the size of the letters
 HEAD = 9.0  # the length of an arrow's head
 BACK = -0.36  # from the end of a subscript of one character back to where a superscript above it begins
 
@@ -34,6 +40,9 @@ text-anchor:middle;fill:{ink}}
 .unrolled .gradient-head{fill:{gradient}}
 .unrolled .delay{fill:{delay}}
 .unrolled .block{fill:{block};stroke:{line};stroke-width:1.3}
+.unrolled .frame{fill:none;stroke:{quiet};stroke-width:1}
+.unrolled text.mono{font-family:ui-monospace,"DejaVu Sans Mono",monospace}
+.unrolled .nan{fill:{gradient};font-weight:bold}
 .unrolled text.parameter,.unrolled text.key{fill:{parameter}}
 .unrolled text.note,.unrolled text.legend{fill:{line}}
 .unrolled text.legend,.unrolled text.key{text-anchor:start}
@@ -69,6 +78,7 @@ def render(scene: Scene, title: str, description: str) -> str:
     lines += [_square(square) for square in scene.squares]
     lines += [_circle(circle) for circle in scene.circles]
     lines += [_dot(dot) for dot in scene.dots]
+    lines += [_picture(picture) for picture in scene.pictures]
     lines += [_letters(mark) for mark in scene.letters]
     return "\n".join([*lines, "</svg>"]) + "\n"
 
@@ -128,16 +138,44 @@ def _circle(circle: Circle) -> str:
             f'<rect class="{kind}" x="{_n(p.left)}" y="{_n(p.y - p.h / 2)}" width="{_n(p.w)}" '
             f'height="{_n(p.h)}" rx="{_n(p.h / 2)}"/>'
         )
-    if not circle.gradient:
-        return shape + _text(circle.label, p.x, p.y, circle.size, "value")
-    (above, small), (below, tiny) = two_lines(circle)
-    return shape + _text(circle.label, p.x, above, small, "value") + _text(circle.gradient, p.x, below, tiny, "nabla")
+    return shape + "".join(_text(label, p.x, y, size, kind) for label, kind, y, size in lines_of(circle))
 
 
-def two_lines(circle: Circle) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Height and size of a value's name and of its gradient's."""
+def lines_of(circle: Circle) -> list[tuple[Label, str, float, float]]:
+    """What is written in a circle, line by line: text, kind, height and size."""
     y, size = circle.place.y, circle.size
-    return (y - 0.45 * size, 0.94 * size), (y + 0.68 * size, 0.74 * size)
+    if not circle.below:
+        return [(circle.label, "value", y, size)]
+    many = len(circle.below) > 1
+    lines = [(circle.label, "value", y - (0.85 if many else 0.45) * size, 0.94 * size)]
+    places = ((0.14, BELOW[0]), (0.96, BELOW[1])) if many else ((0.68, BELOW[0]),)
+    below = zip(circle.below, places, strict=False)
+    return lines + [(label, kind, y + down * size, part * size) for (label, kind), (down, part) in below]
+
+
+def _picture(picture: Picture) -> str:
+    """The pixels as a PNG inside the document, in a frame."""
+    x, y, right, bottom = picture.box
+    wide, high = math.ceil((right - x) / len(picture.rows[0])), math.ceil((bottom - y) / len(picture.rows))
+    data = b64encode(png(picture.rows, wide, high)).decode("ascii")
+    place = f'x="{_n(x)}" y="{_n(y)}" width="{_n(right - x)}" height="{_n(bottom - y)}"'
+    return (
+        f'<image {place} preserveAspectRatio="none" image-rendering="optimizeSpeed" style="image-rendering:pixelated" '
+        f'href="data:image/png;base64,{data}"/><rect class="frame" {place}/>'
+    )
+
+
+def png(rows: Sequence[Sequence[tuple[int, int, int, int]]], wide: int = 1, high: int = 1) -> bytes:
+    """Pixels as a PNG file (ISO/IEC 15948): size, compressed rows, end. Each becomes ``wide`` times ``high`` of them,
+    since not every program that shows SVG leaves their edges sharp."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    across, down = len(rows[0]) * wide, len(rows) * high
+    header = struct.pack(">IIBBBBB", across, down, 8, 6, 0, 0, 0)  # 8 bits each of red, green, blue, opacity
+    body = b"".join((b"\0" + b"".join(bytes(pixel) * wide for pixel in row)) * high for row in rows)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
 
 
 def _letters(mark: Letters) -> str:
@@ -155,14 +193,21 @@ def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
 @lru_cache(maxsize=4096)
 def _spans(label: Label, size: float) -> str:
     """The runs of a label: superscripts move the line up and what follows moves it back."""
-    spans, level = [], 0.0
+    spans, level, space = [], 0.0, 0.0
     for run in label:
+        written = run.text.strip(" ")
+        before = len(run.text) - len(run.text.lstrip(" ")) if written else len(run.text)
+        space += SPACE * size * before  # between runs as a distance: some programs drop a space that ends a run
+        if not written:
+            continue
         here = {"base": 0.0, "sup": -RISE * size, "sub": FALL * size}[run.shift]
         move = f' dy="{_n(here - level)}"' if here != level else ""
         if run.shift == "sup" and level >= 0:
-            move += f' dx="{_n((0.07 if level == 0 else BACK * stacked(label)) * size)}"'
+            space += (0.07 if level == 0 else BACK * stacked(label)) * size
+        move += f' dx="{_n(space)}"' if space or run.shift == "sup" else ""
         small = f' font-size="{_n(SMALL * size)}"' if run.shift != "base" else ""
         style = f' class="{" ".join(run.style)}"' if run.style else ""
-        spans.append(f"<tspan{style}{small}{move}>{escape(run.text)}</tspan>")
+        spans.append(f"<tspan{style}{small}{move}>{escape(written)}</tspan>")
         level = here
+        space = SPACE * size * (len(run.text) - len(run.text.rstrip(" ")))
     return "".join(spans)

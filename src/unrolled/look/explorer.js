@@ -139,7 +139,8 @@ function announce() {
   const name = now.name, kind = now.backward ? "gradient" : "value";
   $("status").textContent =
     `Step ${now.t} of ${last}. ${now.backward ? "∇" : ""}${name}: ${describe(name, kind, now.t)}.` +
-    (data.text.length ? ` Reads ${visible(data.text[now.t - first])}.` : "");
+    (data.text.length ? ` Reads ${visible(data.text[now.t - first])}.` : "") +
+    (data.track?.seconds ? ` At ${format((now.t - first) * data.track.seconds)} seconds.` : "");
 }
 
 function describe(name, kind, t, digits = 3) {
@@ -447,11 +448,11 @@ function renderNext() {
   const box = $("next-characters"), name = data.probabilities;
   if (!name || !numbers[name].value.data) return;
   const all = data.vocabulary.map((_, k) => [number(name, "value", now.t, k), k]).sort((a, b) => b[0] - a[0]);
-  const came = data.vocabulary.indexOf(data.text[now.t - first + 1]);
+  const came = numbers[data.target].tokens[now.t - first];
   const bits = size(data.loss, "value", now.t) / Math.LN2;
   const bars = all.slice(0, 5).map(([p, k]) =>
     `<div class="bar${k === came ? " right" : ""}"><code></code><i style="width:${(100 * p).toFixed(1)}%"></i>${format(p)}</div>`);
-  box.innerHTML = `<h2>What comes next</h2>${bars.join("")}<p></p>`;
+  box.innerHTML = `<h2>${data.text.length ? "What comes next" : "What it answers"}</h2>${bars.join("")}<p></p>`;
   box.querySelectorAll("code").forEach((code, k) => (code.textContent = character(all[k][1])));
   box.querySelector("p").textContent = `It is ${character(came)}: a surprise of ${format(bits)} bits.`;
 }
@@ -479,26 +480,114 @@ function scaled(value, top) {
 
 const largest = (list) => list.reduce((top, v) => (Number.isFinite(v) ? Math.max(top, Math.abs(v)) : top), 0);
 
-function colourText() {
-  const how = $("colour").value, { name, unit } = now;
-  const values = data.text.map((_, k) => {
-    const t = first + k;
-    if (how === "unit") return number(name, "value", t, unit);
-    if (how === "surprise") return k && data.loss ? size(data.loss, "value", t - 1) / Math.LN2 : undefined;
+/** What each step that is read is coloured by; undefined where there is nothing. */
+function colours(how) {
+  const steps = last - first + 1, { name, unit } = now, text = data.text.length > 0;
+  const cost = (k) => size(data.loss, "value", first + k) / (data.bits ? Math.LN2 : 1);
+  if (how === "words") return wordSurprise(cost);
+  return Array.from({ length: steps + text }, (_, k) => {
+    if (how === "unit") return number(name, "value", first + k, unit);
+    if (how === "surprise" && data.loss) return text ? (k ? cost(k - 1) : undefined) : cost(k);
     return how === "saliency" ? plain(data.saliency[k]) : undefined;
   });
-  const top = largest(values.filter((v) => v !== undefined));
+}
+
+/** The bits of a word are those of its characters together; what is no letter or digit stands alone. */
+function wordSurprise(bits) {
+  const found = [], inWord = /[\p{L}\p{N}\p{M}_'’]/u;
+  for (let begin = 0; begin < data.text.length; ) {
+    let end = begin + 1;
+    while (end < data.text.length && inWord.test(data.text[begin]) && inWord.test(data.text[end])) end++;
+    let sum = 0;
+    for (let k = Math.max(begin, 1); k < end; k++) sum += bits(k - 1);
+    for (let k = begin; k < end; k++) found.push(end === 1 ? undefined : sum);
+    begin = end;
+  }
+  return found;
+}
+
+function colourReading() {
+  const how = $("colour").value, values = colours(how), { name, unit } = now, text = data.text.length > 0;
+  const top = largest(values.filter((v) => v !== undefined)), upTo = `up to ${format(top)} (orange)`;
   const says = {
     unit: numbers[name].value?.data ? `unit ${unit + 1} of ${name}, from ${format(-top)} (blue) to ${format(top)} (orange)`
       : `${name} has no units here; choose another value below`,
-    surprise: `bits that each character costs after those before it, up to ${format(top)} (orange)`,
-    saliency: `length of the gradient of the total loss at each input, up to ${format(top)} (orange)`, none: "",
+    surprise: text ? `bits that each character costs after those before it, ${upTo}`
+      : `${data.bits ? "bits that the right answer costs" : "what the error costs"} at each step, ${upTo}`,
+    words: `bits that all characters of a word cost together, ${upTo}`,
+    saliency: `length of the gradient of the total loss at each input, ${upTo}`, none: "",
   };
   $("colour-says").textContent = says[how];
-  [...$("text").children].forEach((span, k) => {
+  [...(text ? $("text").children : $("track").querySelectorAll("rect.step"))].forEach((mark, k) => {
     const v = values[k], [r, g, b, a] = v === undefined ? [0, 0, 0, 0] : shade(top ? v / top : v);
-    span.style.background = `rgba(${r},${g},${b},${(0.62 * a).toFixed(3)})`;
-    span.title = v === undefined ? "" : format(v);
+    mark.style[text ? "background" : "fill"] = `rgba(${r},${g},${b},${(0.62 * a).toFixed(3)})`;
+    if (text) mark.title = v === undefined ? "" : format(v);
+    else mark.firstChild.textContent = v === undefined ? "" : format(v);
+  });
+}
+
+// ---------------------------------------------------------------- what is read, where it is no text
+
+const WIDE = 8; // more columns than this are drawn as a roll, not as lines
+
+/** Over the colours of its steps: a waveform, lines of numbers, or a roll of many columns. */
+function makeTrack() {
+  const { track } = data, steps = last - first + 1, columns = track.names.length, box = $("track");
+  const kind = track.kind === "audio" ? "audio" : columns > WIDE ? "roll" : "lines";
+  const codes = Uint8Array.from(atob(track.data), (c) => c.charCodeAt(0));
+  const shape = { columns, points: codes.length / columns, at: (k, c) => codes[k * columns + c], x: (k) => (k + 0.5) / track.per };
+  const high = { audio: 254, roll: columns, lines: 300 * columns }[kind], picture = box.querySelector("svg");
+  picture.setAttribute("viewBox", `0 0 ${steps} ${high}`);
+  picture.style.height = `${clamp({ audio: 150, roll: 2.5 * columns, lines: 56 * columns }[kind], 90, 300)}px`;
+  for (let k = 0; k < steps; k++) {
+    element("title", {}, element("rect", { class: "step", x: k, y: 0, width: 1, height: high }, picture));
+  }
+  const line = { audio: waveform, roll, lines }[kind](shape);
+  element("path", { class: kind, d: line }, picture);
+  element("rect", { class: "now", y: 0, width: 1, height: high }, picture);
+  if (kind === "lines") nameLines(track);
+  $("reading-name").textContent = { audio: "The recording", roll: "The frames", lines: "The rows" }[kind];
+  const what = { audio: "waveform", roll: `${columns} columns`, lines: `columns ${track.names.join(", ")}` }[kind];
+  box.setAttribute("aria-label", `The ${what} over time; arrow keys move in time`);
+  const middle = kind === "roll" ? `${track.names.at(-1)} above, ${track.names[0]} below` : "";
+  const ends = track.seconds ? ["0 s", middle, `${format(steps * track.seconds)} s`] : [`step ${first}`, middle, `step ${last}`];
+  for (const text of ends) $("track-ends").append(Object.assign(document.createElement("span"), { textContent: text }));
+  box.addEventListener("click", (event) => {
+    const area = box.getBoundingClientRect();
+    go(first + Math.floor((steps * (event.clientX - area.left)) / area.width));
+  });
+}
+
+function waveform({ points, at, x }) {
+  return Array.from({ length: points }, (_, k) => `M${x(k)} ${254 - at(k, 0)}V${253 - at(k, 1)}`).join("");
+}
+
+function roll({ points, columns, at }) {
+  const cells = [];
+  for (let k = 0; k < points; k++) {
+    for (let c = 0; c < columns; c++) if (at(k, c) > 127 && at(k, c) < 255) cells.push(`M${k} ${columns - c - 1}h1v1h-1z`);
+  }
+  return cells.join("");
+}
+
+/** Each column between its least and its most; a gap where a number is missing (255). */
+function lines({ points, columns, at, x }) {
+  const parts = [];
+  for (let c = 0; c < columns; c++) {
+    for (let k = 0; k < points; k++) {
+      if (at(k, c) === 255) continue;
+      parts.push(`${k && at(k - 1, c) !== 255 ? "L" : "M"}${x(k)} ${300 * c + 290 - (200 * at(k, c)) / 254}`);
+    }
+  }
+  return parts.join("");
+}
+
+function nameLines(track) {
+  track.names.forEach((name, c) => {
+    const text = `${name}: ${format(track.low[c])} to ${format(track.high[c])}`;
+    const span = Object.assign(document.createElement("span"), { textContent: text });
+    span.style.top = `${(100 * c) / track.names.length}%`;
+    $("track-names").append(span);
   });
 }
 
@@ -547,7 +636,7 @@ function render() {
   const key = [now.name, now.unit, $("colour").value, $("shades").value, document.documentElement.dataset.theme].join();
   if (key !== drawn) {
     readColours();
-    if (data.text.length) colourText();
+    if (data.text.length || data.track) colourReading();
     drawMap("value");
     drawMap("gradient");
     $("name").value = now.name;
@@ -563,6 +652,7 @@ function render() {
   $("text").querySelector(".now")?.classList.remove("now");
   cursor?.classList.add("now");
   if (cursor) keepInSight($("text"), cursor);
+  if (data.track) $("track").querySelector(".now").setAttribute("x", now.t - first);
   renderEquations();
   renderValue();
   renderMaps();
@@ -600,7 +690,8 @@ function legend() {
 
 function begin() {
   $("notes").textContent = data.notes.join(" ");
-  if (data.loss) $("notes").textContent += ` The total loss is ${format(plain(data.total), 5)}.`;
+  const which = data.once ? "The loss, that of the last step alone," : "The total loss";
+  if (data.loss) $("notes").textContent += ` ${which} is ${format(plain(data.total), 5)}.`;
   $("problem").hidden = !data.problem;
   $("problem").textContent = data.problem;
   layers.wires = element("g", {}, svg);
@@ -613,7 +704,10 @@ function begin() {
     if (!numbers[name].tokens) $("name").append(new Option(name, name));
   }
   Object.assign($("time"), { min: first, max: last, value: now.t });
-  $("reading").hidden = !data.text.length;
+  $("reading").hidden = !data.text.length && !data.track;
+  $("text").hidden = !data.text.length;
+  $("track").hidden = $("track-ends").hidden = !data.track;
+  if (data.track) makeTrack();
   for (const [k, c] of data.text.slice(0, last - first + 1).entries()) {
     const span = document.createElement("span");
     span.textContent = c === "\n" ? "⏎\n" : c;
@@ -622,6 +716,8 @@ function begin() {
   }
   if (!data.saliency.length) $("colour").querySelector("[value=saliency]").remove();
   if (!data.loss) $("colour").querySelector("[value=surprise]").remove();
+  else if (!data.bits) $("colour").querySelector("[value=surprise]").textContent = "loss";
+  if (!data.loss || !data.text.length) $("colour").querySelector("[value=words]").remove();
 
   $("unfold").addEventListener("click", () => unfold());
   $("forward").addEventListener("click", () => play(false));

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 
+from torch import Tensor
+
 from ..circuits.circuit import Circuit
-from ..errors import UsageError
+from ..errors import InputError, UsageError
+from ..nn.recurrent import Recurrent
 from ..train.files import write_text
-from .measure import measure
+from .example import of_circuit, of_network
+from .measure import measure as measure_layer
+from .measurement import Measurement
 from .page import content, document
-from .subject import of_circuit, of_run
+from .reading import of_run
+from .subject import Subject
 
 LONGEST = 1000  # steps of a page
 
@@ -34,36 +41,95 @@ class Page:
 
 
 def explore(
-    what: Circuit | Path,
-    data: Path | None = None,
+    what: Circuit | Recurrent | Path | str,
+    data: Path | str | None = None,
     *,
     first: int = 1,
     steps: int = 200,
+    piece: int = 1,
     layer: int | None = None,
     hidden: int = 8,
     seed: int = 0,
+    **inputs: Tensor,
 ) -> Page:
-    """A page to look into a network: a run folder, or a circuit with random parameters. Notebooks show it.
+    """A page to look into a network: a run folder, a network, or a circuit with random parameters. Notebooks show it.
 
     >>> page = unrolled.explore(unrolled.cells.lstm)
     >>> page.steps
     49
 
     Args:
-        what: a circuit, or the folder of a run.
-        data: a text to read; a circuit reads an example without one.
-        first, steps: the character to begin with, and how many steps to show at most.
+        what: a circuit, a network, or the folder of a run.
+        data: what to read: a text, or what the run's task reads, such as a recording; a circuit reads an example
+            without one.
+        first, steps: the step (character, frame, row) to begin with, and how many to show at most.
+        piece: which recording of a folder, piece of music or sequence of a table, from 1.
         layer: which one to show, from 1; the last one unless given.
         hidden, seed: the size and the parameters of a circuit's network.
+        inputs: what a network reads, by name: (steps, size), or tokens (steps,).
 
     Raises:
-        UsageError, DataError: what cannot be looked at, and why.
+        UsageError, DataError, InputError: what cannot be looked at, and why.
     """
-    fewer = min(steps, LONGEST)
-    if isinstance(what, Circuit):
-        subject = of_circuit(what, data, first, fewer, hidden, seed)
+    subject, shown = _subject(what, data, inputs, first, steps, piece, layer, hidden, seed)
+    measured = measure_layer(subject, shown - 1)
+    data_of_page = content(subject, measured, shown - 1)
+    notes = list(data_of_page["notes"])
+    if measured.problem:
+        notes.append(str(measured.problem))
+    return Page(document(subject.title, data_of_page), len(measured.unfolded.times), measured.total, notes)
+
+
+def measure(
+    what: Circuit | Recurrent | Path | str,
+    data: Path | str | None = None,
+    *,
+    first: int = 1,
+    steps: int = 200,
+    piece: int = 1,
+    layer: int | None = None,
+    hidden: int = 8,
+    seed: int = 0,
+    **inputs: Tensor,
+) -> Measurement:
+    """Every value and gradient of a network while it reads one sequence, in float64, to be read, drawn and painted.
+
+    >>> seen = unrolled.measure(net, x=torch.randn(12, 65))
+    >>> seen.values["h"].shape, seen.gradients["h"].shape
+    (torch.Size([12, 256]), torch.Size([12, 256]))
+    >>> seen.draw()
+    <drawing: Circuit elman unfolded for 12 steps.>
+    >>> seen.heat("h", "∇h", "L")
+    <drawing: Heat maps of elman: h, ∇h, L.>
+
+    Args, errors: as for ``explore``.
+    """
+    subject, shown = _subject(what, data, inputs, first, steps, piece, layer, hidden, seed)
+    return Measurement(subject, measure_layer(subject, shown - 1))
+
+
+def _subject(
+    what: Circuit | Recurrent | Path | str,
+    data: Path | str | None,
+    inputs: Mapping[str, Tensor],
+    first: int,
+    steps: int,
+    piece: int,
+    layer: int | None,
+    hidden: int,
+    seed: int,
+) -> tuple[Subject, int]:
+    """What is looked at, and which of its layers."""
+    fewer, path = min(steps, LONGEST), Path(data) if data is not None else None
+    if inputs and not isinstance(what, Recurrent):
+        raise InputError(f"inputs ({', '.join(inputs)}) are given to a network: unrolled.Recurrent(circuit, ...)")
+    if isinstance(what, Recurrent):
+        longest = max((len(v) for v in inputs.values()), default=0)
+        subject, steps = of_network(what, {n: v[first - 1 : first - 1 + fewer] for n, v in inputs.items()}), longest
+    elif isinstance(what, Circuit):
+        subject = of_circuit(what, path, first, fewer, hidden, seed)
     else:
-        subject = of_run(what, data, first, fewer)
+        subject = of_run(Path(what), path, first, fewer, piece)
     if subject.steps < steps > LONGEST:
         note = f"Asked for were {steps:,} steps; a page shows {LONGEST:,} at most."
         subject = replace(subject, notes=(*subject.notes, note))
@@ -71,9 +137,4 @@ def explore(
     shown = layers if layer is None else layer
     if not 1 <= shown <= layers:
         raise UsageError(f"the network has {layers} layer{'s' * (layers > 1)}; --layer {shown} is none of them")
-    measured = measure(subject, shown - 1)
-    data_of_page = content(subject, measured, shown - 1)
-    notes = list(data_of_page["notes"])
-    if measured.problem:
-        notes.append(str(measured.problem))
-    return Page(document(subject.title, data_of_page), len(measured.unfolded.times), measured.total, notes)
+    return subject, shown

@@ -60,7 +60,7 @@ def measure(subject: Subject, layer: int) -> Measured:
         if k == layer:
             named, seen = _named(part, graph), result
     losses = [result[graph.values[subject.scored.loss, t]] for t in graph.times]
-    total = torch.stack([loss.sum() for loss in losses]).sum()
+    total = losses[-1].sum() if subject.once else torch.stack([loss.sum() for loss in losses]).sum()
     computed = {node: k for k, node in enumerate(seen)}
     named = dict(sorted(named.items(), key=lambda item: computed[item[1][0]]))
     values = {n: _rows([seen[node] for node in nodes]) for n, nodes in named.items()}

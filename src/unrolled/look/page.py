@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from html import escape
 from importlib.resources import files
 from typing import Any
 
+import numpy
+import torch
 from torch import Tensor
 
 from ..draw.colours import variables
@@ -21,7 +24,7 @@ from ..transform.gradient_equations import gradient_equations
 from .measure import Measured
 from .pack import pack, short, size
 from .stage import stage
-from .subject import Subject
+from .subject import Subject, Track
 
 MOST = 470_000  # numbers in a page, 2.7 bytes each: 1.25 MB
 
@@ -55,6 +58,7 @@ def content(subject: Subject, measured: Measured, layer: int) -> dict[str, Any]:
             f"To keep this page small, of {', '.join(left_out)} it holds the size at each step, not each unit."
         )
     top = len(subject.layers) - 1
+    of = subject.scored.loss if layer == top else measured.layer.gives
     if top:
         below = f"layer {layer + 1} of {len(subject.layers)}"
         notes.append(f"Shown is {below}" + ("." if layer == top else "; its gradient comes through those above."))
@@ -65,15 +69,19 @@ def content(subject: Subject, measured: Measured, layer: int) -> dict[str, Any]:
         "last": times[-1],
         "text": list(subject.text),
         "vocabulary": list(subject.vocabulary),
+        "track": _track(subject.track),
         "numbers": numbers,
         "loss": subject.scored.loss if layer == top else "",
-        "total": short(measured.values[subject.scored.loss].sum().reshape(1))[0] if layer == top else measured.total,
-        "probabilities": _probabilities(step) if layer == top and subject.text else "",
+        "total": short(torch.tensor([measured.total]))[0],
+        "once": subject.once,
+        "bits": bool(subject.vocabulary),
+        "target": subject.scored.target if layer == top else "",
+        "probabilities": _probabilities(step) if layer == top and subject.vocabulary else "",
         "saliency": short(measured.saliency),
         "problem": str(measured.problem or ""),
         "stage": stage(step),
         "forward": _forward(step),
-        "backward": _backward(step, subject.scored.loss if layer == top else measured.layer.gives),
+        "backward": _backward(step, of, subject.once and layer == top),
     }
 
 
@@ -123,13 +131,29 @@ def _forward(step: Recurrence) -> list[dict[str, str]]:
     return [{"text": line, "name": names.get(line.split(" = ")[0], "")} for line in equations(step).splitlines()]
 
 
-def _backward(step: Recurrence, of: str) -> list[dict[str, str]]:
+def _track(track: Track | None) -> dict[str, Any] | None:
+    """What is read, in 8 bits: each column between its least and its most; 255 stands for what is missing."""
+    if track is None:
+        return None
+    values = track.values.double().numpy()
+    low, high = numpy.nanmin(values, 0, initial=0.0), numpy.nanmax(values, 0, initial=0.0)
+    if track.kind == "audio":
+        low, high = (numpy.full_like(low, s * numpy.abs(values).max()) for s in (-1, 1))
+    share = (values - low) / numpy.where(high > low, high - low, 1.0)
+    codes = numpy.where(numpy.isnan(values), 255, numpy.round(254 * numpy.nan_to_num(share))).astype("u1")
+    about = {"kind": track.kind, "names": track.names, "per": track.per, "seconds": track.seconds}
+    return about | {
+        "low": low.tolist(), "high": high.tolist(), "data": base64.b64encode(codes.tobytes()).decode("ascii"),
+    }  # fmt: skip
+
+
+def _backward(step: Recurrence, of: str, once: bool) -> list[dict[str, str]]:
     """The gradient's equations, each with the value or parameter whose gradient it gives and when it holds."""
     write = Text()
     known = {write.name(f"∇{n}", at): (n, at) for at in ("t", "τ") for n in {*step.labels.values(), *step.returns}}
     known |= {write.name(f"∇{n}", None): (n, "sum") for n in step.parameters}
     lines = []
-    for line in gradient_equations(differentiate(step, (of,))).splitlines():
+    for line in gradient_equations(differentiate(step, (of,)), last_only=once).splitlines():
         name, at = known.get(line.split(" = ")[0], ("", "τ" if "(τ) = " in line else "t"))
         text, _, condition = line.partition("    for ")
         when = "sum" if at == "sum" else "last" if at == "τ" else "before" if condition else "always"

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from ..graph.node import Node, leaf, matrix, token, vector
-from ..graph.ops import make
+from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..transform.restrict import without
+
+Goal = Literal["class", "binary", "number"]  # one of several; several of several; numbers
 
 
 @dataclass(frozen=True)
@@ -28,34 +31,49 @@ class Scored:
     bias: str = ""
 
 
-def predicting(recurrence: Recurrence, source: str, kept: Iterable[str], read_out: bool) -> Scored:
-    """The step with a loss for the next token: L = -log softmax(scores)[y].
+def predicting(
+    recurrence: Recurrence,
+    source: str,
+    kept: Iterable[str],
+    read_out: bool,
+    goal: Goal = "class",
+    mean_over: int = 0,
+) -> Scored:
+    """The step with a loss for what should come.
 
     source: the value that is the scores, or from which a linear read-out makes them (``read_out``); kept: the inputs
     that are needed. Others, such as the target of a loss of the circuit's own, are left out.
+    goal: what the loss L is: of a 'class' -log softmax(scores)[y]; of 'binary' targets -log p(y) with p = σ(scores);
+    of a 'number' the squared error.
+    mean_over: the scores are made from the mean of the source over so many steps, which is a state: it adds up.
     """
     step = without(recurrence, set(recurrence.inputs) - set(kept))
     taken = {*step.leaves, *step.returns, *step.labels.values()}
     target, probability, loss = _free("yz", taken), _free(("yhat", "p"), taken), _free(("L", "loss"), taken)
     weight = bias = ""
-    scores, node, parameters = source, step.returns[source], dict(step.parameters)
-    size = node.type.dims[0]
+    scores, node, parameters, states = source, step.returns[source], dict(step.parameters), dict(step.states)
+    size, new = node.type.dims[0], {}
+    if mean_over:
+        mean = _free(("m", "mean"), taken)
+        states[mean] = leaf("state", node.type, name=mean)
+        node = new[mean] = make("add", states[mean], make("div", node, constant(mean_over, node.type.dims)))
     if read_out:
         scores, weight, bias = _free("ospq", taken), _free("VRQ", taken), _free("cdek", taken)
+        parameters[weight] = leaf("parameter", matrix(Size.of(scores), size), name=weight)
         size = Size.of(scores)
-        parameters[weight] = leaf("parameter", matrix(size, node.type.dims[0]), name=weight)
         parameters[bias] = leaf("parameter", vector(size), name=bias)
         node = make("add", parameters[bias], make("matvec", parameters[weight], node))
-    y = leaf("input", token(size), name=target)
-    new = {scores: node, probability: make("softmax", node), loss: _surprise(node, y)}
-    return Scored(
-        _extended(step, new, {**step.inputs, target: y}, parameters),
-        loss,
-        target,
-        scores if read_out else source,
-        weight,
-        bias,
-    )
+    y = leaf("input", token(size) if goal == "class" else vector(size), name=target)
+    new[scores] = node
+    if goal == "class":
+        new |= {probability: make("softmax", node), loss: _surprise(node, y)}
+    elif goal == "binary":
+        new |= {probability: make("sigmoid", node), loss: _of_each(node, y)}
+    else:
+        error = make("sub", node, y)
+        new[loss] = make("sum", make("mul", error, error))
+    made = _extended(step, new, {**step.inputs, target: y}, parameters, states)
+    return Scored(made, loss, target, scores, weight, bias)
 
 
 def with_some_loss(recurrence: Recurrence) -> Scored:
@@ -74,11 +92,20 @@ def _surprise(scores: Node, y: Node) -> Node:
     return make("sub", make("logsumexp", scores), make("pick", scores, y))
 
 
-def _extended(step: Recurrence, new: dict[str, Node], inputs: object, parameters: object) -> Recurrence:
+def _of_each(scores: Node, y: Node) -> Node:
+    """-log p(y), p = σ(scores), entry by entry: Σ (1 - y) · scores - log σ(scores), which no score makes infinite."""
+    rest = make("mul", make("sub", constant(1.0, y.type.dims), y), scores)
+    return make("sum", make("sub", rest, make("log", make("sigmoid", scores))))
+
+
+def _extended(
+    step: Recurrence, new: dict[str, Node], inputs: object, parameters: object, states: object = None
+) -> Recurrence:
     labels = dict(step.labels)
     for name, node in new.items():
         labels.setdefault(node, name)
-    return Recurrence(step.name, inputs, step.states, parameters, {**step.returns, **new}, labels=labels)  # type: ignore[arg-type]
+    states = states or step.states
+    return Recurrence(step.name, inputs, states, parameters, {**step.returns, **new}, labels=labels)  # type: ignore[arg-type]
 
 
 def _free(names: Iterable[str], taken: set[str]) -> str:

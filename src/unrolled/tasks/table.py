@@ -232,6 +232,10 @@ class Table(SequenceTask):
     def description(self) -> dict[str, Any]:
         return self.described
 
+    def sequences(self, path: Path) -> list[Rows]:
+        """The sequences of another table, whose labels, if it has any, the model knows."""
+        return self._sequences(path)[1]
+
     def _sequences(self, path: Path) -> tuple[Frame, list[Rows]]:
         frame = Frame(path)
         needed = {self.target} if self.target in frame.columns or self.goal == "forecast" else set()

@@ -149,6 +149,12 @@ class Voice(SequenceTask):
             raise DataError(f"'{name}' has {rate} Hz; the model reads {self.rate} Hz. Convert it first")
         return self.example(name, log_mel(samples, rate), label)
 
+    def class_of(self, file: Path) -> str:
+        """The class that the folder or the name of a recording says; '' if neither does."""
+        said = {"folder": file.absolute().parent.name, "name": file.stem.partition("_")[0]}
+        how = self.options.data.label
+        return next((label for label in ([said[how]] if how else said.values()) if label in self.classes), "")
+
     def cost(self, scores: Tensor, y: Tensor) -> Tensor:
         return nll(scores, y)
 

@@ -1,0 +1,114 @@
+"""A circuit without a trained model: its parameters are random, and it reads an example."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..circuits.circuit import Circuit
+from ..errors import CircuitError, InputError, UsageError
+from ..graph.bind import bind, nameable, shapes
+from ..graph.node import TOKEN
+from ..graph.recurrence import Recurrence
+from ..graph.size import Size, Solver
+from ..nn.incoming import Incoming
+from ..nn.recurrent import Recurrent
+from ..tasks.language import LanguageModel, check_seed
+from ..tasks.text import Vocabulary, read_text
+from ..transform.restrict import without
+from .reading import of_text
+from .readout import with_some_loss
+from .subject import Layer, Subject, of_model
+
+EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
+ROWS = 24  # steps of an example without text
+SIZES = {"input": 3, "state": 8, "output": 4}
+
+
+def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidden: int, seed: int) -> Subject:
+    """A circuit with random parameters: reading a text if it can, else rows of random numbers.
+
+    Raises:
+        DataError, UsageError: a text that cannot be read, sizes that do not fit.
+    """
+    check_seed(seed)
+    torch.manual_seed(seed)
+    text = read_text(data) if data else EXAMPLE
+    vocabulary = Vocabulary.of(text[first - 1 : first + steps])
+    try:
+        try:
+            model = LanguageModel(circuit, max(2, len(vocabulary)), hidden)
+        except UsageError:
+            model = LanguageModel(circuit, max(2, len(vocabulary)))  # the equations leave no size to choose
+    except CircuitError as problem:
+        if data:
+            raise UsageError(f"'{circuit.name}' cannot read '{data}': {problem}") from None
+        return _rows(circuit, min(steps, ROWS), hidden)
+    subject = of_model(circuit.name, model, of_text(vocabulary, text, data, first, steps))
+    note = "The parameters are random: nothing has been learned."
+    return replace(subject, notes=(note, *subject.notes))
+
+
+def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
+    """A network of one layer with its own parameters, and one sequence: (steps, size), or tokens (steps,).
+
+    Raises:
+        InputError: inputs that the network does not have or that do not fit it, or of different lengths.
+    """
+    checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
+    given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
+    lengths = {n: len(v) for n, v in given.items()}
+    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
+        raise InputError(f"inputs must have one length, a step or more, got {said}")
+    step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
+    scored = with_some_loss(step)
+    part = scored.recurrence
+    parameters = {n: p.detach().double() for n, p in net.named_parameters() if n in part.parameters}
+    sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
+    note = () if scored.loss in step.returns else ("The circuit has no loss; the sum of its output stands for one.",)
+    series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
+    layer = Layer(part, parameters, sizes, "", "")
+    return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
+
+
+def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
+    """Random numbers for every input."""
+    scored = with_some_loss(circuit.recurrence)
+    step = scored.recurrence
+    sizes = _sizes(step, hidden)
+    parameters = {}
+    for name, shape in shapes(step, sizes).items():
+        parameters[name] = torch.empty(shape, dtype=torch.float64)
+        circuit.initialise(name, parameters[name])
+    inputs = {}
+    for name, node in step.inputs.items():
+        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        tokens = node.type.kind == TOKEN
+        inputs[name] = torch.randint(size, (steps,)) if tokens else torch.randn(steps, size, dtype=torch.float64)
+    notes = ["The parameters are random: nothing has been learned."]
+    if inputs:
+        notes.append("So are the inputs.")
+    if scored.recurrence is not circuit.recurrence:
+        notes.append("The circuit has no loss; the sum of its output stands for one.")
+    start = {}
+    if not inputs:  # from a state of zeros nothing would happen
+        start = {n: torch.randn(1, s.type.dims[0].value(sizes), dtype=torch.float64) for n, s in step.states.items()}
+    steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
+    layer = Layer(step, parameters, sizes, "", "", start)
+    return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))
+
+
+def _sizes(step: Recurrence, hidden: int) -> dict[str, int]:
+    """A size for all that is free: small for inputs and outputs, ``hidden`` for states."""
+    solver, known, given = Solver(), nameable(step), {}
+    for names, number in ((step.states, hidden), (step.inputs, SIZES["input"]), (known, SIZES["output"])):
+        for name in names:
+            if name in known and solver.resolve(known[name]).terms:
+                solver.equal(known[name], Size.of(number))
+                given[name] = number
+    return bind(step, given)

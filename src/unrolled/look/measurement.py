@@ -1,0 +1,136 @@
+"""A network's numbers in Python: values and gradients as tensors, painted on the unfolded graph, and as heat maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..draw import text
+from ..draw.drawing import Drawing, draw_unfolded
+from ..draw.heat import Beside, Heat, heat_scene, seen
+from ..draw.numbers import Numbers, short
+from ..draw.reduce import reduce
+from ..errors import InputError, did_you_mean
+from .measure import Measured
+from .subject import Subject
+
+SALIENCY = "saliency"
+
+
+def sizes(rows: Tensor) -> list[float | str]:
+    """Of scalars the number itself, of vectors the root mean square."""
+    return list((rows[:, 0] if rows.shape[1] == 1 else rows.square().mean(1).sqrt()).tolist())
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Everything that a network computes while it reads one sequence, and the gradient of the total loss.
+
+    values, gradients: by name, (steps, units), and (steps, 1) of scalars and tokens. Gradients are those of the loss
+    with respect to a value, all ways through time included.
+    saliency: (steps,), the length of the gradient at what is read.
+    loss: the total. problem: the first number that is not finite, in words, '' where all are.
+    notes: what was measured. text: the pieces of the text that were read.
+    """
+
+    subject: Subject
+    measured: Measured
+
+    @property
+    def values(self) -> dict[str, Tensor]:
+        return self.measured.values
+
+    @property
+    def gradients(self) -> dict[str, Tensor]:
+        return self.measured.gradients
+
+    @property
+    def saliency(self) -> Tensor:
+        return self.measured.saliency
+
+    @property
+    def loss(self) -> float:
+        return self.measured.total
+
+    @property
+    def problem(self) -> str:
+        return str(self.measured.problem or "")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.subject.notes
+
+    @property
+    def text(self) -> tuple[str, ...]:
+        return self.subject.text[: self.subject.steps]
+
+    def draw(self, *, gates: bool = True, gradient: bool = True, most: int = 6) -> Drawing:
+        """The unfolded graph with the numbers in its circles: of vectors the root mean square of their units.
+
+        >>> unrolled.measure(unrolled.cells.lstm).draw(most=4).save("lstm_numbers.svg")
+
+        Args:
+            gates: False folds everything between inputs, states and outputs into the arrows.
+            gradient: also the gradients, and the arrows along which they flow back in time.
+            most: the most steps that are drawn; of more, the first and the last ones are.
+        """
+        times = self.measured.unfolded.times
+        values: dict[str, list[float | str]] = {n: sizes(rows) for n, rows in self.values.items()}
+        words = self.subject.vocabulary
+        for name, tokens in self.subject.inputs.items():
+            if not tokens.is_floating_point() and name in values:
+                values[name] = [seen(words[int(k)]) if words else str(int(k)) for k in tokens]
+        numbers = Numbers(times[0], values, {n: sizes(rows) for n, rows in self.gradients.items()} if gradient else {})
+        recurrence = self.measured.layer.recurrence
+        return draw_unfolded(recurrence, times[-1], gates, gradient, most, numbers=numbers, note=self.problem)
+
+    def heat(self, *names: str) -> Drawing:
+        """Heat maps, time × unit, one below the other, over the text, the recording or the rows that were read.
+
+        >>> unrolled.measure(unrolled.cells.gru).heat("h", "∇h", "L", "saliency").save("gru_heat.svg")
+
+        Args:
+            names: of values; with ∇ before it, the gradient with respect to it; 'saliency'. The first state, and the
+                gradient there, unless given.
+
+        Raises:
+            InputError: a name that nothing has.
+        """
+        first_state = next(iter(self.measured.layer.recurrence.states))
+        maps = [self._heat(name) for name in names or (first_state, f"∇{first_state}")]
+        track = self.subject.track
+        beside = Beside(self.text)
+        if track is not None:
+            kind = "wave" if track.kind == "audio" else "columns"
+            beside = Beside(kind=kind, points=track.values.tolist(), per=track.per, names=track.names)
+        first = self.measured.unfolded.times[0]
+        scene = heat_scene(maps, beside, first)
+        title = f"Heat maps of {self.subject.title}: {', '.join(names or (first_state, f'∇{first_state}'))}"
+        last = first + len(maps[0].rows) - 1
+        said = [f"Time from left to right: steps {first} to {last}. Blue is below zero, orange above."]
+        for heat in maps:
+            largest = max((abs(v), t, u) for t, row in enumerate(heat.rows) for u, v in enumerate(row))
+            name, (top, t, u) = text.plain(heat.title), largest
+            said.append(f"{name}: largest at step {first + t}, unit {u + 1}: {short(top)}.")
+        if self.problem:
+            said.append(self.problem)
+        if self.text:
+            said.append("Read: " + "".join(self.text))
+        return Drawing(scene, title, "\n".join([title + ".", *said]))
+
+    def _heat(self, name: str) -> Heat:
+        plain = name.removeprefix("∇")
+        known = [*self.values, *(f"∇{n}" for n in self.gradients), SALIENCY]
+        if name not in known:
+            hint = did_you_mean(name, known) or f". There are {', '.join(known)}"
+            raise InputError(f"nothing measured is called '{name}'{hint}")
+        if name == SALIENCY:
+            return Heat(text.words(SALIENCY), self.saliency[:, None].tolist())
+        rows = (self.values if name == plain else self.gradients)[plain]
+        scalar = reduce(self.measured.layer.recurrence).values[plain].scalar
+        label = text.value(plain, None, scalar) if name == plain else text.gradient(plain, None, scalar)
+        return Heat(label, rows.tolist())
+
+    def _repr_svg_(self) -> str:
+        return self.heat().svg
