@@ -102,17 +102,15 @@ def _about(layer: Layer) -> list[str]:
     back = f"{reach.steps:,} steps" if reach.seen else f"{reach.steps:,} steps or more"
     lines = [
         head,
-        f"  reach        {back:<22} the gradient is below 1 % of that at lag 1 from there on",
-        f"  gradient     {_spark(reach.gradient)}  ‖∂L(t)/∂s(t-τ)‖, {lags}, each bar a hundred times the one below",
-        f"  Jacobian     {_spark(reach.jacobian)}  ‖∂s(t)/∂s(t-τ)‖: times {reach.rate:.3f} a step at long lags",
-        f"  radius       {layer.radius:<22.3f} spectral radius of the Jacobian of one step, on average",
-        f"  exponents    {'  '.join(f'{v:.3f}' for v in layer.exponents):<22} the largest Lyapunov exponents, a step",
+        f"  reach        {back:<22} behind it less than 1 % of the gradient is left",
+        f"  gradient     {_spark(reach.gradient)}  of the loss at the states, {lags}, down to 1e-4",
+        f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
+        f"  radius       {layer.radius:<22.3f} spectral radius of a step's Jacobian, on average",
+        f"  exponents    {'  '.join(f'{v:.3f}' for v in layer.exponents):<22} the largest Lyapunov exponents, per step",
     ]
     if layer.memory:
-        kept = f"{layer.memory.steps:,} steps"
-        lines.append(
-            f"  memory       {_bars(layer.memory.shares)}  of x(t-τ) in the states, linear; half of it for {kept}"
-        )
+        lags = f"lag 1 to {layer.memory.lags[-1]:,}"
+        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of what was read in the states, {lags}")
     for a in layer.activities:
         what = (
             f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
@@ -141,9 +139,9 @@ def _half(lags: tuple[int, ...], parts: tuple[float, ...]) -> str:
 
 
 def _spark(values: tuple[float, ...]) -> str:
-    """Bars of the logarithm: the highest is 1 or more (of the first), the lowest below 1e-14 of it."""
+    """Bars of the logarithm: the highest is the first value or more, the lowest a ten-thousandth of it or less."""
     first = values[0] or 1.0
-    return _drawn([1 + math.log10(max(v / first, 1e-30)) / 16 if math.isfinite(v) else 1 for v in values])
+    return _drawn([1 + math.log10(max(v / first, 1e-30)) / 4 if math.isfinite(v) else 1 for v in values])
 
 
 def _bars(values: Any) -> str:
