@@ -32,6 +32,7 @@ RANK = {
     "speed": 7,
     "train": 7,
     "tasks": 8,
+    "diagnosis": 8,
     "look": 9,
     "cli": 10,
 }

@@ -13,6 +13,7 @@ from ..errors import UnrolledError
 from .bench import bench
 from .cells import cells
 from .demo import demo
+from .diagnose import diagnose
 from .doctor import doctor
 from .draw import draw
 from .equations import equations
@@ -35,7 +36,23 @@ app = App(
     result_action="return_value",
     suppress_keyboard_interrupt=False,
 )
-COMMANDS = (demo, train, evaluate, predict, sample, stream, equations, plan, draw, look, cells, replay, doctor, bench)
+COMMANDS = (
+    demo,
+    train,
+    evaluate,
+    predict,
+    sample,
+    stream,
+    equations,
+    plan,
+    draw,
+    look,
+    diagnose,
+    cells,
+    replay,
+    doctor,
+    bench,
+)
 for command in COMMANDS:
     app.command(command, sort_key=len(list(app)))
 

@@ -26,6 +26,7 @@ from .task import Task
 from .text import Parts, Vocabulary, frequency_bits, read_text
 from .vocabulary import UNITS, Units, stored_units, units_of
 
+EXCERPT = 16  # pieces of an excerpt, side by side
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
 
@@ -142,6 +143,14 @@ class Language(Task):
         found = asdict(self.trained().evaluate(path, skip_unknown))
         return {f"bits_per_{self.piece}": found["bits"], **found}
 
+    def excerpt(self, path: Path, steps: int) -> Window:
+        series, known, _ = self.trained().read(path)
+        if known:
+            series = Parts.of(series).validation
+        _check_two(path, series)
+        rows = max(1, min(EXCERPT, (len(series) - 1) // steps))
+        return next(windows(series, rows, steps))
+
     def trained(self) -> Trained:
         """What a trained model offers: evaluation, and writing."""
         return Trained(self.circuit, self.model, self.vocabulary, self.source.get("sha256", ""))
@@ -162,6 +171,18 @@ class Trained:
         Raises:
             DataError: characters that the model has never seen, unless they are skipped; less than two characters.
         """
+        series, known, skipped = self.read(path, skip_unknown)
+        if known:
+            series = Parts.of(series).held_out
+        _check_two(path, series)
+        return Score(bits_per_character(self.model, series), len(series), known, skipped)
+
+    def read(self, path: Path, skip_unknown: bool = False) -> tuple[torch.Tensor, bool, int]:
+        """A text file in numbers, whether the model learned from it, and how many characters were skipped.
+
+        Raises:
+            DataError: characters that the model has never seen, unless they are skipped.
+        """
         text = read_text(path)
         known = _fingerprint(text) == self.fingerprint
         unknown = self.vocabulary.unknown(text)
@@ -172,12 +193,7 @@ class Trained:
                 "Take them out, or add --skip-unknown"
             )
         series = self.vocabulary.encode(self.vocabulary.without_unknown(text) if unknown else text)
-        if known:
-            series = Parts.of(series).held_out
-        if len(series) < 2:
-            raise DataError(f"'{path}' is too short to predict anything: it has to have two characters to be read")
-        bits = bits_per_character(self.model, series)
-        return Score(bits, len(series), known, unknown.count if unknown else 0)
+        return series, known, unknown.count if unknown else 0
 
     def opening(self) -> torch.Tensor:
         """What is read first when there is no prompt: the end of a line, if the model knows that."""
@@ -215,6 +231,11 @@ def load(run: Path) -> Trained:
     if not isinstance(task, Language):
         raise DataError(f"'{run}' is a run of the task '{task.name}', which reads no text and writes none")
     return task.trained()
+
+
+def _check_two(path: Path, series: torch.Tensor) -> None:
+    if len(series) < 2:
+        raise DataError(f"'{path}' is too short to predict anything: it has to have two characters to be read")
 
 
 def printable(characters: str) -> str:

@@ -97,6 +97,13 @@ class Music(SequenceTask):
         frames = sum(len(e.y) for e in test)
         return {"nats_per_frame": self.mean_cost(test), "frames": frames, "pieces": len(test), "held_out": known}
 
+    def chosen(self, path: Path) -> list[Example]:
+        content = read_bytes(path, "a MATLAB file of piano rolls")
+        known = hashlib.sha256(content).hexdigest() == self.source["sha256"]
+        (examples,) = read_rolls(path, content, (self.options.data.validation if known else self.options.data.test,))
+        self._check_keys(path, examples)
+        return examples
+
     def predict(self, path: Path) -> Iterator[dict[str, Any]]:
         """For every frame of the test part, the probability of each key in the next one."""
         (test,) = read_rolls(path, read_bytes(path, "a MATLAB file of piano rolls"), (self.options.data.test,))

@@ -6,6 +6,7 @@ import hashlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from ..sequence.ragged import Ragged
 from ..train.loop import Loss
 from .task import Task
 
+EXCERPT = 16  # sequences of an excerpt
 EVALUATED = 64  # sequences at a time when nothing is learned; makes no difference to the result
 
 
@@ -108,6 +110,15 @@ class SequenceTask(Task):
         """The loss per answer over some examples."""
         pairs = [(self.cost(scores, y).item(), len(y)) for scores, y in self.score(examples)]
         return sum(cost for cost, _ in pairs) / max(sum(count for _, count in pairs), 1)
+
+    @abstractmethod
+    def chosen(self, path: Path) -> list[Example]:
+        """The examples of some data; of the data it learned from, those by which the best model is chosen."""
+
+    def excerpt(self, path: Path, steps: int) -> Batch:
+        """The ends of the longest sequences."""
+        longest = sorted(self.chosen(path), key=lambda example: -len(example.x))[:EXCERPT]
+        return self.batch([Example(e.x[-steps:], e.y[-steps:] if self.every else e.y, e.name) for e in longest])
 
     def validate(self) -> float:
         return self.mean_cost(self.data.validation)

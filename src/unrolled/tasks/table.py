@@ -249,14 +249,22 @@ class Table(SequenceTask):
 
     def evaluate(self, path: Path) -> dict[str, Any]:
         """Errors or accuracy on a table; of the table it learned from, on the held-out part."""
+        examples, known = self._answered(path, part=2)
+        return {**self.measure(examples), "sequences": len(examples), "held_out": known}
+
+    def chosen(self, path: Path) -> list[Example]:
+        return self._answered(path, part=1)[0]
+
+    def _answered(self, path: Path, part: int) -> tuple[list[Example], bool]:
+        """The sequences of a table, of the one it learned from a part; and whether it is that."""
         frame, rows = self._sequences(path)
         frame.column(self.target, "the target")
         known = hashlib.sha256(frame.content).hexdigest() == self.source["sha256"]
         examples = [self.example(r) for r in rows]
         if known:
             parts, spans = _parts(path, rows, self.options.data)
-            examples = [self.example(rows[i], *spans[2]) for i in parts[2]]
-        return {**self.measure(examples), "sequences": len(examples), "held_out": known}
+            examples = [self.example(rows[i], *spans[part]) for i in parts[part]]
+        return examples, known
 
     def predict(self, path: Path) -> Iterator[dict[str, Any]]:
         """The forecast after each row, the label of each row, or that of each sequence."""

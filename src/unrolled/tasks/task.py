@@ -84,6 +84,11 @@ class Task(ABC):
     def evaluate(self, path: Path) -> dict[str, Any]:
         """How good the model is on other data; of the data it learned from, on the test part."""
 
+    @abstractmethod
+    def excerpt(self, path: Path, steps: int) -> Any:
+        """A batch of some data, of at most so many steps, to look at the model with; of the data it learned from, of
+        the part by which the best model is chosen."""
+
     def predict(self, path: Path) -> Iterator[dict[str, Any]]:
         """What the model says about data, row by row."""
         raise UsageError(f"a model of the task '{self.name}' predicts nothing for a file. See: unrolled sample --help")

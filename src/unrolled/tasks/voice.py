@@ -189,6 +189,19 @@ class Voice(SequenceTask):
 
     def evaluate(self, path: Path) -> dict[str, Any]:
         """The share of right answers on a folder of recordings; of the folder it learned from, on the held-out ones."""
+        examples, skipped, known = self._heard(path, part=2)
+        return {
+            "accuracy": self.accuracy(examples),
+            "recordings": len(examples),
+            "skipped": len(skipped),
+            "held_out": known,
+        }
+
+    def chosen(self, path: Path) -> list[Example]:
+        return self._heard(path, part=1)[0]
+
+    def _heard(self, path: Path, part: int) -> tuple[list[Example], list[str], bool]:
+        """The recordings of a folder, of the one it learned from a part; those that are skipped; whether it is that."""
         files, skipped = read_folder(path, self.options.data.skip_unreadable)
         known = sha256_of({n: content for n, (_, _, content) in files.items()}) == self.source["sha256"]
         labels = _labels(path, list(files), self.options.data.label)
@@ -196,14 +209,8 @@ class Voice(SequenceTask):
         if strange:
             hint = did_you_mean(strange[0], self.classes) or f". It knows {_few(self.classes)}"
             raise DataError(f"'{path}' has recordings of '{strange[0]}', a class that the model has not learned{hint}")
-        names = _parts(path, labels, self.options.data)[2] if known else list(files)
-        examples = [self.heard(name, *files[name][:2], labels[name]) for name in names]
-        return {
-            "accuracy": self.accuracy(examples),
-            "recordings": len(examples),
-            "skipped": len(skipped),
-            "held_out": known,
-        }
+        names = _parts(path, labels, self.options.data)[part] if known else list(files)
+        return [self.heard(name, *files[name][:2], labels[name]) for name in names], skipped, known
 
     def predict(self, path: Path) -> Iterator[dict[str, Any]]:
         """The class of each recording, and how probable it is."""

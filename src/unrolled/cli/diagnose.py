@@ -1,0 +1,67 @@
+"""unrolled diagnose"""
+
+from __future__ import annotations
+
+import json as _json
+from pathlib import Path
+
+COLOURS = {"healthy": "green", "nan": "red", "explode": "red"}
+
+
+def diagnose(
+    run: Path,
+    data: Path | None = None,
+    /,
+    *,
+    steps: int | None = None,
+    exponents: int = 3,
+    seed: int = 0,
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
+    """Find out how a network learns: how far back, how stably, with which units, and what it remembers.
+
+    Parameters
+    ----------
+    run
+        The folder of the trained model.
+    data
+        Data like those it learned from; unless given, those themselves, of which the part is read that chose the best
+        model.
+    steps
+        How many steps to look back; unless given, the window of a language model, and up to 1,000 for others.
+    exponents
+        How many Lyapunov exponents.
+    seed
+        Of the random directions that are followed.
+    out
+        The picture to write, FILE.svg; or a page with it, FILE.html; or the numbers, FILE.json.
+    json
+        One JSON object.
+    """
+    from rich.markup import escape
+
+    from ..diagnosis.run import diagnose_run
+    from ..errors import UsageError
+    from . import screen
+    from .threads import processor_threads
+
+    for name, number in (("--steps", steps), ("--exponents", exponents)):
+        if number is not None and number < 1:
+            raise UsageError(f"{name} must be a whole number from 1, got {number}")
+    if out is not None and out.suffix not in (".svg", ".html", ".json"):
+        raise UsageError(
+            f"--out names a file .svg, .html or .json, such as {out.with_suffix('.html').name}; got '{out}'"
+        )
+    with processor_threads():
+        report = diagnose_run(run, data, steps, exponents, seed)
+    if out is not None:
+        report.save(out)
+    if json:
+        print(_json.dumps({"run": str(run), **report.as_dict()}))
+        return
+    screen.out(f"[bold {COLOURS.get(report.kind, 'yellow')}]{escape(report.verdict)}[/]")
+    for line in report.lines():
+        screen.out(escape(line))
+    if out is not None:
+        screen.out(f"\n{out}")

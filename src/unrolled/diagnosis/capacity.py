@@ -1,0 +1,109 @@
+"""What the summary h(t) still holds of what was read τ steps ago: the share of x(t-τ) that a linear read-out of the
+states at step t gives back. Jaeger, H. (2002). Short term memory in echo state networks. GMD report 152: with inputs
+drawn independently the shares of all lags add up to the memory capacity, at most the number of units.
+
+The read-out is fitted on one part of the steps and judged on the others, so that what it only seems to remember does
+not count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from ..nn.recurrent import Recurrent
+from ..transform.restrict import only_states
+from .reach import lags_to
+from .trajectory import Trajectory
+from .units import every_step
+
+DIRECTIONS = 8  # of a wide input that are looked for
+FITTED = 0.7  # share of the steps
+ROWS = 12_000  # steps at most
+
+
+@dataclass(frozen=True)
+class Memory:
+    """lags: τ in steps. shares: of the variance of x(t-τ), from 0 to 1."""
+
+    lags: tuple[int, ...]
+    shares: tuple[float, ...]
+
+    @property
+    def steps(self) -> int:
+        """The longest lag at which half or more is still there; 0 if there is none."""
+        return max((lag for lag, share in zip(self.lags, self.shares, strict=True) if share >= 0.5), default=0)
+
+
+def memory(path: Trajectory, farthest: int, generator: torch.Generator) -> Memory | None:
+    """The linear memory of a layer for what it read; None where there are too few steps to tell, or no input.
+
+    Neighbouring inputs that resemble each other make it longer: it is that of these data."""
+    read = [n for n in only_states(path.net.circuit.recurrence).inputs if n in path.inputs]
+    if not read:
+        return None
+    farthest = min(farthest, max(path.longest // 2, 1))
+    rows, times, behind = every_step(path)
+    rows, times = rows[behind >= farthest][-ROWS:], times[behind >= farthest][-ROWS:]
+    if len(rows) < 4 * path.units:
+        return None
+    states = torch.cat([path.out[n][rows, times] for n in path.states], 1)
+    seen = _few(path.inputs[read[0]], path.net.sizes[read[0]], generator)
+    lags = lags_to(farthest)
+    return Memory(lags, linear_memory(states, [seen[rows, times - lag] for lag in lags]))
+
+
+def memory_capacity(
+    net: Recurrent, farthest: int, steps: int = 20_000, warm: int = 200, seed: int = 0
+) -> tuple[float, tuple[float, ...]]:
+    """Jaeger's memory capacity, in steps: the sum over the lags 0 to ``farthest``, and the share of each. Lag 0 counts,
+    since h(t) has read x(t): of a linear network all lags together give its number of units.
+
+    >>> total, shares = memory_capacity(net, farthest=60)
+
+    The network reads one sequence of numbers drawn independently from -1 to 1, of which the first ``warm`` are not
+    judged. For several inputs at a step, the shares of all are added.
+
+    Raises:
+        InputError: a network with no or several inputs, or one of tokens; fewer steps than there is to fit.
+    """
+    if len(net.circuit.inputs) != 1 or net._tokens:
+        raise InputError(f"the memory capacity takes one input of numbers; '{net.circuit.name}' has other ones")
+    units = sum(net.sizes[n] for n in net.circuit.states)
+    if steps < 4 * units + farthest + warm:
+        raise InputError(f"{steps} steps are too few for {units} units: give {4 * units + farthest + warm} or more")
+    generator = torch.Generator().manual_seed(seed)
+    size = net.sizes[net.circuit.inputs[0]]
+    x = torch.rand(1, steps, size, generator=generator, dtype=torch.float64).mul(2).sub(1).to(net._like())
+    with torch.no_grad():
+        out = net(x)
+    states = torch.cat([out[n][0] for n in net.circuit.states], 1)[warm + farthest :]
+    seen = [x[0, warm + farthest - lag : steps - lag] for lag in range(farthest + 1)]
+    shares = tuple(size * share for share in linear_memory(states, seen))
+    return sum(shares), shares
+
+
+def linear_memory(states: Tensor, seen: list[Tensor]) -> tuple[float, ...]:
+    """The share of the variance of each of some values (steps, size) that is a linear function of the states (steps,
+    units), by least squares, on the steps that were not used to fit."""
+    states = torch.cat([states, torch.ones_like(states[:, :1])], 1).double()
+    split = int(FITTED * len(states))
+    fit, judge = states[:split], states[split:]
+    gram = fit.mT @ fit
+    gram += 1e-12 * gram.diagonal().max() * torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    targets = torch.cat(seen, 1).double()
+    weights = torch.linalg.solve(gram, fit.mT @ targets[:split])
+    error = (judge @ weights - targets[split:]).square().mean(0)
+    total = targets[split:].var(0, correction=0)
+    shares = []
+    for e, v in zip(error.split([s.shape[1] for s in seen]), total.split([s.shape[1] for s in seen]), strict=True):
+        shares.append(float((1 - e.sum() / v.sum()).clamp(0, 1)) if float(v.sum()) > 0 else 0.0)
+    return tuple(shares)
+
+
+def _few(x: Tensor, size: int, generator: torch.Generator) -> Tensor:
+    """A few random directions of an input (batch, time, size), or of the one-hot vectors of tokens (batch, time)."""
+    drawn = torch.randn(size, min(size, DIRECTIONS), generator=generator, dtype=torch.float64).to(x.device)
+    return x.double() @ drawn if x.is_floating_point() else drawn[x.long()]

@@ -1,0 +1,104 @@
+"""The front door: a network, something to read, and what it costs; a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import InputError
+from ..nn.incoming import Series
+from ..nn.recurrent import Recurrent
+from ..nn.result import Result
+from ..sequence.ragged import Ragged
+from ..transform.differentiate import loss_on
+from .layer import measure
+from .report import Diagnosis
+from .trajectory import follow
+
+FARTHEST = 1000  # steps to look back
+
+
+def diagnose(
+    model: nn.Module,
+    *inputs: Any,
+    loss: Callable[[Any], Tensor] | None = None,
+    farthest: int = FARTHEST,
+    exponents: int = 3,
+    seed: int = 0,
+    **named: Any,
+) -> Diagnosis:
+    """How a network learns from a batch: how far back gradients reach, whether they explode, which units are stuck,
+    what its states remember. Measured on its own engine; the network and its ``.grad`` are left as they are.
+
+    >>> report = unrolled.diagnose(net, torch.randn(8, 100, 65))
+    >>> print(report.verdict)
+    Gradients vanish within ...
+
+    Args:
+        model: a Recurrent, a SequenceModel, or any module with Recurrent layers; each layer is measured.
+        inputs, named: what the model is called with, such as (batch, time, size) or a Ragged.
+        loss: from what the model gives to one number, the sum over steps; unless given, a random linear function of the
+            values that a loss would depend on.
+        farthest: how many steps to look back, where sequences are that long.
+        exponents: how many Lyapunov exponents.
+        seed: of the random directions; torch's own generator is not used.
+
+    Raises:
+        InputError: a model without a recurrent layer; inputs that do not fit it; a loss that is not one number.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def total() -> Tensor:
+        given = model(*inputs, **named)
+        value = loss(given) if loss is not None else _some_loss(model, given, generator)
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(f"the loss must be one number, got {shape}. Sum it over steps and sequences")
+        return value
+
+    return diagnose_loss(model, total, farthest, exponents, generator)
+
+
+def diagnose_loss(
+    model: nn.Module,
+    loss: Callable[[], Tensor],
+    farthest: int = FARTHEST,
+    exponents: int = 3,
+    generator: torch.Generator | None = None,
+) -> Diagnosis:
+    """The same from a function that calls the model and gives the loss, as a training has it."""
+    for name, number in (("farthest", farthest), ("exponents", exponents)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise InputError(f"{name} must be a whole number from 1, got {number!r}")
+    if not any(isinstance(module, Recurrent) for module in model.modules()):
+        raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to be diagnosed")
+    generator = generator or torch.Generator().manual_seed(0)
+    paths = follow(model, loss)
+    if not paths:
+        raise InputError("no recurrent layer has read any step: there is nothing to diagnose")
+    return Diagnosis(tuple(measure(path, farthest, exponents, generator) for path in paths))
+
+
+def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tensor:
+    """A random linear function of what the model gives, the same weights at every step."""
+    if isinstance(given, Result) and isinstance(model, Recurrent):
+        names = [n for n in loss_on(model.circuit.recurrence) if n in given] or list(model.circuit.states)[:1]
+        if names == ["L"]:
+            return _steps(given["L"]).sum()
+        series = [given[n] for n in names]
+    else:
+        series = [given[0] if isinstance(given, tuple) else given]
+    if not all(isinstance(s, Tensor | Ragged) for s in series):
+        raise InputError(f"the model gives a {type(given).__name__}: say what it costs, with loss=")
+    total = torch.zeros(())
+    for values in map(_steps, series):
+        weights = torch.randn(values.shape[-1], generator=generator, dtype=values.dtype).to(values.device)
+        total = total + (values * weights).sum()
+    return total
+
+
+def _steps(series: Series) -> Tensor:
+    return series.values if isinstance(series, Ragged) else series

@@ -1,0 +1,42 @@
+"""The Jacobian of one step, ∂s(t)/∂s(t-1), over all states together: as many rows of one batch as there are units, each
+pulled back in a direction of its own by the network's backward pass."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .reach import looked_from
+from .trajectory import Trajectory, Values
+
+WORK = 512  # units in all whose eigenvalues are looked for: the cost is their third power
+
+
+def jacobians(path: Trajectory, rows: Tensor, steps: Tensor) -> Tensor:
+    """Of some steps of some sequences: (points, units, units); [p, i, j] is ∂s_i(t)/∂s_j(t-1)."""
+    count, units = len(rows), path.units
+    entering = {n: s.repeat_interleave(units, 0).requires_grad_() for n, s in path.before(rows, steps).items()}
+    with torch.enable_grad():
+        out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
+    like = next(iter(entering.values()))
+    every = torch.eye(units, dtype=like.dtype, device=like.device).repeat(count, 1)
+    pulled = pull(path, dict(out.state), entering, every)
+    return pulled.view(count, units, units)
+
+
+def pull(path: Trajectory, after: Values, before: Values, directions: Tensor) -> Tensor:
+    """Directions over all states (rows, units), carried back through one call of the network."""
+    sizes = [before[n].shape[1] for n in path.states]
+    leaves = [before[n] for n in path.states]
+    found = torch.autograd.grad(
+        [after[n] for n in path.states], leaves, [*directions.split(sizes, 1)], allow_unused=True
+    )
+    return torch.cat([torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)], 1)
+
+
+def eigenvalues(path: Trajectory) -> list[list[complex]]:
+    """Those of the Jacobian at some steps, the largest first."""
+    rows, ends, _ = looked_from(path)
+    points = max(1, min(4, WORK // path.units))
+    found = torch.linalg.eigvals(jacobians(path, rows[:points], ends[:points]).double().cpu())
+    return [sorted(values.tolist(), key=lambda v: (-abs(v), -v.imag)) for values in found]

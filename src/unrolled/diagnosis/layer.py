@@ -1,0 +1,105 @@
+"""Everything that is measured of one layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from .capacity import Memory, memory
+from .jacobian import eigenvalues
+from .lyapunov import exponents
+from .reach import Reach, reach
+from .trajectory import Trajectory
+from .units import Activity, activities, unmoved
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The first value that is no number: of what, which sequence, step and unit, all from 0; NaN, ∞ or -∞."""
+
+    name: str
+    sequence: int
+    step: int
+    unit: int
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.name} is {self.kind} at step {self.step} of sequence {self.sequence}, unit {self.unit}"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer. units: the size of all its states together. steps: of its longest sequence. sizes: of each state.
+
+    eigenvalues: of the Jacobian of one step, at some steps, the largest first; radius: their mean spectral radius.
+    exponents: the largest Lyapunov exponents, nats per step. unmoved: units of each state that never change.
+    The measured fields are None where a value is no number (``problem``).
+    """
+
+    name: str
+    circuit: str
+    engine: str
+    units: int
+    steps: int
+    gated: bool
+    sizes: dict[str, int]
+    problem: Problem | None = None
+    reach: Reach | None = None
+    eigenvalues: tuple[tuple[complex, ...], ...] = ()
+    exponents: tuple[float, ...] = ()
+    activities: tuple[Activity, ...] = ()
+    unmoved: dict[str, tuple[int, ...]] | None = None
+    memory: Memory | None = None
+
+    @property
+    def radius(self) -> float:
+        largest = [abs(values[0]) for values in self.eigenvalues]
+        return sum(largest) / len(largest) if largest else 0.0
+
+
+def measure(path: Trajectory, farthest: int, count: int, generator: torch.Generator) -> Layer:
+    """All numbers of a layer: gradients over ``farthest`` steps, ``count`` Lyapunov exponents."""
+    step = path.net.circuit.recurrence
+    gated = any(node.op == "sigmoid" for node in step.nodes)
+    known = {
+        "name": path.layer,
+        "circuit": path.net.circuit.name,
+        "engine": path.net.engine,
+        "units": path.units,
+        "steps": path.longest,
+        "gated": gated,
+        "sizes": {n: s.shape[1] for n, s in path.start.items()},
+    }
+    if problem := locate(path):
+        return Layer(**known, problem=problem)  # type: ignore[arg-type]
+    return Layer(
+        **known,  # type: ignore[arg-type]
+        reach=reach(path, farthest, generator),
+        eigenvalues=tuple(tuple(values) for values in eigenvalues(path)),
+        exponents=exponents(path, count, generator),
+        activities=activities(path, generator),
+        unmoved=unmoved(path),
+        memory=memory(path, farthest, generator),
+    )
+
+
+def locate(path: Trajectory) -> Problem | None:
+    """Where the first value is that is no number: parameters, then what is read and what is returned, in time."""
+    for n, parameter in path.net.named_parameters(recurse=False):
+        if len(wrong := (~torch.isfinite(parameter.detach().flatten())).nonzero()):
+            return Problem(f"parameter {n}", 0, 0, int(wrong[0]), _kind(float(parameter.detach().flatten()[wrong[0]])))
+    found = []
+    for order, (n, values) in enumerate([*path.inputs.items(), *path.out.items()]):
+        if not values.is_floating_point():
+            continue
+        series = values.reshape(*values.shape[:2], -1)
+        wrong = (~torch.isfinite(series)).nonzero()
+        if len(wrong):
+            row, step, unit = wrong[wrong[:, 1].argmin()].tolist()
+            found.append((step, order, Problem(n, row, step, unit, _kind(float(series[row, step, unit])))))
+    return min(found, key=lambda entry: entry[:2])[2] if found else None
+
+
+def _kind(value: float) -> str:
+    return "NaN" if value != value else "∞" if value > 0 else "-∞"

@@ -1,0 +1,148 @@
+"""How far back learning reaches: gradients against lag, taken from the network's own backward pass.
+
+The gradient of the loss at step t is carried back from segment to segment, each run again on the network's engine from
+the state it had, as bounded memory does: at every border stands ∂L(t)/∂s(t-τ), exactly, and each segment gives what
+its lags contribute to the gradient of each parameter. Beside it, random directions of the state are carried back:
+the mean square of their lengths is that of the Jacobian ∂s(t)/∂s(t-τ) (Hutchinson 1990). Vanishing and exploding
+gradients: Hochreiter (1991); Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from .trajectory import Trajectory, Values
+
+POINTS = 8  # steps t from which it is looked back, at least
+SHARE = 0.01  # of the gradient at lag 1: below it counts as vanished
+NOTHING = 1e-30  # what is smaller is not followed any further
+FINER = 1.2  # each lag is so many times the one before
+
+
+@dataclass(frozen=True)
+class Reach:
+    """lags: τ in steps. gradient: ‖∂L(t)/∂s(t-τ)‖; jacobian: ‖∂s(t)/∂s(t-τ)‖ (Frobenius, 1 at lag 0: divided by the
+    root of the number of units); both the root of the mean square over some steps t.
+
+    parameters: by name, the norm of what the steps t-τ+1 ... t (less those of the lag before it in ``lags``) contribute
+    to the gradient. steps: the first lag at which the gradient is below 1 % of that at lag 1, and stays so; ``seen`` if
+    there is one, else ``steps`` is the longest lag. farthest: how far back it was to be looked. rate: what the Jacobian
+    is multiplied by at each step, at long lags.
+    """
+
+    lags: tuple[int, ...]
+    gradient: tuple[float, ...]
+    jacobian: tuple[float, ...]
+    parameters: dict[str, tuple[float, ...]]
+    steps: int
+    seen: bool
+    farthest: int
+    rate: float
+
+
+def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
+    """Look back from some steps of a trajectory, ``farthest`` steps or as many as there are."""
+    rows, ends, depth = looked_from(path)
+    farthest = min(farthest, int(depth.max()))
+    lags = lags_to(farthest)
+    weights = {n: p for n, p in path.net.named_parameters(recurse=False) if p.requires_grad}
+    learning: Values = {}  # the gradient of the loss, and random directions, at the states behind a segment
+    probe = _directions(path, len(rows), generator)
+    gradient, jacobian, parts = [], [], dict[str, list[float]]({n: [] for n in weights})
+    for near, far in pairwise([0, *lags]):
+        alive = depth >= far
+        if not bool(alive.all()):
+            rows, ends, depth = rows[alive], ends[alive], depth[alive]
+            learning, probe = ({n: v[alive] for n, v in of.items()} for of in (learning, probe))
+        first = ends - far + 1
+        entering = {n: s.requires_grad_() for n, s in path.before(rows, first).items()}
+        with torch.enable_grad():
+            out = path.run(rows, first, far - near, entering)
+        told = {n: out[n][:, -1] for n in path.direct} if near == 0 else {n: out.state[n] for n in path.states}
+        learning = {n: g[rows, ends] for n, g in path.direct.items()} if near == 0 else learning
+        leaves = [*entering.values(), *weights.values()]
+        found = _pull(told, learning, leaves)
+        learning = dict(zip(entering, found, strict=False))
+        for n, g in zip(weights, found[len(entering) :], strict=True):
+            parts[n].append(float(g.norm()))
+        probe = dict(zip(entering, _pull({n: out.state[n] for n in path.states}, probe, leaves), strict=False))
+        gradient.append(_length(learning))
+        jacobian.append(_length(probe))
+        if not NOTHING < jacobian[-1] < math.inf:
+            break
+    lags = lags[: len(jacobian)]
+    steps, seen = _vanished(lags, gradient if max(gradient) > 0 else jacobian)
+    named = {n: tuple(v) for n, v in parts.items()}
+    return Reach(lags, tuple(gradient), tuple(jacobian), named, steps, seen, farthest, rate(lags, jacobian))
+
+
+def looked_from(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
+    """Steps to look back from, in the longest stretches: which sequences, which steps, how many steps lie behind."""
+    longest = path.stretches[:POINTS]
+    times = -(-POINTS // len(longest))
+    found = []
+    for k in range(times):  # from the end of a stretch, then from within its second half
+        found += [(row, end - 1 - k * (end - first) // (2 * times), first) for row, first, end in longest]
+    rows, ends, first = torch.tensor(found[:POINTS]).unbind(1)
+    return rows, ends, ends - first + 1
+
+
+def lags_to(farthest: int) -> tuple[int, ...]:
+    """1, 2, 3 and so on, farther and farther apart, to the farthest."""
+    lags = [1]
+    while lags[-1] < farthest:
+        lags.append(min(max(lags[-1] + 1, int(lags[-1] * FINER)), farthest))
+    return tuple(lags)
+
+
+def rate(lags: tuple[int, ...], norms: list[float]) -> float:
+    """What is multiplied by at each step, by the slope of the logarithm over the farther three quarters of the lags."""
+    known = [(lag, math.log(v)) for lag, v in zip(lags, norms, strict=True) if NOTHING < v < math.inf]
+    if not known:
+        return 0.0 if norms[0] < 1 else math.inf
+    known = [(0, 0.0), *known] if len(known) < 3 else [p for p in known if p[0] >= known[-1][0] / 4]
+    x, y = torch.tensor(known, dtype=torch.float64).unbind(1)
+    x = x - x.mean()
+    return math.exp(float((x * y).sum() / (x * x).sum()))
+
+
+def _vanished(lags: tuple[int, ...], norms: list[float]) -> tuple[int, bool]:
+    """The first lag behind which all is below 1 % of what it is at lag 1, between two lags by a straight line of the
+    logarithm; and whether there is one."""
+    least = SHARE * norms[0]
+    above = max((k for k, v in enumerate(norms) if not v < least), default=0)
+    if above == len(norms) - 1:
+        return lags[-1], False
+    high, low = math.log(norms[above]), math.log(max(norms[above + 1], NOTHING**2))
+    part = (high - math.log(least)) / (high - low) if norms[above] > 0 and high > low else 1.0
+    return math.ceil(lags[above] + part * (lags[above + 1] - lags[above])), True
+
+
+def _directions(path: Trajectory, count: int, generator: torch.Generator) -> Values:
+    """Random vectors over all states, of length 1."""
+    like = next(iter(path.start.values()))
+    drawn = torch.randn(count, path.units, generator=generator, dtype=like.dtype).to(like.device)
+    drawn = drawn / drawn.norm(dim=1, keepdim=True)
+    sizes = [path.start[n].shape[1] for n in path.states]
+    return dict(zip(path.states, drawn.split(sizes, 1), strict=True))
+
+
+def _pull(values: Values, gradients: Values, leaves: list[Tensor]) -> list[Tensor]:
+    """Gradients at some values, carried back to what they were computed from."""
+    names = [n for n in values if n in gradients and values[n].requires_grad]
+    if not names:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = torch.autograd.grad(
+        [values[n] for n in names], leaves, [gradients[n] for n in names], retain_graph=True, allow_unused=True
+    )
+    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
+
+
+def _length(parts: Values) -> float:
+    """The root of the mean square length, over points."""
+    return float(torch.cat([v.double() for v in parts.values()], 1).square().sum(1).mean().sqrt())

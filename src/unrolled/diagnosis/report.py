@@ -1,0 +1,201 @@
+"""What is handed back: the verdict, the numbers behind it, as text, as JSON, as a picture."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ..errors import InputError
+from ..train.files import write_text
+from .figure import page, picture
+from .layer import Layer
+from .verdict import Finding, findings
+
+ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
+BARS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """The report on a network, layer by layer; notebooks show its picture.
+
+    verdict: one sentence or several on the gravest finding, with a remedy. kind: 'nan', 'explode', 'vanish', 'dead',
+    'saturated' or 'healthy'.
+    """
+
+    layers: tuple[Layer, ...]
+
+    @cached_property
+    def findings(self) -> tuple[tuple[Layer, Finding], ...]:
+        """All there is to say, the gravest first."""
+        found = [(layer, finding) for layer in self.layers for finding in findings(layer)]
+        return tuple(sorted(found, key=lambda pair: ORDER.index(pair[1].kind)))
+
+    @property
+    def kind(self) -> str:
+        return self.findings[0][1].kind
+
+    @property
+    def verdict(self) -> str:
+        layer, finding = self.findings[0]
+        return f"{self._where(layer)}{finding}"
+
+    def _where(self, layer: Layer) -> str:
+        return f"{layer.name}: " if len(self.layers) > 1 else ""
+
+    def lines(self) -> list[str]:
+        """The numbers, for people."""
+        found = [f"{self._where(layer)}{finding}" for layer, finding in self.findings[1:] if finding.kind != "healthy"]
+        for layer in self.layers:
+            found += ["", *_about(layer)]
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join([self.verdict, *self.lines()])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain values, for JSON."""
+        return {"verdict": self.verdict, "kind": self.kind, "layers": [_plain(layer) for layer in self.layers]}
+
+    def summary(self) -> dict[str, Any]:
+        """The main numbers, for a log: one entry for each layer."""
+        kept = ("name", "findings", "reach", "rate", "radius", "exponent", "memory")
+        layers = [{key: value for key, value in _main(layer).items() if key in kept} for layer in self.layers]
+        return {"kind": self.kind, "layers": layers}
+
+    @property
+    def svg(self) -> str:
+        """The picture, as the text of an SVG file."""
+        return picture(self.layers, self.verdict)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture (.svg), a page with picture and text (.html), or the numbers (.json).
+
+        Raises InputError for another kind of file, DataError where it cannot be written.
+        """
+        path = Path(path)
+        if path.suffix not in (".svg", ".html", ".json"):
+            raise InputError(f"a diagnosis is saved as .svg, .html or .json, got '{path}'")
+        as_json = path.suffix == ".json"
+        text = json.dumps(self.as_dict(), indent=1) + "\n" if as_json else self.svg
+        write_text(path, page(self.svg, str(self)) if path.suffix == ".html" else text)
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return f"<diagnosis: {self.verdict}>"
+
+
+def _about(layer: Layer) -> list[str]:
+    """The numbers of a layer, line by line."""
+    name = f"{layer.name}: " if layer.name else ""
+    head = f"{name}{layer.circuit}, {layer.units:,} units in its states, {layer.steps:,} steps, engine {layer.engine}"
+    if layer.problem or layer.reach is None:
+        return [head, f"  first        {layer.problem}"]
+    reach = layer.reach
+    lags = f"lag 1 to {reach.lags[-1]:,}"
+    back = f"{reach.steps:,} steps" if reach.seen else f"{reach.steps:,} steps or more"
+    lines = [
+        head,
+        f"  reach        {back:<22} behind it less than 1 % of the gradient is left",
+        f"  gradient     {_spark(reach.gradient)}  of the loss at the states, {lags}, down to 1e-4",
+        f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
+        f"  radius       {layer.radius:<22.3f} spectral radius of a step's Jacobian, on average",
+        f"  exponents    {'  '.join(f'{v:.3f}' for v in layer.exponents):<22} the largest Lyapunov exponents, per step",
+    ]
+    if layer.memory:
+        lags = f"lag 1 to {layer.memory.lags[-1]:,}"
+        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of what was read in the states, {lags}")
+    for a in layer.activities:
+        what = (
+            f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
+        )
+        lines.append(
+            f"  units        {what:<22} {a.function} '{a.name}'"
+            if a.name != a.function
+            else f"  units        {what:<22} {a.function}"
+        )
+    for n, parts in reach.parameters.items():
+        total = sum(parts)
+        if total > 0:
+            bars = _bars([p / max(parts) for p in parts])
+            lines.append(f"  ∂L/∂{n:<8} {bars}  half of it from within {_half(reach.lags, parts)}")
+    return lines
+
+
+def _half(lags: tuple[int, ...], parts: tuple[float, ...]) -> str:
+    """The first lag within which half of all contributions are."""
+    done, half = 0.0, sum(parts) / 2
+    for lag, part in zip(lags, parts, strict=False):
+        done += part
+        if done >= half:
+            return f"{lag:,} step{'s' * (lag > 1)}"
+    return f"{lags[-1]:,} steps"
+
+
+def _spark(values: tuple[float, ...]) -> str:
+    """Bars of the logarithm: the highest is the first value or more, the lowest a ten-thousandth of it or less."""
+    first = values[0] or 1.0
+    return _drawn([1 + math.log10(max(v / first, 1e-30)) / 4 if math.isfinite(v) else 1 for v in values])
+
+
+def _bars(values: Any) -> str:
+    return _drawn(list(values))
+
+
+def _drawn(heights: list[float], width: int = 22) -> str:
+    """At most so many bars, for heights from 0 to 1."""
+    chosen = [heights[int(k * len(heights) / width)] for k in range(width)] if len(heights) > width else heights
+    return "".join(BARS[min(max(int(h * len(BARS)), 0), len(BARS) - 1)] for h in chosen).ljust(width)
+
+
+def _main(layer: Layer) -> dict[str, Any]:
+    """The main numbers of a layer."""
+    found: dict[str, Any] = {
+        "name": layer.name,
+        "circuit": layer.circuit,
+        "engine": layer.engine,
+        "units": layer.units,
+        "steps": layer.steps,
+        "findings": [{"kind": f.kind, "words": f.words, "remedy": f.remedy} for f in findings(layer)],
+    }
+    if layer.problem or layer.reach is None:
+        return found | {"problem": vars(layer.problem) if layer.problem else None}
+    return found | {
+        "reach": layer.reach.steps,
+        "vanished_there": layer.reach.seen,
+        "rate": _finite(layer.reach.rate),
+        "radius": _finite(layer.radius),
+        "exponent": _finite(layer.exponents[0]),
+        "memory": layer.memory.steps if layer.memory else None,
+    }
+
+
+def _plain(layer: Layer) -> dict[str, Any]:
+    found = _main(layer)
+    if layer.problem or layer.reach is None:
+        return found
+    reach = layer.reach
+    return found | {
+        "lags": list(reach.lags),
+        "gradient": [_finite(v) for v in reach.gradient],
+        "jacobian": [_finite(v) for v in reach.jacobian],
+        "parameters": {n: [_finite(v) for v in parts] for n, parts in reach.parameters.items()},
+        "exponents": [_finite(v) for v in layer.exponents],
+        "eigenvalues": [[[v.real, v.imag] for v in values] for values in layer.eigenvalues],
+        "units_by_function": [vars(a) for a in layer.activities],
+        "unmoved": layer.unmoved,
+        "linear_memory": {"lags": list(layer.memory.lags), "shares": list(layer.memory.shares)}
+        if layer.memory
+        else None,
+    }
+
+
+def _finite(value: float) -> float | str:
+    """JSON knows no infinity."""
+    return value if math.isfinite(value) else str(value)

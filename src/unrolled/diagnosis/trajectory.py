@@ -1,0 +1,102 @@
+"""What one layer went through while its model read a batch, and any part of it again, on the network's own engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from ..nn.incoming import Series
+from ..nn.recurrent import Recurrent
+from ..nn.result import Result
+from ..sequence.ragged import Ragged
+from ..sequence.state import State
+from ..train.fault import Run, recorded
+
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A layer's pass over a batch.
+
+    inputs, out: what it read and returned, by name (batch, time, ...). start: the states before (batch, size).
+    direct: the gradient of the loss at what it returned, by whatever way but its own recurrence; like ``out``.
+    stretches: (sequence, first step, step behind the last), without a reset in between; the longest first.
+    """
+
+    layer: str
+    net: Recurrent
+    inputs: Values
+    start: Values
+    out: Values
+    direct: Values
+    stretches: tuple[tuple[int, int, int], ...]
+
+    @property
+    def states(self) -> tuple[str, ...]:
+        return self.net.circuit.states
+
+    @property
+    def units(self) -> int:
+        """The size of all states together."""
+        return sum(self.start[n].shape[1] for n in self.states)
+
+    @property
+    def longest(self) -> int:
+        return max((end - first for _, first, end in self.stretches), default=0)
+
+    def before(self, rows: Tensor, steps: Tensor) -> Values:
+        """The states that some sequences had before some of their steps: (points, size)."""
+        begins = {(row, first): first > 0 for row, first, _ in self.stretches}
+        zero = [begins.get(at, False) for at in zip(rows.tolist(), steps.tolist(), strict=True)]
+        reset, late = torch.tensor(zero)[:, None], (steps > 0)[:, None]
+        found = {n: torch.where(late, self.out[n][rows, steps - 1], self.start[n][rows]) for n in self.states}
+        return {n: s.masked_fill(reset, 0) for n, s in found.items()}
+
+    def run(self, rows: Tensor, first: Tensor, steps: int, state: Values) -> Result:
+        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,)."""
+        time = first[:, None] + torch.arange(steps)
+        read = {n: x[rows[:, None], time] for n, x in self.inputs.items()}
+        return self.net(state=State(**state), steps=None if read else steps, **read)
+
+
+def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
+    """The trajectories of all recurrent layers while a loss is computed; the model is left as it was."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.enable_grad(), recorded(model) as runs:
+            total = loss()
+    finally:
+        model.train(training)
+    series = [(run, n, _steps(v)) for run in runs for n, v in run.series.items() if _steps(v).requires_grad]
+    wanted = [value for _, _, value in series]
+    reached = wanted and total.requires_grad
+    found = torch.autograd.grad(total, wanted, allow_unused=True) if reached else [None] * len(wanted)
+    direct: dict[int, Values] = {id(run): {} for run in runs}
+    for (run, name, _), gradient in zip(series, found, strict=True):
+        if gradient is not None:
+            direct[id(run)][name] = _like(run.series[name], gradient)
+    return [_trajectory(run, direct[id(run)]) for run in runs if run.lengths.any()]
+
+
+def _trajectory(run: Run, direct: Values) -> Trajectory:
+    stretches = []
+    for row, length in enumerate(run.lengths.tolist()):
+        cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]
+        stretches += [(row, a, b) for a, b in pairwise(cuts) if b > a]
+    stretches.sort(key=lambda s: s[1] - s[2])
+    inputs, start, out = ({n: v.detach() for n, v in of.items()} for of in (run.inputs, run.start, run.out))
+    return Trajectory(run.layer, run.net, inputs, start, out, direct, tuple(stretches))
+
+
+def _steps(series: Series) -> Tensor:
+    return series.values if isinstance(series, Ragged) else series
+
+
+def _like(series: Series, gradient: Tensor) -> Tensor:
+    return series.map(lambda _: gradient).to_padded()[0] if isinstance(series, Ragged) else gradient

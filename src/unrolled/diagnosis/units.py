@@ -1,0 +1,87 @@
+"""Which units work at the edge of their function or not at all: the slope of every tanh, sigmoid and relu of the
+equations, by the derivative that ``differentiate`` has for it, at some steps of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..graph.node import TOKEN, Node, order
+from ..graph.ops import constant
+from ..transform.differentiate import VJP
+from ..transform.evaluate import evaluate
+from .trajectory import Trajectory
+
+STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
+FLAT, MOSTLY = 0.1, 0.9  # of the steepest slope; of the steps
+SAMPLED = 2000  # steps at most
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A function of the equations over its units. name: as in the circuit, else the function's own. saturated: the
+    units, from 0, whose slope is below a tenth of the steepest at nine steps of ten or more; dead: relu units that are
+    zero at every step."""
+
+    name: str
+    function: str
+    units: int
+    saturated: tuple[int, ...]
+    dead: tuple[int, ...]
+
+
+def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, ...]:
+    """Of each tanh, sigmoid and relu on the way to a state, in the order of computation."""
+    step = path.net.circuit.recurrence
+    nodes = [n for n in order([step.returns[s] for s in path.states]) if n.op in STEEPEST]
+    slopes = {node: VJP[node.op](constant(1.0, node.type.dims), node, *node.args)[0] for node in nodes}
+    values = evaluate(
+        [s for s in slopes.values() if s is not None], _known(path, generator), path.net._sizes, path.net._like()
+    )
+    names = {node: n for n, node in step.returns.items()} | dict(step.labels)
+    found = []
+    for node, slope in slopes.items():
+        assert slope is not None
+        flat = values[slope] < FLAT * STEEPEST[node.op]
+        share = flat.double().mean(0)
+        relu = node.op == "relu"
+        saturated, dead = () if relu else _which(share >= MOSTLY), _which(share == 1) if relu else ()
+        found.append(Activity(names.get(node, node.op), node.op, len(share), saturated, dead))
+    return tuple(found)
+
+
+def unmoved(path: Trajectory) -> dict[str, tuple[int, ...]]:
+    """Units of the states that have one value at every step of every sequence, by state."""
+    rows, times, _ = every_step(path)
+    return {n: _which((path.out[n][rows, times] == path.out[n][rows[0], times[0]]).all(0)) for n in path.states}
+
+
+def _known(path: Trajectory, generator: torch.Generator) -> dict[Node, Tensor]:
+    """The leaves of the equations at some steps: (steps, size)."""
+    step, (rows, times, _) = path.net.circuit.recurrence, every_step(path)
+    chosen = torch.randperm(len(rows), generator=generator)[:SAMPLED]
+    rows, times = rows[chosen], times[chosen]
+    before = path.before(rows, times)
+    known: dict[Node, Tensor] = {node: getattr(path.net, n).detach() for n, node in step.parameters.items()}
+    known |= {node: before[n] for n, node in step.states.items()}
+    return known | {step.inputs[n]: _vector(path, n, x[rows, times]) for n, x in path.inputs.items()}
+
+
+def every_step(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
+    """All steps of all stretches: their sequences, the steps, and how many steps of their stretch lie behind each."""
+    spans = [(torch.full((b - a,), row), torch.arange(a, b), torch.arange(b - a)) for row, a, b in path.stretches]
+    rows, times, behind = (torch.cat(parts) for parts in zip(*spans, strict=True))
+    return rows, times, behind
+
+
+def _vector(path: Trajectory, name: str, value: Tensor) -> Tensor:
+    """Tokens in the place of a vector are one-hot vectors."""
+    if path.net.circuit.recurrence.inputs[name].type.kind == TOKEN or value.is_floating_point():
+        return value
+    return torch.nn.functional.one_hot(value.long(), path.net.sizes[name]).to(path.net._like().dtype)
+
+
+def _which(mask: Tensor) -> tuple[int, ...]:
+    return tuple(mask.nonzero().flatten().tolist())
