@@ -468,6 +468,38 @@ def test_colours_differ_in_grey_and_letters_can_be_read():
         assert all(contrast(now[name], now["paper"]) >= 4.5 for name in ("parameter", "gradient", "line"))
 
 
+@circuit
+def dense(x, z, h, s, c, m, *, A, B, C, D, E):
+    """More arrows than anyone should draw."""
+    g1 = sigmoid(A @ x + B @ h + C @ s)
+    g2 = sigmoid(A @ z + B @ c + D @ m + g1)
+    g3 = tanh(E @ h + A @ x + D @ s)
+    g4 = sigmoid(B @ m + C @ c + g3)
+    q = g1 * g2 + g3 * g4
+    r = tanh(D @ q + E @ h) * g2
+    c = g1 * c + g2 * q + g4 * s
+    s = tanh(C @ c) * g3 + r * m
+    m = g4 * m + r * q
+    h = tanh(B @ s + D @ m) * g1 + q
+    return {"h": h, "s": s, "c": c, "m": m, "o": A @ h + C @ s + D @ m, "q": q}
+
+
+def test_a_dense_circuit_names_its_parameters_in_the_circuit_alone_and_says_so():
+    drawing = dense.draw()
+    assert overlaps(drawing.scene) == []
+    assert texts(drawing.svg, "legend")["41 arrows a step: only the circuit names their parameters"] == 1
+    named = sum(bool(a.letters) for a in reduce(dense.recurrence).arrows)
+    assert sum(texts(drawing.svg, "parameter").values()) == named, "once each"
+    assert overlaps(dense.unfold(3).draw(gradient=True).scene) == []
+
+
+def test_an_adjoint_is_drawn_as_the_arrows_of_its_gradient():
+    assert network.adjoint().draw(2).svg == network.draw(2, gradient=True).svg
+    assert network.adjoint()._repr_svg_() == network.adjoint().draw().svg
+    with pytest.raises(UnrolledError, match="whole number of steps from 1, got 0"):
+        network.adjoint().draw(0)
+
+
 def test_dots_at_both_ends_of_the_middle_of_a_sequence():
     assert texts(network.draw(3).svg, "value")["h(…)"] == 2
     assert texts(fed_back.draw(3).svg, "value")["o(…)"] == 1, "what came before is an output"

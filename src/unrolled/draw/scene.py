@@ -24,6 +24,7 @@ TALLER = 5.0  # the radius grows by this for each line below the name
 BELOW = (0.74, 0.66)  # the size of their letters
 BESIDE = 6.0  # from an arrow to the gradient that flows back beside it
 LEGEND = 14.0
+DENSE = 30  # arrows of a step from which on letters stand in the circuit alone
 SQUARE = 11.0  # the side of the black square
 ELSEWHERE = "…"  # the time of a value at some other step
 WHOLE, START, END, BETWEEN = "whole", "start", "end", "between"
@@ -213,7 +214,7 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     """The columns from left to right; between them the arrows that the circuit draws through black squares."""
     scene, diagram, step, routes = Scene(), layout.diagram, layout.step, layout.routes
     paths, back = layout.ways()
-    spots = unfolded_spots(layout, paths, back)
+    spots = {} if dense(diagram) else unfolded_spots(layout, paths, back)
     shown = _shown(diagram)
     marks = [(a, paths[a], back.get(a), spots.get(a), text.letters(a.letters)) for a in paths]
     inner = {k: [m for m in marks if not m[0].delayed and m[0].target in shown[k]] for k in (WHOLE, READING)}
@@ -231,6 +232,11 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
             middle = (step.left + step.right) / 2 + dx
             scene.letters.append(Letters(text.words("⋯"), (middle, 0.0), 26, "note"))
     return scene
+
+
+def dense(diagram: Diagram) -> bool:
+    """Whether a step has so many arrows that letters beside them would tell nothing in the unfolded graph."""
+    return len(diagram.arrows) > DENSE
 
 
 def unfolded_spots(layout: Layout, paths: Mapping[Arrow, Path], back: Mapping[Arrow, Path]) -> dict[Arrow, Point]:
@@ -317,6 +323,10 @@ def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
         entry("", text.words("the same at every step"), key=text.letters(tuple((n,) for n in sorted(names))))
     if layout.gradient:
         entry("gradient", text.words("∇: the gradient of the loss, backward in time"), 40.0)
+    if dense(layout.diagram):
+        entry(
+            "", text.words(f"{len(layout.diagram.arrows)} arrows a step: only the circuit names their parameters"), 0.0
+        )
     if layout.numbers:
         entry("", text.words("numbers: scalars, and root mean squares of vectors"), 0.0)
     for note in notes:
