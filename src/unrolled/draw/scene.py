@@ -18,8 +18,8 @@ from .route import Routes, route
 
 TYPE = {"named": 16.5}  # the size of the letters in a circle, else MAIN
 MAIN = 18.0
-RADIUS = {"named": 23.0}
-MAIN_RADIUS = 27.0
+RADIUS = {"named": 24.0}
+MAIN_RADIUS = 28.0
 TALLER = 5.0  # the radius grows by this for each line below the name
 BELOW = (0.74, 0.66)  # the size of their letters
 BESIDE = 6.0  # from an arrow to the gradient that flows back beside it
