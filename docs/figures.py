@@ -31,7 +31,8 @@ likewise: `unrolled draw FILE.py:NAME --out mine.svg`, or in motion: `unrolled l
 from unrolled import cells
 
 for name, cell in cells.ALL.items():
-    cell.draw().save(f"cell_{name}.svg")
+    gated = len(cell.equations().splitlines()) > 3
+    cell.draw(2 if gated else 3).save(f"cell_{name}.svg")  # two steps of the wide ones, so that letters stay large
 ```
 """
 

@@ -106,7 +106,7 @@ class Circuit:
 
         An autonomous circuit starts from its state at time 1, any other from its state at time 0.
         """
-        return Graph(unfold(self.recurrence, self._steps(steps)))
+        return Graph(unfold(self.recurrence, _steps(self.recurrence, steps)))
 
     def plan(self, given: Iterable[str] = ()) -> PlanView:
         """How the circuit is run over a sequence: what leaves the loop over time, and what stays in it.
@@ -126,13 +126,7 @@ class Circuit:
         gates: False folds everything between inputs, states and outputs into the arrows.
         gradient: also the arrows along which the gradient flows back in time.
         """
-        return draw_recurrence(self.recurrence, self._steps(steps), gates, gradient)
-
-    def _steps(self, steps: int) -> int:
-        least = 1 if self.inputs else 2
-        if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
-            raise CircuitError(f"'{self.name}' unfolds for a whole number of steps from {least}, got {steps!r}")
-        return steps
+        return draw_recurrence(self.recurrence, _steps(self.recurrence, steps), gates, gradient)
 
     def __call__(self, *args: Symbol, **kwargs: Symbol) -> Any:
         """Inside another circuit: the same equations on other symbols."""
@@ -185,8 +179,26 @@ class Adjoint:
         _check_format(format)
         return gradient_equations(self.recurrence, format, last_only=last_only, inputs=inputs)
 
+    def draw(self, steps: int = 3, *, gates: bool = True) -> Drawing:
+        """The circuit and its unfolded graph, with the arrows along which these equations send the gradient back.
+
+        >>> elman.adjoint().draw(4).save("elman_backward.svg")
+        """
+        assert self.recurrence.primal is not None
+        return draw_recurrence(self.recurrence.primal, _steps(self.recurrence.primal, steps), gates, gradient=True)
+
+    def _repr_svg_(self) -> str:
+        return self.draw().svg
+
     def __repr__(self) -> str:
         return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"
+
+
+def _steps(recurrence: Recurrence, steps: int) -> int:
+    least = 1 if recurrence.inputs else 2
+    if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
+        raise CircuitError(f"'{recurrence.name}' unfolds for a whole number of steps from {least}, got {steps!r}")
+    return steps
 
 
 def _find(module: str, name: str) -> Circuit:

@@ -13,7 +13,7 @@ from itertools import pairwise
 from .reduce import Arrow, Diagram
 
 ROW = 96.0  # from row to row
-APART = 26.0  # between neighbours in a row
+APART = 14.0  # between neighbours in a row
 ROUNDS = 8
 SLANT = 20.0  # a difference in position that is made none
 

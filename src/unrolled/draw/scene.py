@@ -18,12 +18,13 @@ from .route import Routes, route
 
 TYPE = {"named": 16.5}  # the size of the letters in a circle, else MAIN
 MAIN = 18.0
-RADIUS = {"named": 23.0}
-MAIN_RADIUS = 27.0
+RADIUS = {"named": 24.0}
+MAIN_RADIUS = 28.0
 TALLER = 5.0  # the radius grows by this for each line below the name
 BELOW = (0.74, 0.66)  # the size of their letters
 BESIDE = 6.0  # from an arrow to the gradient that flows back beside it
 LEGEND = 14.0
+DENSE = 30  # arrows of a step from which on letters stand in the circuit alone
 SQUARE = 11.0  # the side of the black square
 ELSEWHERE = "…"  # the time of a value at some other step
 WHOLE, START, END, BETWEEN = "whole", "start", "end", "between"
@@ -113,10 +114,16 @@ class Scene:
 
     def bounds(self) -> Box:
         """left, top, right, bottom."""
-        lines = [*((w.line, w.dx) for w in self.wires), *((block, 0.0) for block in self.blocks)]
-        shapes = {key: Trace(path.sample()).box for key, path in {id(path): path for path, _ in lines}.items()}
-        boxes = [(x0 + dx, y0, x1 + dx, y1) for path, dx in lines for x0, y0, x1, y1 in (shapes[id(path)],)]
-        boxes += [_around((c.place.x, c.place.y), c.place.w / 2, c.place.h / 2) for c in self.circles]
+        lines = {id(w.line): w.line for w in self.wires} | {id(block): block for block in self.blocks}
+        moved: dict[int, list[float]] = {key: [] for key in lines}
+        for wire in self.wires:
+            moved[id(wire.line)].append(wire.dx)
+        boxes = []
+        for key, line in lines.items():
+            x0, y0, x1, y1 = Trace(line.sample()).box
+            boxes.append((x0 + min(moved[key], default=0.0), y0, x1 + max(moved[key], default=0.0), y1))
+        places = [c.place for c in self.circles]
+        boxes += [(p.x - p.w / 2, p.y - p.h / 2, p.x + p.w / 2, p.y + p.h / 2) for p in places]
         boxes += [_around(s.center, s.side / 2, s.side / 2) for s in self.squares]
         boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
         boxes += [_around(m.center, text.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
@@ -207,25 +214,29 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     """The columns from left to right; between them the arrows that the circuit draws through black squares."""
     scene, diagram, step, routes = Scene(), layout.diagram, layout.step, layout.routes
     paths, back = layout.ways()
-    spots = unfolded_spots(layout, paths, back)
-    labels = {arrow: text.letters(arrow.letters) for arrow in spots}
+    spots = {} if dense(diagram) else unfolded_spots(layout, paths, back)
     shown = _shown(diagram)
+    marks = [(a, paths[a], back.get(a), spots.get(a), text.letters(a.letters)) for a in paths]
+    inner = {k: [m for m in marks if not m[0].delayed and m[0].target in shown[k]] for k in (WHOLE, READING)}
+    delayed = [m for m in marks if m[0].delayed]
     for k, column in enumerate(columns):
         dx = k * routes.period
-        arrows = [a for a in routes.inner if column.kind in (WHOLE, READING) and a.target in shown[column.kind]]
-        arrows += list(routes.delayed) if k else []
         scene.circles += [layout.circle(n, dx, column.time) for n in diagram.values if n in shown[column.kind]]
-        for arrow in arrows:
-            scene.wires.append(Wire(paths[arrow], arrow, dx=dx))
-            if arrow in back:
-                scene.wires.append(Wire(back[arrow], arrow, "gradient", dx))
-            if arrow in spots:
-                x, y = spots[arrow]
-                scene.letters.append(Letters(labels[arrow], (x + dx, y), SIZE))
+        for arrow, path, gradient, spot, label in inner.get(column.kind, []) + delayed * (k > 0):
+            scene.wires.append(Wire(path, arrow, dx=dx))
+            if gradient:
+                scene.wires.append(Wire(gradient, arrow, "gradient", dx))
+            if spot:
+                scene.letters.append(Letters(label, (spot[0] + dx, spot[1]), SIZE))
         if column.kind == BETWEEN and not shown[BETWEEN] & set(step.rows[0]):
             middle = (step.left + step.right) / 2 + dx
             scene.letters.append(Letters(text.words("⋯"), (middle, 0.0), 26, "note"))
     return scene
+
+
+def dense(diagram: Diagram) -> bool:
+    """Whether a step has so many arrows that letters beside them would tell nothing in the unfolded graph."""
+    return len(diagram.arrows) > DENSE
 
 
 def unfolded_spots(layout: Layout, paths: Mapping[Arrow, Path], back: Mapping[Arrow, Path]) -> dict[Arrow, Point]:
@@ -312,6 +323,10 @@ def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
         entry("", text.words("the same at every step"), key=text.letters(tuple((n,) for n in sorted(names))))
     if layout.gradient:
         entry("gradient", text.words("∇: the gradient of the loss, backward in time"), 40.0)
+    if dense(layout.diagram):
+        entry(
+            "", text.words(f"{len(layout.diagram.arrows)} arrows a step: only the circuit names their parameters"), 0.0
+        )
     if layout.numbers:
         entry("", text.words("numbers: scalars, and root mean squares of vectors"), 0.0)
     for note in notes:

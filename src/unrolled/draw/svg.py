@@ -83,6 +83,7 @@ def render(scene: Scene, title: str, description: str) -> str:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
+@lru_cache(maxsize=16384)
 def _n(value: float) -> str:
     text = f"{value:.2f}"
     if text[-1] == "0":

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ..graph.text import ACCENTS, GREEK, Name
 from .reduce import Ways
@@ -18,8 +17,7 @@ RISE = 0.42  # how far it stands above, in the same
 FALL = 0.22
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Characters in one type: ``style`` is a set of the letters b (bold) and i (italic)."""
 
     text: str
