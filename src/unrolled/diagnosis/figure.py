@@ -88,15 +88,16 @@ def _panels(layer: Layer) -> list[str]:
         Line("gradient of the loss", _logs(lags, reach.gradient), "gradient"),
         Line("Jacobian", _logs(lags, reach.jacobian), "parameter", DASHES[1]),
     ]
-    whole = max((v for parts in reach.parameters.values() for v in parts if math.isfinite(v)), default=0.0) or 1.0
-    largest = sorted(reach.parameters.items(), key=lambda item: -sum(item[1]))[: len(DASHES)]
+    learned = {n: reach.per_step(n) for n in reach.parameters}
+    whole = max((v for parts in learned.values() for v in parts if math.isfinite(v)), default=0.0) or 1.0
+    largest = sorted(learned.items(), key=lambda item: -sum(item[1]))[: len(DASHES)]
     shares = [
         Line(n, [(x, v / whole) for x, v in zip(lags, parts, strict=False)], "gradient", DASHES[k])
         for k, (n, parts) in enumerate(largest)
     ]
     panels = [_panel("how far back gradients reach", norms, _decades(norms), lags[-1])]
     panels.append(_plane(layer))
-    panels.append(_panel("what each lag adds to a parameter's", shares, [(0, "0"), (1, f"{whole:.1e}")], lags[-1]))
+    panels.append(_panel("what a step of each lag adds to ∂L/∂θ", shares, [(0, "0"), (1, f"{whole:.2g}")], lags[-1]))
     if layer.memory:
         points = [(math.log10(lag), share) for lag, share in zip(layer.memory.lags, layer.memory.shares, strict=True)]
         line = Line("share of x(t-τ) in the states", points, "parameter")

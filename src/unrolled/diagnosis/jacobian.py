@@ -16,8 +16,7 @@ def jacobians(path: Trajectory, rows: Tensor, steps: Tensor) -> Tensor:
     """Of some steps of some sequences: (points, units, units); [p, i, j] is ∂s_i(t)/∂s_j(t-1)."""
     count, units = len(rows), path.units
     entering = {n: s.repeat_interleave(units, 0).requires_grad_() for n, s in path.before(rows, steps).items()}
-    with torch.enable_grad():
-        out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
+    out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
     like = next(iter(entering.values()))
     every = torch.eye(units, dtype=like.dtype, device=like.device).repeat(count, 1)
     pulled = pull(path, dict(out.state), entering, every)

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..errors import InputError
 from ..train.files import write_text
 from .figure import page, picture
 from .layer import Layer
+from .reach import Reach
 from .verdict import Finding, findings
 
 ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
@@ -112,30 +114,23 @@ def _about(layer: Layer) -> list[str]:
         lags = f"lag 1 to {layer.memory.lags[-1]:,}"
         lines.append(f"  memory       {_bars(layer.memory.shares)}  share of what was read in the states, {lags}")
     for a in layer.activities:
-        what = (
+        stuck = (
             f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
         )
-        lines.append(
-            f"  units        {what:<22} {a.function} '{a.name}'"
-            if a.name != a.function
-            else f"  units        {what:<22} {a.function}"
-        )
-    for n, parts in reach.parameters.items():
-        total = sum(parts)
-        if total > 0:
+        lines.append(f"  units        {stuck:<22} {a.name}")
+    for n in reach.parameters:
+        if max(parts := reach.per_step(n)) > 0:
             bars = _bars([p / max(parts) for p in parts])
-            lines.append(f"  ∂L/∂{n:<8} {bars}  half of it from within {_half(reach.lags, parts)}")
+            lines.append(f"  ∂L/∂{n:<8} {bars}  half of it from within {_half(reach, n)}")
     return lines
 
 
-def _half(lags: tuple[int, ...], parts: tuple[float, ...]) -> str:
-    """The first lag within which half of all contributions are."""
-    done, half = 0.0, sum(parts) / 2
-    for lag, part in zip(lags, parts, strict=False):
-        done += part
-        if done >= half:
-            return f"{lag:,} step{'s' * (lag > 1)}"
-    return f"{lags[-1]:,} steps"
+def _half(reach: Reach, name: str) -> str:
+    """The first lag within which half of all contributions to a parameter's gradient are."""
+    parts = reach.parameters[name]
+    within = zip(reach.lags, accumulate(parts), strict=True)
+    lag = next((lag for lag, done in within if done >= sum(parts) / 2), reach.lags[-1])
+    return f"{lag:,} step{'s' * (lag > 1)}"
 
 
 def _spark(values: tuple[float, ...]) -> str:

@@ -57,11 +57,21 @@ class Trajectory:
         found = {n: torch.where(late, self.out[n][rows, steps - 1], self.start[n][rows]) for n in self.states}
         return {n: s.masked_fill(reset, 0) for n, s in found.items()}
 
-    def run(self, rows: Tensor, first: Tensor, steps: int, state: Values) -> Result:
-        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,)."""
+    def run(self, rows: Tensor, first: Tensor, steps: int, state: Values, learning: bool = False) -> Result:
+        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,).
+        Gradients go to the states alone, unless there is ``learning``."""
         time = first[:, None] + torch.arange(steps)
         read = {n: x[rows[:, None], time] for n, x in self.inputs.items()}
-        return self.net(state=State(**state), steps=None if read else steps, **read)
+        held = [p for p in self.net.parameters() if p.requires_grad and not learning]
+        for p in held:
+            p.requires_grad_(False)
+        try:
+            with torch.enable_grad():
+                result: Result = self.net(state=State(**state), steps=None if read else steps, **read)
+            return result
+        finally:
+            for p in held:
+                p.requires_grad_()
 
 
 def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:

@@ -21,7 +21,8 @@ SAMPLED = 2000  # steps at most
 
 @dataclass(frozen=True)
 class Activity:
-    """A function of the equations over its units. name: as in the circuit, else the function's own. saturated: the
+    """A function of the equations over its units. name: as in the circuit, with its function, such as 'n (tanh)', else
+    as an expression, such as 'tanh(c)'. saturated: the
     units, from 0, whose slope is below a tenth of the steepest at nine steps of ten or more; dead: relu units that are
     zero at every step."""
 
@@ -48,7 +49,8 @@ def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, 
         share = flat.double().mean(0)
         relu = node.op == "relu"
         saturated, dead = () if relu else _which(share >= MOSTLY), _which(share == 1) if relu else ()
-        found.append(Activity(names.get(node, node.op), node.op, len(share), saturated, dead))
+        name = f"{names[node]} ({node.op})" if node in names else f"{node.op}({names.get(node.args[0], '...')})"
+        found.append(Activity(name, node.op, len(share), saturated, dead))
     return tuple(found)
 
 
