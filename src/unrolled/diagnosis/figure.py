@@ -46,7 +46,7 @@ class Line:
 
 def picture(layers: Sequence[Layer], verdict: str) -> str:
     """The whole picture."""
-    lines = wrap(verdict, 170)
+    lines = wrap(verdict, 150)
     top = TOP + 16 * (len(lines) - 1)
     wide = LEFT + 4 * (WIDE + GAP) - 20
     high = top + len(layers) * (HIGH + 84)
@@ -115,7 +115,8 @@ def _decades(lines: Sequence[Line]) -> list[tuple[float, str]]:
     low, high = math.floor(max(min(values), max(values) - 12)), math.ceil(max(values))
     high = max(high, low + 1)
     every = max(1, (high - low) // 4)
-    return [(float(k), _power(k)) for k in range(low, high + 1) if (k - low) % every == 0 or k == high]
+    low = high - every * -(-(high - low) // every)  # a whole number of such steps
+    return [(float(k), _power(k)) for k in range(low, high + 1) if (high - k) % every == 0]
 
 
 def _power(k: int) -> str:
