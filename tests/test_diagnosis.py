@@ -60,7 +60,8 @@ def trajectory(net, *inputs, **named):
         out = net(*inputs, **named)
         return sum((out[n] * noise(out[n].shape[-1], dtype=out[n].dtype)).sum() for n in out)
 
-    (path,) = follow(net, loss)
+    with torch.enable_grad():
+        (path,) = follow(net, loss)
     return path
 
 
@@ -304,6 +305,31 @@ def test_each_layer_of_a_stack_is_diagnosed_and_nothing_is_changed():
     assert model.training and torch.equal(generator, torch.get_rng_state())
     assert all(p.grad is None and torch.equal(p, parameters[n]) for n, p in model.named_parameters())
     assert report.verdict.startswith("layers.") and "layers.1: gru" in str(report)
+
+
+def test_frozen_parameters_and_no_grad_change_no_number_but_what_is_learned():
+    net, x = scaled(cells.rnn, 0.9, size=6), noise(3, 40, 3)
+    usual = unrolled.diagnose(net, x).layers[0].reach
+    net.W.requires_grad_(False)
+    with torch.no_grad():
+        found = unrolled.diagnose(net, x).layers[0].reach
+    assert found.gradient == pytest.approx(usual.gradient) and found.jacobian == pytest.approx(usual.jacobian)
+    assert set(usual.parameters) - set(found.parameters) == {"W"} and not net.W.requires_grad
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_short_sequences_are_diagnosed(steps):
+    (layer,) = unrolled.diagnose(scaled(cells.elman, 0.9, size=5, o=2), noise(1, steps, 3)).layers
+    assert layer.reach.lags == tuple(range(1, steps + 1)) and len(layer.exponents) == 3
+    assert not layer.unmoved["h"] and not layer.activities[0].saturated, "too few steps to say"
+
+
+def test_both_directions_are_diagnosed():
+    torch.manual_seed(0)
+    model = SequenceModel(cells.gru, inputs=5, outputs=3, hidden=6, bidirectional=True, answer="mean")
+    report = unrolled.diagnose(model, unrolled.Ragged([noise(30, 5), noise(12, 5)]))
+    assert [layer.name for layer in report.layers] == ["layers.0", "backward_layers.0"]
+    assert all(max(layer.reach.gradient) > 0 for layer in report.layers)
 
 
 def test_a_reset_cuts_what_is_looked_back():

@@ -15,7 +15,7 @@ from ..train.files import write_text
 from .figure import page, picture
 from .layer import Layer
 from .reach import Reach
-from .verdict import Finding, findings
+from .verdict import Finding, count_of, findings
 
 ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
 BARS = "▁▂▃▄▅▆▇█"
@@ -96,15 +96,16 @@ class Diagnosis:
 def _about(layer: Layer) -> list[str]:
     """The numbers of a layer, line by line."""
     name = f"{layer.name}: " if layer.name else ""
-    head = f"{name}{layer.circuit}, {layer.units:,} units in its states, {layer.steps:,} steps, engine {layer.engine}"
+    head = f"{name}{layer.circuit}, {layer.units:,} units in its states, {count_of(layer.steps)}, engine {layer.engine}"
     if layer.problem or layer.reach is None:
         return [head, f"  first        {layer.problem}"]
     reach = layer.reach
     lags = f"lag 1 to {reach.lags[-1]:,}"
-    back = f"{reach.steps:,} steps" if reach.seen else f"{reach.steps:,} steps or more"
+    back = f"{count_of(reach.steps)}{'' if reach.seen else ' or more'}"
+    behind = "behind it less than 1 % of the gradient is left" if reach.seen else "as far as was looked back"
     lines = [
         head,
-        f"  reach        {back:<22} behind it less than 1 % of the gradient is left",
+        f"  reach        {back:<22} {behind}",
         f"  gradient     {_spark(reach.gradient)}  of the loss at the states, {lags}, down to 1e-4",
         f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
         f"  radius       {layer.radius:<22.3f} spectral radius of a step's Jacobian, on average",
@@ -130,7 +131,7 @@ def _half(reach: Reach, name: str) -> str:
     parts = reach.parameters[name]
     within = zip(reach.lags, accumulate(parts), strict=True)
     lag = next((lag for lag, done in within if done >= sum(parts) / 2), reach.lags[-1])
-    return f"{lag:,} step{'s' * (lag > 1)}"
+    return count_of(lag)
 
 
 def _spark(values: tuple[float, ...]) -> str:

@@ -66,8 +66,7 @@ class Trajectory:
         for p in held:
             p.requires_grad_(False)
         try:
-            with torch.enable_grad():
-                result: Result = self.net(state=State(**state), steps=None if read else steps, **read)
+            result: Result = self.net(state=State(**state), steps=None if read else steps, **read)
             return result
         finally:
             for p in held:
@@ -76,13 +75,17 @@ class Trajectory:
 
 def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
     """The trajectories of all recurrent layers while a loss is computed; the model is left as it was."""
-    training = model.training
+    training, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.eval()
+    for p in frozen:  # the gradient of the loss passes through them
+        p.requires_grad_()
     try:
-        with torch.enable_grad(), recorded(model) as runs:
+        with recorded(model) as runs:
             total = loss()
     finally:
         model.train(training)
+        for p in frozen:
+            p.requires_grad_(False)
     series = [(run, n, _steps(v)) for run in runs for n, v in run.series.items() if _steps(v).requires_grad]
     wanted = [value for _, _, value in series]
     reached = wanted and total.requires_grad

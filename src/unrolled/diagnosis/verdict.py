@@ -45,7 +45,7 @@ def _exploding(layer: Layer) -> Finding | None:
     if not (norms[worst] > GROWN or norms[worst] != norms[worst]) or not layer.exponents[0] > 0:
         return None
     words = (
-        f"Gradients explode: over {_steps(lags[worst])} they grow {_number(norms[worst])} times, by "
+        f"Gradients explode: over {count_of(lags[worst])} they grow {_number(norms[worst])} times, by "
         f"{layer.reach.rate:.3g} a step (largest Lyapunov exponent {layer.exponents[0]:.3f}; spectral radius "
         f"{layer.radius:.2f})"
     )
@@ -61,7 +61,7 @@ def _vanishing(layer: Layer) -> Finding | None:
     if not reach.seen or reach.steps >= reach.farthest / PART or (reach.jacobian[-1] > 1):
         return None
     words = (
-        f"Gradients vanish within {_steps(reach.steps)}: behind that lag less than 1 % is left of what arrives at "
+        f"Gradients vanish within {count_of(reach.steps)}: behind that lag less than 1 % is left of what arrives at "
         f"lag 1, so that of {reach.farthest:,} steps no more can be learned from. "
     )
     if _at(reach.lags, reach.jacobian, reach.steps) > MUCH:
@@ -98,7 +98,7 @@ def _saturated(layer: Layer) -> Finding | None:
 def _healthy(layer: Layer) -> Finding:
     assert layer.reach is not None
     reach = layer.reach
-    far = _steps(reach.steps) if reach.seen else f"all {_steps(reach.steps)} that were looked at"
+    far = count_of(reach.steps) if reach.seen else f"all {count_of(reach.steps)} that were looked at"
     return Finding("healthy", f"Healthy: gradients reach back {far}, and a step keeps {_factor(reach.rate)}")
 
 
@@ -106,7 +106,7 @@ def _unmoved(layer: Layer) -> list[tuple[str, tuple[int, ...], int]]:
     return [(n, units, layer.sizes[n]) for n, units in (layer.unmoved or {}).items()]
 
 
-def _steps(count: int) -> str:
+def count_of(count: int) -> str:
     return f"{count:,} step{'s' * (count != 1)}"
 
 
