@@ -289,6 +289,12 @@ def test_a_state_that_overflows_is_located():
     assert report.kind == "nan" and report.layers[0].problem.step == first
 
 
+def test_a_gradient_that_is_no_number_is_located():
+    net, x = scaled(cells.irnn, 1.0, size=4), noise(2, 9, 3).abs()
+    report = unrolled.diagnose(net, x, loss=lambda out: (out.h[1, 5:, 2] * 0).sqrt().sum() + out.h.sum())
+    assert report.kind == "nan" and str(report.layers[0].problem).startswith("∂L/∂h is NaN at step 5 of sequence 1")
+
+
 # models, and what must not change
 
 
@@ -315,6 +321,11 @@ def test_frozen_parameters_and_no_grad_change_no_number_but_what_is_learned():
         found = unrolled.diagnose(net, x).layers[0].reach
     assert found.gradient == pytest.approx(usual.gradient) and found.jacobian == pytest.approx(usual.jacobian)
     assert set(usual.parameters) - set(found.parameters) == {"W"} and not net.W.requires_grad
+
+
+def test_the_numbers_fit_a_terminal():
+    report = unrolled.diagnose(scaled(cells.elman, 0.9, size=5, o=2), noise(2, 1000, 3))
+    assert "memory" in str(report) and max(map(len, report.lines())) <= 80
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -33,7 +33,7 @@ def diagnose(
     """How a network learns from a batch: how far back gradients reach, whether they explode, which units are stuck,
     what its states remember. Measured on its own engine; the network and its ``.grad`` are left as they are.
 
-    >>> report = unrolled.diagnose(net, torch.randn(8, 100, 65))
+    >>> report = unrolled.diagnose(net, torch.randn(8, 40, 65))
     >>> print(report.verdict)
     Gradients vanish within ...
 

@@ -37,5 +37,6 @@ def eigenvalues(path: Trajectory) -> list[list[complex]]:
     """Those of the Jacobian at some steps, the largest first."""
     rows, ends, _ = looked_from(path)
     points = max(1, min(4, WORK // path.units))
-    found = torch.linalg.eigvals(jacobians(path, rows[:points], ends[:points]).double().cpu())
+    jacobian = jacobians(path, rows[:points], ends[:points]).double().cpu()
+    found = torch.linalg.eigvals(jacobian[jacobian.isfinite().flatten(1).all(1)])
     return [sorted(values.tolist(), key=lambda v: (-abs(v), -v.imag)) for values in found]

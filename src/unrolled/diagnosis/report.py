@@ -100,25 +100,25 @@ def _about(layer: Layer) -> list[str]:
     if layer.problem or layer.reach is None:
         return [head, f"  first        {layer.problem}"]
     reach = layer.reach
-    lags = f"lag 1 to {reach.lags[-1]:,}"
+    lags = f"τ = 1 to {reach.lags[-1]:,}"
     back = f"{count_of(reach.steps)}{'' if reach.seen else ' or more'}"
-    behind = "behind it less than 1 % of the gradient is left" if reach.seen else "as far as was looked back"
+    behind = "then less than 1 % of the gradient is left" if reach.seen else "as far as was looked back"
     lines = [
         head,
-        f"  reach        {back:<22} {behind}",
-        f"  gradient     {_spark(reach.gradient)}  of the loss at the states, {lags}, down to 1e-4",
+        f"  reach        {back:<20} {behind}",
+        f"  gradient     {_spark(reach.gradient)}  of the loss, {lags}, down to 1e-4",
         f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
-        f"  radius       {layer.radius:<22.3f} spectral radius of a step's Jacobian, on average",
-        f"  exponents    {'  '.join(f'{v:.3f}' for v in layer.exponents):<22} the largest Lyapunov exponents, per step",
+        f"  radius       {layer.radius:<20.3f} mean spectral radius of a step's Jacobian",
+        f"  exponents    {' '.join(f'{v:.3f}' for v in layer.exponents):<20} the largest Lyapunov exponents, per step",
     ]
     if layer.memory:
-        lags = f"lag 1 to {layer.memory.lags[-1]:,}"
-        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of what was read in the states, {lags}")
+        lags = f"τ = 1 to {layer.memory.lags[-1]:,}"
+        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of x(t-τ) in the states, {lags}")
     for a in layer.activities:
         stuck = (
             f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
         )
-        lines.append(f"  units        {stuck:<22} {a.name}")
+        lines.append(f"  units        {stuck:<20} {a.name}")
     for n in reach.parameters:
         if max(parts := reach.per_step(n)) > 0:
             bars = _bars([p / max(parts) for p in parts])
@@ -144,7 +144,7 @@ def _bars(values: Any) -> str:
     return _drawn(list(values))
 
 
-def _drawn(heights: list[float], width: int = 22) -> str:
+def _drawn(heights: list[float], width: int = 20) -> str:
     """At most so many bars, for heights from 0 to 1."""
     chosen = [heights[int(k * len(heights) / width)] for k in range(width)] if len(heights) > width else heights
     return "".join(BARS[min(max(int(h * len(BARS)), 0), len(BARS) - 1)] for h in chosen).ljust(width)

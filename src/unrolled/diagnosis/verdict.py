@@ -42,7 +42,7 @@ def _exploding(layer: Layer) -> Finding | None:
     assert layer.reach is not None
     norms, lags = layer.reach.jacobian, layer.reach.lags
     worst = max(range(len(norms)), key=lambda k: (norms[k] != norms[k], norms[k]))
-    if not (norms[worst] > GROWN or norms[worst] != norms[worst]) or not layer.exponents[0] > 0:
+    if not (norms[worst] > GROWN or norms[worst] != norms[worst]) or layer.exponents[0] <= 0:
         return None
     words = (
         f"Gradients explode: over {count_of(lags[worst])} they grow {_number(norms[worst])} times, by "
