@@ -49,7 +49,7 @@ def picture(layers: Sequence[Layer], verdict: str) -> str:
     lines = wrap(verdict, 150)
     top = TOP + 16 * (len(lines) - 1)
     wide = LEFT + 4 * (WIDE + GAP) - 20
-    high = top + len(layers) * (HIGH + 84)
+    high = top + len(layers) * (HIGH + 96)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="diagnosis" role="img" width="{wide:.0f}" height="{high:.0f}" '
         f'viewBox="0 0 {wide:.0f} {high:.0f}">',
@@ -60,7 +60,7 @@ def picture(layers: Sequence[Layer], verdict: str) -> str:
         f'<text x="{LEFT - 30}" y="{24 + 16 * k}" class="title">{escape(line)}</text>' for k, line in enumerate(lines)
     ]
     for k, layer in enumerate(layers):
-        y = top + k * (HIGH + 84)
+        y = top + k * (HIGH + 96)
         name = f"{layer.name + ': ' if layer.name else ''}{layer.circuit}, {layer.units:,} units"
         parts.append(f'<text x="{LEFT - 30}" y="{y - 14}">{escape(name)}</text>')
         if layer.problem or layer.reach is None:
@@ -76,7 +76,7 @@ def page(svg: str, text: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Diagnosis</title>'
         "<style>:root{color-scheme:light dark}body{margin:1.5em;font-family:sans-serif}svg{max-width:100%;height:auto}"
-        f"pre{{overflow-x:auto}}</style>\n{svg}<pre>{escape(text)}</pre></html>\n"
+        f"pre{{white-space:pre-wrap}}</style>\n{svg}<pre>{escape(text)}</pre></html>\n"
     )
 
 

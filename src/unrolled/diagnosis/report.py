@@ -106,14 +106,14 @@ def _about(layer: Layer) -> list[str]:
     lines = [
         head,
         f"  reach        {back:<20} {behind}",
-        f"  gradient     {_spark(reach.gradient)}  of the loss, {lags}, down to 1e-4",
-        f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
+        f"  gradient     {_spark(reach.gradient)} of the loss, {lags}, down to 1e-4",
+        f"  Jacobian     {_spark(reach.jacobian)} of states to states: times {reach.rate:.3f} a step",
         f"  radius       {layer.radius:<20.3f} mean spectral radius of a step's Jacobian",
         f"  exponents    {' '.join(f'{v:.3f}' for v in layer.exponents):<20} the largest Lyapunov exponents, per step",
     ]
     if layer.memory:
         lags = f"τ = 1 to {layer.memory.lags[-1]:,}"
-        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of x(t-τ) in the states, {lags}")
+        lines.append(f"  memory       {_bars(layer.memory.shares)} share of x(t-τ) in the states, {lags}")
     for a in layer.activities:
         stuck = (
             f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
@@ -122,7 +122,7 @@ def _about(layer: Layer) -> list[str]:
     for n in reach.parameters:
         if max(parts := reach.per_step(n)) > 0:
             bars = _bars([p / max(parts) for p in parts])
-            lines.append(f"  ∂L/∂{n:<8} {bars}  half of it from within {_half(reach, n)}")
+            lines.append(f"  ∂L/∂{n:<8} {bars} half of it from within {_half(reach, n)}")
     return lines
 
 
