@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
+import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +14,16 @@ import torch
 import unrolled
 from cells_for_tests import SIZES
 from unrolled import cells, circuit
+from unrolled.cli import main
 from unrolled.diagnosis.jacobian import jacobians
 from unrolled.diagnosis.lyapunov import exponents
 from unrolled.diagnosis.reach import lags_to, looked_from, reach
+from unrolled.diagnosis.run import diagnose_run
 from unrolled.diagnosis.trajectory import follow
+from unrolled.nn.model import SequenceModel
+from unrolled.sequence.streams import windows
+from unrolled.tasks.registry import trained
+from unrolled.tasks.text import Parts
 
 
 @circuit
@@ -50,7 +60,8 @@ def trajectory(net, *inputs, **named):
         out = net(*inputs, **named)
         return sum((out[n] * noise(out[n].shape[-1], dtype=out[n].dtype)).sum() for n in out)
 
-    (path,) = follow(net, loss)
+    with torch.enable_grad():
+        (path,) = follow(net, loss)
     return path
 
 
@@ -213,3 +224,297 @@ def test_the_memory_capacity_of_a_linear_orthogonal_network_is_its_number_of_uni
     total, shares = unrolled.memory_capacity(net, farthest=80, steps=8000)
     assert total == pytest.approx(units, rel=0.03)
     assert len(shares) == 81 and max(shares) <= 1
+
+
+# verdicts, also with planted faults
+
+
+def test_dead_relu_units_are_counted():
+    torch.manual_seed(0)
+    net = unrolled.Recurrent(cells.irnn, x=3, h=20)
+    with torch.no_grad():
+        net.U.abs_()
+        net.b[:8] = -100.0
+    report = unrolled.diagnose(net, noise(8, 60, 3).abs())
+    (activity,) = report.layers[0].activities
+    assert activity.dead == tuple(range(8)) == report.layers[0].unmoved["h"]
+    assert report.kind == "dead" and report.verdict.startswith("8 of 20 units are dead")
+
+
+def test_saturated_units_are_counted():
+    net = scaled(cells.rnn, 0.9, size=20)
+    with torch.no_grad():
+        net.b[5:12] = 20.0
+    report = unrolled.diagnose(net, 0.1 * noise(8, 60, 3))
+    (activity,) = report.layers[0].activities
+    assert activity.saturated == tuple(range(5, 12)) and activity.name == "h (tanh)"
+    assert any(f.kind == "saturated" and "7 of 20 units of h (tanh)" in f.words for _, f in report.findings)
+
+
+def test_a_gate_that_closes_makes_the_gradient_vanish_and_one_that_opens_brings_it_back():
+    torch.manual_seed(0)
+    net, x = unrolled.Recurrent(cells.lstm, x=3, h=16), noise(8, 200, 3)
+    with torch.no_grad():
+        net.W.mul_(0.5)
+        net.b[16:32] = -3.0
+    closed = unrolled.diagnose(net, x)
+    with torch.no_grad():
+        net.b[16:32] = 3.0
+    opened = unrolled.diagnose(net, x)
+    assert closed.kind == "vanish" and "Start the gates" in closed.verdict
+    assert opened.kind == "healthy" and opened.layers[0].reach.steps > 10 * closed.layers[0].reach.steps
+
+
+@pytest.mark.parametrize("engine", ["reference", "torch"])
+def test_values_that_are_no_numbers_are_located(engine):
+    net, x = scaled(cells.elman, 0.9, size=5, o=2).use(engine), noise(3, 20, 3)
+    x[2, 11, 1] = math.nan
+    x[0, 15, 0] = math.inf
+    report = unrolled.diagnose(net, x)
+    assert report.kind == "nan" and vars(report.layers[0].problem) == {
+        "name": "x", "sequence": 2, "step": 11, "unit": 1, "kind": "NaN",
+    }  # fmt: skip
+    assert "x is NaN at step 11 of sequence 2, unit 1" in report.verdict
+    assert json.loads(json.dumps(report.as_dict()))["layers"][0]["problem"]["step"] == 11
+    assert "NaN" in report.svg
+    with torch.no_grad():
+        net.W[1, 0] = -math.inf
+    assert "parameter W is -∞" in unrolled.diagnose(net, noise(3, 20, 3)).verdict
+
+
+def test_a_state_that_overflows_is_located():
+    net = scaled(linear, 1e6, size=4)
+    report = unrolled.diagnose(net, noise(2, 30, 3))
+    first = int((~torch.isfinite(net(noise(2, 30, 3)).h)).flatten(2).any(2).any(0).int().argmax())
+    assert report.kind == "nan" and report.layers[0].problem.step == first
+
+
+def test_a_gradient_that_is_no_number_is_located():
+    net, x = scaled(cells.irnn, 1.0, size=4), noise(2, 9, 3).abs()
+    report = unrolled.diagnose(net, x, loss=lambda out: (out.h[1, 5:, 2] * 0).sqrt().sum() + out.h.sum())
+    assert report.kind == "nan" and str(report.layers[0].problem).startswith("∂L/∂h is NaN at step 5 of sequence 1")
+
+
+# models, and what must not change
+
+
+def test_each_layer_of_a_stack_is_diagnosed_and_nothing_is_changed():
+    torch.manual_seed(0)
+    model = SequenceModel(cells.gru, inputs=7, outputs=5, hidden=[6, 9], dropout=0.3).train()
+    x = unrolled.Ragged([noise(n, 7) for n in (40, 3, 0, 25)])
+    parameters = {n: p.detach().clone() for n, p in model.named_parameters()}
+    generator = torch.get_rng_state()
+    report = unrolled.diagnose(model, x, loss=lambda given: given[0].values.square().sum())
+    again = unrolled.diagnose(model, x, loss=lambda given: given[0].values.square().sum())
+    assert [(layer.name, layer.units) for layer in report.layers] == [("layers.0", 6), ("layers.1", 9)]
+    assert report.as_dict() == again.as_dict()
+    assert model.training and torch.equal(generator, torch.get_rng_state())
+    assert all(p.grad is None and torch.equal(p, parameters[n]) for n, p in model.named_parameters())
+    assert report.verdict.startswith("layers.") and "layers.1: gru" in str(report)
+
+
+def test_frozen_parameters_and_no_grad_change_no_number_but_what_is_learned():
+    net, x = scaled(cells.rnn, 0.9, size=6), noise(3, 40, 3)
+    usual = unrolled.diagnose(net, x).layers[0].reach
+    net.W.requires_grad_(False)
+    with torch.no_grad():
+        found = unrolled.diagnose(net, x).layers[0].reach
+    assert found.gradient == pytest.approx(usual.gradient) and found.jacobian == pytest.approx(usual.jacobian)
+    assert set(usual.parameters) - set(found.parameters) == {"W"} and not net.W.requires_grad
+
+
+def test_the_numbers_fit_a_terminal():
+    report = unrolled.diagnose(scaled(cells.elman, 0.9, size=5, o=2), noise(2, 1000, 3))
+    assert "memory" in str(report) and max(map(len, report.lines())) <= 80
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_short_sequences_are_diagnosed(steps):
+    (layer,) = unrolled.diagnose(scaled(cells.elman, 0.9, size=5, o=2), noise(1, steps, 3)).layers
+    assert layer.reach.lags == tuple(range(1, steps + 1)) and len(layer.exponents) == 3
+    assert not layer.unmoved["h"] and not layer.activities[0].saturated, "too few steps to say"
+
+
+def test_both_directions_are_diagnosed():
+    torch.manual_seed(0)
+    model = SequenceModel(cells.gru, inputs=5, outputs=3, hidden=6, bidirectional=True, answer="mean")
+    report = unrolled.diagnose(model, unrolled.Ragged([noise(30, 5), noise(12, 5)]))
+    assert [layer.name for layer in report.layers] == ["layers.0", "backward_layers.0"]
+    assert all(max(layer.reach.gradient) > 0 for layer in report.layers)
+
+
+def test_a_reset_cuts_what_is_looked_back():
+    net, x = scaled(cells.rnn, 0.95, size=8), noise(1, 40, 3)
+    reset = torch.zeros(1, 40, dtype=torch.bool)
+    reset[0, 25] = True
+    path = trajectory(net, x, reset=reset)
+    assert path.stretches == ((0, 0, 25), (0, 25, 40))
+    assert not path.before(torch.tensor([0]), torch.tensor([25]))["h"].any()
+    assert path.before(torch.tensor([0]), torch.tensor([24]))["h"].any()
+    (layer,) = unrolled.diagnose(net, x, reset=reset).layers
+    assert layer.reach.lags[-1] == 25 and layer.steps == 25
+
+
+def test_engines_agree():
+    reports = [
+        unrolled.diagnose(scaled(cells.elman, 0.9, size=8, o=2).use(engine), noise(4, 50, 3)).layers[0]
+        for engine in ("reference", "torch", "auto")
+    ]
+    for other in reports[1:]:
+        assert other.reach.jacobian == pytest.approx(reports[0].reach.jacobian, rel=1e-3)
+        assert other.exponents == pytest.approx(reports[0].exponents, rel=1e-2, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: unrolled.diagnose(torch.nn.Linear(2, 2), noise(1, 2)), "has no recurrent layer"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 0, 3)), "has read any step"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), loss=lambda out: out.h), "must be one number"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0), "farthest must be a whole number"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.png"), "as .svg, .html or .json"),
+        (lambda: unrolled.memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
+        (lambda: unrolled.memory_capacity(_logistic(), 10), "takes one input of numbers"),
+    ],
+)
+def test_wrong_use_is_told(call, words):
+    with pytest.raises(unrolled.InputError, match=words):
+        call()
+
+
+def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step():
+    """In turns, the best of each: a busy machine is no fault. The gradient does not vanish, so that all is followed."""
+    torch.manual_seed(0)
+    net, x = unrolled.Recurrent(cells.gru, x=40, h=128), noise(16, 1000, 40)
+    with torch.no_grad():
+        net.b[128:256] += 4.0
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.0)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        net(x).h.square().mean().backward()
+        optimizer.step()
+
+    times: dict[str, list[float]] = {"step": [], "diagnosis": []}
+    for _ in range(4):
+        for name, run in (("step", step), ("diagnosis", lambda: unrolled.diagnose(net, x))):
+            start = time.process_time()
+            run()
+            times[name].append(time.process_time() - start)
+    assert min(times["diagnosis"]) < 3 * min(times["step"]), times
+
+
+# on the command line, and during a training
+
+
+@pytest.fixture(scope="module")
+def text(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("diagnosis") / "text.txt"
+    path.write_text("The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 60)
+    return path
+
+
+SMALL = ("--hidden", "6", "--batch", "4", "--window", "16", "--updates", "6", "--json")
+
+
+@pytest.fixture(scope="module")
+def run(text) -> Path:
+    folder = text.parent / "run"
+    assert (
+        main(["train", str(text), *SMALL, "--layers", "2", "--set", "training.diagnose=3", "--out", str(folder)]) == 0
+    )
+    return folder
+
+
+def test_a_run_is_diagnosed_on_what_it_learned_from(run, text, tmp_path, capsys):
+    capsys.readouterr()
+    assert main(["diagnose", str(run), "--json", "--out", str(tmp_path / "d.html")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [layer["name"] for layer in found["layers"]] == ["layers.0", "layers.1"]
+    assert found["layers"][0]["lags"][-1] == 16, "the window"
+    assert found["verdict"] in (tmp_path / "d.html").read_text(encoding="utf-8")
+    assert main(["diagnose", str(run), str(text), "--steps", "40"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith(("layers.0: ", "layers.1: ")) and any("reach  " in line for line in shown)
+
+
+def test_the_verdict_of_a_run_is_that_of_its_network(run, text):
+    """What the command measures is what the library measures from the same text, by hand."""
+    task = trained(run)
+    series = Parts.of(task.vocabulary.encode(text.read_text())).validation
+    (window, *_) = windows(series, max(1, min(16, (len(series) - 1) // 256)), 256)
+    by_hand = unrolled.diagnose(
+        task.model, window.x, loss=lambda given: unrolled.losses.nll(given[0], window.y), farthest=16
+    )
+    assert diagnose_run(run).as_dict() == by_hand.as_dict()
+
+
+def test_a_training_logs_its_diagnoses_and_is_not_changed_by_them(run, text):
+    without = text.parent / "without"
+    assert main(["train", str(text), *SMALL, "--layers", "2", "--out", str(without)]) == 0
+    log = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    diagnoses = [record for record in log if record["event"] == "diagnosis"]
+    assert [record["update"] for record in diagnoses] == [3, 6]
+    assert diagnoses[0]["layers"][1]["name"] == "layers.1" and diagnoses[0]["layers"][1]["reach"] >= 1
+    models = [trained(folder).model.state_dict() for folder in (run, without)]
+    assert all(torch.equal(models[0][n], models[1][n]) for n in models[0])
+
+
+@pytest.mark.parametrize(
+    ("sets", "steps"),
+    [
+        (["data.target=v"], 407),  # what lies before the validation part is read as well
+        (["data.goal=sequences", "data.sequence=s", "data.target=label"], 40),
+    ],
+)
+def test_a_table_is_diagnosed_by_what_the_best_model_was_chosen_with(sets, steps, tmp_path):
+    rows = [f"{i // 40},{math.sin(i / 7)},{'ab'[i // 40 % 2]}" for i in range(480)]
+    (tmp_path / "t.csv").write_text("\n".join(["s,v,label", *rows]))
+    options = [word for text in ("data.inputs=['v']", *sets) for word in ("--set", text)]
+    small = ["--hidden", "4", "--updates", "2", "--json", "--out", str(tmp_path / "run")]
+    assert main(["train", str(tmp_path / "t.csv"), *options, *small]) == 0
+    (layer,) = diagnose_run(tmp_path / "run").layers
+    assert layer.steps == steps and layer.reach is not None and layer.reach.farthest == steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["music/JSB_Chorales.mat", "free-spoken-digit/recordings", "tinyshakespeare/input.txt"]
+)
+def test_real_data_are_diagnosed(name, data, tmp_path):
+    path = data(name)
+    if path.is_dir():
+        for file in sorted(path.glob("[01]_*_1.wav")):
+            shutil.copy(file, tmp_path)
+        path = tmp_path
+    small = ["--hidden", "8", "--updates", "2", "--json", "--out", str(tmp_path / "run")]
+    assert main(["train", str(path), *small]) == 0
+    (layer,) = diagnose_run(tmp_path / "run").layers
+    assert layer.reach is not None and math.isfinite(layer.exponents[0])
+
+
+def test_wrong_use_of_the_command(run, text, tmp_path, capsys, golden):
+    (tmp_path / "other.txt").write_text("Zürich ist eine Stadt. " * 20)
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    gone, was = tmp_path / "gone", tmp_path / "was.txt"
+    was.write_text(text.read_text())
+    assert main(["train", str(was), *SMALL, "--out", str(gone)]) == 0
+    was.unlink()
+    calls = [
+        ["diagnose"],
+        ["diagnose", str(tmp_path / "nothing")],
+        ["diagnose", str(tmp_path / "t.csv")],
+        ["diagnose", str(run), str(tmp_path / "other.txt")],
+        ["diagnose", str(run), str(tmp_path)],
+        ["diagnose", str(gone)],
+        ["diagnose", str(run), "--steps", "0"],
+        ["diagnose", str(run), "--out", "d.png"],
+        ["diagnose", str(run), "--out", str(tmp_path / "no" / "d.svg")],
+    ]
+    told = []
+    for call in calls:
+        capsys.readouterr()
+        assert main(call) == 2
+        told.append(capsys.readouterr().err.replace(str(tmp_path), "FOLDER").replace(str(run), "RUN"))
+    golden("diagnosis_errors.txt", "\n".join(told))

@@ -64,7 +64,7 @@ def test_shown_shapes_are_true(tmp_path, monkeypatch):
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
-DOCTESTED += ["unrolled.look.look"]
+DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
 DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings"]
 

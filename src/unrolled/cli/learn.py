@@ -33,7 +33,10 @@ def learn(
     task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False, track: Path | None = None
 ) -> Ended:
     """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
+    from ..diagnosis.run import regularly
+
     folder, training = recorded.folder, recorded.training
+    diagnosed = regularly(task, recorded.settings.diagnose)
 
     def note(record: dict[str, Any]) -> None:
         folder.log(record)
@@ -56,6 +59,8 @@ def learn(
             if record := seen.see(progress):
                 note(record)
                 curves(record)
+            if diagnosis := diagnosed(progress.update):
+                note(diagnosis)
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}

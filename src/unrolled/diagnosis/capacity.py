@@ -21,7 +21,7 @@ from .units import every_step
 
 DIRECTIONS = 8  # of a wide input that are looked for
 FITTED = 0.7  # share of the steps
-ROWS = 12_000  # steps at most
+ROWS, EACH = 5_000, 6  # steps at most: so many, or so many for each unit
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def memory(path: Trajectory, farthest: int, generator: torch.Generator) -> Memor
         return None
     farthest = min(farthest, max(path.longest // 2, 1))
     rows, times, behind = every_step(path)
-    rows, times = rows[behind >= farthest][-ROWS:], times[behind >= farthest][-ROWS:]
+    most = max(ROWS, EACH * path.units)
+    rows, times = rows[behind >= farthest][-most:], times[behind >= farthest][-most:]
     if len(rows) < 4 * path.units:
         return None
     states = torch.cat([path.out[n][rows, times] for n in path.states], 1)

@@ -33,7 +33,7 @@ def diagnose(
     """How a network learns from a batch: how far back gradients reach, whether they explode, which units are stuck,
     what its states remember. Measured on its own engine; the network and its ``.grad`` are left as they are.
 
-    >>> report = unrolled.diagnose(net, torch.randn(8, 100, 65))
+    >>> report = unrolled.diagnose(net, torch.randn(8, 40, 65))
     >>> print(report.verdict)
     Gradients vanish within ...
 
@@ -76,10 +76,11 @@ def diagnose_loss(
     if not any(isinstance(module, Recurrent) for module in model.modules()):
         raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to be diagnosed")
     generator = generator or torch.Generator().manual_seed(0)
-    paths = follow(model, loss)
-    if not paths:
-        raise InputError("no recurrent layer has read any step: there is nothing to diagnose")
-    return Diagnosis(tuple(measure(path, farthest, exponents, generator) for path in paths))
+    with torch.enable_grad():
+        paths = follow(model, loss)
+        if not paths:
+            raise InputError("no recurrent layer has read any step: there is nothing to diagnose")
+        return Diagnosis(tuple(measure(path, farthest, exponents, generator) for path in paths))
 
 
 def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tensor:

@@ -46,10 +46,10 @@ class Line:
 
 def picture(layers: Sequence[Layer], verdict: str) -> str:
     """The whole picture."""
-    lines = wrap(verdict, 170)
+    lines = wrap(verdict, 150)
     top = TOP + 16 * (len(lines) - 1)
     wide = LEFT + 4 * (WIDE + GAP) - 20
-    high = top + len(layers) * (HIGH + 84)
+    high = top + len(layers) * (HIGH + 96)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" class="diagnosis" role="img" width="{wide:.0f}" height="{high:.0f}" '
         f'viewBox="0 0 {wide:.0f} {high:.0f}">',
@@ -60,7 +60,7 @@ def picture(layers: Sequence[Layer], verdict: str) -> str:
         f'<text x="{LEFT - 30}" y="{24 + 16 * k}" class="title">{escape(line)}</text>' for k, line in enumerate(lines)
     ]
     for k, layer in enumerate(layers):
-        y = top + k * (HIGH + 84)
+        y = top + k * (HIGH + 96)
         name = f"{layer.name + ': ' if layer.name else ''}{layer.circuit}, {layer.units:,} units"
         parts.append(f'<text x="{LEFT - 30}" y="{y - 14}">{escape(name)}</text>')
         if layer.problem or layer.reach is None:
@@ -76,7 +76,7 @@ def page(svg: str, text: str) -> str:
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>Diagnosis</title>'
         "<style>:root{color-scheme:light dark}body{margin:1.5em;font-family:sans-serif}svg{max-width:100%;height:auto}"
-        f"pre{{overflow-x:auto}}</style>\n{svg}<pre>{escape(text)}</pre></html>\n"
+        f"pre{{white-space:pre-wrap}}</style>\n{svg}<pre>{escape(text)}</pre></html>\n"
     )
 
 
@@ -88,15 +88,16 @@ def _panels(layer: Layer) -> list[str]:
         Line("gradient of the loss", _logs(lags, reach.gradient), "gradient"),
         Line("Jacobian", _logs(lags, reach.jacobian), "parameter", DASHES[1]),
     ]
-    whole = max((v for parts in reach.parameters.values() for v in parts if math.isfinite(v)), default=0.0) or 1.0
-    largest = sorted(reach.parameters.items(), key=lambda item: -sum(item[1]))[: len(DASHES)]
+    learned = {n: reach.per_step(n) for n in reach.parameters}
+    whole = max((v for parts in learned.values() for v in parts if math.isfinite(v)), default=0.0) or 1.0
+    largest = sorted(learned.items(), key=lambda item: -sum(item[1]))[: len(DASHES)]
     shares = [
         Line(n, [(x, v / whole) for x, v in zip(lags, parts, strict=False)], "gradient", DASHES[k])
         for k, (n, parts) in enumerate(largest)
     ]
     panels = [_panel("how far back gradients reach", norms, _decades(norms), lags[-1])]
     panels.append(_plane(layer))
-    panels.append(_panel("what each lag adds to a parameter's", shares, [(0, "0"), (1, f"{whole:.1e}")], lags[-1]))
+    panels.append(_panel("what a step of each lag adds to ∂L/∂θ", shares, [(0, "0"), (1, f"{whole:.2g}")], lags[-1]))
     if layer.memory:
         points = [(math.log10(lag), share) for lag, share in zip(layer.memory.lags, layer.memory.shares, strict=True)]
         line = Line("share of x(t-τ) in the states", points, "parameter")
@@ -114,7 +115,8 @@ def _decades(lines: Sequence[Line]) -> list[tuple[float, str]]:
     low, high = math.floor(max(min(values), max(values) - 12)), math.ceil(max(values))
     high = max(high, low + 1)
     every = max(1, (high - low) // 4)
-    return [(float(k), _power(k)) for k in range(low, high + 1) if (k - low) % every == 0 or k == high]
+    low = high - every * -(-(high - low) // every)  # a whole number of such steps
+    return [(float(k), _power(k)) for k in range(low, high + 1) if (high - k) % every == 0]
 
 
 def _power(k: int) -> str:

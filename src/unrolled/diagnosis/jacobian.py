@@ -16,8 +16,7 @@ def jacobians(path: Trajectory, rows: Tensor, steps: Tensor) -> Tensor:
     """Of some steps of some sequences: (points, units, units); [p, i, j] is ∂s_i(t)/∂s_j(t-1)."""
     count, units = len(rows), path.units
     entering = {n: s.repeat_interleave(units, 0).requires_grad_() for n, s in path.before(rows, steps).items()}
-    with torch.enable_grad():
-        out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
+    out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
     like = next(iter(entering.values()))
     every = torch.eye(units, dtype=like.dtype, device=like.device).repeat(count, 1)
     pulled = pull(path, dict(out.state), entering, every)
@@ -38,5 +37,6 @@ def eigenvalues(path: Trajectory) -> list[list[complex]]:
     """Those of the Jacobian at some steps, the largest first."""
     rows, ends, _ = looked_from(path)
     points = max(1, min(4, WORK // path.units))
-    found = torch.linalg.eigvals(jacobians(path, rows[:points], ends[:points]).double().cpu())
+    jacobian = jacobians(path, rows[:points], ends[:points]).double().cpu()
+    found = torch.linalg.eigvals(jacobian[jacobian.isfinite().flatten(1).all(1)])
     return [sorted(values.tolist(), key=lambda v: (-abs(v), -v.imag)) for values in found]

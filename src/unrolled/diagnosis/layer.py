@@ -10,7 +10,7 @@ from .capacity import Memory, memory
 from .jacobian import eigenvalues
 from .lyapunov import exponents
 from .reach import Reach, reach
-from .trajectory import Trajectory
+from .trajectory import Trajectory, Values
 from .units import Activity, activities, unmoved
 
 
@@ -85,14 +85,19 @@ def measure(path: Trajectory, farthest: int, count: int, generator: torch.Genera
 
 
 def locate(path: Trajectory) -> Problem | None:
-    """Where the first value is that is no number: parameters, then what is read and what is returned, in time."""
+    """Where the first value is that is no number: parameters, then what is read and what is returned, in
+    time, then the gradient of the loss."""
     for n, parameter in path.net.named_parameters(recurse=False):
         if len(wrong := (~torch.isfinite(parameter.detach().flatten())).nonzero()):
             return Problem(f"parameter {n}", 0, 0, int(wrong[0]), _kind(float(parameter.detach().flatten()[wrong[0]])))
+    direct = {f"∂L/∂{n}": g for n, g in path.direct.items()}
+    return _first({**path.inputs, **path.out}) or _first(direct)
+
+
+def _first(named: Values) -> Problem | None:
+    """In the order of time, then of the names."""
     found = []
-    for order, (n, values) in enumerate([*path.inputs.items(), *path.out.items()]):
-        if not values.is_floating_point():
-            continue
+    for order, (n, values) in enumerate(named.items()):
         series = values.reshape(*values.shape[:2], -1)
         wrong = (~torch.isfinite(series)).nonzero()
         if len(wrong):

@@ -34,8 +34,7 @@ def exponents(
         length = min(every, steps - done)
         first = behind - done - length
         entering = {n: s.requires_grad_() for n, s in path.before(rows, first).items()}
-        with torch.enable_grad():
-            out = path.run(rows, first, length, entering)
+        out = path.run(rows, first, length, entering)
         directions = vectors.mT.reshape(-1, path.units).to(like)
         pulled = pull(path, dict(out.state), entering, directions).double().cpu()
         vectors, triangle = torch.linalg.qr(pulled.view(len(chosen), count, path.units).mT)

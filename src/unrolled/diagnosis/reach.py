@@ -21,7 +21,7 @@ from .trajectory import Trajectory, Values
 POINTS = 8  # steps t from which it is looked back, at least
 SHARE = 0.01  # of the gradient at lag 1: below it counts as vanished
 NOTHING = 1e-30  # what is smaller is not followed any further
-FINER = 1.2  # each lag is so many times the one before
+FINER = 1.25  # each lag is so many times the one before
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Reach:
     farthest: int
     rate: float
 
+    def per_step(self, name: str) -> tuple[float, ...]:
+        """The contributions to a parameter's gradient, divided by the steps of each lag."""
+        widths = [far - near for near, far in pairwise([0, *self.lags])]
+        return tuple(part / width for part, width in zip(self.parameters[name], widths, strict=True))
+
 
 def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
     """Look back from some steps of a trajectory, ``farthest`` steps or as many as there are."""
@@ -61,8 +66,7 @@ def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
             learning, probe = ({n: v[alive] for n, v in of.items()} for of in (learning, probe))
         first = ends - far + 1
         entering = {n: s.requires_grad_() for n, s in path.before(rows, first).items()}
-        with torch.enable_grad():
-            out = path.run(rows, first, far - near, entering)
+        out = path.run(rows, first, far - near, entering, learning=True)
         told = {n: out[n][:, -1] for n in path.direct} if near == 0 else {n: out.state[n] for n in path.states}
         learning = {n: g[rows, ends] for n, g in path.direct.items()} if near == 0 else learning
         leaves = [*entering.values(), *weights.values()]

@@ -6,6 +6,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ..errors import InputError
 from ..train.files import write_text
 from .figure import page, picture
 from .layer import Layer
-from .verdict import Finding, findings
+from .reach import Reach
+from .verdict import Finding, count_of, findings
 
 ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
 BARS = "▁▂▃▄▅▆▇█"
@@ -94,48 +96,42 @@ class Diagnosis:
 def _about(layer: Layer) -> list[str]:
     """The numbers of a layer, line by line."""
     name = f"{layer.name}: " if layer.name else ""
-    head = f"{name}{layer.circuit}, {layer.units:,} units in its states, {layer.steps:,} steps, engine {layer.engine}"
+    head = f"{name}{layer.circuit}, {layer.units:,} units in its states, {count_of(layer.steps)}, engine {layer.engine}"
     if layer.problem or layer.reach is None:
         return [head, f"  first        {layer.problem}"]
     reach = layer.reach
-    lags = f"lag 1 to {reach.lags[-1]:,}"
-    back = f"{reach.steps:,} steps" if reach.seen else f"{reach.steps:,} steps or more"
+    lags = f"τ = 1 to {reach.lags[-1]:,}"
+    back = f"{count_of(reach.steps)}{'' if reach.seen else ' or more'}"
+    behind = "then less than 1 % of the gradient is left" if reach.seen else "as far as was looked back"
     lines = [
         head,
-        f"  reach        {back:<22} behind it less than 1 % of the gradient is left",
-        f"  gradient     {_spark(reach.gradient)}  of the loss at the states, {lags}, down to 1e-4",
-        f"  Jacobian     {_spark(reach.jacobian)}  of states to states: times {reach.rate:.3f} a step",
-        f"  radius       {layer.radius:<22.3f} spectral radius of a step's Jacobian, on average",
-        f"  exponents    {'  '.join(f'{v:.3f}' for v in layer.exponents):<22} the largest Lyapunov exponents, per step",
+        f"  reach        {back:<20} {behind}",
+        f"  gradient     {_spark(reach.gradient)} of the loss, {lags}, down to 1e-4",
+        f"  Jacobian     {_spark(reach.jacobian)} of states to states: times {reach.rate:.3f} a step",
+        f"  radius       {layer.radius:<20.3f} mean spectral radius of a step's Jacobian",
+        f"  exponents    {' '.join(f'{v:.3f}' for v in layer.exponents):<20} the largest Lyapunov exponents, per step",
     ]
     if layer.memory:
-        lags = f"lag 1 to {layer.memory.lags[-1]:,}"
-        lines.append(f"  memory       {_bars(layer.memory.shares)}  share of what was read in the states, {lags}")
+        lags = f"τ = 1 to {layer.memory.lags[-1]:,}"
+        lines.append(f"  memory       {_bars(layer.memory.shares)} share of x(t-τ) in the states, {lags}")
     for a in layer.activities:
-        what = (
+        stuck = (
             f"{len(a.dead)} of {a.units} dead" if a.function == "relu" else f"{len(a.saturated)} of {a.units} saturated"
         )
-        lines.append(
-            f"  units        {what:<22} {a.function} '{a.name}'"
-            if a.name != a.function
-            else f"  units        {what:<22} {a.function}"
-        )
-    for n, parts in reach.parameters.items():
-        total = sum(parts)
-        if total > 0:
+        lines.append(f"  units        {stuck:<20} {a.name}")
+    for n in reach.parameters:
+        if max(parts := reach.per_step(n)) > 0:
             bars = _bars([p / max(parts) for p in parts])
-            lines.append(f"  ∂L/∂{n:<8} {bars}  half of it from within {_half(reach.lags, parts)}")
+            lines.append(f"  ∂L/∂{n:<8} {bars} half of it from within {_half(reach, n)}")
     return lines
 
 
-def _half(lags: tuple[int, ...], parts: tuple[float, ...]) -> str:
-    """The first lag within which half of all contributions are."""
-    done, half = 0.0, sum(parts) / 2
-    for lag, part in zip(lags, parts, strict=False):
-        done += part
-        if done >= half:
-            return f"{lag:,} step{'s' * (lag > 1)}"
-    return f"{lags[-1]:,} steps"
+def _half(reach: Reach, name: str) -> str:
+    """The first lag within which half of all contributions to a parameter's gradient are."""
+    parts = reach.parameters[name]
+    within = zip(reach.lags, accumulate(parts), strict=True)
+    lag = next((lag for lag, done in within if done >= sum(parts) / 2), reach.lags[-1])
+    return count_of(lag)
 
 
 def _spark(values: tuple[float, ...]) -> str:
@@ -148,7 +144,7 @@ def _bars(values: Any) -> str:
     return _drawn(list(values))
 
 
-def _drawn(heights: list[float], width: int = 22) -> str:
+def _drawn(heights: list[float], width: int = 20) -> str:
     """At most so many bars, for heights from 0 to 1."""
     chosen = [heights[int(k * len(heights) / width)] for k in range(width)] if len(heights) > width else heights
     return "".join(BARS[min(max(int(h * len(BARS)), 0), len(BARS) - 1)] for h in chosen).ljust(width)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,21 @@ def diagnose_batch(task: Task, batch: Any, farthest: int, exponents: int = 3, se
     """The diagnosis of a task's model, from a batch of the task."""
     generator = torch.Generator().manual_seed(seed)
     return diagnose_loss(task.model, lambda: task.loss(batch, ()).total, farthest, exponents, generator)
+
+
+def regularly(task: Task, every: int) -> Callable[[int], dict[str, Any] | None]:
+    """For a training: a function that is told each update, and every so many gives a record for the log. The batch is
+    always the same, the first one of the first pass. Nothing of the training is changed; 0 for never."""
+    batch: list[Any] = []
+
+    def told(update: int) -> dict[str, Any] | None:
+        if not every or update % every:
+            return None
+        if not batch:
+            batch.append(next(iter(task.batches(0))))
+        return {"event": "diagnosis", "update": update, **diagnose_batch(task, batch[0], looked_back(task)).summary()}
+
+    return told
 
 
 def looked_back(task: Task) -> int:

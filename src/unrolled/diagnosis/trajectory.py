@@ -57,22 +57,35 @@ class Trajectory:
         found = {n: torch.where(late, self.out[n][rows, steps - 1], self.start[n][rows]) for n in self.states}
         return {n: s.masked_fill(reset, 0) for n, s in found.items()}
 
-    def run(self, rows: Tensor, first: Tensor, steps: int, state: Values) -> Result:
-        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,)."""
+    def run(self, rows: Tensor, first: Tensor, steps: int, state: Values, learning: bool = False) -> Result:
+        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,).
+        Gradients go to the states alone, unless there is ``learning``."""
         time = first[:, None] + torch.arange(steps)
         read = {n: x[rows[:, None], time] for n, x in self.inputs.items()}
-        return self.net(state=State(**state), steps=None if read else steps, **read)
+        held = [p for p in self.net.parameters() if p.requires_grad and not learning]
+        for p in held:
+            p.requires_grad_(False)
+        try:
+            result: Result = self.net(state=State(**state), steps=None if read else steps, **read)
+            return result
+        finally:
+            for p in held:
+                p.requires_grad_()
 
 
 def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
     """The trajectories of all recurrent layers while a loss is computed; the model is left as it was."""
-    training = model.training
+    training, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.eval()
+    for p in frozen:  # the gradient of the loss passes through them
+        p.requires_grad_()
     try:
-        with torch.enable_grad(), recorded(model) as runs:
+        with recorded(model) as runs:
             total = loss()
     finally:
         model.train(training)
+        for p in frozen:
+            p.requires_grad_(False)
     series = [(run, n, _steps(v)) for run in runs for n, v in run.series.items() if _steps(v).requires_grad]
     wanted = [value for _, _, value in series]
     reached = wanted and total.requires_grad

@@ -16,12 +16,13 @@ from .trajectory import Trajectory
 
 STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
 FLAT, MOSTLY = 0.1, 0.9  # of the steepest slope; of the steps
-SAMPLED = 2000  # steps at most
+FEWEST, SAMPLED = 10, 2000  # steps: with fewer nothing can be said; at most
 
 
 @dataclass(frozen=True)
 class Activity:
-    """A function of the equations over its units. name: as in the circuit, else the function's own. saturated: the
+    """A function of the equations over its units. name: as in the circuit, with its function, such as 'n (tanh)', else
+    as an expression, such as 'tanh(c)'. saturated: the
     units, from 0, whose slope is below a tenth of the steepest at nine steps of ten or more; dead: relu units that are
     zero at every step."""
 
@@ -35,7 +36,7 @@ class Activity:
 def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, ...]:
     """Of each tanh, sigmoid and relu on the way to a state, in the order of computation."""
     step = path.net.circuit.recurrence
-    nodes = [n for n in order([step.returns[s] for s in path.states]) if n.op in STEEPEST]
+    nodes = [n for n in order([step.returns[s] for s in path.states]) if n.op in STEEPEST and _moves(n)]
     slopes = {node: VJP[node.op](constant(1.0, node.type.dims), node, *node.args)[0] for node in nodes}
     values = evaluate(
         [s for s in slopes.values() if s is not None], _known(path, generator), path.net._sizes, path.net._like()
@@ -45,16 +46,19 @@ def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, 
     for node, slope in slopes.items():
         assert slope is not None
         flat = values[slope] < FLAT * STEEPEST[node.op]
-        share = flat.double().mean(0)
+        share = flat.double().mean(0) if len(flat) >= FEWEST else torch.zeros(flat.shape[1])
         relu = node.op == "relu"
         saturated, dead = () if relu else _which(share >= MOSTLY), _which(share == 1) if relu else ()
-        found.append(Activity(names.get(node, node.op), node.op, len(share), saturated, dead))
+        name = f"{names[node]} ({node.op})" if node in names else f"{node.op}({names.get(node.args[0], '...')})"
+        found.append(Activity(name, node.op, len(share), saturated, dead))
     return tuple(found)
 
 
 def unmoved(path: Trajectory) -> dict[str, tuple[int, ...]]:
     """Units of the states that have one value at every step of every sequence, by state."""
     rows, times, _ = every_step(path)
+    if len(rows) < FEWEST:
+        return {n: () for n in path.states}
     return {n: _which((path.out[n][rows, times] == path.out[n][rows[0], times[0]]).all(0)) for n in path.states}
 
 
@@ -81,6 +85,11 @@ def _vector(path: Trajectory, name: str, value: Tensor) -> Tensor:
     if path.net.circuit.recurrence.inputs[name].type.kind == TOKEN or value.is_floating_point():
         return value
     return torch.nn.functional.one_hot(value.long(), path.net.sizes[name]).to(path.net._like().dtype)
+
+
+def _moves(node: Node) -> bool:
+    """Whether a value depends on more than parameters."""
+    return any(leaf.op in ("input", "state") for leaf in order([node]))
 
 
 def _which(mask: Tensor) -> tuple[int, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .layer import Layer
 
 PART = 4  # vanished before a quarter of the steps that were looked back
-GROWN = 10.0  # times that a difference may grow within the steps that were looked back
+GROWN = 100.0  # times that a difference may grow within the steps that were looked back
 MANY = 0.25  # of the units
+MUCH = 0.1  # of a difference of the states, where the gradient of the loss has vanished
 
 
 @dataclass(frozen=True)
@@ -40,10 +42,10 @@ def _exploding(layer: Layer) -> Finding | None:
     assert layer.reach is not None
     norms, lags = layer.reach.jacobian, layer.reach.lags
     worst = max(range(len(norms)), key=lambda k: (norms[k] != norms[k], norms[k]))
-    if not (norms[worst] > GROWN or norms[worst] != norms[worst]) or not layer.exponents[0] > 0:
+    if not (norms[worst] > GROWN or norms[worst] != norms[worst]) or layer.exponents[0] <= 0:
         return None
     words = (
-        f"Gradients explode: over {_steps(lags[worst])} they grow {_number(norms[worst])} times, by "
+        f"Gradients explode: over {count_of(lags[worst])} they grow {_number(norms[worst])} times, by "
         f"{layer.reach.rate:.3g} a step (largest Lyapunov exponent {layer.exponents[0]:.3f}; spectral radius "
         f"{layer.radius:.2f})"
     )
@@ -59,9 +61,13 @@ def _vanishing(layer: Layer) -> Finding | None:
     if not reach.seen or reach.steps >= reach.farthest / PART or (reach.jacobian[-1] > 1):
         return None
     words = (
-        f"Gradients vanish within {_steps(reach.steps)}: behind that lag less than 1 % is left of what arrives at "
-        f"lag 1, so that of {reach.farthest:,} steps no more can be learned from. A step keeps {_factor(reach.rate)}"
+        f"Gradients vanish within {count_of(reach.steps)}: behind that lag less than 1 % is left of what arrives at "
+        f"lag 1, so that of {reach.farthest:,} steps no more can be learned from. "
     )
+    if _at(reach.lags, reach.jacobian, reach.steps) > MUCH:
+        words += f"The states themselves keep more, {_factor(reach.rate)} a step, but not where the loss could see it"
+        return Finding("vanish", words, "Look at saturated units, and train longer.")
+    words += f"A step keeps {_factor(reach.rate)}"
     gates = "Start the gates that keep the state open: a bias of 3 keeps sigmoid(3) = 0.95 of it a step"
     cell = "Use a cell with a straight memory path (lstm, gru), or start the recurrent weights orthogonal"
     return Finding("vanish", words, f"{gates if layer.gated else cell}; or let a window be no longer than that.")
@@ -69,7 +75,7 @@ def _vanishing(layer: Layer) -> Finding | None:
 
 def _dead(layer: Layer) -> Finding | None:
     stuck = {f"state {n}": (len(units), total) for n, units, total in _unmoved(layer)}
-    stuck |= {f"{a.function} '{a.name}'": (len(a.dead), a.units) for a in layer.activities}
+    stuck |= {a.name: (len(a.dead), a.units) for a in layer.activities}
     name, (dead, total) = max(stuck.items(), key=lambda item: item[1][0] / max(item[1][1], 1))
     if dead < MANY * total or not dead:
         return None
@@ -83,7 +89,7 @@ def _saturated(layer: Layer) -> Finding | None:
     if worst is None or len(worst.saturated) < MANY * worst.units:
         return None
     words = (
-        f"{len(worst.saturated)} of {worst.units} units of tanh '{worst.name}' are saturated: their slope is below a "
+        f"{len(worst.saturated)} of {worst.units} units of {worst.name} are saturated: their slope is below a "
         "tenth at nine steps of ten"
     )
     return Finding("saturated", words, "Scale the inputs or the starting weights down, or add layer normalisation.")
@@ -92,7 +98,7 @@ def _saturated(layer: Layer) -> Finding | None:
 def _healthy(layer: Layer) -> Finding:
     assert layer.reach is not None
     reach = layer.reach
-    far = _steps(reach.steps) if reach.seen else f"all {_steps(reach.steps)} that were looked at"
+    far = count_of(reach.steps) if reach.seen else f"all {count_of(reach.steps)} that were looked at"
     return Finding("healthy", f"Healthy: gradients reach back {far}, and a step keeps {_factor(reach.rate)}")
 
 
@@ -100,8 +106,13 @@ def _unmoved(layer: Layer) -> list[tuple[str, tuple[int, ...], int]]:
     return [(n, units, layer.sizes[n]) for n, units in (layer.unmoved or {}).items()]
 
 
-def _steps(count: int) -> str:
+def count_of(count: int) -> str:
     return f"{count:,} step{'s' * (count != 1)}"
+
+
+def _at(lags: Sequence[int], norms: Sequence[float], lag: int) -> float:
+    """The norm at the first of the lags that is as far."""
+    return next(norm for far, norm in zip(lags, norms, strict=True) if far >= lag)
 
 
 def _number(value: float) -> str:
@@ -109,4 +120,4 @@ def _number(value: float) -> str:
 
 
 def _factor(rate: float) -> str:
-    return f"{rate:.3f} of it" if rate < 1.0005 else f"all of it (times {rate:.3f})"
+    return f"{rate:.3f} of it" if rate < 0.9995 else f"all of it (times {rate:.3f})"

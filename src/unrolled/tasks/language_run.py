@@ -144,7 +144,7 @@ class Language(Task):
         return {f"bits_per_{self.piece}": found["bits"], **found}
 
     def excerpt(self, path: Path, steps: int) -> Window:
-        series, known, _ = self.trained().read(path)
+        series, known, _ = self.trained().read(path, remedy="Take them out")
         if known:
             series = Parts.of(series).validation
         _check_two(path, series)
@@ -177,7 +177,9 @@ class Trained:
         _check_two(path, series)
         return Score(bits_per_character(self.model, series), len(series), known, skipped)
 
-    def read(self, path: Path, skip_unknown: bool = False) -> tuple[torch.Tensor, bool, int]:
+    def read(
+        self, path: Path, skip_unknown: bool = False, remedy: str = "Take them out, or add --skip-unknown"
+    ) -> tuple[torch.Tensor, bool, int]:
         """A text file in numbers, whether the model learned from it, and how many characters were skipped.
 
         Raises:
@@ -190,7 +192,7 @@ class Trained:
             raise DataError(
                 f"{path}:{unknown.line}:{unknown.column}: the character {unknown.character!r} is none of the "
                 f"{len(self.vocabulary)} that the model has learned; the text has {unknown.count} such. "
-                "Take them out, or add --skip-unknown"
+                f"{remedy}"
             )
         series = self.vocabulary.encode(self.vocabulary.without_unknown(text) if unknown else text)
         return series, known, unknown.count if unknown else 0

@@ -35,6 +35,7 @@ class Settings:
     average: decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is what is then
         validated and kept; 0 keeps the weights themselves.
     checkpoint_every: updates between two checkpoints, beside those at every validation; 0 for none.
+    diagnose: updates between two diagnoses, whose main numbers go into the log; 0 for none.
     """
 
     updates: int | None = None
@@ -51,6 +52,7 @@ class Settings:
     patience: int = 0
     average: float = 0.0
     checkpoint_every: int = 0
+    diagnose: int = 0
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.minutes is None):
@@ -61,6 +63,7 @@ class Settings:
             ("validations", 1),
             ("patience", 0),
             ("checkpoint_every", 0),
+            ("diagnose", 0),
         ):
             value = getattr(self, name)
             if value is not None and value < least:
