@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench figures torture results-music results-synthetic format clean
+.PHONY: help demo test check bench figures torture results-music results-voice results-text results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -53,15 +53,35 @@ bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Run
 figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
 	@$(BIN)/python docs/figures.py
 
+RESULTS = runs/results
 JSB = $(UNROLLED_DATA)/music/JSB_Chorales.mat
 PIANO = $(UNROLLED_DATA)/music/Piano_midi.mat
 MUSIC = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
+DIGITS = $(UNROLLED_DATA)/free-spoken-digit/recordings
+VOICE = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
+SHAKESPEARE = $(UNROLLED_DATA)/tinyshakespeare/input.txt
 
-results-music: $(READY)  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
+.PHONY: data
+data:
 	@test -n "$(UNROLLED_DATA)" || { echo "make: UNROLLED_DATA must name the folder of the data sets"; exit 1; }
-	$(BIN)/unrolled train $(JSB) --cell lstm --hidden 200 $(MUSIC) --out runs/results/jsb-lstm
-	$(BIN)/unrolled train $(JSB) --cell rnn --hidden 300 $(MUSIC) --out runs/results/jsb-rnn
-	$(BIN)/unrolled train $(PIANO) --cell lstm --hidden 200 $(MUSIC) --out runs/results/piano-lstm
+
+results-music: $(READY) data  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
+	$(BIN)/unrolled train $(JSB) --cell lstm --hidden 200 $(MUSIC) --out $(RESULTS)/jsb-lstm
+	$(BIN)/unrolled train $(JSB) --cell rnn --hidden 300 $(MUSIC) --out $(RESULTS)/jsb-rnn
+	$(BIN)/unrolled train $(PIANO) --cell lstm --hidden 200 $(MUSIC) --out $(RESULTS)/piano-lstm
+
+results-voice: $(READY) data  ## spoken digits: recordings 0 to 4 held out, then each speaker in turn
+	$(BIN)/unrolled train $(DIGITS) --set 'data.test=*_[0-4].wav' $(VOICE) --out $(RESULTS)/digits
+	for speaker in george jackson lucas nicolas theo yweweler; do \
+		$(BIN)/unrolled train $(DIGITS) --set "data.test=*_$${speaker}_*.wav" $(VOICE) --out $(RESULTS)/digits-$$speaker || exit; \
+	done
+
+results-text: $(READY) data  ## tinyshakespeare: beside a twin of torch.nn.LSTM, then the best model of 20 minutes
+	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
+	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 --threads 2 --overwrite --out $(RESULTS)/shakespeare
+
+results-series: $(READY)  ## the yearly number of sunspots, beside the seasonal-naive forecast
+	$(BIN)/python examples/sunspots.py --out $(RESULTS)/sunspots
 
 results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding

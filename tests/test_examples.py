@@ -16,17 +16,27 @@ import torch
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-@pytest.fixture(scope="module")
-def nepal() -> Iterator[ModuleType]:
-    """The script as a module, for examples/ is no package; on one thread, as it runs."""
-    spec = importlib.util.spec_from_file_location("nepal_2009", EXAMPLES / "nepal_2009.py")
+def script(name: str) -> ModuleType:
+    """A script as a module, for examples/ is no package."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the scripts run."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield module
+    yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def nepal() -> ModuleType:
+    return script("nepal_2009")
 
 
 def test_sentences_state_one_year_where_they_say(nepal):
@@ -76,3 +86,35 @@ def test_only_shared_parameters_find_a_year_at_an_unseen_position(nepal, capsys)
     *_, closing = capsys.readouterr().out.splitlines()
     found = re.fullmatch(r"unseen positions: recurrent (\d+\.\d)% separate parameters (\d+\.\d)%", closing)
     assert found and float(found[1]) > 95 and float(found[2]) < 10, closing
+
+
+def test_the_twin_of_torch_learns_the_same(tmp_path, monkeypatch, capsys):
+    twin = script("twin_lstm")
+    text = tmp_path / "text.txt"
+    text.write_text("".join(f"{i} and {i % 7} make {i + i % 7}\n" for i in range(400)))
+    monkeypatch.setattr(sys, "argv", ["twin_lstm.py", str(text), "--updates", "30"])
+    twin.main()
+    *_, last, closing = capsys.readouterr().out.splitlines()
+    mine, its = (float(number) for number in re.findall(r"([\d.]+) nats", last))
+    assert mine < 3 and mine == pytest.approx(its, rel=0.01)
+    assert closing.startswith("validation loss ") and f"{mine / its - 1:+.1%}"[:3] in closing
+
+
+def test_the_twin_starts_as_the_same_network():
+    twin = script("twin_lstm")
+    torch.manual_seed(0)
+    ours = twin.SequenceModel(twin.cells.lstm, 9, 9, hidden=8, layers=2, embedding=5)
+    its, x = twin.Twin(ours), torch.randint(9, (3, 20))
+    torch.testing.assert_close(its(x, None)[0], ours(x)[0])
+
+
+@pytest.mark.slow
+def test_sunspots_are_forecast_better_than_by_their_season(tmp_path, monkeypatch, capsys):
+    sunspots = script("sunspots")
+    monkeypatch.setattr(sys, "argv", ["sunspots.py", "--out", str(tmp_path)])
+    sunspots.main()
+    told = capsys.readouterr().out
+    model, season, last = (float(number) for number in re.findall(r"^ *([\d.]+)   ", told, re.M)[-3:])
+    assert model < 20 < last < season and (tmp_path / "sunspots.png").stat().st_size > 10_000
+    values = sunspots.write_series(tmp_path / "again.csv")
+    assert len(values) == 309 and values.sum() == pytest.approx(15_373.4, abs=1), "the series itself"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,7 +40,8 @@ class Figures:
 @contextmanager
 def meter(unit: str, begin: int, quiet: bool) -> Iterator[Show]:
     """Shows what it is told about a stream that goes on from step ``begin``."""
-    figures, screen, last = Figures(unit, begin), console(), time.monotonic()
+    figures, screen = Figures(unit, begin), console()
+    last = -math.inf if screen.is_terminal else time.monotonic()  # however short the stream, the bar is seen
 
     def due(every: float) -> bool:
         nonlocal last

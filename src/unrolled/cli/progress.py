@@ -88,7 +88,7 @@ class Bar(Watch):
     def __init__(self, task: Task, training: Training) -> None:
         super().__init__(task, training)
         self.live = Live(console=console(), auto_refresh=False, transient=True)
-        self.last = 0.0
+        self.last = -math.inf  # however short the training, the bar is seen
 
     def __enter__(self) -> Watch:
         self.live.start()

@@ -91,7 +91,7 @@ class Voice(SequenceTask):
 
         Raises:
             DataError: recordings that cannot be read (unless they are skipped), of mixed sample rates, without a label;
-                classes with too few.
+                classes with too few, or none.
         """
         files, skipped = read_folder(path, options.data.skip_unreadable)
         rates = Counter(rate for _, rate, _ in files.values())
@@ -104,6 +104,7 @@ class Voice(SequenceTask):
                 f"  sox {Path(strange).name} -r {usual} converted.wav"
             )
         labels = _labels(path, list(files), options.data.label)
+        _check_folders(path, list(files))
         classes = sorted(set(labels.values()))
         parts = _parts(path, labels, options.data)
         features = {name: log_mel(samples, rate) for name, (samples, rate, _) in files.items()}
@@ -257,6 +258,17 @@ def _labels(path: Path, names: list[str], how: str) -> dict[str, str]:
             "LABEL_anything.wav and add --set data.label=name"
         )
     return labels
+
+
+def _check_folders(path: Path, names: list[str]) -> None:
+    """Refuse a folder beside those of the classes that has no recording in it."""
+    within = {(path / name).parent for name in names} - {path}
+    for folder in sorted(f for parent in {f.parent for f in within} for f in parent.iterdir() if f.is_dir()):
+        if not folder.name.startswith(".") and not any(folder in (w, *w.parents) for w in within):
+            raise DataError(
+                f"'{path}': class '{folder.name}' has no recordings ({', '.join(RECORDINGS)}). Put some into the "
+                "folder, or take it out"
+            )
 
 
 def _parts(path: Path, labels: dict[str, str], data: VoiceData) -> tuple[list[str], list[str], list[str]]:
