@@ -35,7 +35,7 @@ def diagnose(
 
     >>> report = unrolled.diagnose(net, torch.randn(8, 40, 65))
     >>> print(report.verdict)
-    Gradients vanish within ...
+    Healthy: gradients reach back 16 steps, ...
 
     Args:
         model: a Recurrent, a SequenceModel, or any module with Recurrent layers; each layer is measured.
