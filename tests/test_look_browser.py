@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 
 from chromium import chromium, show
 from unrolled.cells import ALL
-from unrolled.look import example, look
+from unrolled.cli import main
+from unrolled.look import example, look, reading
 from unrolled.look.measure import Measured, measure
 
 pytestmark = pytest.mark.slow
@@ -359,6 +361,81 @@ def test_everything_has_a_name_for_screen_readers(page: Callable[..., Any]):
     words = browser.execute_script("return document.getElementById('words').textContent")
     assert "h(t) from c(t), o(t)." in words or "h(t) from o(t), c(t)." in words
     assert "Backward: ∇h(t) from ∇a(t+1) through W" in words or "Backward: ∇h(t) from ∇a(t+1)" in words
+
+
+def test_the_text_is_coloured_by_the_surprise_of_words(page: Callable[..., Any], measured: Measured):
+    browser = page()
+    browser.execute_script("document.getElementById('colour').value = 'words'; render()")
+    titles = browser.execute_script("return [...document.getElementById('text').children].map((s) => s.title)")
+    bits = [0.0, *(measured.values["L"][:, 0] / math.log(2)).tolist()]
+    text = example.EXAMPLE
+    for word in ("went", "Nepal", "2009", ".", " "):
+        at = text.index(word)
+        assert as_number(titles[at]) == pytest.approx(sum(bits[at : at + len(word)]), rel=6e-3)
+        assert len(set(titles[at : at + len(word)])) == 1
+
+
+@pytest.fixture(scope="module")
+def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A model of recordings, trained a little, and one of them."""
+    soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
+    folder = tmp_path_factory.mktemp("heard")
+    (folder / "tones").mkdir()
+    for k in range(24):
+        t = numpy.arange(2400) / 8000
+        label, pitch = ("low", 300) if k % 2 else ("high", 1500)
+        tone = numpy.sin(2 * numpy.pi * (pitch + 5 * k) * t) * numpy.linspace(0, 1, len(t))
+        soundfile.write(folder / "tones" / f"{label}_{k}.wav", 0.5 * tone, 8000)
+    small = ("--hidden", "5", "--updates", "4", "--batch", "8", "--out", str(folder / "run"), "--json")
+    assert main(["train", str(folder / "tones"), *small]) == 0
+    return folder / "run", folder / "tones" / "low_7.wav"
+
+
+def test_a_recording_is_drawn_as_a_waveform_over_its_colours(
+    page: Callable[..., Any], pages: dict[str, Path], heard: tuple[Path, Path]
+):
+    run, file = heard
+    pages["voice"] = run.parent / "voice.html"
+    pages["voice"].write_text(look.explore(run, file).html, encoding="utf-8")
+    seen = measure(reading.of_run(run, file, 1, 200), 0)
+    for width, dark in ((1280, False), (400, True)):
+        browser = page("voice", width=width, dark=dark)
+        assert browser.execute_script("return document.scrollingElement.scrollWidth") <= width
+        assert browser.find_element("id", "reading-name").text == "The recording"
+        assert not browser.find_element("id", "text").is_displayed()
+        wave = browser.find_element("css selector", "#track path.audio").get_attribute("d")
+        spans = [float(part.split("V")[1]) - float(part.split(" ")[1].split("V")[0]) for part in wave.split("M")[1:]]
+        assert len(spans) == 120 and abs(spans[-2]) > 4 * abs(spans[10]), "it grows"
+        expected = {
+            "unit": seen.values["h"][:, 2].tolist(),
+            "surprise": (seen.values["L"][:, 0] / math.log(2)).tolist(),
+            "saliency": seen.saliency.tolist(),
+        }
+        for how, values in expected.items():
+            browser.execute_script(
+                "now.unit = 2; document.getElementById('colour').value = arguments[0]; choose('h', 3)", how
+            )
+            marks = browser.execute_script("""
+                return [...document.querySelectorAll("#track rect.step")].map((r) => [r.textContent, r.style.fill])""")
+            assert [as_number(title) for title, _ in marks] == pytest.approx(values, rel=6e-3, abs=1e-4)
+            assert len({fill for _, fill in marks}) > 5
+        assert "words" not in [
+            o.get_attribute("value") for o in browser.find_elements("css selector", "#colour option")
+        ]
+    from selenium.webdriver import Keys
+
+    browser.execute_script("document.getElementById('track').focus()")
+    press(browser, Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    assert browser.execute_script("return now.t") == 5
+    assert "At 0.0400 seconds." in browser.find_element("id", "status").get_attribute("textContent")
+    assert browser.find_element("id", "track").get_attribute("aria-label").startswith("The waveform over time")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", browser.find_element("id", "track"))
+    browser.find_element("id", "track").click()
+    settle(browser)
+    assert browser.execute_script("return now.t") in (15, 16)
+    assert browser.find_element("css selector", "#next-characters h2").text == "What it answers"
+    answer = browser.find_element("css selector", "#next-characters p").text
+    assert answer.startswith("It is low: a surprise of ")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

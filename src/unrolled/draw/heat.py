@@ -14,7 +14,7 @@ COLD, WARM, STRANGE, INK = (40, 128, 196), (222, 110, 30), (230, 0, 180), (128, 
 ROWS, TALL = 9.0, 230.0  # units of the picture for a unit of the network, and for all of them at most
 LEAST = 22.0  # the height of a map of one row
 LABEL, SIZE, PIECE = 15.0, 13.0, 14.0  # letters of titles, axes, and the text that is read
-WIDTH, CELL = 900.0, (3.0, 18.0)  # of a map, and of a step in it at least and at most
+WIDTH, CELL = 900.0, (3.0, 30.0)  # of a map, and of a step in it at least and at most
 WAVE = 64  # rows of pixels of a waveform
 
 Pixel = tuple[int, int, int, int]
