@@ -35,6 +35,8 @@ def learn(
     """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
     folder, training = recorded.folder, recorded.training
 
+    from ..speed.machine import peak_memory
+
     def note(record: dict[str, Any]) -> None:
         folder.log(record)
         if for_programs:
@@ -59,6 +61,7 @@ def learn(
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
+    last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
     return Ended(training.update, training.seconds, code, result)
 
