@@ -65,27 +65,28 @@ def backpropagate(
     """
     length = _length(source)
     segments = _segments(net, length, memory)
-    stack = [(0, state or net.initial_state(1))]  # states that are kept, and the segments that they stand before
-    arriving = {n: torch.zeros_like(s) for n, s in stack[0][1].items()}
+    begun = State(**{**net.initial_state(1), **(state or {})})
+    kept, stack = _Kept(begun, segments.states), [0]  # states, and the segments that they stand before
+    arriving = {n: torch.zeros_like(s) for n, s in begun.items()}
     total, gradients, pieces = 0.0, _Gradients(net), _Pieces(source, length, segments.every)
     cut = isinstance(memory, Truncated)
     try:
         for keep, number in (Move(False, k) for k in range(segments.count)) if cut else segments.moves():
-            at, entering = stack[-1]
+            at, entering = stack[-1], kept[len(stack) - 1]
             for k in range(at, number):
                 with torch.no_grad():
                     entering = net(pieces.read(k)[None], entering).state
                 told("forward", pieces.stop(k), length)
             if keep:
-                alone = State(**{n: s.clone() for n, s in entering.items()})  # no view that keeps a whole segment alive
-                stack.append((number, alone))
+                kept[len(stack)] = entering
+                stack.append(number)
                 continue
             value, found, after = _segment(net, pieces, number, entering, arriving, loss, gradients)
             total += value
             if number == 0:
                 begin = found
             if cut:
-                stack = [(number + 1, after.detach())]
+                stack, kept[0] = [number + 1], after
             else:
                 arriving = found
                 stack = stack[: len(stack) - (at == number)]
@@ -154,6 +155,22 @@ class _Pieces:
                 "be wrong. It must give the same whenever it is asked"
             )
         return x
+
+
+class _Kept:
+    """States in one piece of memory: each by itself, among large series that come and go, they would leave gaps that
+    nothing fits in."""
+
+    def __init__(self, first: State, count: int) -> None:
+        self.values = {n: s.new_empty(count, s.shape[1]) for n, s in first.items()}
+        self[0] = first
+
+    def __setitem__(self, place: int, state: State) -> None:
+        for n, rows in self.values.items():
+            rows[place] = state[n][0].detach()
+
+    def __getitem__(self, place: int) -> State:
+        return State(**{n: rows[place : place + 1] for n, rows in self.values.items()})
 
 
 class _Gradients:
