@@ -5,7 +5,8 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench figures torture results-music results-voice results-text results-synthetic results-series format clean
+.PHONY: help demo test check bench bench-length bench-long figures torture results-music results-voice results-text
+.PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -49,6 +50,12 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minu
 
 bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Runtime and the floor; 20 minutes
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense and packed batches; two minutes
+	@$(BIN)/python benchmarks/length.py $(ARGS)
+
+bench-long: $(READY)  ## the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
+	@$(BIN)/python benchmarks/long.py $(ARGS)
 
 figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
 	@$(BIN)/python docs/figures.py

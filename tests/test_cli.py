@@ -94,6 +94,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
     run = "runs/text-gru"
     assert first["event"] == "start" and first["run"] == run and first["vocabulary"] == len(set(TEXT))
     assert [p["update"] for p in progress] == [1, 2, 3, 4, 5, 6]
+    assert all(p["per_second"] > 0 and p["memory"] > 10_000_000 for p in [*progress, last]), "steps, and bytes"
     log = (here / run / "log.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in log] == training.lines
     assert sorted(p.name for p in (here / run).iterdir()) == [
@@ -291,6 +292,7 @@ CATALOGUE = [
     misuse("empty text", *TRAIN, text_dot_txt=""),
     misuse("text too short", *TRAIN, text_dot_txt="to be or not to be"),
     misuse("text that is not UTF-8", *TRAIN, text_dot_txt=b"caf\xc3\xa9\nna\xefve\n"),
+    misuse("memory that is none", *TRAIN, "--memory", "much"),
     misuse("no updates", "train", "text.txt", "--updates", "0"),
     misuse("fewer than no updates", "train", "text.txt", "--updates", "-3"),
     misuse("no time", "train", "text.txt", "--minutes", "0"),

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from unrolled.cells import gru
 from unrolled.errors import DataError, InputError, UnrolledError, UsageError
+from unrolled.nn.memory import Snapshots
 from unrolled.sequence.streams import Window, rest, windows
 from unrolled.tasks.language import LanguageModel, bits_per_character
 from unrolled.train import losses
@@ -97,6 +98,14 @@ def test_a_seed_gives_the_same_bits_again():
     assert [(p.loss, p.validation) for p in a] == [(p.loss, p.validation) for p in b]
     assert all(torch.equal(p, q) for p, q in zip(first.parameters(), second.parameters(), strict=True))
     assert [p.loss for p in a] != [p.loss for p in c]
+
+
+def test_bounded_memory_learns_the_same():
+    _, a = run(Settings(updates=12), seed=3)
+    model, b = run(Settings(updates=12, memory="10 KB"), seed=3)
+    assert all(layer.memory == Snapshots(memory="10 KB") for layer in model.layers)
+    for p, q in zip(a, b, strict=True):
+        assert p.loss == pytest.approx(q.loss, rel=1e-4) and p.norm == pytest.approx(q.norm, rel=1e-3)
 
 
 def test_states_are_carried_from_window_to_window_and_dropped_with_each_pass():
@@ -228,10 +237,11 @@ def test_averaged_weights_are_those_that_are_validated_and_kept():
         {"minutes": -1.0},
         {"minutes": math.nan},
         {"updates": 3, "rate": 0.0},
+        {"updates": 3, "memory": "much"},
     ],
 )
 def test_settings_refuse_what_makes_no_training(wrong: dict):
-    with pytest.raises(UsageError):
+    with pytest.raises((UsageError, InputError)):
         Settings(**wrong)
 
 

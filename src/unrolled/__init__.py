@@ -21,6 +21,7 @@ _HOME = {
     "Ragged": "sequence.ragged",
     "Snapshots": "nn.memory",
     "Store": "nn.memory",
+    "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
     "explore": "look.look",
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from .nn.layers import RNN as RNN
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store
+    from .nn.memory import Truncated as Truncated
     from .nn.recurrent import Recurrent as Recurrent
     from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State

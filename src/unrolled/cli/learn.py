@@ -38,6 +38,8 @@ def learn(
     folder, training = recorded.folder, recorded.training
     diagnosed = regularly(task, recorded.settings.diagnose)
 
+    from ..speed.machine import peak_memory
+
     def note(record: dict[str, Any]) -> None:
         folder.log(record)
         if for_programs:
@@ -64,6 +66,7 @@ def learn(
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
     last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
+    last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
     return Ended(training.update, training.seconds, code, result)
 

@@ -33,6 +33,8 @@ class Watch:
 
     def see(self, progress: Progress) -> dict[str, Any] | None:
         """Take it in. A record is due with every hundredth of the training and with every validation."""
+        from ..speed.machine import peak_memory
+
         if progress.validation is not None:
             self.validation = progress.validation * self.task.scale
         percent = int(progress.done * 100)
@@ -48,6 +50,8 @@ class Watch:
             self.task.steps: progress.steps,
             "train": progress.mean * self.task.scale,
             "validation": self.validation if progress.validation is not None else None,
+            "per_second": round(self.speed(progress), 1),
+            "memory": peak_memory(),
             "norm": progress.norm,
             "rate": progress.rate,
         }
@@ -61,11 +65,14 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         """Nothing to clean up."""
 
+    def speed(self, progress: Progress) -> float:
+        """Steps per second, since it was begun or gone on with."""
+        return (progress.steps - self.begun[0]) / max(progress.seconds - self.begun[1], 1e-9)
+
     def figures(self, progress: Progress) -> str:
         """Where the training stands, in one line of less than 80 columns."""
-        speed = (progress.steps - self.begun[0]) / max(progress.seconds - self.begun[1], 1e-9)
         mean = f"{self.task.unit} {progress.mean * self.task.scale:.2f}"
-        line = f"update {progress.update:,}   {speed:,.0f} {self.task.steps}/s   {mean}"
+        line = f"update {progress.update:,}   {self.speed(progress):,.0f} {self.task.steps}/s   {mean}"
         return line if math.isnan(self.validation) else f"{line}, validation {self.validation:.2f}"
 
 

@@ -31,6 +31,7 @@ def train(
     batch: int | None = None,
     window: int | None = None,
     rate: float | None = None,
+    memory: str | None = None,
     seed: int | None = None,
     checkpoint_every: int | None = None,
     out: Path | None = None,
@@ -66,6 +67,8 @@ def train(
         How many characters of a text are read between two updates.
     rate
         Learning rate at its highest.
+    memory
+        What the backward pass may keep, such as '500 MB'; the rest is computed again. The gradient is the same.
     seed
         Of the starting values.
     checkpoint_every
@@ -95,7 +98,13 @@ def train(
     flags: Sections = {
         "model": {"cell": cell, "hidden": hidden, "layers": layers},
         "reading": {"batch": batch, "window": window, "seed": seed},
-        "training": {"updates": updates, "minutes": minutes, "rate": rate, "checkpoint_every": checkpoint_every},
+        "training": {
+            "updates": updates,
+            "minutes": minutes,
+            "rate": rate,
+            "memory": memory,
+            "checkpoint_every": checkpoint_every,
+        },
     }
     named = {name: {k: v for k, v in section.items() if v is not None} for name, section in flags.items()}
     named = {name: section for name, section in named.items() if section}
@@ -211,6 +220,15 @@ def _tell(task: Task, recorded: Recorded) -> None:
     screen.out()
 
 
+def _cost(task: Task, recorded: Recorded) -> str:
+    """How fast it was, and the most memory that it took."""
+    from ..speed.machine import peak_memory
+
+    training = recorded.training
+    speed = f": {training.steps / max(training.seconds, 1e-9):,.0f} {task.steps}/s"
+    return speed + (f", {peak_memory() / 1e6:,.0f} MB of memory at most." if peak_memory() else ".")
+
+
 def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
     from . import screen
 
@@ -219,7 +237,8 @@ def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To go on:\n")
         screen.out(f"  unrolled train --resume {path}")
         return
-    screen.out(f"  done after {ended.updates:,} updates in {ended.seconds:.0f} s. On held-out data:")
+    screen.out(f"  done after {ended.updates:,} updates in {ended.seconds:.0f} s{_cost(task, recorded)}")
+    screen.out("  On held-out data:")
     for number, (name, value) in enumerate(ended.result.items()):
         shown = f"{value:6.3f} {name.replace('_', ' ')}"
         screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")

@@ -9,14 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..graph.node import Node
-from ..plan.plan import make_plan
+from ..plan.segments import Move, Segments, least_budget, least_work
 from ..sequence.state import State
-from .memory import bytes_of
+from .memory import Memory, Snapshots, Store, Truncated, bytes_of, bytes_of_step, width
 from .recurrent import Recurrent
 from .result import Result
 
-LEAST, MOST = 64, 65_536  # steps of a segment
+LEAST, MOST = 64, 4096  # steps of a segment; longer ones leave the cache, and the backward pass takes twice as long
 
 
 class Source(Protocol):
@@ -37,7 +36,7 @@ def backpropagate(
     net: Recurrent,
     source: Source,
     loss: Loss,
-    memory: str | int = "500 MB",
+    memory: str | int | Memory = "500 MB",
     state: State | None = None,
     told: Told = lambda stage, done, length: None,
 ) -> float:
@@ -45,16 +44,18 @@ def backpropagate(
 
     >>> total = unrolled.backpropagate(net, source, lambda out, start, stop: out.L.sum())
 
-    The sequence is read twice: once forward, keeping the states at the borders of segments, and once from the last
-    segment to the first, each of which is run again with its gradient (Griewank and Walther 2000; Chen et al. 2016).
-    Gradients of all segments are added up in float64.
+    The sequence is read forward, keeping states at the borders of segments, and from the last segment to the first,
+    each of which is run again with its gradient; where memory is scarce, parts of it are read more often
+    (``Snapshots`` tells the cost). Gradients of all segments are added up in float64. What is read again is compared
+    by a checksum with what was read first.
 
     Args:
         net: with one input.
         source: has ``length`` and ``read(start, stop)``: (steps, size), or tokens (steps,).
         loss: of a segment: gets its results, each (1, steps, size), and its first step and the one behind its last;
             gives one number. The total is the sum. Its own parameters, such as those of a linear layer, get gradients.
-        memory: bytes, or text such as '500 MB', for the states and one segment.
+        memory: bytes, or text such as '500 MB', for the states and one segment; or a policy: ``Snapshots``; ``Store``,
+            all in one segment; ``Truncated``, which is not exact, with a stride as long as its window.
         state: where to start; its gradient goes to the tensors that it holds.
         told: called after each segment with 'forward' or 'backward', the steps that are done, and the length.
 
@@ -63,55 +64,140 @@ def backpropagate(
             number; a memory that is too small.
     """
     length = _length(source)
-    every = _segment(net, length, bytes_of(memory))
-    borders, sums = [state or net.initial_state(1)], []
-    starts = range(0, length, every)
-    with torch.no_grad():
-        for start in starts:
-            x = _read(source, start, min(start + every, length))
-            sums.append(_fingerprint(x))
-            borders.append(net(x[None], borders[-1]).state)
-            told("forward", start + len(x), length)
-    arriving = {n: torch.zeros_like(s) for n, s in borders[-1].items()}
-    total, gradients = 0.0, _Gradients(net)
+    segments = _segments(net, length, memory)
+    begun = State(**{**net.initial_state(1), **(state or {})})
+    kept, stack = _Kept(begun, segments.states), [0]  # states, and the segments that they stand before
+    arriving = {n: torch.zeros_like(s) for n, s in begun.items()}
+    total, gradients, pieces = 0.0, _Gradients(net), _Pieces(source, length, segments.every)
+    cut = isinstance(memory, Truncated)
     try:
-        for k in reversed(range(len(starts))):
-            x = _read(source, starts[k], min(starts[k] + every, length))
-            if _fingerprint(x) != sums[k]:
-                raise InputError(
-                    f"the source gave something else when steps {starts[k]:,} to {starts[k] + len(x):,} were read "
-                    "again: the gradient would be wrong. It must give the same whenever it is asked"
-                )
-            entering = State(**{n: s.detach().requires_grad_() for n, s in borders[k].items()})
-            with torch.enable_grad():
-                out = net(x[None], entering)
-                value = loss(out, starts[k], starts[k] + len(x))
-                if not isinstance(value, Tensor) or value.numel() != 1:
-                    shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-                    raise InputError(f"the loss of a segment must be one number, got {shape}. Sum over its steps")
-                roots = [value.sum()] if value.requires_grad else []
-                torch.autograd.backward([*roots, *out.state.values()], [*(None for _ in roots), *arriving.values()])
-            total += float(value.detach())
-            arriving = {n: torch.zeros_like(s) if s.grad is None else s.grad for n, s in entering.items()}
-            borders.pop()
+        for keep, number in (Move(False, k) for k in range(segments.count)) if cut else segments.moves():
+            at, entering = stack[-1], kept[len(stack) - 1]
+            for k in range(at, number):
+                with torch.no_grad():
+                    entering = net(pieces.read(k)[None], entering).state
+                told("forward", pieces.stop(k), length)
+            if keep:
+                kept[len(stack)] = entering
+                stack.append(number)
+                continue
+            value, found, after = _segment(net, pieces, number, entering, arriving, loss, gradients)
+            total += value
+            if number == 0:
+                begin = found
+            if cut:
+                stack, kept[0] = [number + 1], after
+            else:
+                arriving = found
+                stack = stack[: len(stack) - (at == number)]
             gradients.collect()
-            told("backward", length - starts[k], length)
+            told("backward", pieces.stop(number) if cut else length - pieces.start(number), length)
     finally:
         gradients.restore()
     gradients.finish()
     for n, s in (state or {}).items():
         if s.requires_grad:
-            s.backward(arriving[n])
+            s.backward(begin[n])
     return total
+
+
+def _segment(
+    net: Recurrent,
+    pieces: _Pieces,
+    number: int,
+    state: State,
+    arriving: dict[str, Tensor],
+    loss: Loss,
+    gradients: _Gradients,
+) -> tuple[float, dict[str, Tensor], State]:
+    """The loss of a segment, the gradient of the state before it, and the state after it; the gradient of parameters is
+    added to ``.grad``."""
+    entering = State(**{n: s.detach().requires_grad_() for n, s in state.items()})
+    with torch.enable_grad():
+        x = pieces.read(number)
+        out = net(x[None], entering)
+        value = loss(out, pieces.start(number), pieces.stop(number))
+        if not isinstance(value, Tensor) or value.numel() != 1:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise InputError(f"the loss of a segment must be one number, got {shape}. Sum over its steps")
+        gradients.watch(value, entering)
+        roots = [value.sum()] if value.requires_grad else []
+        torch.autograd.backward([*roots, *out.state.values()], [*(None for _ in roots), *arriving.values()])
+    before = {n: torch.zeros_like(s) if s.grad is None else s.grad for n, s in entering.items()}
+    return float(value.detach()), before, out.state
+
+
+class _Pieces:
+    """The segments of a source, each the same whenever it is read."""
+
+    def __init__(self, source: Source, length: int, every: int) -> None:
+        self.source, self.length, self.every = source, length, every
+        self.sums: dict[int, int] = {}
+
+    def start(self, number: int) -> int:
+        return number * self.every
+
+    def stop(self, number: int) -> int:
+        return min(self.start(number) + self.every, self.length)
+
+    def read(self, number: int) -> Tensor:
+        start, stop = self.start(number), self.stop(number)
+        x = self.source.read(start, stop)
+        if not isinstance(x, Tensor) or x.ndim not in (1, 2) or len(x) != stop - start:
+            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
+            raise InputError(
+                f"read({start}, {stop}) must give {stop - start} steps, (steps, size) or (steps,), got {given}"
+            )
+        found = hash((x.dtype, tuple(x.shape), x.contiguous().numpy(force=True).tobytes()))
+        if self.sums.setdefault(number, found) != found:
+            raise InputError(
+                f"the source gave something else when steps {start:,} to {stop:,} were read again: the gradient would "
+                "be wrong. It must give the same whenever it is asked"
+            )
+        return x
+
+
+class _Kept:
+    """States in one piece of memory: each by itself, among large series that come and go, they would leave gaps that
+    nothing fits in."""
+
+    def __init__(self, first: State, count: int) -> None:
+        self.values = {n: s.new_empty(count, s.shape[1]) for n, s in first.items()}
+        self[0] = first
+
+    def __setitem__(self, place: int, state: State) -> None:
+        for n, rows in self.values.items():
+            rows[place] = state[n][0].detach()
+
+    def __getitem__(self, place: int) -> State:
+        return State(**{n: rows[place : place + 1] for n, rows in self.values.items()})
 
 
 class _Gradients:
     """Gradients of many segments, added up in float64: of the network, and of whatever else a loss has touched."""
 
     def __init__(self, net: nn.Module) -> None:
-        self.before = {p: p.grad for p in net.parameters()}
-        self.total = {p: torch.zeros_like(p, dtype=torch.float64) for p in net.parameters()}
-        self._clear()
+        self.before: dict[Tensor, Tensor | None] = {}
+        self.total: dict[Tensor, Tensor] = {}
+        for p in net.parameters():
+            self._add(p)
+
+    def watch(self, value: Tensor, states: State) -> None:
+        """Take in every leaf that a loss depends on, but for the states that its segment begins with."""
+        todo, seen = [value.grad_fn], set()
+        while todo:
+            node = todo.pop()
+            if node is None or node in seen:
+                continue
+            seen.add(node)
+            leaf = getattr(node, "variable", None)
+            if leaf is not None and leaf not in self.total and all(leaf is not s for s in states.values()):
+                self._add(leaf)
+            todo += [n for n, _ in node.next_functions]
+
+    def _add(self, leaf: Tensor) -> None:
+        self.before[leaf], self.total[leaf] = leaf.grad, torch.zeros_like(leaf, dtype=torch.float64)
+        leaf.grad = None
 
     def _clear(self) -> None:
         for p in self.total:
@@ -143,38 +229,28 @@ def _length(source: Any) -> int:
     return length
 
 
-def _read(source: Source, start: int, stop: int) -> Tensor:
-    x = source.read(start, stop)
-    if not isinstance(x, Tensor) or x.ndim not in (1, 2) or len(x) != stop - start:
-        given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-        raise InputError(
-            f"read({start}, {stop}) must give {stop - start} steps, (steps, size) or (steps,), got {given}"
-        )
-    return x
-
-
-def _fingerprint(x: Tensor) -> int:
-    return hash(x.contiguous().numpy(force=True).tobytes())
-
-
-def _segment(net: Recurrent, length: int, budget: int) -> int:
-    """Steps of a segment: as many as the budget allows beside the states of all borders, within reason."""
-    plan = make_plan(net.circuit.recurrence)
-    one = next(net.parameters()).element_size() if list(net.parameters()) else 4
-
-    def width(nodes: list[Node]) -> int:
-        return sum(n.type.dims[0].value(net._sizes) if n.type.dims else 1 for n in nodes) * one
-
-    leaves = [*net.circuit.recurrence.inputs.values()]
-    step = 3 * width(
-        [*plan.kept, *net.circuit.recurrence.returns.values(), *leaves]
-    )  # values, gradients, the loss's own
-    state = width([*net.circuit.recurrence.states.values()])
-    every = min(MOST, max(LEAST, budget // 2 // step), length)
-    need = every * step + -(-length // every) * state
-    if need > budget:
-        raise InputError(
-            f"memory {budget / 1e6:,.1f} MB is too small for {length:,} steps: "
-            f"give at least {1.05 * need / 1e6:,.1f} MB"
-        )
-    return every
+def _segments(net: Recurrent, length: int, memory: str | int | Memory) -> Segments:
+    """What a policy means for a sequence of so many steps."""
+    if isinstance(memory, Store):
+        return Segments(length, length, 1)
+    if isinstance(memory, Truncated):
+        if memory.stride not in (None, memory.window):
+            raise InputError(
+                f"backpropagate cuts a sequence into windows: stride must be window ({memory.window}), got "
+                f"{memory.stride}. Other strides are for networks: Recurrent(..., memory=Truncated(...))"
+            )
+        every = min(memory.window, length)
+        return Segments(length, every, -(-length // every))
+    if isinstance(memory, Snapshots) and memory.every is not None:
+        every = min(memory.every, length)
+        return Segments(length, every, -(-length // every))
+    given = memory.memory or 0 if isinstance(memory, Snapshots) else memory
+    recurrence, one = net.circuit.recurrence, net._like().element_size()
+    read = width(recurrence.inputs.values(), net._sizes) * one
+    step = 3 * (bytes_of_step(recurrence, net._sizes, one) + read)  # values, gradients, the loss's own
+    state = width(recurrence.states.values(), net._sizes) * one
+    found = least_work(length, step, state, bytes_of(given), LEAST, MOST)
+    if found is None:
+        least = least_budget(length, step, state, LEAST, MOST)
+        raise InputError(f"memory {given!r} is too small for {length:,} steps: give at least {least:,} bytes")
+    return found

@@ -22,7 +22,7 @@ from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
 from .incoming import Incoming, Series, flat, last, shifted
-from .memory import Memory, Snapshots, Store
+from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
 
@@ -40,7 +40,8 @@ class Recurrent(nn.Module):
     Args:
         circuit: the equations.
         engine: 'auto', or the name of an engine, which is then used or refused.
-        memory: what is kept for the backward pass: ``Store()``, everything, or ``Snapshots(...)``, which bounds it.
+        memory: what is kept for the backward pass: ``Store()``, everything; ``Snapshots(...)``, which bounds it; or
+            ``Truncated(...)``, which is not exact.
         device, dtype: where and in what precision parameters are made, as for torch's modules.
         sizes: those of inputs, states and outputs, by name; what follows from the equations need not be given.
 
@@ -66,8 +67,8 @@ class Recurrent(nn.Module):
             )
         self.circuit = circuit
         self._asked = engine
-        if not isinstance(memory, Store | Snapshots | None):
-            raise InputError(f"memory must be Store() or Snapshots(...), got {memory!r}")
+        if not isinstance(memory, Store | Snapshots | Truncated | None):
+            raise InputError(f"memory must be Store(), Snapshots(...) or Truncated(...), got {memory!r}")
         self.memory: Memory = memory or Store()
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +79,16 @@ def compiler_version() -> str:
         return ""
     version = _output([*command, "--version"]).splitlines()
     return f"{' '.join(command)}: {version[0]}" if version else " ".join(command)
+
+
+def peak_memory() -> int:
+    """The most memory that this process has had so far, in bytes; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
 
 
 def _output(command: list[str]) -> str:

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import NumberError
+from ..nn.memory import Snapshots
+from ..nn.recurrent import Recurrent
 from ..sequence.state import State
 from ..sequence.streams import Window
 from . import random_states
@@ -102,6 +104,9 @@ class Training:
 
     def __init__(self, task: Task, settings: Settings, ranks: Ranks = ALONE) -> None:
         self.task, self.settings, self.model, self.ranks = task, settings, task.model, ranks
+        if settings.memory is not None:
+            for layer in (m for m in self.model.modules() if isinstance(m, Recurrent)):
+                layer.memory = Snapshots(memory=settings.memory)
         self.cost = ranks.parallel(task)
         random_states.set_apart(ranks.rank)
         self.optimizer = settings.make_optimizer(iter(self._parameters()))

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from ..errors import UsageError, did_you_mean
+from ..nn.memory import bytes_of
 from .schedule import SCHEDULES, shape
 
 OPTIMIZERS = {
@@ -34,6 +35,7 @@ class Settings:
     patience: stop after so many validations without a better one; 0 never stops early.
     average: decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is what is then
         validated and kept; 0 keeps the weights themselves.
+    memory: what the backward pass may keep, such as '500 MB': see ``nn.memory.Snapshots``; everything unless given.
     checkpoint_every: updates between two checkpoints, beside those at every validation; 0 for none.
     diagnose: updates between two diagnoses, whose main numbers go into the log; 0 for none.
     """
@@ -51,6 +53,7 @@ class Settings:
     validations: int = 10
     patience: int = 0
     average: float = 0.0
+    memory: str | None = None
     checkpoint_every: int = 0
     diagnose: int = 0
 
@@ -68,6 +71,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < least:
                 raise UsageError(f"{name} must be a whole number from {least}, got {value}")
+        if self.memory is not None:
+            bytes_of(self.memory)
         for name in ("minutes", "rate", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

@@ -1,0 +1,145 @@
+"""Sequences of very different lengths in one batch: time per step beside a dense batch, and beside torch's packed one.
+
+make bench-length                                   two minutes; writes LENGTH.md and length.json
+
+Lengths are log-uniform from 1 to 10,000, 32 sequences, 40 inputs, 128 units, forward and backward, one thread. The
+dense batch has as many steps in all and as many live rows on average (steps / longest), so it takes as many steps in
+time; it is what these lengths could cost at best. All contestants take turns, and the median of each is told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from unrolled import Ragged
+from unrolled.nn.interop import from_torch
+from unrolled.speed.machine import machine
+from unrolled.speed.measure import processors
+from unrolled.testing import assert_close
+
+HERE = Path(__file__).parent
+BATCH, INPUTS, HIDDEN, LONGEST = 32, 40, 128, 10_000
+MODULES = {"gru": nn.GRU, "rnn": nn.RNN}
+MOST_OF_DENSE, LEAST_OF_PACKED = 1.25, 10.0  # the aims: times a dense batch, times as fast as a packed one
+
+
+@dataclass(frozen=True)
+class Row:
+    """Microseconds per step."""
+
+    cell: str
+    seed: int
+    steps: int
+    longest: int
+    ragged: float
+    dense: float
+    packed: float
+
+    @property
+    def of_dense(self) -> float:
+        return self.ragged / self.dense
+
+    @property
+    def of_packed(self) -> float:
+        return self.packed / self.ragged
+
+
+def lengths_of(seed: int, longest: int) -> list[int]:
+    """Log-uniform from 1 to the longest."""
+    generator = torch.Generator().manual_seed(seed)
+    return (longest ** torch.rand(BATCH, generator=generator, dtype=torch.float64)).round().long().tolist()
+
+
+def measure(cell: str, seed: int, longest: int, turns: int) -> Row:
+    torch.manual_seed(seed)
+    theirs = MODULES[cell](INPUTS, HIDDEN, batch_first=True)
+    ours, lengths = from_torch(theirs), lengths_of(seed, longest)
+    steps, last = sum(lengths), max(lengths)
+    ragged = Ragged([torch.randn(n, INPUTS) for n in lengths])
+    packed, rows = ragged.to_packed(), max(1, round(steps / last))
+    dense = torch.randn(rows, round(steps / rows), INPUTS)
+
+    def learn(net: nn.Module, values: Callable[[], Tensor]) -> Tensor:
+        net.zero_grad()
+        found = values()
+        found.square().sum().backward()
+        return found.detach()
+
+    ways = {
+        "ragged": lambda: learn(ours, lambda: ours(ragged).h.values),
+        "dense": lambda: learn(ours, lambda: ours(dense).h),
+        "packed": lambda: learn(theirs, lambda: theirs(packed)[0].data),
+    }
+    mine, torchs = ways["ragged"](), ways["packed"]()
+    assert len(mine) == steps, "no step is padding"
+    assert_close("sum of the outputs", mine.sum(), torchs.sum(), "engines, float32")
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for turn in range(turns + 1):
+        for name, way in ways.items():
+            begin = time.perf_counter()
+            way()
+            if turn:  # the first one compiles
+                seconds[name].append(time.perf_counter() - begin)
+    each = {name: 1e6 * statistics.median(found) / steps for name, found in seconds.items()}
+    each["dense"] *= steps / (dense.shape[0] * dense.shape[1])
+    return Row(cell, seed, steps, last, **each)
+
+
+def as_markdown(rows: list[Row], longest: int) -> str:
+    lines = [
+        "# Lengths from 1 to 10,000 in one batch",
+        "",
+        f"{machine()}; one thread.",
+        "",
+        f"{BATCH} sequences, lengths log-uniform from 1 to {longest:,}, {INPUTS} inputs, {HIDDEN} units, forward and",
+        "backward, µs per step. Dense: as many steps and live rows. Packed: torch.nn on a PackedSequence. No step is",
+        "padding. Made by `make bench-length`.",
+        "",
+        "| cell | seed | steps | longest | ragged | dense | times dense | packed | times as fast as packed |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for r in rows:
+        missed = ["" if yes else " (missed)" for yes in (r.of_dense <= MOST_OF_DENSE, r.of_packed >= LEAST_OF_PACKED)]
+        lines.append(
+            f"| {r.cell} | {r.seed} | {r.steps:,} | {r.longest:,} | {r.ragged:.2f} | {r.dense:.2f} | "
+            f"{r.of_dense:.2f}{missed[0]} | {r.packed:.1f} | {r.of_packed:.1f}{missed[1]} |"
+        )
+    lines += ["", f"Aims: at most {MOST_OF_DENSE} times dense, at least {LEAST_OF_PACKED:g} times as fast as packed."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3, help="draws of lengths")
+    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--longest", type=int, default=LONGEST)
+    parser.add_argument("--out", type=Path, help="the folder for LENGTH.md and length.json")
+    options = parser.parse_args()
+    if min(options.seeds, options.turns, options.longest) < 1:
+        parser.error("--seeds, --turns and --longest are whole numbers from 1")
+    if options.out is None and options.longest == LONGEST:
+        options.out = HERE
+    with processors(1):
+        rows = [measure(c, s, options.longest, options.turns) for c in MODULES for s in range(options.seeds)]
+    text = as_markdown(rows, options.longest)
+    print(text)
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / "LENGTH.md").write_text(text, encoding="utf-8")
+        content = {"machine": str(machine()), "rows": [asdict(r) for r in rows]}
+        (options.out / "length.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return 0 if all(r.of_dense <= MOST_OF_DENSE and r.of_packed >= LEAST_OF_PACKED for r in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

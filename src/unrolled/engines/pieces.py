@@ -1,0 +1,99 @@
+"""Some steps of all sequences of a batch as a call of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ..sequence.layout import Layout
+from .call import Call, Engine
+
+Series = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some steps of the sequences that have them.
+
+    rows: where they stand in the whole series. alive: which sequences have any. fresh: which of these begin here.
+    firsts, ends: their first rows in the whole series, their last ones in the piece. new: the rows of the piece that
+    belong to no piece before it.
+    """
+
+    layout: Layout
+    rows: Tensor
+    alive: Tensor
+    fresh: Tensor
+    firsts: Tensor
+    ends: Tensor
+    new: Tensor
+
+    def of(self, call: Call, series: Series) -> Call:
+        """The call for this piece alone; the states before it stand in the series."""
+        state = {n: s[self.alive] for n, s in call.state.items()}
+        if not self.fresh.all():
+            before = (self.firsts - 1).clamp(min=0)
+            state = {n: torch.where(self.fresh[:, None], s, series[n][before]) for n, s in state.items()}
+        return replace(call, inputs={n: x[self.rows] for n, x in call.inputs.items()}, state=state, layout=self.layout)
+
+
+class Pieces:
+    """The steps 0 to every - 1 of each sequence, the next as many, and so on; with a window each reaches back to so
+    many steps before its end."""
+
+    def __init__(self, layout: Layout, every: int, window: int = 0) -> None:
+        self.every, self.window = every, window
+        self.lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+        self.begin = self.lengths.cumsum(0) - self.lengths
+        self.resets = torch.tensor(layout.resets, dtype=torch.int64)
+        self.count = -(-layout.longest // every)
+
+    def __getitem__(self, number: int) -> Piece:
+        place = number * self.every
+        alive = (self.lengths > place).nonzero().flatten()
+        stop = self.lengths[alive].clamp(max=place + self.every)
+        start = (stop - self.window).clamp(min=0) if self.window else torch.full_like(stop, place)
+        count, firsts = stop - start, self.begin[alive] + start
+        ends = count.cumsum(0)
+        rows = torch.arange(int(ends[-1])) + torch.repeat_interleave(firsts - (ends - count), count)
+        new = rows >= torch.repeat_interleave(self.begin[alive] + place, count)
+        equal = int(count[0]) if bool((count == count[0]).all()) else None
+        resets = tuple(torch.isin(rows, self.resets).nonzero().flatten().tolist()) if len(self.resets) else ()
+        layout = Layout(tuple(count.tolist()), equal, resets)
+        return Piece(layout, rows, alive, start == 0, firsts, ends - 1, new)
+
+
+def forward(engine: Engine, call: Call, every: int) -> Series:
+    """Every returned value as a series, computed piece by piece."""
+    pieces, series = Pieces(call.layout, every), Series()
+    if not pieces.count:
+        return engine.forward(call, keep=False)[0]
+    for number in range(pieces.count):
+        piece = pieces[number]
+        found, _ = engine.forward(piece.of(call, series), keep=False)
+        for n, values in found.items():
+            if n not in series:
+                series[n] = values.new_empty(call.layout.rows, values.shape[1])
+            series[n][piece.rows] = values
+    return series
+
+
+class Gradients:
+    """Those of all pieces, added up: of the parameters in float64."""
+
+    def __init__(self, call: Call, wanted: set[str]) -> None:
+        self.call = call
+        self.sums = {n: torch.zeros_like(p, dtype=torch.float64) for n, p in call.parameters.items() if n in wanted}
+        self.flows = {n: torch.zeros_like(x) for n, x in call.inputs.items() if n in wanted}
+
+    def add(self, piece: Piece, found: Series) -> None:
+        for n in self.sums:
+            self.sums[n] += found[n]
+        for n in self.flows:
+            self.flows[n][piece.rows] += found[n]
+
+    @property
+    def found(self) -> Series:
+        return self.flows | {n: total.to(self.call.like.dtype) for n, total in self.sums.items()}
