@@ -182,8 +182,8 @@ class Adjoint:
     def draw(self, steps: int = 3, *, gates: bool = True) -> Drawing:
         """The circuit and its unfolded graph, with the arrows along which these equations send the gradient back.
 
-        >>> cells.elman.adjoint().draw(4).svg[:4]
-        '<svg'
+        >>> unrolled.cells.elman.adjoint().draw(4)
+        <drawing: Circuit elman and its graph unfolded for 4 steps.>
         """
         assert self.recurrence.primal is not None
         return draw_recurrence(self.recurrence.primal, _steps(self.recurrence.primal, steps), gates, gradient=True)

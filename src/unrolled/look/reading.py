@@ -49,10 +49,10 @@ def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1)
     task = trained(run)
     if data is None:
         raise UsageError(f"say what the network of '{run}' is to read: --data FILE, {READS[task.name]}")
-    check_readable(task, data)
     if isinstance(task, Language):
         reading = of_text(task.vocabulary, read_text(data), data, first, steps, task.piece)
     else:
+        check_readable(task, data)
         reading = _of_sequence(task, data, first, steps, piece)
     return of_model(run.name or str(run), task.model, reading)
 
