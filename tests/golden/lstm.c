@@ -1,7 +1,8 @@
 #define ROOM (ROW(80) + ROW(3))
 #define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80))
 
-void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch, crew *both) {
+    with = both;
     const real *const m0_ = p[0];
     const real *const f0 = p[1];
     const real *const w0 = p[2];
@@ -109,7 +110,8 @@ int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LA
 #define ROOM (0)
 #define LANE_ROOM (ROW(20) + ROW(20) + ROW(80))
 
-void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch) {
+void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch, crew *both) {
+    with = both;
     const real *const m0_ = p[0];
     const real *const m1_ = p[1];
     const real *const m2_ = p[2];

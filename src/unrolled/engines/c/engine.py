@@ -23,6 +23,7 @@ from .sums import Sums
 
 Values = dict[Node, Tensor]  # series as (rows, size), what does not move as (size,)
 ENOUGH = 2**21  # numbers computed that are worth a thread
+LARGE = 2**18  # numbers of a matrix of which two threads take parts
 
 
 class Compiled:
@@ -96,7 +97,10 @@ def _run(
     addresses += [t.data_ptr() for t in (*start, *end, *kept.values())]
     threads = torch.get_num_threads() if layout.rows * compiled.width >= ENOUGH else 1
     groups = deal(layout, threads, LANES, program.reverse)
-    parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups], threads)
+    if len(groups) == 1 and threads > 1 and compiled.largest >= LARGE and program.states:
+        compiled.run_by_two(groups[0], addresses, call.like.dtype)
+    else:
+        parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups], threads)
     return end
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -33,11 +33,25 @@ class Kernel:
     library: ctypes.CDLL
     room: int  # numbers that the most lanes need
     width: int  # numbers that are computed at a step
+    largest: int  # numbers of the largest matrix
     sizes: dict[Node, int]  # of states, and of what is kept
 
-    def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
+    def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype, crew: object = None) -> None:
+        """Take some lanes through their steps; with a crew, another thread assists."""
         pointers = (P * len(addresses))(*addresses)
-        self.library.run(lanes.count, *lanes.addresses, pointers, scratch(self.room, dtype))
+        self.library.run(lanes.count, *lanes.addresses, pointers, scratch(self.room, dtype), crew)
+
+    def run_by_two(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
+        """The same by two threads, which share each product: for few sequences and large matrices."""
+        crew = ctypes.create_string_buffer(self.library.crew_size())
+
+        def lead() -> None:
+            try:
+                self.run(lanes, addresses, dtype, crew)
+            finally:
+                self.library.dismiss(crew)
+
+        parallel([lead, partial(self.library.assist, crew)], 2)
 
 
 _kernels: dict[tuple[Program, tuple[tuple[str, int], ...], bool], Kernel] = {}
@@ -55,12 +69,15 @@ def _kernel(program: Program, named: Mapping[str, int], double: bool) -> Kernel:
     around = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
     library = load(render(program, named, double))
     around.result()
-    library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P], None
+    library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P, P], None
+    library.assist.argtypes, library.dismiss.argtypes = [P], [P]
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
-    products = (n.args[0] if n.op == "matvec" else n for n in program.nodes)
-    width = sum(math.prod(d.value(named) for d in n.type.dims) for n in products)
+    products = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
+    numbers = {n: math.prod(d.value(named) for d in n.type.dims) for n in (*products, *program.matrices)}
+    width = sum(numbers[n] for n in products)
+    largest = max((numbers[n] for n in program.matrices), default=0)
     sizes = {n: n.type.dims[0].value(named) if n.type.dims else 1 for n in (*program.states, *program.keep)}
-    return Kernel(program, library, library.scratch_size(LANES), width, sizes)
+    return Kernel(program, library, library.scratch_size(LANES), width, largest, sizes)
 
 
 @cache

@@ -5,6 +5,9 @@
    so that a row gives the same bits in every batch. */
 
 #include <math.h>
+#if defined(__unix__) || defined(__APPLE__)
+#include <sched.h>
+#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -205,15 +208,79 @@ BLOCK(1, 1)
         NAMED(HIGH, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                                             \
     BY(4, NV) BY(2, NV) BY(1, NV)
 
-/* y = A x for R rows; y has room for whole vectors. */
-static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
-                    const size_t ys) {
+/* y = A x for R rows, by one thread. */
+static void product_of_one(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs,
+                           real *y, const size_t ys) {
     const int panels = PAD(M) / LANES;
     int v = 0;
     if (R == 1) PANELS(8, BY(1, 8))
     if (R < 4) PANELS(4, BY(2, 4) BY(1, 4))
     PANELS(WIDE, ROWS(WIDE))
     PANELS(1, ROWS(1))
+}
+
+/* A product that two threads share: both take parts of the outputs until there are none. The upper half of `ticket`
+   counts products, the lower half says which part is next, so that who comes late takes no part of another product. */
+typedef struct {
+    uint64_t ticket;
+    int done, parts, over, R, M, K, step;
+    const real *packed, *x;
+    real *y;
+    size_t xs, ys;
+} crew;
+static _Thread_local crew *with; /* NULL: alone */
+
+/* Waiting: at once for a while, for the other thread is near its end; then whoever else wants the processor may have it. */
+INLINE void pause_after(int spins) {
+#if defined(__unix__) || defined(__APPLE__)
+    if (spins > 2000) sched_yield();
+#endif
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+/* Returns how many parts it took. */
+static int take_parts(crew *c) {
+    for (int taken = 0;; taken++) {
+        uint64_t ticket = __atomic_load_n(&c->ticket, __ATOMIC_ACQUIRE);
+        const int part = (int)(uint32_t)ticket;
+        if (part >= __atomic_load_n(&c->parts, __ATOMIC_RELAXED)) return taken;
+        if (!__atomic_compare_exchange_n(&c->ticket, &ticket, ticket + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
+        const int first = part * c->step, rows = c->M - first < c->step ? c->M - first : c->step;
+        product_of_one(c->R, rows, c->K, c->packed + (size_t)first * c->K, c->x, c->xs, c->y + first, c->ys);
+        __atomic_add_fetch(&c->done, 1, __ATOMIC_RELEASE);
+    }
+}
+
+/* What the other thread does until it is dismissed. */
+void assist(crew *c) {
+    for (int spins = 0; !__atomic_load_n(&c->over, __ATOMIC_ACQUIRE); spins++) {
+        if (take_parts(c)) spins = 0;
+        pause_after(spins);
+    }
+}
+void dismiss(crew *c) { __atomic_store_n(&c->over, 1, __ATOMIC_RELEASE); }
+int crew_size(void) { return sizeof(crew); }
+
+#define SHARED (1 << 17) /* multiply-adds that are worth a part */
+
+/* y = A x for R rows; y has room for whole vectors. An output is the same whoever computes it. */
+static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
+                    const size_t ys) {
+    crew *const c = with;
+    const int step = (R < 4 ? 8 : 8 * WIDE) * LANES;
+    if (!c || M <= step || (int64_t)R * M * K < 2 * SHARED) {
+        product_of_one(R, M, K, packed, x, xs, y, ys);
+        return;
+    }
+    const int parts = (M + step - 1) / step;
+    c->R = R, c->M = M, c->K = K, c->step = step, c->packed = packed, c->x = x, c->xs = xs, c->y = y, c->ys = ys;
+    c->done = 0;
+    __atomic_store_n(&c->parts, parts, __ATOMIC_RELAXED);
+    __atomic_store_n(&c->ticket, ((c->ticket >> 32) + 1) << 32, __ATOMIC_RELEASE);
+    take_parts(c);
+    for (int spins = 0; __atomic_load_n(&c->done, __ATOMIC_ACQUIRE) < parts; spins++) pause_after(spins);
 }
 
 /* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
