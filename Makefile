@@ -56,7 +56,10 @@ figures: $(READY)  ## draw every figure of README and docs again, and the page o
 RESULTS = runs/results
 JSB = $(UNROLLED_DATA)/music/JSB_Chorales.mat
 PIANO = $(UNROLLED_DATA)/music/Piano_midi.mat
-MUSIC = --set model.dropout=0.5 --set model.weight_dropout=0.5 --set training.average=0.99 --set training.validations=20 --overwrite
+MUSIC = --set training.average=0.99 --set training.validations=20 --overwrite
+JSB_LSTM = --cell lstm --hidden 200 --rate 0.01 --updates 3000 --set model.dropout=0.5 --set model.weight_dropout=0.5
+JSB_RNN = --cell rnn --hidden 200 --layers 2 --set model.residual=true --rate 0.002 --updates 3000 --set model.dropout=0.6 --set model.weight_dropout=0.25
+PIANO_LSTM = --cell lstm --hidden 256 --batch 2 --rate 0.01 --updates 1200 --set model.dropout=0.6 --set model.weight_dropout=0.5
 DIGITS = $(UNROLLED_DATA)/free-spoken-digit/recordings
 VOICE = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
 SHAKESPEARE = $(UNROLLED_DATA)/tinyshakespeare/input.txt
@@ -67,9 +70,9 @@ data:
 	@test -n "$(UNROLLED_DATA)" || { echo "make: UNROLLED_DATA must name the folder of the data sets"; exit 1; }
 
 results-music: $(READY) data  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
-	$(BIN)/unrolled train $(JSB) --cell lstm --hidden 200 --rate 0.01 --updates 3000 $(MUSIC) --out $(RESULTS)/jsb-lstm
-	$(BIN)/unrolled train $(JSB) --cell rnn --hidden 300 --rate 0.005 --updates 3000 $(MUSIC) --out $(RESULTS)/jsb-rnn
-	$(BIN)/unrolled train $(PIANO) --cell lstm --hidden 200 --batch 2 --rate 0.01 --updates 1000 $(MUSIC) --out $(RESULTS)/piano-lstm
+	$(BIN)/unrolled train $(JSB) $(JSB_LSTM) $(MUSIC) --out $(RESULTS)/jsb-lstm
+	$(BIN)/unrolled train $(JSB) $(JSB_RNN) $(MUSIC) --out $(RESULTS)/jsb-rnn
+	$(BIN)/unrolled train $(PIANO) $(PIANO_LSTM) $(MUSIC) --out $(RESULTS)/piano-lstm
 
 results-voice: $(READY) data  ## spoken digits: recordings 0 to 4 held out, then each speaker in turn
 	$(BIN)/unrolled train $(DIGITS) --set 'data.test=*_[0-4].wav' $(VOICE) --out $(RESULTS)/digits
