@@ -63,19 +63,23 @@ figures: $(READY)  ## draw every figure of README and docs again, and the page o
 RESULTS = runs/results
 JSB = $(UNROLLED_DATA)/music/JSB_Chorales.mat
 PIANO = $(UNROLLED_DATA)/music/Piano_midi.mat
-MUSIC = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
+MUSIC = --set training.average=0.99 --set training.validations=20 --overwrite
+JSB_LSTM = --cell lstm --hidden 200 --rate 0.01 --updates 3000 --set model.dropout=0.5 --set model.weight_dropout=0.5
+JSB_RNN = --cell rnn --hidden 200 --layers 2 --set model.residual=true --rate 0.002 --updates 3000 --set model.dropout=0.6 --set model.weight_dropout=0.25
+PIANO_LSTM = --cell lstm --hidden 256 --batch 2 --rate 0.01 --updates 1200 --set model.dropout=0.6 --set model.weight_dropout=0.5
 DIGITS = $(UNROLLED_DATA)/free-spoken-digit/recordings
 VOICE = --updates 3000 --set model.dropout=0.3 --set training.average=0.99 --overwrite
 SHAKESPEARE = $(UNROLLED_DATA)/tinyshakespeare/input.txt
+BEST = --cell gru --hidden 320 --layers 2 --batch 32 --window 100 --set model.embedding=64 --set model.dropout=0.3 --set training.validations=20
 
 .PHONY: data
 data:
 	@test -n "$(UNROLLED_DATA)" || { echo "make: UNROLLED_DATA must name the folder of the data sets"; exit 1; }
 
 results-music: $(READY) data  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
-	$(BIN)/unrolled train $(JSB) --cell lstm --hidden 200 $(MUSIC) --out $(RESULTS)/jsb-lstm
-	$(BIN)/unrolled train $(JSB) --cell rnn --hidden 300 $(MUSIC) --out $(RESULTS)/jsb-rnn
-	$(BIN)/unrolled train $(PIANO) --cell lstm --hidden 200 $(MUSIC) --out $(RESULTS)/piano-lstm
+	$(BIN)/unrolled train $(JSB) $(JSB_LSTM) $(MUSIC) --out $(RESULTS)/jsb-lstm
+	$(BIN)/unrolled train $(JSB) $(JSB_RNN) $(MUSIC) --out $(RESULTS)/jsb-rnn
+	$(BIN)/unrolled train $(PIANO) $(PIANO_LSTM) $(MUSIC) --out $(RESULTS)/piano-lstm
 
 results-voice: $(READY) data  ## spoken digits: recordings 0 to 4 held out, then each speaker in turn
 	$(BIN)/unrolled train $(DIGITS) --set 'data.test=*_[0-4].wav' $(VOICE) --out $(RESULTS)/digits
@@ -85,7 +89,7 @@ results-voice: $(READY) data  ## spoken digits: recordings 0 to 4 held out, then
 
 results-text: $(READY) data  ## tinyshakespeare: beside a twin of torch.nn.LSTM, then the best model of 20 minutes
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
-	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 --threads 2 --overwrite --out $(RESULTS)/shakespeare
+	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
 results-series: $(READY)  ## the yearly number of sunspots, beside the seasonal-naive forecast
 	$(BIN)/python examples/sunspots.py --out $(RESULTS)/sunspots

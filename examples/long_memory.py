@@ -81,7 +81,17 @@ class Problem:
         self.draw, inputs, outputs, answer = PROBLEMS[name]
         torch.manual_seed(seed)
         self.model = SequenceModel(cells.ALL[cell], inputs, outputs, hidden, answer=answer)
+        if cell in KEEPING:
+            self.start_with_long_memory(*KEEPING[cell])
         self.held_out = self.batch("held out", HELD_OUT)
+
+    def start_with_long_memory(self, keep: int, write: int | None, gates: int) -> None:
+        """Biases with which the units remember for some 1 to ``steps`` steps, each another time: chrono initialisation
+        (Tallec and Ollivier 2018, "Can recurrent neural networks warp time?")."""
+        bias = self.model.first.get_parameter("b").data.chunk(gates)
+        bias[keep].uniform_(1, max(self.steps - 1, 2)).log_()
+        if write is not None:
+            bias[write].copy_(-bias[keep])
 
     def batch(self, number: object, rows: int) -> Batch:
         draw = random.Random(f"{self.name} {self.seed} {number}")
@@ -120,6 +130,7 @@ class Problem:
         return (scores[at][:, [1, 2]].argmax(-1) + 1 == y[at]).float().mean().item()
 
 
+KEEPING = {"lstm": (1, 0, 4), "gru": (1, None, 3)}  # which gates keep and write, of how many
 PROBLEMS = {"adding": (adding, 2, 1, "last"), "order": (order, 8, 4, "last"), "reber": (reber, 7, 7, "every")}
 USUAL = {"adding": (400, 3000), "order": (100, 2000), "reber": (9, 1500)}  # steps, updates
 

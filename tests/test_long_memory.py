@@ -50,6 +50,15 @@ def test_words_are_of_the_embedded_reber_grammar(memory):
         assert re.fullmatch(inner, word[2:-2]), word
 
 
+@pytest.mark.parametrize(("cell", "gates"), [("lstm", 4), ("gru", 3)])
+def test_units_start_with_memories_of_every_length(memory, cell: str, gates: int):
+    problem = memory.Problem("adding", cell, 400, 50, 1, 0)
+    bias = problem.model.first.get_parameter("b").detach().chunk(gates)
+    steps = bias[1].exp()
+    assert 1 <= steps.min() < 5 and 45 < steps.max() <= 49 and steps.mean() == pytest.approx(25, abs=2)
+    assert cell == "gru" or torch.equal(bias[0], -bias[1])
+
+
 @pytest.mark.parametrize(("name", "steps"), [("adding", 10), ("order", 20), ("reber", 9)])
 @pytest.mark.slow
 def test_short_ones_are_learned(memory, name: str, steps: int):
