@@ -11,7 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unrolled import Circuit, circuit, nll, softmax, squared_error, take, tanh
+from unrolled import Circuit, cells, circuit, nll, softmax, squared_error, take, tanh
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
 from unrolled.cli import main
 from unrolled.errors import CircuitError, DataError, UsageError
@@ -101,6 +101,32 @@ def test_cutting_a_text_anywhere_changes_nothing(name: str):
     head, states = model(tokens[:, :3])
     tail, _ = model(tokens[:, 3:], states)
     torch.testing.assert_close(torch.cat([head, tail], 1), whole)
+
+
+def test_errors_go_back_over_a_window_from_every_stride():
+    """BPTT(h; h') written out: the state before a window is fixed, its new steps count, and errors stay inside it."""
+    options = options_for("language", {"reading": {"batch": 2, "window": 7, "stride": 3}, "model": {"hidden": 5}})
+    task = Language(Vocabulary.of("abcd"), cells.gru, options, {})
+    task.parts = Parts(torch.randint(4, (61,)), torch.empty(0), torch.empty(0))
+    whole = task.parts.train[:60].reshape(2, 30)  # rows of 30 steps, read as 7 new steps, then 3 each
+    states, seen = (), 0
+    for number, batch in enumerate(task.batches(0)):
+        begin = 3 * number
+        assert torch.equal(batch.x, whole[:, begin : begin + 7])
+        task.model.zero_grad()
+        total, steps, after = task.loss(batch, states)
+        total.backward()
+        found = [p.grad.clone() for p in task.model.parameters()]
+        with torch.no_grad():
+            before = task.model(whole[:, :begin])[1] if begin else None
+        task.model.zero_grad()
+        scores, _ = task.model(batch.x, before)
+        new = 7 if not number else 3
+        losses.nll(scores[:, -new:], batch.y[:, -new:]).backward()
+        for ours, right in zip(found, [p.grad for p in task.model.parameters()], strict=True):
+            torch.testing.assert_close(ours, right, rtol=1e-4, atol=1e-5)
+        states, seen = tuple(s.detach() for s in after), seen + steps
+    assert seen == 2 * 28
 
 
 def test_a_read_out_is_added_only_where_the_circuit_has_none():

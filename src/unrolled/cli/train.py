@@ -30,6 +30,7 @@ def train(
     minutes: float | None = None,
     batch: int | None = None,
     window: int | None = None,
+    stride: int | None = None,
     rate: float | None = None,
     memory: str | None = None,
     seed: int | None = None,
@@ -64,7 +65,9 @@ def train(
     batch
         How many sequences, or pieces of a text, are read side by side.
     window
-        How many characters of a text are read between two updates.
+        Over how many characters of a text errors go back.
+    stride
+        How many characters of a text are new to each update; as many as --window unless given.
     rate
         Learning rate at its highest.
     memory
@@ -97,7 +100,7 @@ def train(
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
     flags: Sections = {
         "model": {"cell": cell, "hidden": hidden, "layers": layers},
-        "reading": {"batch": batch, "window": window, "seed": seed},
+        "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed},
         "training": {
             "updates": updates,
             "minutes": minutes,

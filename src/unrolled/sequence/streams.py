@@ -52,6 +52,24 @@ def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
         yield Window(x, y)
 
 
+def overlapping_windows(series: Tensor, rows: int, longest: int, stride: int) -> Iterator[Window]:
+    """The same pieces, a window of ``longest`` steps from every ``stride``-th step on: each repeats the end of the one
+    before it, so that errors of new steps can go back further than to the last update.
+
+    >>> for window in overlapping_windows(torch.arange(9), rows=1, longest=4, stride=2):
+    ...     print(window.x.tolist())
+    [[0, 1, 2, 3]]
+    [[2, 3, 4, 5]]
+    [[4, 5, 6, 7]]
+
+    Up to ``stride - 1`` steps of each piece are left over, beside those of ``windows``.
+    """
+    steps = piece_length(series, rows)
+    x, y = (s[: rows * steps].unflatten(0, (rows, steps)) for s in (series, series[1:]))
+    for begin in range(0, max(steps - longest, 0) + 1, stride):
+        yield Window(x[:, begin : begin + longest], y[:, begin : begin + longest])
+
+
 def document_windows(documents: Ragged, rows: int, longest: int) -> Iterator[Piece]:
     """All documents as one stream, cut into ``rows`` contiguous pieces, and those into windows of at most ``longest``.
 

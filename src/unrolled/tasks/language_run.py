@@ -14,7 +14,7 @@ import torch
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
 from ..nn.model import SequenceModel, States
-from ..sequence.streams import Window, windows
+from ..sequence.streams import Window, overlapping_windows, windows
 from ..train import random_states
 from ..train.loop import Loss
 from ..train.losses import nll
@@ -103,11 +103,25 @@ class Language(Task):
         return cls(vocabulary, config.circuit(), options, config.get("source", dict))
 
     def batches(self, epoch: int) -> Iterator[Window]:
-        return windows(self.parts.train, self.options.reading.batch, self.options.reading.window)
+        reading = self.options.reading
+        if self.stride < reading.window:
+            return overlapping_windows(self.parts.train, reading.batch, reading.window, self.stride)
+        return windows(self.parts.train, reading.batch, reading.window)
+
+    @property
+    def stride(self) -> int:
+        return self.options.reading.stride or self.options.reading.window
 
     def loss(self, batch: Window, states: States) -> Loss:
-        scores, after = self.model(batch.x, states or None)
-        return Loss(nll(scores, batch.y), batch.y.numel(), after)
+        """Of a window that repeats steps, only the new ones count, but their errors go back over all of it: BPTT(h; h')
+        of Williams and Peng (1990). The next window goes on from where this one is after ``stride`` steps."""
+        x, y, old = batch.x, batch.y, batch.x.shape[1] - self.stride
+        scores, after = self.model(x[:, : self.stride], states or None)
+        if old > 0:
+            scores = torch.cat([scores, self.model(x[:, self.stride :], after)[0]], 1)
+        if old > 0 and states:  # the first window of a pass is all new
+            scores, y = scores[:, old:], y[:, old:]
+        return Loss(nll(scores, y), y.numel(), after)
 
     def validate(self) -> float:
         return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)

@@ -48,17 +48,21 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the data are read: ``batch`` sequences side by side, ``window`` steps between two updates (of a stream), in
-    an order that follows from ``seed``, which also gives the starting values."""
+    """How the data are read: ``batch`` sequences side by side; of a stream ``window`` steps that errors go back over,
+    and ``stride`` steps between two updates (``window`` unless given); in an order that follows from ``seed``, which
+    also gives the starting values."""
 
     batch: int = 16
     window: int = 64
+    stride: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("batch", "window"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
+        if self.stride is not None and not 1 <= self.stride <= self.window:
+            raise UsageError(f"stride must be from 1 to window ({self.window}), got {self.stride}")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be a whole number from 0 to 2**63 - 1, got {self.seed}")
 
