@@ -53,9 +53,8 @@ class TableData:
         for name, known in (("goal", GOALS), ("missing", ("previous", "mean", "refuse"))):
             value = getattr(self, name)
             if value not in known:
-                raise UsageError(
-                    f"data.{name} cannot be '{value}'{did_you_mean(value, known)}. There are {', '.join(known)}"
-                )
+                hint = did_you_mean(value, known) or f". There are {', '.join(known)}"
+                raise UsageError(f"data.{name} cannot be '{value}'{hint}")
         if self.goal == "sequences" and not self.sequence:
             raise UsageError("to label sequences, say which row belongs to which: data.sequence=COLUMN")
         if self.ahead < 1:
