@@ -301,6 +301,7 @@ CATALOGUE = [
     misuse("no layers", *TRAIN, "--layers", "0"),
     misuse("no batch", *TRAIN, "--batch", "0"),
     misuse("no window", *TRAIN, "--window", "0"),
+    misuse("a stride below one", *TRAIN, "--stride", "-2"),
     misuse("a stride longer than the window", *TRAIN, "--window", "20", "--stride", "30"),
     misuse("no threads", *TRAIN, "--threads", "0"),
     misuse("rate below zero", *TRAIN, "--rate", "-0.1"),

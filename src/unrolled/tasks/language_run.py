@@ -19,6 +19,7 @@ from ..train import random_states
 from ..train.loop import Loss
 from ..train.losses import nll
 from ..train.run_folder import Config
+from ..train.toml import Sections
 from .language import bits_per_character
 from .options import Options, resolve
 from .registry import trained
@@ -26,6 +27,7 @@ from .task import Task
 from .text import Parts, Vocabulary, frequency_bits, read_text
 from .vocabulary import UNITS, Units, stored_units, units_of
 
+WINDOW = 64  # characters that errors go back over
 EXCERPT = 16  # pieces of an excerpt, side by side
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
@@ -64,6 +66,7 @@ class Language(Task):
     steps: ClassVar[str] = "characters"
     scale: ClassVar[float] = 1 / math.log(2)
     section: ClassVar[type | None] = LanguageData
+    defaults: ClassVar[Sections] = {"reading": {"window": WINDOW}}
     batch_type = Window
 
     text: str
@@ -103,24 +106,26 @@ class Language(Task):
         return cls(vocabulary, config.circuit(), options, config.get("source", dict))
 
     def batches(self, epoch: int) -> Iterator[Window]:
-        reading = self.options.reading
-        if self.stride < reading.window:
-            return overlapping_windows(self.parts.train, reading.batch, reading.window, self.stride)
-        return windows(self.parts.train, reading.batch, reading.window)
+        batch = self.options.reading.batch
+        if self.stride < self.window:
+            return overlapping_windows(self.parts.train, batch, self.window, self.stride)
+        return windows(self.parts.train, batch, self.window)
+
+    @property
+    def window(self) -> int:
+        return self.options.reading.window or WINDOW
 
     @property
     def stride(self) -> int:
-        return self.options.reading.stride or self.options.reading.window
+        return self.options.reading.stride or self.window
 
     def loss(self, batch: Window, states: States) -> Loss:
         """Of a window that repeats steps, only the new ones count, but their errors go back over all of it: BPTT(h; h')
         of Williams and Peng (1990). The next window goes on from where this one is after ``stride`` steps."""
-        x, y, old = batch.x, batch.y, batch.x.shape[1] - self.stride
-        scores, after = self.model(x[:, : self.stride], states or None)
-        if old > 0:
-            scores = torch.cat([scores, self.model(x[:, self.stride :], after)[0]], 1)
-        if old > 0 and states:  # the first window of a pass is all new
-            scores, y = scores[:, old:], y[:, old:]
+        x, y, steps = batch.x, batch.y, batch.x.shape[1]
+        scores, after = self.model(x, states or None, after=min(self.stride, steps))
+        if steps > self.stride and states:  # the first window of a pass is all new
+            scores, y = scores[:, -self.stride :], y[:, -self.stride :]
         return Loss(nll(scores, y), y.numel(), after)
 
     def validate(self) -> float:
