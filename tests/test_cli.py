@@ -438,7 +438,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     assert (child.returncode, out) == (2, "")
     assert err == (
         "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
-        "a MATLAB file of music or a folder of recordings. Did you mean 'text.txt'?\n"
+        "a MATLAB file of music or a folder of recordings or texts. Did you mean 'text.txt'?\n"
     )
 
 

@@ -50,8 +50,8 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8), a table (CSV, Parquet), a MATLAB file of music, or a folder of recordings. A part of it is
-        not learned from: one half chooses the best model, the other tests it.
+        A text file (UTF-8) or a folder of them, a table (CSV, Parquet), a MATLAB file of music, or a folder of
+        recordings. A part of it is not learned from: one half chooses the best model, the other tests it.
     cell
         The name of a cell (see: unrolled cells), or FILE.py:NAME for your own; gru unless given.
     hidden
