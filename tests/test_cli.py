@@ -301,6 +301,7 @@ CATALOGUE = [
     misuse("no layers", *TRAIN, "--layers", "0"),
     misuse("no batch", *TRAIN, "--batch", "0"),
     misuse("no window", *TRAIN, "--window", "0"),
+    misuse("a stride below one", *TRAIN, "--stride", "-2"),
     misuse("a stride longer than the window", *TRAIN, "--window", "20", "--stride", "30"),
     misuse("no threads", *TRAIN, "--threads", "0"),
     misuse("rate below zero", *TRAIN, "--rate", "-0.1"),
@@ -437,7 +438,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     assert (child.returncode, out) == (2, "")
     assert err == (
         "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
-        "a MATLAB file of music or a folder of recordings. Did you mean 'text.txt'?\n"
+        "a MATLAB file of music or a folder of recordings or texts. Did you mean 'text.txt'?\n"
     )
 
 

@@ -68,6 +68,22 @@ def test_snapshots_in_float32_and_from_a_budget():
         torch.testing.assert_close(other, results[0], rtol=1e-6, atol=1e-6 * float(results[0].abs().max()))
 
 
+@settings(max_examples=12, deadline=None)
+@given(every=st.integers(1, 310), name=st.sampled_from(["gru", "lstm", "lecture"]))
+def test_segments_of_any_length_in_float32(name, every):
+    """Every gradient of a long sequence, within 1e-6 of the largest entry of it, and the values to the bit."""
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS[name], **SIZES[name])
+    series = {n: [torch.randint(2, (300,)) if n == "y" else torch.randn(300, net.sizes[n])] for n in net.circuit.inputs}
+    start = State(**{n: torch.randn(1, net.sizes[n]) for n in net.circuit.states})
+    values, gradients = found(net, series, start)
+    net.memory = Snapshots(every=every)
+    other_values, other_gradients = found(net, series, start)
+    assert all(torch.equal(a, b) for a, b in zip(values, other_values, strict=True)) or net.engine != "c"
+    for a, b in zip(other_gradients, gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-6 * float(b.abs().max()))
+
+
 class Steps:
     """A source of random steps."""
 

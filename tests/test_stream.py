@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import select
 import shutil
 import signal
@@ -232,6 +233,40 @@ def test_a_fault_in_the_input_keeps_what_was_before_it(here: Path, capsys: pytes
     assert Path("out").read_bytes() == expected
 
 
+@pytest.mark.parametrize("chunk", [7, 100, 100_000])
+def test_everything_before_a_fault_is_kept_whatever_the_chunk(
+    here: Path, capsys: pytest.CaptureFixture[str], chunk: int
+):
+    """A fault inside a chunk costs nothing of what is before it, and the repaired input goes on to the same output."""
+    sound = {"recording": Path("voice.flac").read_bytes(), "rows": Path("rows.csv").read_bytes()}
+    lines = sound["rows"].split(b"\n")
+    lines[300] = b"1,2,x"
+    faulty = {"recording": sound["recording"][: len(sound["recording"]) // 2], "rows": b"\n".join(lines)}
+    for kind, model, file in (
+        ("recording", "voice.safetensors", "voice.flac"),
+        ("rows", "rows.safetensors", "rows.csv"),
+    ):
+        Path(file).write_bytes(sound[kind])
+        again = (model, file, "--format", "csv", "--chunk", str(chunk), "--out", f"{kind}.out")
+        assert stream(*again, "--overwrite") == 0
+        expected = Path(f"{kind}.out").read_bytes()
+        Path(file).write_bytes(faulty[kind])
+        capsys.readouterr()
+        assert stream(*again, "--overwrite") == 2
+        said = re.search(r"damaged at 0:(\d+):([\d.]+) |line (\d+)", capsys.readouterr().err)
+        kept = Path(f"{kind}.out").read_bytes()
+        assert said and expected.startswith(kept)
+        steps = kept.count(b"\n") - 1  # the first line names the columns
+        if kind == "rows":
+            assert steps == 300 and said[3] == "301"
+        else:
+            seconds = 60 * int(said[1]) + float(said[2])
+            assert (steps - 1) * 0.010 + 0.025 <= seconds < steps * 0.010 + 0.025 + 0.001
+        Path(file).write_bytes(sound[kind])
+        assert stream(*again, "--resume") == 0
+        assert Path(f"{kind}.out").read_bytes() == expected
+
+
 def test_another_input_is_not_gone_on_with(here: Path):
     Path("rows.csv").write_text(Path("rows.csv").read_text() + "1,2,x\n")
     with pytest.raises(DataError, match="line 401, column 3: 'x' is no finite number\n  400 rows were read"):
@@ -389,6 +424,9 @@ def misuses() -> list[tuple[str, tuple[str, ...]]]:
         ("text for rows", (rows, "text.txt")),
         ("text for a recording", (voice, "text.txt")),
         ("recording with another rate", (voice, "fast.wav")),
+        ("recording with two channels", ("voice.safetensors", "stereo.wav")),
+        ("recording that was cut off", ("voice.safetensors", "cut.wav")),
+        ("empty recording", ("voice.safetensors", "empty")),
         ("recording from a pipe", (voice, "-")),
         ("no chunk", ("run", "text.txt", "--chunk", "0")),
         ("unknown format", ("run", "text.txt", "--format", "xml")),
@@ -419,6 +457,9 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
     (here / "word.csv").write_text("1,2,3\n4,five,6\n")
     (here / "nan.csv").write_text("1,2,3\nnan,5,6\n")
     soundfile.write("fast.wav", numpy.zeros(1600), 16000)
+    soundfile.write("stereo.wav", numpy.zeros((1600, 2)), RATE)
+    soundfile.write("cut.wav", numpy.zeros(RATE), RATE)
+    (here / "cut.wav").write_bytes((here / "cut.wav").read_bytes()[: RATE + 44])  # half of it
     way, done = Way(50), []
     running = Streaming(
         open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("kept"), way, stop=lambda: len(done) > 1
@@ -433,7 +474,9 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
         capsys.readouterr()
         assert stream(*arguments) == 2, name
         captured = capsys.readouterr()
-        assert captured.out == "" and "Traceback" not in captured.err, name
+        sound = re.search(r"  ([\d,]+) (?:rows|frames) were read", captured.err)  # those before a fault are written
+        assert captured.out.count("\n") == (int(sound[1].replace(",", "")) if sound else 0), name
+        assert "Traceback" not in captured.err, name
         assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before, name
         told.append(f"{name}\n$ unrolled stream {' '.join(arguments)}\n{captured.err}\n")
     golden("stream_errors.txt", "".join(told))

@@ -12,7 +12,7 @@ import numpy
 import pytest
 import torch
 
-from unrolled import Ragged, cells
+from unrolled import Ragged, Truncated, cells
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
 from unrolled.nn.model import SequenceModel
@@ -347,6 +347,26 @@ def test_labels_of_steps_and_of_sequences(goal: str, kind: str, tmp_path: Path, 
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert len(rows) == (60 if goal == "sequences" else len(columns["t"]))
     assert sum(r["label"] == ("up" if int(r["sequence"][1:]) % 2 else "down") for r in rows) > 55 or goal == "steps"
+
+
+def test_errors_of_whole_sequences_go_back_over_a_window_if_one_is_given(series: Path):
+    """A window as long as the series is the whole gradient, with any stride; a shorter one is that of ``Truncated``."""
+    found = []
+    for reading in ({}, {"window": 1000}, {"window": 1000, "stride": 1000}, {"window": 5, "stride": 2}):
+        sections = {"reading": reading, "data": {"target": "y", "time": "t"}, "model": {"hidden": 5, "layers": 2}}
+        task = Table.read(series, cells.gru, options_for("table", sections))
+        total, steps, _ = task.loss(next(iter(task.batches(0))), ())
+        total.backward()
+        found.append(torch.cat([p.grad.flatten() for p in task.model.parameters()]) / steps)
+    whole, long, strided, short = found
+    for other in (long, strided):
+        torch.testing.assert_close(other, whole, rtol=1e-5, atol=1e-6 * float(whole.abs().max()))
+    assert not torch.allclose(short, whole, rtol=1e-2, atol=1e-3 * float(whole.abs().max()))
+    layer = task.model.first
+    assert layer.memory == Truncated(5, 2)
+    with pytest.raises(UsageError, match="a window or a memory, not both"):
+        options = options_for("table", {**sections, "training": {"memory": "1 MB"}})
+        Table.read(series, cells.gru, options)
 
 
 def test_a_resumed_table_and_its_replay_have_the_same_bits(series: Path, monkeypatch):

@@ -47,7 +47,9 @@ class EngineError(UnrolledError):
 
 
 class DataError(UnrolledError):
-    """A file or folder cannot be read as what it should be."""
+    """A file or folder cannot be read as what it should be; ``sound``: how many steps of it are good, where known."""
+
+    sound: int | None = None
 
 
 class NumberError(UnrolledError):

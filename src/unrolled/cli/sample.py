@@ -51,7 +51,7 @@ def sample(
         raise UsageError(f"--top-p must be above 0 and at most 1, got {top_p:g}")
     trained = load(run)
     start = trained.encode(prompt) if prompt else trained.opening()
-    numbers = write(trained.model, start, length, temperature, seed, top_p)
+    numbers = write(trained.model, start, length, temperature, seed, top_p, trained.border)
     characters = trained.vocabulary.texts(numbers)
     with processor_threads():
         if json:

@@ -50,8 +50,8 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8), a table (CSV, Parquet), a MATLAB file of music, or a folder of recordings. A part of it is
-        not learned from: one half chooses the best model, the other tests it.
+        A text file (UTF-8) or a folder of them, a table (CSV, Parquet), a MATLAB file of music, or a folder of
+        recordings. A part of it is not learned from: one half chooses the best model, the other tests it.
     cell
         The name of a cell (see: unrolled cells), or FILE.py:NAME for your own; gru unless given.
     hidden
@@ -65,13 +65,15 @@ def train(
     batch
         How many sequences, or pieces of a text, are read side by side.
     window
-        Over how many characters of a text errors go back.
+        Over how many steps errors go back: 64 characters of a text, whole sequences of other data unless given.
     stride
-        How many characters of a text are new to each update; as many as --window unless given.
+        From every how many steps they go back, which are new to each update of a text; as many as --window unless
+        given.
     rate
         Learning rate at its highest.
     memory
-        What the backward pass may keep, such as '500 MB'; the rest is computed again. The gradient is the same.
+        What the backward pass may keep, such as '500 MB'; the rest is computed again. The gradient is the same, unlike
+        that of a --window.
     seed
         Of the starting values.
     checkpoint_every

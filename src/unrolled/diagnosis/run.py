@@ -66,5 +66,5 @@ def regularly(task: Task, every: int) -> Callable[[int], dict[str, Any] | None]:
 
 
 def looked_back(task: Task) -> int:
-    """How far back a task can learn: the window of a text, else all of a sequence within reason."""
-    return task.options.reading.window if task.name == "language" else FARTHEST
+    """How far back a task can learn: over its window, if it has one, else all of a sequence within reason."""
+    return task.options.reading.window or FARTHEST

@@ -124,13 +124,16 @@ class SequenceModel(nn.Module):
         assert isinstance(layer, Recurrent)
         return layer
 
-    def forward(self, x: Series, states: States | None = None, reset: Series | None = None) -> tuple[Any, States]:
+    def forward(
+        self, x: Series, states: States | None = None, reset: Series | None = None, after: int | None = None
+    ) -> tuple[Any, States]:
         """Scores for what is read, and the states after it.
 
         Args:
             x: (batch, time, inputs), or tokens (batch, time); or a Ragged of them.
             states: where each layer starts; zero when not given.
             reset: booleans (batch, time), or a Ragged of them: true where a sequence begins anew, in every layer.
+            after: the states after so many steps are wanted instead of the last ones; x is then a tensor.
 
         Returns:
             scores: (batch, time, outputs), or a Ragged; (batch, outputs) for one answer per sequence.
@@ -140,7 +143,7 @@ class SequenceModel(nn.Module):
             InputError: one answer is wanted of a sequence without steps.
         """
         values = x if self.embedding is None else _each(self.embedding, x)
-        after: list[State] = []
+        reached: list[State] = []
         for number, layer in enumerate(self.layers):
             read = values if number == 0 else _each(self.dropout, values)
             out = self._run(layer, read, states[number] if states else None, reset)
@@ -149,13 +152,13 @@ class SequenceModel(nn.Module):
                 back = self._run(self.backward_layers[number], _backward(read), None, _ends(reset))[self.output]
                 given = _each(_side_by_side, given, _backward(back))
             else:
-                after.append(out.state)
+                reached.append(out.state if after is None else State(**{n: out[n][:, after - 1] for n in out.state}))
             values = _each(torch.add, values, given) if self.residual and _shape(values) == _shape(given) else given
         if self.answer != "every":
             values = (_last if self.answer == "last" else _mean)(values)
         if not isinstance(self.read_out, nn.Identity):
             values = _each(self.bridge, _each(self.dropout, values))
-        return _each(self.read_out, values), tuple(after)
+        return _each(self.read_out, values), tuple(reached)
 
     def _run(self, layer: nn.Module, x: Series, state: State | None, reset: Series | None) -> Any:
         given = {self.input: x, "state": state, "reset": reset}

@@ -64,13 +64,11 @@ def overlapping_windows(series: Tensor, rows: int, longest: int, stride: int) ->
 
     Up to ``stride - 1`` steps of each piece are left over, beside those of ``windows``.
     """
-    steps = piece_length(series, rows)
-    x, y = (s[: rows * steps].unflatten(0, (rows, steps)) for s in (series, series[1:]))
-    for begin in range(0, max(steps - longest, 0) + 1, stride):
-        yield Window(x[:, begin : begin + longest], y[:, begin : begin + longest])
+    for x, y in _overlapping(rows, piece_length(series, rows), longest, stride, series, series[1:]):
+        yield Window(x, y)
 
 
-def document_windows(documents: Ragged, rows: int, longest: int) -> Iterator[Piece]:
+def document_windows(documents: Ragged, rows: int, longest: int, stride: int | None = None) -> Iterator[Piece]:
     """All documents as one stream, cut into ``rows`` contiguous pieces, and those into windows of at most ``longest``.
 
     Row i of each window goes on where row i of the one before it stopped. Every step of a document but its first is
@@ -83,7 +81,8 @@ def document_windows(documents: Ragged, rows: int, longest: int) -> Iterator[Pie
     [[11, 12, 13]] [[12, 13, 14]] [[0, 0, 0]]
 
     Documents with less than two steps have nothing to predict. The windows differ in length by one step at most. Up
-    to ``rows - 1`` steps at the end are left over.
+    to ``rows - 1`` steps at the end are left over: see ``document_rest``. With a ``stride`` shorter than ``longest``
+    they overlap as those of ``overlapping_windows`` do.
 
     Args:
         documents: each (time_i, ...).
@@ -94,8 +93,22 @@ def document_windows(documents: Ragged, rows: int, longest: int) -> Iterator[Pie
     x, y, reset = _pairs(documents)
     steps = _steps(len(x), rows, f"{documents!r} is too little")
     reset[: rows * steps : steps] = True
-    for piece in _side_by_side(rows, steps, longest, x, y, reset):
+    overlap = stride is not None and stride < longest
+    pieces = _overlapping(rows, steps, longest, stride or longest, x, y, reset) if overlap else None
+    for piece in pieces or _side_by_side(rows, steps, longest, x, y, reset):
         yield Piece(*piece)
+
+
+def document_rest(documents: Ragged, rows: int) -> Piece | None:
+    """What ``document_windows`` leaves over: one row that goes on where the last one stopped."""
+    x, y, reset = _pairs(documents)
+    start = rows * _steps(len(x), rows, f"{documents!r} is too little")
+    return Piece(x[None, start:], y[None, start:], reset[None, start:]) if start < len(x) else None
+
+
+def predicted(series: Tensor | Ragged) -> int:
+    """How many steps have one before them, in the same document: all that can be predicted."""
+    return int((series.lengths - 1).clamp(min=0).sum()) if isinstance(series, Ragged) else max(len(series) - 1, 0)
 
 
 def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,6 +130,13 @@ def _side_by_side(rows: int, steps: int, longest: int, *series: Tensor) -> Itera
     count = -(-steps // longest)
     pieces = (s[: rows * steps].unflatten(0, (rows, steps)).tensor_split(count, 1) for s in series)
     return zip(*pieces, strict=True)
+
+
+def _overlapping(rows: int, steps: int, longest: int, stride: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The same pieces, a window from every ``stride``-th step on."""
+    pieces = [s[: rows * steps].unflatten(0, (rows, steps)) for s in series]
+    for begin in range(0, max(steps - longest, 0) + 1, stride):
+        yield tuple(piece[:, begin : begin + longest] for piece in pieces)
 
 
 def rest(series: Tensor, rows: int) -> Window | None:

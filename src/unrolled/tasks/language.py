@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -12,7 +12,8 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..errors import UsageError
 from ..nn.model import SequenceModel
-from ..sequence.streams import rest, windows
+from ..sequence.ragged import Ragged
+from ..sequence.streams import Piece, Window, document_rest, document_windows, predicted, rest, windows
 from ..train.losses import nll
 
 WINDOW = 256  # steps at a time when nothing is learned; makes no difference to the result
@@ -42,27 +43,41 @@ class LanguageModel(SequenceModel):
         super().__init__(circuit, characters, characters, hidden, layers, **options)
 
 
-def bits_per_character(model: SequenceModel, series: Tensor, piece: int = 2000) -> float:
+def bits_per_character(model: SequenceModel, series: Tensor | Ragged, piece: int = 2000) -> float:
     """How many bits the model needs for each character of a text, on average.
 
     The text (characters,) is read as contiguous pieces side by side, at most 64 of at least ``piece`` characters.
     Each starts from the state of zeros, so short ones make it faster and the result a little worse. Every character
-    but the first of the text is predicted once.
+    but the first of the text is predicted once; of a Ragged of documents, every one but the first of each document.
     """
-    rows = max(1, min(64, len(series) // piece))
+    pieces: Iterable[Window | Piece]
+    left: Window | Piece | None
+    if isinstance(series, Ragged):
+        rows = max(1, min(64, predicted(series) // piece))
+        pieces, left = document_windows(series, rows, WINDOW), document_rest(series, rows)
+    else:
+        rows = max(1, min(64, len(series) // piece))
+        pieces, left = windows(series, rows, WINDOW), rest(series, rows)
     total, states = 0.0, None
     with torch.no_grad():
-        for x, y in windows(series, rows, WINDOW):
-            scores, states = model(x, states)
+        for x, y, *reset in pieces:
+            scores, states = model(x, states, *reset)
             total += nll(scores, y).item()
-        if (remaining := rest(series, rows)) and states:
-            scores, _ = model(remaining.x, tuple(state.select([-1]) for state in states))
-            total += nll(scores, remaining.y).item()
-    return total / (len(series) - 1) / math.log(2)
+        if left and states:
+            x, y, *reset = left
+            scores, _ = model(x, tuple(state.select([-1]) for state in states), *reset)
+            total += nll(scores, y).item()
+    return total / predicted(series) / math.log(2)
 
 
 def write(
-    model: SequenceModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0, top_p: float = 1.0
+    model: SequenceModel,
+    start: Tensor,
+    length: int,
+    temperature: float = 1.0,
+    seed: int = 0,
+    top_p: float = 1.0,
+    border: int | None = None,
 ) -> Iterator[int]:
     """Characters one by one, each drawn from what the model expects after those before it.
 
@@ -71,11 +86,12 @@ def write(
         temperature: scores are divided by it: below 1 bolder, above 1 more varied; 0 takes the likeliest.
         seed: the same seed gives the same text.
         top_p: draw only among the likeliest characters that have this probability together (Holtzman et al. 2020).
+        border: the character with which a document ends and the next one begins, with a new state.
     """
     check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        scores, states = model(start[None])
+        scores, states = model(start[None], None, None if border is None else start[None] == border)
         for _ in range(length):
             last = scores[0, -1].double()
             if temperature == 0:
@@ -84,7 +100,7 @@ def write(
                 shares = likeliest(torch.softmax(last / temperature, 0), top_p)
                 drawn = torch.multinomial(shares, 1, generator=generator)
             yield int(drawn)
-            scores, states = model(drawn[None], states)
+            scores, states = model(drawn[None], None if drawn == border else states)
 
 
 def likeliest(shares: Tensor, top_p: float) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -10,22 +9,28 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
 from ..nn.model import SequenceModel, States
-from ..sequence.streams import Window, overlapping_windows, windows
+from ..sequence.ragged import Ragged
+from ..sequence.streams import Piece, Window, document_windows, overlapping_windows, predicted, windows
 from ..train import random_states
 from ..train.loop import Loss
 from ..train.losses import nll
 from ..train.run_folder import Config
+from ..train.toml import Sections
+from .documents import Documents, read_documents
 from .language import bits_per_character
 from .options import Options, resolve
 from .registry import trained
 from .task import Task
-from .text import Parts, Vocabulary, frequency_bits, read_text
+from .text import Parts, Vocabulary, frequency_bits
 from .vocabulary import UNITS, Units, stored_units, units_of
 
+DOCUMENTS = ("file", "line")
+WINDOW = 64  # characters that errors go back over
 EXCERPT = 16  # pieces of an excerpt, side by side
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
@@ -36,12 +41,17 @@ class LanguageData:
 
     unit: what it is read as: 'character', 'byte', 'word' or 'subword'.
     vocabulary: how many words or subwords at most.
+    document: what begins with a new state: a 'file' (of a folder of texts) or a 'line'.
     """
 
     unit: str = "character"
     vocabulary: int = 8000
+    document: str = "file"
 
     def __post_init__(self) -> None:
+        if self.document not in DOCUMENTS:
+            hint = did_you_mean(self.document, DOCUMENTS) or f". There are {', '.join(DOCUMENTS)}"
+            raise UsageError(f"data.document cannot be '{self.document}'{hint}")
         if self.unit not in UNITS:
             hint = did_you_mean(self.unit, UNITS) or f". There are {', '.join(UNITS)}"
             raise UsageError(f"data.unit cannot be '{self.unit}'{hint}")
@@ -49,9 +59,13 @@ class LanguageData:
             raise UsageError(f"data.vocabulary must be a whole number from 300, got {self.vocabulary}")
 
 
+def _batch(x: Tensor, y: Tensor, reset: Tensor | None = None) -> Window | Piece:
+    return Window(x, y) if reset is None else Piece(x, y, reset)
+
+
 class Language(Task):
-    """Next-character (or byte, word, subword) prediction: one text, read as contiguous pieces side by side, the
-    state carried along.
+    """Next-character (or byte, word, subword) prediction: one text, or many documents one behind the other, read as
+    contiguous pieces side by side, the state carried along; with each document it begins anew.
 
     >>> task = Language.read(path, cells.gru, options_for("language", {"training": {"updates": 500}}))
     >>> for progress in Training(task, task.options.settings).run():
@@ -64,9 +78,10 @@ class Language(Task):
     steps: ClassVar[str] = "characters"
     scale: ClassVar[float] = 1 / math.log(2)
     section: ClassVar[type | None] = LanguageData
-    batch_type = Window
+    defaults: ClassVar[Sections] = {"reading": {"window": WINDOW}}
+    batch_type = staticmethod(_batch)
 
-    text: str
+    documents: Documents
     parts: Parts
 
     def __init__(self, vocabulary: Units, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
@@ -77,23 +92,31 @@ class Language(Task):
 
     @classmethod
     def read(cls, path: Path, circuit: Circuit, options: Options) -> Language:
-        """The task of learning from a text file.
+        """The task of learning from a text file, or from a folder of them.
 
         Raises:
-            DataError: no text, or one that is too short.
+            DataError: no text, or one that is too short; too few documents.
         """
-        text, batch = read_text(path), options.reading.batch
+        data, batch = options.data, options.reading.batch
+        documents = read_documents(path, data.document == "line")
         least = max(40, math.ceil(2 * batch / 0.9) + 2)
-        if len(text) < least:
+        if len(documents.text) < least:
+            size = len(documents.text)
             raise DataError(
-                f"'{path.name}' has {len(text)} characters; to read {batch} pieces side by side takes {least} "
+                f"'{path.name}' has {size} characters; to read {batch} pieces side by side takes {least} "
                 "or more. Give a longer text, or a smaller --batch"
             )
-        source = {"path": str(path.absolute()), "sha256": _fingerprint(text)}
+        source = {"path": str(path.absolute()), "sha256": documents.sha256}
         random_states.seed(options.reading.seed)
-        vocabulary = units_of(options.data.unit, text, options.data.vocabulary)
+        vocabulary = units_of(data.unit, documents.text, documents.learned, data.vocabulary)
         task = cls(vocabulary, circuit, options, source)
-        task.text, task.parts = text, Parts.of(task.vocabulary.encode(text))
+        task.documents, task.parts = documents, documents.encoded(vocabulary)
+        for part, rows in ((task.parts.train, batch), (task.parts.validation, 1), (task.parts.held_out, 1)):
+            if predicted(part) < rows:
+                raise DataError(
+                    f"the documents of '{path.name}' are too short: in those of one part there is nothing to predict, "
+                    f"or not enough for {batch} pieces side by side. Give more of them, or a smaller --batch"
+                )
         return task
 
     @classmethod
@@ -102,51 +125,61 @@ class Language(Task):
         vocabulary = stored_units(options.data.unit, config.get("description", dict).get("vocabulary"))
         return cls(vocabulary, config.circuit(), options, config.get("source", dict))
 
-    def batches(self, epoch: int) -> Iterator[Window]:
-        reading = self.options.reading
-        if self.stride < reading.window:
-            return overlapping_windows(self.parts.train, reading.batch, reading.window, self.stride)
-        return windows(self.parts.train, reading.batch, reading.window)
+    def batches(self, epoch: int) -> Iterator[Window | Piece]:
+        """All of a text; documents in an order that follows from the seed and the number of the pass."""
+        reading, series = self.options.reading, self.parts.train
+        if isinstance(series, Ragged):
+            generator = torch.Generator().manual_seed(reading.seed + 1_000_003 * (epoch + 1))
+            order = torch.randperm(len(series), generator=generator)
+            return document_windows(series.select(order), reading.batch, self.window, self.stride)
+        if self.stride < self.window:
+            return overlapping_windows(series, reading.batch, self.window, self.stride)
+        return windows(series, reading.batch, self.window)
+
+    @property
+    def window(self) -> int:
+        return self.options.reading.window or WINDOW
 
     @property
     def stride(self) -> int:
-        return self.options.reading.stride or self.options.reading.window
+        return self.options.reading.stride or self.window
 
-    def loss(self, batch: Window, states: States) -> Loss:
+    def loss(self, batch: Window | Piece, states: States) -> Loss:
         """Of a window that repeats steps, only the new ones count, but their errors go back over all of it: BPTT(h; h')
         of Williams and Peng (1990). The next window goes on from where this one is after ``stride`` steps."""
-        x, y, old = batch.x, batch.y, batch.x.shape[1] - self.stride
-        scores, after = self.model(x[:, : self.stride], states or None)
-        if old > 0:
-            scores = torch.cat([scores, self.model(x[:, self.stride :], after)[0]], 1)
-        if old > 0 and states:  # the first window of a pass is all new
-            scores, y = scores[:, old:], y[:, old:]
+        x, y, steps = batch.x, batch.y, batch.x.shape[1]
+        reset = batch.reset if isinstance(batch, Piece) else None
+        scores, after = self.model(x, states or None, reset, after=min(self.stride, steps))
+        if steps > self.stride and states:  # the first window of a pass is all new
+            scores, y = scores[:, -self.stride :], y[:, -self.stride :]
         return Loss(nll(scores, y), y.numel(), after)
 
     def validate(self) -> float:
-        return bits_per_character(self.model, self.parts.validation[:VALIDATED], PIECE) * math.log(2)
+        return bits_per_character(self.model, _first(self.parts.validation, VALIDATED), PIECE) * math.log(2)
 
     def result(self) -> dict[str, float]:
         """Bits per character (or byte, word, ...) of the held-out text, by the model and by frequency alone."""
         bits = bits_per_character(self.model.eval(), self.parts.held_out)
-        by_frequency = frequency_bits(self.parts.train, self.parts.held_out, len(self.vocabulary))
+        by_frequency = frequency_bits(_all(self.parts.train), _all(self.parts.held_out), len(self.vocabulary))
         found = {f"bits_per_{self.piece}": bits, "by_frequency_alone": by_frequency}
         return found | ({"perplexity": 2**bits} if self.piece in ("word", "subword") else {})
 
     def summary(self) -> list[tuple[str, str]]:
         known = f"{len(self.vocabulary):,} different {'ones' if self.piece == 'character' else f'{self.piece}s'}"
-        return [("text", f"{len(self.text):,} characters, {known}")]
+        documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
+        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
 
     def sizes(self) -> dict[str, int]:
         """How large everything is."""
         parts = self.parts
         return {
-            "characters": len(self.text),
+            "characters": len(self.documents.text),
             "vocabulary": len(self.vocabulary),
-            "learned_from": len(parts.train),
-            "validation": len(parts.validation),
-            "held_out": len(parts.held_out),
+            "learned_from": len(_all(parts.train)),
+            "validation": len(_all(parts.validation)),
+            "held_out": len(_all(parts.held_out)),
             "parameters": self.parameters,
+            **({"documents": len(self.documents.texts)} if self.documents.many else {}),
         }
 
     def description(self) -> dict[str, Any]:
@@ -158,16 +191,17 @@ class Language(Task):
         return {f"bits_per_{self.piece}": found["bits"], **found}
 
     def excerpt(self, path: Path, steps: int) -> Window:
-        series, known, _ = self.trained().read(path, remedy="Take them out")
-        if known:
-            series = Parts.of(series).validation
+        documents, known, _ = self.trained().read(path, remedy="Take them out")
+        series = documents.encoded(self.vocabulary).validation if known else documents.series(self.vocabulary)
         _check_two(path, series)
-        rows = max(1, min(EXCERPT, (len(series) - 1) // steps))
-        return next(windows(series, rows, steps))
+        if isinstance(series, Ragged):
+            return _longest(series, steps)
+        return next(windows(series, max(1, min(EXCERPT, predicted(series) // steps)), steps))
 
     def trained(self) -> Trained:
         """What a trained model offers: evaluation, and writing."""
-        return Trained(self.circuit, self.model, self.vocabulary, self.source.get("sha256", ""))
+        by_line = self.options.data.document == "line"
+        return Trained(self.circuit, self.model, self.vocabulary, self.source.get("sha256", ""), by_line)
 
 
 @dataclass(frozen=True)
@@ -178,52 +212,60 @@ class Trained:
     model: SequenceModel
     vocabulary: Units
     fingerprint: str  # of the text it learned from
+    by_line: bool = False  # each line of it was a document
 
     def evaluate(self, path: Path, skip_unknown: bool = False) -> Score:
-        """Bits per character of a text file: of all of it, or of the held-out part if the model learned from it.
+        """Bits per character of a text file, or of a folder of them: of all of it, or of the held-out part if the model
+        learned from it.
 
         Raises:
             DataError: characters that the model has never seen, unless they are skipped; less than two characters.
         """
-        series, known, skipped = self.read(path, skip_unknown)
-        if known:
-            series = Parts.of(series).held_out
+        documents, known, skipped = self.read(path, skip_unknown)
+        series = documents.encoded(self.vocabulary).held_out if known else documents.series(self.vocabulary)
         _check_two(path, series)
-        return Score(bits_per_character(self.model, series), len(series), known, skipped)
+        return Score(bits_per_character(self.model, series), len(_all(series)), known, skipped)
 
     def read(
         self, path: Path, skip_unknown: bool = False, remedy: str = "Take them out, or add --skip-unknown"
-    ) -> tuple[torch.Tensor, bool, int]:
-        """A text file in numbers, whether the model learned from it, and how many characters were skipped.
+    ) -> tuple[Documents, bool, int]:
+        """A text, whether the model learned from it, and how many characters were skipped.
 
         Raises:
             DataError: characters that the model has never seen, unless they are skipped.
         """
-        text = read_text(path)
-        known = _fingerprint(text) == self.fingerprint
-        unknown = self.vocabulary.unknown(text)
-        if unknown and not skip_unknown:
-            raise DataError(
-                f"{path}:{unknown.line}:{unknown.column}: the character {unknown.character!r} is none of the "
-                f"{len(self.vocabulary)} that the model has learned; the text has {unknown.count} such. "
-                f"{remedy}"
-            )
-        series = self.vocabulary.encode(self.vocabulary.without_unknown(text) if unknown else text)
-        return series, known, unknown.count if unknown else 0
+        documents = read_documents(path, self.by_line)
+        known, skipped = documents.sha256 == self.fingerprint, 0
+        for name, text in documents.files.items():
+            unknown = self.vocabulary.unknown(text)
+            if unknown and not skip_unknown:
+                raise DataError(
+                    f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the character "
+                    f"{unknown.character!r} is none of the {len(self.vocabulary)} that the model has learned; the text "
+                    f"has {unknown.count} such. {remedy}"
+                )
+            skipped += unknown.count if unknown else 0
+        return documents.without_unknown(self.vocabulary) if skipped else documents, known, skipped
 
     def opening(self) -> torch.Tensor:
         """What is read first when there is no prompt: the end of a line, if the model knows that."""
         return self.vocabulary.opening()
 
+    @property
+    def border(self) -> int | None:
+        """The end of a line where each line was a document: the state begins anew with it."""
+        return int(self.opening()[0]) if self.by_line else None
+
     def encode(self, prompt: str) -> torch.Tensor:
-        """The numbers of a prompt, all of whose characters the model must know."""
+        """The numbers of a prompt, all of whose characters the model must know; as a document begins."""
         if unknown := self.vocabulary.unknown(prompt):
             raise UsageError(
                 f"the prompt's character {unknown.character!r} (line {unknown.line}, column {unknown.column}) is "
                 f"none of the {len(self.vocabulary)} that the model has learned:\n"
                 f"  {printable(self.vocabulary.dump())}"
             )
-        return self.vocabulary.encode(prompt)
+        numbers = self.vocabulary.encode(prompt)
+        return torch.cat([self.opening(), numbers]) if self.by_line else numbers
 
 
 @dataclass(frozen=True)
@@ -249,18 +291,33 @@ def load(run: Path) -> Trained:
     return task.trained()
 
 
-def _check_two(path: Path, series: torch.Tensor) -> None:
-    if len(series) < 2:
+def _longest(documents: Ragged, steps: int) -> Window:
+    """The ends of the longest documents, all equally long."""
+    steps = min(steps, int(documents.lengths.max()) - 1)
+    ends = torch.stack([document[-steps - 1 :] for document in documents if len(document) > steps][:EXCERPT])
+    return Window(ends[:, :-1], ends[:, 1:])
+
+
+def _all(series: Tensor | Ragged) -> Tensor:
+    return series.values if isinstance(series, Ragged) else series
+
+
+def _first(series: Tensor | Ragged, most: int) -> Tensor | Ragged:
+    """The beginning of a text; of documents as many whole ones, but one at least that has something to predict."""
+    if not isinstance(series, Ragged):
+        return series[:most]
+    enough = series.lengths.cumsum(0) <= max(most, int(series.lengths.cumsum(0)[(series.lengths > 1).int().argmax()]))
+    return series.select(enough)
+
+
+def _check_two(path: Path, series: Tensor | Ragged) -> None:
+    if not predicted(series):
         raise DataError(f"'{path}' is too short to predict anything: it has to have two characters to be read")
 
 
 def printable(characters: str) -> str:
     """Characters in one line, the invisible ones as Python writes them."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in characters)
-
-
-def _fingerprint(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def character_model(run: Path) -> tuple[Trained, Vocabulary]:

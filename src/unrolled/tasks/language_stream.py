@@ -27,14 +27,14 @@ class LanguageStream:
 
     With ``way.each`` a row for each character; else one for each piece, with the mean over what was predicted. With
     ``way.skip_unknown`` characters that the model has never seen are passed over, as if they were not there, and have
-    no surprise.
+    no surprise. A model of lines begins anew at the end of each.
     """
 
     unit = "characters"
 
-    def __init__(self, model: SequenceModel, vocabulary: Vocabulary, way: Way) -> None:
+    def __init__(self, model: SequenceModel, vocabulary: Vocabulary, way: Way, border: int | None = None) -> None:
         self.model: nn.Module = model
-        self.vocabulary, self.way = vocabulary, way
+        self.vocabulary, self.way, self.border = vocabulary, way, border
 
     def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Text:
         return Text(ByteStream(path, "a text (UTF-8)", stop))
@@ -67,7 +67,8 @@ class LanguageStream:
         x = torch.cat([carried.get(LAST, y[:0]), y])[:-1]
         if not len(x):
             return torch.full((len(y),), math.nan, dtype=torch.float64), {LAST: y[-1:]} if len(y) else carried
-        scores, states = self.model(x[None], _states(carried))
+        reset = None if self.border is None else x[None] == self.border
+        scores, states = self.model(x[None], _states(carried), reset)
         predicted = y[len(y) - len(x) :, None]
         bits = scores[0].double().log_softmax(-1).gather(1, predicted)[:, 0] / -math.log(2)
         after = {f"{layer}.{name}": value for layer, state in enumerate(states) for name, value in state.items()}
@@ -87,4 +88,4 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
 def open_language(run: Path, way: Way) -> LanguageStream:
     """The language model of a run folder."""
     trained, vocabulary = character_model(run)
-    return LanguageStream(trained.model, vocabulary, way)
+    return LanguageStream(trained.model, vocabulary, way, trained.border)

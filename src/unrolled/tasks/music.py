@@ -50,7 +50,7 @@ class Music(SequenceTask):
 
     def __init__(self, keys: int, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
         self.keys, self.circuit, self.options, self.source = keys, circuit, options, source
-        self.model = options.model.make(circuit, keys, keys)
+        self.model = options.sequence_model(circuit, keys, keys)
 
     @classmethod
     def read(cls, path: Path, circuit: Circuit, options: Options) -> Music:

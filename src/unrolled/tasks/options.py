@@ -18,7 +18,9 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..circuits.circuit import Circuit
 from ..errors import UsageError, did_you_mean
+from ..nn.memory import Truncated
 from ..nn.model import Answer, SequenceModel
+from ..nn.recurrent import Recurrent
 from ..train.settings import Settings
 from ..train.toml import Sections
 
@@ -48,20 +50,26 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """How the data are read: ``batch`` sequences side by side; of a stream ``window`` steps that errors go back over,
-    and ``stride`` steps between two updates (``window`` unless given); in an order that follows from ``seed``, which
-    also gives the starting values."""
+    """How the data are read: ``batch`` sequences side by side, in an order that follows from ``seed``, which also gives
+    the starting values.
+
+    window, stride: errors go back over ``window`` steps, from every ``stride``-th on (``window`` unless given). Of a
+        text ``stride`` steps are new to each update. Whole sequences are read to their end before an update, and the
+        errors of every step go back to the beginning unless a window is given: see ``nn.memory.Truncated``.
+    """
 
     batch: int = 16
-    window: int = 64
+    window: int | None = None
     stride: int | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
         for name in ("batch", "window"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be a whole number from 1, got {getattr(self, name)}")
-        if self.stride is not None and not 1 <= self.stride <= self.window:
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise UsageError(f"{name} must be a whole number from 1, got {value}")
+        if self.stride is not None and self.window is None:
+            raise UsageError("a stride is a part of a window: give a window, too")
+        if self.stride is not None and not 1 <= self.stride <= (self.window or 0):
             raise UsageError(f"stride must be from 1 to window ({self.window}), got {self.stride}")
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"the seed must be a whole number from 0 to 2**63 - 1, got {self.seed}")
@@ -75,6 +83,17 @@ class Options:
     model: ModelOptions = field(default_factory=ModelOptions)
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     data: Any = None
+
+    def sequence_model(self, circuit: Circuit, inputs: int, outputs: int, answer: Answer = "every") -> SequenceModel:
+        """The model that reads whole sequences: where a window is given, errors go back no further in each layer."""
+        model, window = self.model.make(circuit, inputs, outputs, answer), self.reading.window
+        if window is None:
+            return model
+        if self.settings.memory is not None:
+            raise UsageError("a window leaves errors out, which saves memory, too: give a window or a memory, not both")
+        for layer in (m for m in model.modules() if isinstance(m, Recurrent)):
+            layer.memory = Truncated(window, self.reading.stride)
+        return model
 
     def sections(self) -> Sections:
         """As plain values, for config.json and config.toml."""

@@ -15,6 +15,7 @@ from ..train.loop import Training
 from ..train.recorded import replay
 from ..train.run_folder import Config, check_fit, read_model
 from ..train.toml import Sections
+from .documents import SUFFIX, text_files
 from .options import Options, resolve
 from .task import Task
 
@@ -40,19 +41,23 @@ def kind_of(name: str) -> type[Task]:
 
 def recognise(path: Path) -> str:
     """The name of the task that data are for, by what they are: a MATLAB file is music, a folder of recordings is
-    voice, a CSV or Parquet file is a table, any other file is a text.
+    voice, a folder of texts is language, a CSV or Parquet file is a table, any other file is a text.
 
     Raises:
-        DataError: nothing there, or a folder without recordings.
+        DataError: nothing there, or a folder with neither recordings nor texts.
     """
     if path.is_dir():
         if any(file.suffix.lower() in RECORDINGS for file in path.rglob("*")):
             return "voice"
-        texts = sorted(file for file in path.iterdir() if file.suffix == ".txt")
-        hint = f". Name a file in it, such as '{texts[0]}'" if texts else ""
-        raise DataError(f"'{path}' is a folder without recordings ({', '.join(RECORDINGS)}){hint}")
+        if text_files(path):
+            return "language"
+        raise DataError(
+            f"'{path}' is a folder without recordings ({', '.join(RECORDINGS)}) and without texts ({SUFFIX})"
+        )
     if not path.exists():
-        raise no_such_file(path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings")
+        raise no_such_file(
+            path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings or texts"
+        )
     suffix = path.suffix.lower()
     if suffix in RECORDINGS:
         return "voice"

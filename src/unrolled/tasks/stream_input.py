@@ -40,7 +40,7 @@ class Pieces(Protocol):
         """Tells whether what was read so far is the same as in another reading."""
 
     def next(self, steps: int) -> Any:
-        """The next so many steps, less at the end, None behind it."""
+        """The next so many steps, less at the end, None behind it. Rows and frames before a fault are given first."""
 
     def skip(self, steps: int) -> None:
         """Pass over so many steps, as far as there are any."""
@@ -143,6 +143,7 @@ class Rows:
         self.position, self.size, self.dtype, self._stream, self._checksum = 0, size, dtype, stream, 0
         self._lines: list[bytes] = []  # the next line is the last of them
         self._part, self._line = b"", 0
+        self._fault: DataError | None = None  # met behind what was given last
 
     @property
     def done(self) -> float | None:
@@ -153,9 +154,21 @@ class Rows:
         return f"{self._checksum:08x}"
 
     def next(self, steps: int) -> Tensor | None:
+        if self._fault:
+            raise self._fault
         rows: list[list[float]] = []
-        while len(rows) < steps and (line := self._next_line()) is not None:
-            rows.append(self._numbers(line))
+        while len(rows) < steps:
+            before = self.position, self._checksum
+            try:
+                if (line := self._next_line()) is None:
+                    break
+                rows.append(self._numbers(line))
+            except DataError as fault:
+                if not rows:
+                    raise
+                self.position, self._checksum = before
+                self._fault = fault
+                break
         return torch.tensor(rows, dtype=torch.float64).to(self.dtype) if rows else None
 
     def skip(self, steps: int) -> None:
@@ -220,8 +233,13 @@ class Frames:
         return f"{self._source.length} frames"
 
     def next(self, steps: int) -> Tensor | None:
-        begin = self.position
-        frames = self._source.read(begin, min(begin + steps, self._source.length))
+        begin, end = self.position, min(self.position + steps, self._source.length)
+        try:
+            frames = self._source.read(begin, end)
+        except DataError as fault:
+            if fault.sound is None or fault.sound <= begin:
+                raise
+            frames = self._source.read(begin, min(end, fault.sound))
         self.position += len(frames)
         return frames if len(frames) else None
 

@@ -98,7 +98,7 @@ class Table(SequenceTask):
         self.every = self.goal != "sequences"  # type: ignore[misc]
         answer: Literal["every", "last"] = "every" if self.every else "last"
         outputs = 1 if self.goal == "forecast" else len(self.classes)
-        self.model = options.model.make(circuit, len(self.inputs), outputs, answer)
+        self.model = options.sequence_model(circuit, len(self.inputs), outputs, answer)
 
     @classmethod
     def read(cls, path: Path, circuit: Circuit, options: Options) -> Table:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
+from ..sequence.ragged import Ragged
 from ..train.files import read_bytes
 
 
@@ -97,11 +98,12 @@ class Unknown:
 @dataclass(frozen=True)
 class Parts:
     """A text in three contiguous parts: the first 90 % to learn from, 5 % to choose the best model by, and
-    the last 5 % held out, by which nothing is decided."""
+    the last 5 % held out, by which nothing is decided. Or three sets of documents: see ``documents.Documents.parts``.
+    """
 
-    train: Tensor
-    validation: Tensor
-    held_out: Tensor
+    train: Tensor | Ragged
+    validation: Tensor | Ragged
+    held_out: Tensor | Ragged
 
     @staticmethod
     def of(series: Tensor) -> Parts:

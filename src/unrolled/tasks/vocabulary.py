@@ -138,11 +138,11 @@ class Subwords(Whole):
         return self.stored
 
 
-def units_of(unit: str, text: str, most: int) -> Units:
-    """The units of a text: those of its part to learn from, so that nothing of the rest is known."""
+def units_of(unit: str, text: str, learned: str, most: int) -> Units:
+    """The units of a text: characters of all of it, others of its part to learn from, so that nothing of the rest is
+    known."""
     if unit == "character":
         return Vocabulary.of(text)
-    learned = text[: int(len(text) * 0.9)]
     return Bytes() if unit == "byte" else Words.of(learned, most) if unit == "word" else Subwords.of(learned, most)
 
 

@@ -83,7 +83,7 @@ class Voice(SequenceTask):
         self.shift, self.scale_by = description["mean"], description["deviation"]
         self.circuit, self.options, self.source, self.skipped = circuit, options, source, []
         self.every = options.data.answer == "frame"  # type: ignore[misc]
-        self.model = options.model.make(circuit, MELS, len(self.classes), ANSWERS[options.data.answer])
+        self.model = options.sequence_model(circuit, MELS, len(self.classes), ANSWERS[options.data.answer])
 
     @classmethod
     def read(cls, path: Path, circuit: Circuit, options: Options) -> Voice:

@@ -36,8 +36,8 @@ class AudioFile:
 
     Raises:
         DataError: no recording; one with another rate or another number of channels; one that was cut off or is
-            damaged, with the time of the fault, as soon as it is reached. Compressed formats show damage; samples
-            that are stored as they are do not.
+            damaged, with the time of the fault, as soon as it is reached (``sound`` samples are before it). Compressed
+            formats show damage; samples that are stored as they are do not.
     """
 
     def __init__(self, path: str | Path, rate: int | None = None, channels: int | None = None) -> None:
@@ -80,16 +80,14 @@ class AudioFile:
 
     def _decode(self, start: int, stop: int) -> numpy.ndarray:
         if stop > self._there:
-            raise DataError(
-                f"'{self.path}' is cut off at {self.time(self._there)}: it should last {self.time(self.length)}. "
-                "Copy it again"
-            )
+            told = f"'{self.path}' is cut off at {self.time(self._there)}: it should last {self.time(self.length)}"
+            raise _fault(f"{told}. Copy it again", self._there)
         try:
             return self._samples(start, stop)
         except RuntimeError:  # LibsndfileError is one
             self._sound = _open(self.path)  # the other one is not usable any more
             fault = self._fault(start, stop)
-        raise DataError(f"'{self.path}' is damaged at {self.time(fault)} and cannot be read on. Copy it again")
+        raise _fault(f"'{self.path}' is damaged at {self.time(fault)} and cannot be read on. Copy it again", fault)
 
     def _samples(self, start: int, stop: int) -> numpy.ndarray:
         if self._sound.tell() != start:
@@ -121,6 +119,12 @@ class AudioFile:
                 size = max(1, round(found / max(self._there, 1)))  # bytes of a sample
                 return self._there + math.ceil((claimed - found) / size)
         return 0
+
+
+def _fault(message: str, sound: int) -> DataError:
+    problem = DataError(message)
+    problem.sound = sound
+    return problem
 
 
 def _open(path: Path) -> Any:

@@ -84,6 +84,7 @@ class LogMel:
         self.audio, self.mels, self.low, self.high, self.floor = audio, mels, low, high, floor
         self.length = math.ceil(audio.length / self.hop)
         self._transform = 2 ** math.ceil(math.log2(self.window))
+        self._sound = audio.length  # samples, as far as a fault has been met
         self._edges: dict[int, Tensor] = {}  # first and last block of the piece read before, for its neighbours
 
     @property
@@ -93,24 +94,38 @@ class LogMel:
         return {**seconds, "mels": self.mels, "low": self.low, "high": self.high, "floor": self.floor}
 
     def read(self, start: int, stop: int) -> Tensor:
-        """(frames, mels), float32."""
+        """(frames, mels), float32. Where a fault of the recording is in the way, the error says how many frames are
+        wholly before it (``sound``); these can be read."""
         check_range(self, start, stop)
+        try:
+            return self._read(start, stop)
+        except DataError as problem:
+            if problem.sound is not None:
+                self._sound, problem.sound = problem.sound, self._before(problem.sound)
+            raise
+
+    def _before(self, samples: int) -> int:
+        """How many frames need nothing behind so many samples."""
+        return self.length if samples == self.audio.length else max(0, (samples - self.window) // self.hop + 1)
+
+    def _read(self, start: int, stop: int) -> Tensor:
+        end = self._sound if stop <= self._before(self._sound) else self.audio.length
         features = torch.empty(stop - start, self.mels)
         numbers = range(start // BLOCK, math.ceil(stop / BLOCK)) if start < stop else range(0)
         known, self._edges = self._edges, {}
         for number in numbers:
-            block, place = known[number] if number in known else self._block(number), number * BLOCK
-            begin, end = max(start, place), min(stop, place + BLOCK)
-            features[begin - start : end - start] = block[begin - place : end - place]
-            if number in (numbers[0], numbers[-1]):
+            block, place = known[number] if number in known else self._block(number, end), number * BLOCK
+            first, last = max(start, place), min(stop, place + BLOCK)
+            features[first - start : last - start] = block[first - place : last - place]
+            if number in (numbers[0], numbers[-1]) and self._sound == self.audio.length:
                 self._edges[number] = block
         return features
 
-    def _block(self, number: int) -> Tensor:
-        """All frames of a block, those behind the end, too."""
+    def _block(self, number: int, end: int) -> Tensor:
+        """All frames of a block, those behind the end of the samples, too."""
         begin = number * BLOCK * self.hop
         samples = torch.zeros((BLOCK - 1) * self.hop + self.window)
-        there = self.audio.read(begin, min(begin + len(samples), self.audio.length))[:, 0]
+        there = self.audio.read(begin, min(begin + len(samples), end))[:, 0]
         samples[: len(there)] = there
         return self._features(samples)
 
