@@ -128,7 +128,7 @@ def what_counts(run: Path) -> dict[str, Any]:
             content[f"{name}/{file}"] = (run / "checkpoints" / name / file).read_bytes()
         content[f"{name}/progress"] = {k: v for k, v in found[name].progress.items() if k != "seconds"}
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    apart = ("seconds", "run")
+    apart = ("seconds", "per_second", "memory", "run")  # of the machine, not of what was learned
     content["log"] = [
         {k: v for k, v in line.items() if k not in apart} for line in lines if line["event"] in ("progress", "result")
     ]
