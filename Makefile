@@ -36,7 +36,7 @@ test: $(READY)  ## run the whole test suite
 	@echo "test         the whole suite, two processes"
 	@$(BIN)/python -m pytest -n 2
 
-check: $(READY)  ## formatting, lint, types, layering, quick tests: under a minute
+check: $(READY)  ## formatting, lint, types, layering, quick tests: three minutes
 	@echo "format       ruff format --check"
 	@$(BIN)/ruff format --quiet --check . || { echo "             files need formatting: make format"; exit 1; }
 	@echo "lint         ruff check"
