@@ -51,7 +51,7 @@ check: $(READY)  ## formatting, lint, types, layering, quick tests: three minute
 bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Runtime and the floor; 20 minutes
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense and packed batches; two minutes
+bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense and packed batches; 20 minutes, most of them torch's
 	@$(BIN)/python benchmarks/length.py $(ARGS)
 
 bench-long: $(READY)  ## the exact gradient through 30,000,000 steps of a voice recording; 20 minutes

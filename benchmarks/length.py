@@ -1,16 +1,19 @@
 """Sequences of very different lengths in one batch: time per step beside a dense batch, and beside torch's packed one.
 
-make bench-length                                   two minutes; writes LENGTH.md and length.json
+make bench-length                                   20 minutes, most of them torch's; writes LENGTH.md and length.json
 
 Lengths are log-uniform from 1 to 10,000, 32 sequences, 40 inputs, 128 units, forward and backward, one thread. The
 dense batch has as many steps in all and as many live rows on average (steps / longest), so it takes as many steps in
-time; it is what these lengths could cost at best. All contestants take turns, and the median of each is told.
+time; it is what these lengths could cost at best. Ragged and dense batches take turns, and the median of each is told;
+a packed one, whose backward pass takes minutes, is timed once for each cell.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
+import math
 import statistics
 import sys
 import time
@@ -43,15 +46,15 @@ class Row:
     longest: int
     ragged: float
     dense: float
-    packed: float
+    packed: float | None
 
     @property
     def of_dense(self) -> float:
         return self.ragged / self.dense
 
     @property
-    def of_packed(self) -> float:
-        return self.packed / self.ragged
+    def of_packed(self) -> float | None:
+        return None if self.packed is None else self.packed / self.ragged
 
 
 def lengths_of(seed: int, longest: int) -> list[int]:
@@ -60,7 +63,7 @@ def lengths_of(seed: int, longest: int) -> list[int]:
     return (longest ** torch.rand(BATCH, generator=generator, dtype=torch.float64)).round().long().tolist()
 
 
-def measure(cell: str, seed: int, longest: int, turns: int) -> Row:
+def measure(cell: str, seed: int, longest: int, turns: int, with_packed: bool) -> Row:
     torch.manual_seed(seed)
     theirs = MODULES[cell](INPUTS, HIDDEN, batch_first=True)
     ours, lengths = from_torch(theirs), lengths_of(seed, longest)
@@ -78,11 +81,7 @@ def measure(cell: str, seed: int, longest: int, turns: int) -> Row:
     ways = {
         "ragged": lambda: learn(ours, lambda: ours(ragged).h.values),
         "dense": lambda: learn(ours, lambda: ours(dense).h),
-        "packed": lambda: learn(theirs, lambda: theirs(packed)[0].data),
     }
-    mine, torchs = ways["ragged"](), ways["packed"]()
-    assert len(mine) == steps, "no step is padding"
-    assert_close("sum of the outputs", mine.sum(), torchs.sum(), "engines, float32")
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(turns + 1):
         for name, way in ways.items():
@@ -92,7 +91,14 @@ def measure(cell: str, seed: int, longest: int, turns: int) -> Row:
                 seconds[name].append(time.perf_counter() - begin)
     each = {name: 1e6 * statistics.median(found) / steps for name, found in seconds.items()}
     each["dense"] *= steps / (dense.shape[0] * dense.shape[1])
-    return Row(cell, seed, steps, last, **each)
+    mine, once = ways["ragged"](), None
+    assert len(mine) == steps, "no step is padding"
+    if with_packed:
+        begin = time.perf_counter()
+        torchs = learn(theirs, lambda: theirs(packed)[0].data)
+        once = 1e6 * (time.perf_counter() - begin) / steps
+        assert_close("sum of the outputs", mine.sum(), torchs.sum(), "engines, float32")
+    return Row(cell, seed, steps, last, **each, packed=once)
 
 
 def as_markdown(rows: list[Row], longest: int) -> str:
@@ -109,10 +115,13 @@ def as_markdown(rows: list[Row], longest: int) -> str:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in rows:
-        missed = ["" if yes else " (missed)" for yes in (r.of_dense <= MOST_OF_DENSE, r.of_packed >= LEAST_OF_PACKED)]
+        dense = "" if r.of_dense <= MOST_OF_DENSE else " (missed)"
+        packed = "|  |  |"
+        if r.packed is not None and r.of_packed is not None:
+            packed = f"| {r.packed:.1f} | {r.of_packed:.1f}{'' if r.of_packed >= LEAST_OF_PACKED else ' (missed)'} |"
         lines.append(
             f"| {r.cell} | {r.seed} | {r.steps:,} | {r.longest:,} | {r.ragged:.2f} | {r.dense:.2f} | "
-            f"{r.of_dense:.2f}{missed[0]} | {r.packed:.1f} | {r.of_packed:.1f}{missed[1]} |"
+            f"{r.of_dense:.2f}{dense} {packed}"
         )
     lines += ["", f"Aims: at most {MOST_OF_DENSE} times dense, at least {LEAST_OF_PACKED:g} times as fast as packed."]
     return "\n".join(lines) + "\n"
@@ -130,7 +139,10 @@ def main() -> int:
     if options.out is None and options.longest == LONGEST:
         options.out = HERE
     with processors(1):
-        rows = [measure(c, s, options.longest, options.turns) for c in MODULES for s in range(options.seeds)]
+        rows = []
+        for cell, seed in itertools.product(MODULES, range(options.seeds)):
+            rows.append(measure(cell, seed, options.longest, options.turns, with_packed=seed == 0))
+            print(f"{cell}, seed {seed}: {rows[-1].of_dense:.2f} times dense", file=sys.stderr, flush=True)
     text = as_markdown(rows, options.longest)
     print(text)
     if options.out:
@@ -138,7 +150,7 @@ def main() -> int:
         (options.out / "LENGTH.md").write_text(text, encoding="utf-8")
         content = {"machine": str(machine()), "rows": [asdict(r) for r in rows]}
         (options.out / "length.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(r.of_dense <= MOST_OF_DENSE and r.of_packed >= LEAST_OF_PACKED for r in rows) else 1
+    return 0 if all(r.of_dense <= MOST_OF_DENSE and (r.of_packed or math.inf) >= LEAST_OF_PACKED for r in rows) else 1
 
 
 if __name__ == "__main__":
