@@ -44,11 +44,14 @@ class Case:
 
     @cached_property
     def leaves(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Values of all leaves, and the weights of a random linear loss: float64, rounded to float32."""
+        """Values of all leaves, and the weights of a random linear loss: float64, rounded to float32. Matrices are half
+        of what keeps a state at its size: at the edge of chaos a step amplifies the rounding of those before it, and
+        one would measure the circuit's condition, not the engine."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             recurrence = self.circuit.recurrence
             values = random_leaves(recurrence, self.sizes, self.steps, self.batch)
+            values |= {n: values[n] / 2 for n in recurrence.parameters if values[n].ndim == 2}
             weights = random_weights(recurrence, self.sizes, self.steps, self.batch)
         return _cast(_cast(values, torch.float32), torch.float64), _cast(_cast(weights, torch.float32), torch.float64)
 
