@@ -18,13 +18,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import warnings
 from functools import cache
 from pathlib import Path
 
 from ...errors import EngineError
 
-FLAGS = ["-O3", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-w"]
+# -O2 with the vectoriser of -O3: as fast a loop in half the time
+FLAGS = ["-O2", "-fvect-cost-model=dynamic", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-w"]
 # gcc breaks up multiply-adds that are added to one sum where it takes that for faster: not one row like another
 FLAGS += ["--param=avoid-fma-max-bits=0"]
 FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
@@ -34,6 +36,8 @@ INSTALL = (
     "no C compiler was found ($CC, cc, gcc, clang, zig). "
     'Install one with: pip install "unrolled[compiler]", or use engine="torch"'
 )
+
+_turns: dict[str, threading.Lock] = {}  # of threads that want the same functions, the first builds them
 
 
 @cache
@@ -55,12 +59,13 @@ def load(source: str) -> ctypes.CDLL:
     flags = FLAGS + (WIDE if platform.machine() in ("x86_64", "AMD64") else [])
     key = hashlib.sha256("\0".join([*command, *flags, _target(command[0]), source]).encode()).hexdigest()
     folder = cache_folder()
-    if not _intact(folder, key):
-        try:
-            _build(command, flags, source, folder, key)
-        except OSError as problem:  # a full disk, a folder that is gone
-            folder = _without(folder, problem)
-            _build(command, flags, source, folder, key)
+    with _turns.setdefault(key, threading.Lock()):
+        if not _intact(folder, key):
+            try:
+                _build(command, flags, source, folder, key)
+            except OSError as problem:  # a full disk, a folder that is gone
+                folder = _without(folder, problem)
+                _build(command, flags, source, folder, key)
     return ctypes.CDLL(str(folder / f"{key}.so"))
 
 
