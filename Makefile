@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench bench-length bench-long figures torture results-music results-voice results-text
+.PHONY: help demo test check bench bench-length bench-long bench-memory figures torture results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -53,6 +53,9 @@ bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Run
 
 bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense and packed batches; 20 minutes, most of them torch's
 	@$(BIN)/python benchmarks/length.py $(ARGS)
+
+bench-memory: $(READY)  ## memory of the gradient against length, beside torch.nn, from 10 thousand to 30 million steps; an hour
+	@$(BIN)/python benchmarks/memory.py $(ARGS)
 
 bench-long: $(READY)  ## the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
 	@$(BIN)/python benchmarks/long.py $(ARGS)

@@ -232,6 +232,23 @@ def test_weights_are_never_stale():
         change()
         torch.testing.assert_close(net(x).h, Recurrent_like(net)(x).h)
 
+    state = net.initial_state(1)
+    for change in (net.initial_state, *changes):  # one step reads the weights as they are
+        change()
+        torch.testing.assert_close(net.step(x[:, 0], state).h, Recurrent_like(net).step(x[:, 0], state).h)
+    net.W.data = net.W.data.T  # not contiguous
+    torch.testing.assert_close(net.step(x[:, 0], state).h, Recurrent_like(net).step(x[:, 0], state).h)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("hidden", [1, 7, 19, 70])
+def test_matrices_read_as_they_are_give_the_same_bits(hidden, dtype):
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS["rnn"], x=37, h=hidden, engine="c", dtype=dtype)
+    x, start = torch.randn(2, 2, 37, dtype=dtype), State(h=torch.randn(2, hidden, dtype=dtype))
+    whole, first = net(x, start).h, net.step(x[:, 0], start)
+    assert torch.equal(first.h, whole[:, 0]) and torch.equal(net.step(x[:, 1], first.state).h, whole[:, 1])
+
 
 def Recurrent_like(net):
     twin = Recurrent(net.circuit, engine="reference", **{n: net.sizes[n] for n in ("x", "h")})

@@ -54,18 +54,59 @@ def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name, eng
         assert torch.equal(state[n], whole.state[n])
 
 
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", CIRCUITS)
-def test_one_step_at_a_time_gives_the_same_bits(name, engine):
+def test_one_step_at_a_time_gives_the_same_bits(name, engine, batch):
     net = network(name, engine=engine)
-    values = inputs_of(name)
-    whole = call(net, name, values, net.initial_state(3))
-    state = net.initial_state(3)
+    values = inputs_of(name, batch)
+    whole = call(net, name, values, net.initial_state(batch))
+    state = net.initial_state(batch)
     for t in range(8):
         step = net.step(**{n: v[:, t] for n, v in values.items()}, state=state)
         state = step.state
         for n in whole:
             assert torch.equal(step[n], whole[n][:, t])
+
+
+def test_a_step_is_checked_whatever_came_before():
+    net = Recurrent(lstm, x=3, h=4)
+    x, state = torch.randn(2, 3), net.step(torch.randn(2, 3)).state
+    assert net.step(x, state).h.shape == net.step(x, state).h.shape == (2, 4)
+    with pytest.raises(unrolled.errors.InputError, match="float64"):
+        net.step(x.double(), state)
+    with pytest.raises(unrolled.errors.InputError, match="must be \\(rows, 3\\)"):
+        net.step(torch.randn(2, 4), state)
+    with pytest.raises(unrolled.errors.InputError, match="state 'h' must be"):
+        net.step(x[:1], state)
+    with pytest.raises(unrolled.errors.InputError, match="tensor"):
+        net.step([[1.0, 2.0, 3.0]], state)
+    assert net.double().step(x.double(), state.to(torch.float64)).h.dtype == torch.float64
+    with pytest.raises(unrolled.errors.InputError, match="float64"):
+        net.step(x, state)
+
+
+def test_tokens_of_a_step_are_checked_whatever_came_before():
+    net = Recurrent(lstm, x=3, h=4)
+    state = net.step(torch.tensor([0])).state
+    expected = net.step(torch.tensor([[0.0, 0.0, 1.0]]), state).h
+    for _ in range(2):
+        assert torch.equal(net.step(torch.tensor([2], dtype=torch.int32), state).h, expected)
+    with pytest.raises(unrolled.errors.InputError, match="from 0 to 2, got 3"):
+        net.step(torch.tensor([3]), state)
+
+
+def test_a_network_that_has_stepped_can_be_copied_and_given_another_engine():
+    net = Recurrent(lstm, x=3, h=4)
+    x, state = torch.randn(1, 3), net.step(torch.randn(1, 3)).state
+    for _ in range(2):
+        out = net.step(x, state)
+    out.h.sum().backward()
+    kept = io.BytesIO()
+    torch.save(net, kept)
+    kept.seek(0)
+    for twin in (copy.deepcopy(net), torch.load(kept, weights_only=False), net.use("reference")):
+        assert_close(twin.engine, twin.step(x, state).h, out.h, "engines, float32")
 
 
 def test_shapes_and_names():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +78,7 @@ class Recurrent(nn.Module):
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+        self._known: dict[object, tuple[Engine, Recurrence, Layout]] = {}  # how steps of some kind are run
         self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         self._choice()  # refuse a named engine now rather than later
@@ -101,6 +102,7 @@ class Recurrent(nn.Module):
         like = self._like()
         choose(engine, self.circuit.recurrence, like.device.type, like.dtype)
         self._asked = engine
+        self._known.clear()
         return self
 
     def explain(self) -> str:
@@ -148,18 +150,35 @@ class Recurrent(nn.Module):
         >>> out.o.shape, out.state
         (torch.Size([8, 65]), State(h=(8, 256)))
         """
-        series_given, state = _parted(inputs, state)
+        given, state = _parted(inputs, state)
+        mark = _mark(given, named, state, self._like())
+        if state is not None and mark in self._known:  # all as it was before, but for the values
+            engine, step, layout = self._known[mark]
+            tensors: dict[str, Any] = {**dict(zip(self.circuit.inputs, given, strict=False)), **named}
+            rows = {n: x if x.is_floating_point() else self._incoming().one_step(n, x) for n, x in tensors.items()}
+            call = Call(step, self._sizes, self._weights(), rows, dict(state.items()), layout, self._like())
+        else:
+            rows, start, layout = self._checked_step(given, named, state)
+            engine, call = self._engine_and_call(rows, start, layout)
+            if rows and state is not None and len(state) == len(start):
+                self._known[mark] = engine, call.recurrence, layout
+        results = run(engine, call)
+        end = State.of({n: results[n] for n in self.circuit.states})
+        return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
+
+    def _checked_step(
+        self, given: tuple[object, ...], named: Mapping[str, object], state: State | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Layout]:
+        """The rows of a step, where it starts, and its layout."""
         check = self._incoming()
-        rows = {n: check.one_step(n, x) for n, x in check.by_name(series_given, named).items()}
+        rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
         batches = {len(x) for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
         if len(batches) > 1:
             raise InputError(f"all inputs of a step have the same batch, got {sorted(batches)}")
         if self.circuit.inputs and not rows:
             raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
         layout = Layout.dense(batches.pop(), 1)
-        results = self._run(rows, check.start(state, layout.count), layout, ())
-        end = State(**{n: results[n] for n in self.circuit.states})
-        return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
+        return rows, check.start(state, layout.count), layout
 
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
         """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
@@ -208,30 +227,32 @@ class Recurrent(nn.Module):
         forced = {n: flat(x, layout) for n, x in forced.items()}
         rows = {n: flat(x, layout) for n, x in values.items()}
         rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        results = self._run(rows, start, layout, tuple(sorted(forced)), states_only)
+        results = run(*self._engine_and_call(rows, start, layout, tuple(sorted(forced)), states_only))
         end = State(**{n: last({**results, **forced}[n], start[n], layout) for n in self.circuit.states})
         shaped = {n: self._shaped(n, x, layout) for n, x in results.items()}
         return Result(shaped, end)
 
-    def _run(
+    def _engine_and_call(
         self,
         rows: dict[str, Tensor],
         start: dict[str, Tensor],
         layout: Layout,
-        forced: tuple[str, ...],
+        forced: tuple[str, ...] = (),
         states_only: bool = False,
-    ) -> dict[str, Tensor]:
-        """Every returned value as a series of rows."""
+    ) -> tuple[Engine, Call]:
+        """Series of rows, and what runs them."""
         circuit = self.circuit
         absent = self._absent(rows)
         spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
         recurrence = only_states(circuit.recurrence) if states_only else circuit.recurrence
         absent = tuple(n for n in absent if n in recurrence.inputs)
         step = _variant(recurrence, absent, spoken, forced)
-        weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
         begin = {n: start[n] for n in step.states}
-        call = Call(step, self._sizes, weights, rows, begin, layout, self._like())
-        return run(self.memory.around(self._choice()[0], call), call)
+        call = Call(step, self._sizes, self._weights(), rows, begin, layout, self._like())
+        return self.memory.around(self._choice()[0], call), call
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {n: p for n, p in self._parameters.items() if p is not None}
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
@@ -244,6 +265,9 @@ class Recurrent(nn.Module):
             return Ragged(values=values, lengths=torch.tensor(layout.lengths, dtype=torch.int64))
         return series.view(layout.count, layout.steps, *(() if scalar else series.shape[1:]))
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}
+
     def _incoming(self) -> Incoming:
         return Incoming(self.circuit, self.sizes, self._like())
 
@@ -251,6 +275,13 @@ class Recurrent(nn.Module):
         """A tensor with the dtype and device of the parameters, also where there are none."""
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
+
+
+def _mark(given: tuple[object, ...], named: Mapping[str, object], state: State | None, like: Tensor) -> object:
+    """What the checks of a step look at, which are the names and kinds of tensors, and of tokens the values."""
+    tensors = [*given, *named.values(), *(() if state is None else state.values())]
+    kinds = [(t.shape, t.dtype, t.device) if isinstance(t, Tensor) else type(t) for t in tensors]
+    return like.dtype, like.device, len(given), *named, *(() if state is None else state), *kinds
 
 
 def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:

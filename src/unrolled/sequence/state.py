@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -31,6 +32,13 @@ class State(Mapping[str, Tensor]):
             raise InputError(f"all states of a batch have one batch size, got {batches}")
         self._values = values
 
+    @classmethod
+    def of(cls, values: dict[str, Tensor]) -> Self:
+        """From values that are known to be right."""
+        state = cls.__new__(cls)
+        state._values = values
+        return state
+
     def __getitem__(self, name: str) -> Tensor:
         return self._values[name]
 
@@ -43,6 +51,12 @@ class State(Mapping[str, Tensor]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
+
+    def items(self) -> ItemsView[str, Tensor]:
+        return self._values.items()
+
+    def values(self) -> ValuesView[Tensor]:
+        return self._values.values()
 
     def __len__(self) -> int:
         return len(self._values)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
@@ -12,17 +13,19 @@ from torch import Tensor
 from ...graph.node import Node
 from ...graph.recurrence import Recurrence
 from ...plan.plan import make_plan
+from ...sequence.layout import Layout
 from ...transform.differentiate import carried, direct
 from ...transform.evaluate import execute, instructions
 from ..call import Call
 from .kernel import Kernel, Prepared, kernel, pack, parallel, prepared
-from .lanes import deal
+from .lanes import Lanes, deal
 from .program import Program, make_program
 from .render import LANES
 from .sums import Sums
 
 Values = dict[Node, Tensor]  # series as (rows, size), what does not move as (size,)
 ENOUGH = 2**21  # numbers computed that are worth a thread
+FEW = 2  # rows of a single step for which matrices are not packed
 LARGE = 2**18  # numbers of a matrix of which two threads take parts
 
 
@@ -72,20 +75,75 @@ def _moving(value: Tensor, call: Call) -> Tensor:
     return value if value.ndim == 2 else value.expand(call.layout.rows, -1).contiguous()
 
 
+@dataclass(frozen=True, eq=False)
+class _Launch:
+    """A compiled program at a layout: who takes which lanes, and what is made room for.
+
+    kept: sizes of the series that the program keeps. end: of the last states; None where, after a single step, the
+    last values are all values. direct: the parameters that are read as they are, where that is all there is to prepare.
+    """
+
+    kernel: Kernel
+    groups: tuple[Lanes, ...]
+    threads: int
+    kept: dict[Node, int]
+    end: dict[Node, int] | None
+    direct: tuple[str, ...] | None
+
+    def run(self, addresses: list[int], dtype: torch.dtype) -> None:
+        if len(self.groups) == 1 and self.threads == 1:
+            self.kernel.run(self.groups[0], addresses, dtype)
+        elif len(self.groups) == 1 and self.kernel.largest >= LARGE and self.kernel.program.states:
+            self.kernel.run_by_two(self.groups[0], addresses, dtype)
+        else:
+            parallel([partial(self.kernel.run, group, addresses, dtype) for group in self.groups], self.threads)
+
+
+@lru_cache(maxsize=64)
+def _launch(
+    program: Program,
+    recurrence: Recurrence,
+    sizes: tuple[tuple[str, int], ...],
+    double: bool,
+    layout: Layout,
+    most: int,
+    in_place: bool,
+) -> _Launch:
+    """With so many threads at most; ``in_place``: parameters can be read as they are."""
+    single = layout.longest == 1 and not (layout.empty or program.reverse)
+    direct = None
+    if single and layout.rows <= FEW and in_place and not program.once:
+        names = {node: n for n, node in make_plan(recurrence).step.parameters.items()}
+        direct = tuple(names[n] for n in (*program.fixed, *program.matrices))
+    compiled = kernel(program, sizes, double, direct is not None)
+    threads = most if layout.rows * compiled.width >= ENOUGH else 1
+    groups = deal(layout, threads, LANES, program.reverse)
+    kept = {n: compiled.sizes[n] for n in program.keep}
+    last = single and all(n in kept for n in program.new)
+    end = None if last else {n: compiled.sizes[n] for n in program.states}
+    return _Launch(compiled, groups, threads, kept, end, direct)
+
+
 def _run(
     program: Program, call: Call, values: Values, start: list[Tensor], first: Mapping[Node, Tensor]
 ) -> list[Tensor]:
     """Adds the series that the program keeps and what does not move; returns the last states."""
-    compiled = kernel(program, call.sizes, call.like.dtype == torch.float64)
-    layout, new = call.layout, call.like.new_empty
-    fixed = prepared(compiled, call.parameters, lambda: _prepare(compiled, call))
-    values.update(fixed.values)
-    kept = {n: new(layout.rows, compiled.sizes[n]) for n in program.keep}
-    values.update(kept)
-    if layout.longest == 1 and not (layout.empty or program.reverse) and all(n in kept for n in program.new):
-        end = [kept[n] for n in program.new]  # of one step, the last values are all values
+    like, layout, parameters = call.like, call.layout, call.parameters
+    in_place = False not in [p.is_contiguous() for p in parameters.values()]
+    kind = like.dtype == torch.float64, layout, torch.get_num_threads(), in_place
+    launch = _launch(program, call.recurrence, tuple(call.sizes.items()), *kind)
+    if launch.direct is None:
+        ready = prepared(launch.kernel, parameters, lambda: _prepare(launch.kernel, call))
+        values.update(ready.values)
+        fixed = ready.addresses
     else:
-        end = [new(layout.count, compiled.sizes[n]) for n in program.states]
+        fixed = [parameters[n].data_ptr() for n in launch.direct]
+    kept = {n: like.new_empty(layout.rows, size) for n, size in launch.kept.items()}
+    values.update(kept)
+    if launch.end is None:
+        end = [kept[n] for n in program.new]
+    else:
+        end = [like.new_empty(layout.count, size) for size in launch.end.values()]
         for state in end if program.reverse and (layout.resets or layout.empty) else ():
             state.zero_()
         for row in layout.empty if start else ():  # the state stays as it is
@@ -93,14 +151,9 @@ def _run(
                 state[row] = same[row]
     addresses = [values[n].data_ptr() for n in program.moving]
     addresses += [a for n in program.previous for a in (values[n].data_ptr(), first[n].data_ptr())]
-    addresses += fixed.addresses
+    addresses += fixed
     addresses += [t.data_ptr() for t in (*start, *end, *kept.values())]
-    threads = torch.get_num_threads() if layout.rows * compiled.width >= ENOUGH else 1
-    groups = deal(layout, threads, LANES, program.reverse)
-    if len(groups) == 1 and threads > 1 and compiled.largest >= LARGE and program.states:
-        compiled.run_by_two(groups[0], addresses, call.like.dtype)
-    else:
-        parallel([partial(compiled.run, group, addresses, call.like.dtype) for group in groups], threads)
+    launch.run(addresses, like.dtype)
     return end
 
 

@@ -6,6 +6,8 @@ import ctypes
 import math
 import os
 import threading
+import weakref
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,7 +16,6 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from ...graph.node import Node
 from .build import load
@@ -38,8 +39,8 @@ class Kernel:
 
     def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype, crew: object = None) -> None:
         """Take some lanes through their steps; with a crew, another thread assists."""
-        pointers = (P * len(addresses))(*addresses)
-        self.library.run(lanes.count, *lanes.addresses, pointers, scratch(self.room, dtype), crew)
+        pointers = array("Q", addresses)
+        self.library.run(lanes.count, *lanes.addresses, pointers.buffer_info()[0], scratch(self.room, dtype), crew)
 
     def run_by_two(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
         """The same by two threads, which share each product: for few sequences and large matrices."""
@@ -54,29 +55,22 @@ class Kernel:
         parallel([lead, partial(self.library.assist, crew)], 2)
 
 
-_kernels: dict[tuple[Program, tuple[tuple[str, int], ...], bool], Kernel] = {}
-
-
-def kernel(program: Program, sizes: Mapping[str, int], double: bool) -> Kernel:
-    """The compiled program: from memory, from the cache on disk, or compiled now."""
-    key = (program, tuple(sizes.items()), double)
-    if key not in _kernels:
-        _kernels[key] = _kernel(program, sizes, double)
-    return _kernels[key]
-
-
-def _kernel(program: Program, named: Mapping[str, int], double: bool) -> Kernel:
+@cache
+def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, direct: bool = False) -> Kernel:
+    """The compiled program, for matrices in panels or as they are: from memory, from the cache on disk, or compiled
+    now."""
+    of = dict(named)
     around = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
-    library = load(render(program, named, double))
+    library = load(render(program, of, double, direct))
     around.result()
     library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P, P], None
     library.assist.argtypes, library.dismiss.argtypes = [P], [P]
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     products = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
-    numbers = {n: math.prod(d.value(named) for d in n.type.dims) for n in (*products, *program.matrices)}
+    numbers = {n: math.prod(d.value(of) for d in n.type.dims) for n in (*products, *program.matrices)}
     width = sum(numbers[n] for n in products)
     largest = max((numbers[n] for n in program.matrices), default=0)
-    sizes = {n: n.type.dims[0].value(named) if n.type.dims else 1 for n in (*program.states, *program.keep)}
+    sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
     return Kernel(program, library, library.scratch_size(LANES), width, largest, sizes)
 
 
@@ -108,7 +102,7 @@ class Prepared:
 class _Remembered:
     """What was prepared for some parameters, and what they were then."""
 
-    def __init__(self, mark: tuple[int, ...], tensors: Sequence[Tensor], prepared: Prepared) -> None:
+    def __init__(self, mark: list[int], tensors: Sequence[Tensor], prepared: Prepared) -> None:
         self.mark, self.prepared = mark, prepared
         count = len(tensors)
         self.memory = (
@@ -123,22 +117,24 @@ class _Remembered:
         return int(matrices(False).digests(*self.memory))
 
 
-_remembered: WeakIdKeyDictionary = WeakIdKeyDictionary()  # a parameter -> {kernel: _Remembered}
+_remembered: dict[tuple[Kernel, int], _Remembered] = {}  # by the first of the parameters, as long as that lives
 
 
 def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[], Prepared]) -> Prepared:
     """The prepared values of a kernel, made anew whenever a parameter has changed, by whatever way: torch counts most
     changes, and of what it does not see (``.data``, numpy, another process) the bits tell."""
     tensors = list(parameters.values())
-    if not tensors or not all(t.is_contiguous() for t in tensors):
+    if not tensors:
         return make()
-    mark = tuple(number for t in tensors for number in (t.data_ptr(), t._version))
-    entries: dict[Kernel, _Remembered] | None = _remembered.get(tensors[0])
-    if entries is None:
-        entries = _remembered[tensors[0]] = {}
-    known = entries.get(kernel)
+    mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
+    key = kernel, id(tensors[0])
+    known = _remembered.get(key)
     if known is None or known.mark != mark:
-        entries[kernel] = known = _Remembered(mark, tensors, make())
+        if not all(mark[2::3]):
+            return make()
+        if known is None:
+            weakref.finalize(tensors[0], _remembered.pop, key, None).atexit = False
+        _remembered[key] = known = _Remembered(mark, tensors, make())
     elif known.bits != (now := known.digest()):
         known.bits, known.prepared = now, make()
     return known.prepared

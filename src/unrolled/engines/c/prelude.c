@@ -4,6 +4,9 @@
    product reads it from front to back; every output is added up over the inputs in order, whatever the number of rows,
    so that a row gives the same bits in every batch. */
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
 #include <math.h>
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
@@ -14,10 +17,14 @@
 
 #if defined(__AVX512F__)
 #define BYTES 64
-#elif defined(__AVX__)
+#define WIDE 3 /* panels that a product of many rows takes at once */
+#else
+#if defined(__AVX__)
 #define BYTES 32
 #else
 #define BYTES 16
+#endif
+#define WIDE 2
 #endif
 
 #ifdef REAL_IS_DOUBLE
@@ -151,6 +158,75 @@ INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
+#ifdef DIRECT
+/* For one step of few rows: A stands as it is, row after row, and squares of it are transposed in registers. Nothing has
+   to be packed, or compared with what was packed. Outputs are added up as from panels, in the same order. */
+
+/* In all squares of 2 s x 2 s, the upper right block of s x s changes places with the lower left one. */
+INLINE void transpose_blocks(vec *v, const int s) {
+    typedef whole indices __attribute__((vector_size(BYTES)));
+    indices upper, lower;
+    UNROLL for (int j = 0; j < LANES; j++) upper[j] = j & s ? LANES + j - s : j, lower[j] = j & s ? LANES + j : j + s;
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (!(i & s)) {
+            const vec a = v[i], b = v[i + s];
+#if defined(__clang__)
+            UNROLL for (int j = 0; j < LANES; j++) v[i][j] = j & s ? b[j - s] : a[j], v[i + s][j] = j & s ? b[j] : a[j + s];
+#else
+            v[i] = __builtin_shuffle(a, b, upper);
+            v[i + s] = __builtin_shuffle(a, b, lower);
+#endif
+        }
+}
+
+/* The first entries of a column, as many as there are. */
+INLINE vec column(const real *a, const int K, const int rows) {
+    vec w = {0};
+    for (int i = 0; i < rows; i++) w[i] = a[(size_t)i * K];
+    return w;
+}
+
+/* NV vectors of outputs for one row. */
+#define DIRECTLY(NV)                                                                                                   \
+    static __attribute__((noinline)) void directly_##NV(const int K, const real *A, const real *x, real *y) {          \
+        typedef real loose __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));                      \
+        const real *ahead = A + (size_t)NV * LANES * K;                                                                \
+        vec sum[NV];                                                                                                   \
+        UNROLL for (int v = 0; v < NV; v++) sum[v] = (vec){0};                                                         \
+        int k = 0;                                                                                                     \
+        for (; k + LANES <= K; k += LANES)                                                                             \
+            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
+                vec w[LANES];                                                                                          \
+                AHEAD(ahead, LANES * LANES)                                                                            \
+                ahead += LANES * LANES;                                                                                \
+                UNROLL for (int i = 0; i < LANES; i++) w[i] = *(const loose *)(A + ((size_t)v * LANES + i) * K + k);   \
+                transpose_blocks(w, 1);                                                                                \
+                if (LANES > 2) transpose_blocks(w, 2);                                                                 \
+                if (LANES > 4) transpose_blocks(w, 4);                                                                 \
+                if (LANES > 8) transpose_blocks(w, 8);                                                                 \
+                UNROLL for (int i = 0; i < LANES; i++) sum[v] += w[i] * x[k + i];                                      \
+            }                                                                                                          \
+        for (; k < K; k++)                                                                                             \
+            UNROLL for (int v = 0; v < NV; v++) sum[v] += column(A + (size_t)v * LANES * K + k, K, LANES) * x[k];      \
+        UNROLL for (int v = 0; v < NV; v++) *(vec *)(y + v * LANES) = sum[v];                                          \
+    }
+DIRECTLY(4)
+DIRECTLY(1)
+
+static void product_of_one(const int R, const int M, const int K, const real *A, const real *x, const size_t xs, real *y,
+                           const size_t ys) {
+    for (int r = 0; r < R; r++, x += xs, y += ys) {
+        int m = 0;
+        for (; m + 4 * LANES <= M; m += 4 * LANES) directly_4(K, A + (size_t)m * K, x, y + m);
+        for (; m + LANES <= M; m += LANES) directly_1(K, A + (size_t)m * K, x, y + m);
+        if (m < M) {
+            vec sum = {0};
+            for (int k = 0; k < K; k++) sum += column(A + (size_t)m * K + k, K, M - m) * x[k];
+            *(vec *)(y + m) = sum;
+        }
+    }
+}
+#else
 /* NV vectors of outputs for R rows: every weight is read once for all rows. A function of its own for each shape, so
    that the compiler keeps all sums in registers. */
 #define BLOCK(R, NV)                                                                                                   \
@@ -170,7 +246,6 @@ INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : 
 /* As many sums as the registers hold, beside the weights that are read: 32 with AVX-512, else 16. */
 #if BYTES == 64
 #define HIGH 8
-#define WIDE 3
 BLOCK(8, 3)
 BLOCK(8, 1)
 BLOCK(4, 3)
@@ -178,7 +253,6 @@ BLOCK(2, 3)
 BLOCK(1, 3)
 #else
 #define HIGH 6
-#define WIDE 2
 BLOCK(6, 2)
 BLOCK(6, 1)
 BLOCK(4, 2)
@@ -218,6 +292,7 @@ static void product_of_one(const int R, const int M, const int K, const real *pa
     PANELS(WIDE, ROWS(WIDE))
     PANELS(1, ROWS(1))
 }
+#endif
 
 /* A product that two threads share: both take parts of the outputs until there are none. The upper half of `ticket`
    counts products, the lower half says which part is next, so that who comes late takes no part of another product. */

@@ -27,9 +27,10 @@ def prelude() -> str:
     return (Path(__file__).parent / "prelude.c").read_text(encoding="utf-8")
 
 
-def render(program: Program, sizes: Mapping[str, int], double: bool) -> str:
-    """The C text of a program for given sizes, of which all is supported."""
-    return _Renderer(program, sizes, double).text()
+def render(program: Program, sizes: Mapping[str, int], double: bool, direct: bool = False) -> str:
+    """The C text of a program for given sizes, of which all is supported. ``direct``: for matrices as they are, not
+    packed."""
+    return _Renderer(program, sizes, double, direct).text()
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ class _Rows:
 
 
 class _Renderer:
-    def __init__(self, program: Program, sizes: Mapping[str, int], double: bool) -> None:
-        self.program, self.sizes, self.double = program, sizes, double
+    def __init__(self, program: Program, sizes: Mapping[str, int], double: bool, direct: bool) -> None:
+        self.program, self.sizes, self.double, self.direct = program, sizes, double, direct
         self.where = Places(program, sizes)
 
     def text(self) -> str:
@@ -54,6 +55,7 @@ class _Renderer:
         lines = [
             "/* Rendered from the equations of a step; see prelude.c. */",
             *(["#define REAL_IS_DOUBLE"] if self.double else []),
+            *(["#define DIRECT"] if self.direct else []),
             f"#define REVERSE {int(p.reverse)}",
             f"#define MOST_LANES {LANES}",
             f"#define MOST_ROWS {rows}",
