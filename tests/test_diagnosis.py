@@ -355,6 +355,21 @@ def test_a_reset_cuts_what_is_looked_back():
     assert layer.reach.lags[-1] == 25 and layer.steps == 25
 
 
+def test_the_figure_shows_what_the_picture_shows(tmp_path):
+    plain, broken = scaled(cells.elman, 0.9, size=8, o=2), scaled(cells.elman, 0.9, size=8, o=2)
+    with torch.no_grad():
+        broken.b[3] = float("nan")
+    for net in (plain, broken):
+        report = unrolled.diagnose(net, noise(4, 50, 3))
+        axes = [a for a in report.figure(dark=True).axes if a.get_visible()]
+        titles = [a.get_title(loc="left") for a in axes]
+        assert titles and all(title in report.svg for title in titles)
+        assert sum(len(a.lines) for a in axes) == (0 if net is broken else 2 + 1 + 4 + 1)
+        for name in ("d.png", "d.pdf"):
+            report.save(tmp_path / name)
+            assert (tmp_path / name).stat().st_size > 5000
+
+
 def test_engines_agree():
     reports = [
         unrolled.diagnose(scaled(cells.elman, 0.9, size=8, o=2).use(engine), noise(4, 50, 3)).layers[0]
@@ -373,7 +388,7 @@ def test_engines_agree():
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), loss=lambda out: out.h), "must be one number"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0), "farthest must be a whole number"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
-        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.png"), "as .svg, .html or .json"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.jpg"), ".png, .pdf, .html or .json"),
         (lambda: unrolled.memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
         (lambda: unrolled.memory_capacity(_logistic(), 10), "takes one input of numbers"),
     ],
@@ -515,7 +530,7 @@ def test_wrong_use_of_the_command(run, text, tmp_path, capsys, golden):
         ["diagnose", str(run), str(tmp_path)],
         ["diagnose", str(gone)],
         ["diagnose", str(run), "--steps", "0"],
-        ["diagnose", str(run), "--out", "d.png"],
+        ["diagnose", str(run), "--out", "d.jpg"],
         ["diagnose", str(run), "--out", str(tmp_path / "no" / "d.svg")],
     ]
     told = []

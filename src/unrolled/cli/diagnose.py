@@ -35,12 +35,13 @@ def diagnose(
     seed
         Of the random directions that are followed.
     out
-        The picture to write, FILE.svg; or a page with it, FILE.html; or the numbers, FILE.json.
+        The picture to write, FILE.svg, .png or .pdf; or a page with it, FILE.html; or the numbers, FILE.json.
     json
         One JSON object.
     """
     from rich.markup import escape
 
+    from ..diagnosis.report import KINDS
     from ..diagnosis.run import diagnose_run
     from ..errors import UsageError
     from . import screen
@@ -49,10 +50,9 @@ def diagnose(
     for name, number in (("--steps", steps), ("--exponents", exponents)):
         if number is not None and number < 1:
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
-    if out is not None and out.suffix not in (".svg", ".html", ".json"):
-        raise UsageError(
-            f"--out names a file .svg, .html or .json, such as {out.with_suffix('.html').name}; got '{out}'"
-        )
+    if out is not None and out.suffix not in KINDS:
+        kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+        raise UsageError(f"--out names a file {kinds}, such as {out.with_suffix('.html').name}; got '{out}'")
     with processor_threads():
         report = diagnose_run(run, data, steps, exponents, seed)
     if out is not None:

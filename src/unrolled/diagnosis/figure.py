@@ -3,17 +3,15 @@ from, and its memory. No scripts; light and dark."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from html import escape
 from textwrap import wrap
 
 from ..draw.colours import COLOURS
 from .layer import Layer
+from .panels import Panel, panels
 
 WIDE, HIGH, LEFT, GAP, TOP = 230.0, 150.0, 52.0, 78.0, 64.0
-DASHES = ("", "7 3", "2 3", "9 3 2 3")
 CSS = """
 .diagnosis .paper{fill:{paper}}.diagnosis text{font:12px sans-serif;fill:{ink}}
 .diagnosis .title{font-weight:bold;font-size:13px}.diagnosis .small{font-size:10.5px;fill:{quiet}}
@@ -32,16 +30,6 @@ def _css(dark: bool) -> str:
 
 
 SHEET = _css(False) + "@media (prefers-color-scheme:dark){" + _css(True) + "}"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A series in a panel: what it is called, its points, its role among the colours, its dashes."""
-
-    name: str
-    points: Sequence[tuple[float, float]]
-    role: str
-    dash: str = ""
 
 
 def picture(layers: Sequence[Layer], verdict: str) -> str:
@@ -66,7 +54,8 @@ def picture(layers: Sequence[Layer], verdict: str) -> str:
         if layer.problem or layer.reach is None:
             parts.append(f'<text x="{LEFT - 30}" y="{y + 8}">{escape(str(layer.problem))}</text>')
             continue
-        for number, panel in enumerate(_panels(layer)):
+        first, *others = (_panel(p) for p in panels(layer))
+        for number, panel in enumerate((first, _plane(layer), *others)):
             parts.append(f'<g transform="translate({LEFT + number * (WIDE + GAP):.0f},{y + 12:.0f})">{panel}</g>')
     return "\n".join([*parts, "</svg>"]) + "\n"
 
@@ -80,52 +69,9 @@ def page(svg: str, text: str) -> str:
     )
 
 
-def _panels(layer: Layer) -> list[str]:
-    reach = layer.reach
-    assert reach is not None
-    lags = [math.log10(lag) for lag in reach.lags]
-    norms = [
-        Line("gradient of the loss", _logs(lags, reach.gradient), "gradient"),
-        Line("Jacobian", _logs(lags, reach.jacobian), "parameter", DASHES[1]),
-    ]
-    learned = {n: reach.per_step(n) for n in reach.parameters}
-    whole = max((v for parts in learned.values() for v in parts if math.isfinite(v)), default=0.0) or 1.0
-    largest = sorted(learned.items(), key=lambda item: -sum(item[1]))[: len(DASHES)]
-    shares = [
-        Line(n, [(x, v / whole) for x, v in zip(lags, parts, strict=False)], "gradient", DASHES[k])
-        for k, (n, parts) in enumerate(largest)
-    ]
-    panels = [_panel("how far back gradients reach", norms, _decades(norms), lags[-1])]
-    panels.append(_plane(layer))
-    panels.append(_panel("what a step of each lag adds to ∂L/∂θ", shares, [(0, "0"), (1, f"{whole:.2g}")], lags[-1]))
-    if layer.memory:
-        points = [(math.log10(lag), share) for lag, share in zip(layer.memory.lags, layer.memory.shares, strict=True)]
-        line = Line("share of x(t-τ) in the states", points, "parameter")
-        panels.append(_panel("what the states remember", [line], [(0, "0"), (0.5, "½"), (1, "1")], points[-1][0]))
-    return panels
-
-
-def _logs(lags: Sequence[float], norms: Sequence[float]) -> list[tuple[float, float]]:
-    return [(x, math.log10(v)) for x, v in zip(lags, norms, strict=False) if 1e-30 < v < math.inf]
-
-
-def _decades(lines: Sequence[Line]) -> list[tuple[float, str]]:
-    """The ends of an axis of powers of ten, and some between."""
-    values = [y for line in lines for _, y in line.points] or [0.0]
-    low, high = math.floor(max(min(values), max(values) - 12)), math.ceil(max(values))
-    high = max(high, low + 1)
-    every = max(1, (high - low) // 4)
-    low = high - every * -(-(high - low) // every)  # a whole number of such steps
-    return [(float(k), _power(k)) for k in range(low, high + 1) if (high - k) % every == 0]
-
-
-def _power(k: int) -> str:
-    return "1" if k == 0 else "10" + str(k).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-
-
-def _panel(title: str, lines: Sequence[Line], ticks: Sequence[tuple[float, str]], farthest: float) -> str:
-    low, high = min(t for t, _ in ticks), max(t for t, _ in ticks)
-    farthest = farthest or 1.0
+def _panel(panel: Panel) -> str:
+    low, high = min(y for y, _ in panel.ticks), max(y for y, _ in panel.ticks)
+    farthest = panel.farthest or 1.0
 
     def x(v: float) -> float:
         return WIDE * v / farthest
@@ -133,8 +79,8 @@ def _panel(title: str, lines: Sequence[Line], ticks: Sequence[tuple[float, str]]
     def y(v: float) -> float:
         return HIGH * (1 - (min(max(v, low), high) - low) / ((high - low) or 1))
 
-    parts = [f'<text x="0" y="-8">{escape(title)}</text>']
-    for value, name in ticks:
+    parts = [f'<text x="0" y="-8">{escape(panel.title)}</text>']
+    for value, name in panel.ticks:
         parts.append(f'<path class="grid" d="M0 {y(value):.1f}H{WIDE}"/>')
         parts.append(f'<text class="small" text-anchor="end" x="-6" y="{y(value) + 4:.1f}">{name}</text>')
     parts.append(f'<path class="axis" d="M0 0V{HIGH}H{WIDE}"/>')
@@ -144,12 +90,12 @@ def _panel(title: str, lines: Sequence[Line], ticks: Sequence[tuple[float, str]]
                 f'<text class="small" text-anchor="middle" x="{x(power):.1f}" y="{HIGH + 14}">{10**power:,}</text>'
             )
     parts.append(f'<text class="small" text-anchor="end" x="{WIDE}" y="{HIGH + 27}">lag τ, steps</text>')
-    for line in lines:
+    for line in panel.lines:
         shown = [(a, b) for a, b in line.points if low <= b]
         if shown:
             path = "M" + "L".join(f"{x(a):.1f} {y(b):.1f}" for a, b in shown)
             parts.append(f'<path class="{line.role}" stroke-dasharray="{line.dash}" d="{path}"/>')
-    parts += _legend([(line.name, line.role, line.dash) for line in lines])
+    parts += _legend([(line.name, line.role, line.dash) for line in panel.lines])
     return "".join(parts)
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..train.files import write_text
+from ..train.files import write_bytes, write_text
 from .figure import page, picture
 from .layer import Layer
+from .plot import plot
 from .reach import Reach
 from .verdict import Finding, count_of, findings
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
+DRAWN = (".png", ".pdf")
+KINDS = (".svg", *DRAWN, ".html", ".json")
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -74,14 +81,28 @@ class Diagnosis:
         """The picture, as the text of an SVG file."""
         return picture(self.layers, self.verdict)
 
-    def save(self, path: str | Path) -> None:
-        """Write the picture (.svg), a page with picture and text (.html), or the numbers (.json).
+    def figure(self, *, dark: bool = False) -> Figure:
+        """The picture as a matplotlib figure, to be combined with others or restyled.
 
-        Raises InputError for another kind of file, DataError where it cannot be written.
+        Raises EngineError where matplotlib is missing.
+        """
+        return plot(self.layers, self.verdict, dark)
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture (.svg; .png and .pdf take matplotlib), a page with picture and text (.html), or the numbers
+        (.json).
+
+        Raises InputError for another kind of file, DataError where it cannot be written, EngineError where matplotlib
+        is missing.
         """
         path = Path(path)
-        if path.suffix not in (".svg", ".html", ".json"):
-            raise InputError(f"a diagnosis is saved as .svg, .html or .json, got '{path}'")
+        if path.suffix not in KINDS:
+            raise InputError(f"a diagnosis is saved as {', '.join(KINDS[:-1])} or {KINDS[-1]}, got '{path}'")
+        if path.suffix in DRAWN:
+            content = io.BytesIO()
+            self.figure().savefig(content, format=path.suffix[1:], dpi=192)
+            write_bytes(path, content.getvalue())
+            return
         as_json = path.suffix == ".json"
         text = json.dumps(self.as_dict(), indent=1) + "\n" if as_json else self.svg
         write_text(path, page(self.svg, str(self)) if path.suffix == ".html" else text)

@@ -25,6 +25,22 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
 
     Raises EngineError where matplotlib is missing.
     """
+    left, top, right, bottom = scene.bounds()
+    left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
+    colour = {name: pair[dark] for name, pair in COLOURS.items()}
+    paper = blank(((right - left) / DOTS, (bottom - top) / DOTS), colour["paper"])
+    axes = paper.add_axes((0, 0, 1, 1))
+    axes.set_axis_off()
+    _marks(axes, scene, colour)
+    axes.set(xlim=(left, right), ylim=(bottom, top))
+    return paper
+
+
+def blank(inches: tuple[float, float], colour: str, **options: Any) -> Figure:
+    """An empty figure.
+
+    Raises EngineError where matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError:
@@ -32,15 +48,7 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
             "PNG, PDF and figures take matplotlib, which is not installed. "
             'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
         ) from None
-    left, top, right, bottom = scene.bounds()
-    left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
-    colour = {name: pair[dark] for name, pair in COLOURS.items()}
-    paper = Figure(figsize=((right - left) / DOTS, (bottom - top) / DOTS), facecolor=colour["paper"])
-    axes = paper.add_axes((0, 0, 1, 1))
-    axes.set_axis_off()
-    _marks(axes, scene, colour)
-    axes.set(xlim=(left, right), ylim=(bottom, top))
-    return paper
+    return Figure(figsize=inches, facecolor=colour, **options)
 
 
 def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
