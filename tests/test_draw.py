@@ -448,13 +448,42 @@ def test_no_gradient_through_a_comparison_or_to_a_token():
     assert reduce(switch.recurrence).carrying == {"h", "L"}
 
 
+def linear(colour: str) -> torch.Tensor:
+    """Red, green and blue as amounts of light (sRGB, IEC 61966-2-1)."""
+    parts = torch.tensor([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)], dtype=torch.float64)
+    return torch.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+
+
+# what light becomes for eyes without one kind of cones: Machado, Oliveira and Fernandes 2009, severity 1
+EYES = {
+    "all cones": torch.eye(3).tolist(),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
+}
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("eyes", EYES)
+def test_colour_blind_people_tell_the_roles_apart(eyes, dark):
+    """At least 12 units of CIE 1976 L*a*b*; about 2 can just be told apart."""
+    to_xyz = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).double()
+    white = torch.tensor([0.9505, 1.0, 1.089], dtype=torch.float64)
+
+    def lab(role: str) -> torch.Tensor:
+        seen = (torch.tensor(EYES[eyes], dtype=torch.float64) @ linear(COLOURS[role][dark])).clamp(0, 1)
+        x = to_xyz @ seen / white
+        x, y, z = torch.where(x > 0.008856, x ** (1 / 3), 7.787 * x + 16 / 116)
+        return torch.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+    pairs = itertools.combinations((*ROLES, "parameter", "gradient"), 2)
+    near = {(a, b): float((lab(a) - lab(b)).norm()) for a, b in pairs}
+    assert all(d >= 12 for d in near.values()), near
+
+
 def test_colours_differ_in_grey_and_letters_can_be_read():
     def luminance(colour: str) -> float:
-        parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
-        return sum(
-            w * (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
-            for w, c in zip((0.2126, 0.7152, 0.0722), parts, strict=True)
-        )
+        return float(torch.tensor((0.2126, 0.7152, 0.0722), dtype=torch.float64) @ linear(colour))
 
     def contrast(a: str, b: str) -> float:
         low, high = sorted((luminance(a), luminance(b)))
