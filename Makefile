@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench bench-length bench-long bench-memory figures torture results-music results-voice results-text
+.PHONY: help demo test check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -56,6 +56,9 @@ bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense a
 
 bench-memory: $(READY)  ## memory of the gradient against length, beside torch.nn, from 10 thousand to 30 million steps; an hour
 	@$(BIN)/python benchmarks/memory.py $(ARGS)
+
+bench-parallel: $(READY) data  ## two training processes under torchrun beside one; 10 minutes, UNROLLED_DATA names the data
+	@$(BIN)/python benchmarks/parallel.py $(ARGS)
 
 bench-long: $(READY)  ## the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
 	@$(BIN)/python benchmarks/long.py $(ARGS)
