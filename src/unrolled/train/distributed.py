@@ -45,22 +45,29 @@ class Ranks:
 
     def parallel(self, task: Any) -> Callable[[Any, States], tuple[Tensor, int, States]]:
         """The loss of a task, whose gradients are averaged over all processes while they are computed."""
-        return task.loss if self.size == 1 else DistributedDataParallel(Cost(task))
+        return task.loss if self.size == 1 else DistributedDataParallel(Cost(task), broadcast_buffers=False)
 
     def share(self, batch: Any) -> Any:
         """The rows of a batch (a named tuple) that this process reads: see ``divided``."""
         return batch if self.size == 1 else _rows(batch, divided(lengths_of(batch), self.size)[self.rank])
 
-    def mean(self, total: Tensor, steps: int) -> tuple[Tensor, int]:
-        """The mean loss per step over all processes and the number of their steps, from what this one has read.
+    def backward(self, total: Tensor, steps: int, parameters: Sequence[Tensor]) -> tuple[float, int]:
+        """Fill .grad with the gradient of the mean loss per step over all processes, from the sum that this one has
+        read; returns that mean, and the number of all steps.
 
-        Backward it is this process's part times the number of processes, which averaging takes out again.
+        Averaging over the processes divides the sum of gradients by their number, which is taken out again. Numbers are
+        exchanged after the gradients, when nobody has to wait for them.
         """
         if self.size == 1:
-            return total / max(steps, 1), steps
+            mean = total / max(steps, 1)
+            mean.backward()
+            return mean.item(), steps
+        total.backward()
         everywhere, count = self.sum(total.item(), steps)
-        mean = total * (self.size / max(count, 1))
-        return mean + (everywhere / max(count, 1) - mean).detach(), int(count)
+        for p in parameters:
+            if p.grad is not None:
+                p.grad.mul_(self.size / max(count, 1))
+        return everywhere / max(count, 1), int(count)
 
     def sum(self, *numbers: float) -> list[float]:
         """The sums of some numbers over all processes."""

@@ -138,9 +138,11 @@ class Training:
             enter("read")
             for batch in islice(self.task.batches(self.epoch), self.index, None):
                 loss, norm, rate = self.learn(batch)
-                self.seconds, _ = self.ranks.agreed(before + time.perf_counter() - begun, False)
+                self.seconds, asked = self.ranks.agreed(before + time.perf_counter() - begun, stop())
                 validation, better = self.validate()
-                stopped = self.ranks.agreed(0.0, stop())[1] and self.done < 1
+                if validation is not None:  # which takes its time
+                    asked = self.ranks.agreed(0.0, stop())[1]
+                stopped = asked and self.done < 1
                 yield Progress(
                     self.update,
                     self.done,
@@ -173,11 +175,9 @@ class Training:
         before = torch.get_rng_state()
         enter("forward")
         total, steps, states = self.cost(self.ranks.share(batch), self.states)
-        mean, steps = self.ranks.mean(total, steps)
         enter("backward")
-        mean.backward()
+        value, steps = self.ranks.backward(total, steps, self._parameters())
         norm = nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip)
-        value = mean.item()
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             torch.set_rng_state(before)
             self.fail(batch, value, rate)
