@@ -399,7 +399,7 @@ def wrong_files(folder: Path) -> dict[str, object]:
         "both": lambda: AudioFile("stereo.wav", rate=8000, channels=1),
         "features of two channels": lambda: LogMel(AudioFile("stereo.wav")),
         "recording that was cut off": lambda: AudioFile("cut.wav").read(19 * RATE, 21 * RATE),
-        "compressed recording that was cut off": lambda: AudioFile("cut.ogg"),
+        "compressed recording that was cut off": lambda: (ogg := AudioFile("cut.ogg")).read(0, ogg.length),
         "features without a hop": lambda: LogMel(voice, hop=0.00001),
         "hop longer than its window": lambda: LogMel(voice, hop=0.05),
         "features above half the rate": lambda: LogMel(voice, high=5000),

