@@ -42,7 +42,8 @@ class Compiled:
         outputs = {n: _moving(values[node], call) for n, node in step.returns.items()}
         if not keep:
             return outputs, {}
-        found = {node: values[node].detach() for node in kept if node in values}
+        given = {*step.returns.values()}  # what is kept must not hold on to the graph that it becomes part of
+        found = {n: values[n].detach() if n in given else values[n] for n in kept if n in values}
         return outputs, found | {leaf: outputs[n].detach() for n, leaf in step.states.items()}
 
     def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
@@ -51,7 +52,7 @@ class Compiled:
         adjoint = way.recurrence
         program = make_program(way, way.wanted)
         values = kept | {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()}
-        values |= {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
+        values |= {step.parameters[n]: p for n, p in call.parameters.items()}
         values |= {adjoint.inputs[direct(n)]: g.contiguous() for n, g in grads.items()}
         start = {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
         arriving = _run(program, call, values, [], start)
