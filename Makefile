@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -36,13 +36,15 @@ test: $(READY)  ## run the whole test suite
 	@echo "test         the whole suite, two processes"
 	@$(BIN)/python -m pytest -n 2
 
-check: $(READY)  ## formatting, lint, types, layering, quick tests: three minutes
+lint: $(READY)  ## formatting, lint, types
 	@echo "format       ruff format --check"
 	@$(BIN)/ruff format --quiet --check . || { echo "             files need formatting: make format"; exit 1; }
 	@echo "lint         ruff check"
 	@$(BIN)/ruff check --quiet .
 	@echo "types        mypy"
 	@$(BIN)/mypy --no-error-summary
+
+check: lint  ## lint, layering, quick tests: three minutes
 	@echo "house        layering"
 	@$(BIN)/python -m pytest -q tests/test_house.py
 	@echo "tests        all but the slow ones, two processes"
