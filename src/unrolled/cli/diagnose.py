@@ -41,7 +41,7 @@ def diagnose(
     """
     from rich.markup import escape
 
-    from ..diagnosis.report import KINDS
+    from ..diagnosis.report import ANY_KIND, KINDS
     from ..diagnosis.run import diagnose_run
     from ..errors import UsageError
     from . import screen
@@ -51,8 +51,7 @@ def diagnose(
         if number is not None and number < 1:
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
     if out is not None and out.suffix not in KINDS:
-        kinds = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
-        raise UsageError(f"--out names a file {kinds}, such as {out.with_suffix('.html').name}; got '{out}'")
+        raise UsageError(f"--out names a file {ANY_KIND}, such as {out.with_suffix('.html').name}; got '{out}'")
     with processor_threads():
         report = diagnose_run(run, data, steps, exponents, seed)
     if out is not None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ORDER = ("nan", "explode", "vanish", "dead", "saturated", "healthy")
 DRAWN = (".png", ".pdf")
 KINDS = (".svg", *DRAWN, ".html", ".json")
+ANY_KIND = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -97,7 +98,7 @@ class Diagnosis:
         """
         path = Path(path)
         if path.suffix not in KINDS:
-            raise InputError(f"a diagnosis is saved as {', '.join(KINDS[:-1])} or {KINDS[-1]}, got '{path}'")
+            raise InputError(f"a diagnosis is saved as {ANY_KIND}, got '{path}'")
         if path.suffix in DRAWN:
             content = io.BytesIO()
             self.figure().savefig(content, format=path.suffix[1:], dpi=192)

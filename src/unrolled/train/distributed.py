@@ -45,7 +45,9 @@ class Ranks:
 
     def parallel(self, task: Any) -> Callable[[Any, States], tuple[Tensor, int, States]]:
         """The loss of a task, whose gradients are averaged over all processes while they are computed."""
-        return task.loss if self.size == 1 else DistributedDataParallel(Cost(task), broadcast_buffers=False)
+        if self.size == 1:
+            return task.loss
+        return DistributedDataParallel(Cost(task), broadcast_buffers=False)  # they hold nothing that changes
 
     def share(self, batch: Any) -> Any:
         """The rows of a batch (a named tuple) that this process reads: see ``divided``."""
