@@ -30,7 +30,7 @@ from unrolled import (
     tanh,
 )
 from unrolled.engines import registry
-from unrolled.engines.c import build, kernel
+from unrolled.engines.c import blocks, build, kernel
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import prelude, render
 from unrolled.graph.bind import bind
@@ -274,6 +274,9 @@ def test_what_was_in_memory_before_makes_no_difference(name):
     for library in (False, True):
         kernel.scratch(200_000, torch.float64 if library else torch.float32)
     kernel._room.bytes.fill_(0xFF)  # every number is NaN
+    assert blocks._idle
+    for memory in blocks._idle.values():
+        memory.fill(0xFF)
     assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
 
 

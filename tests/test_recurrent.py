@@ -7,6 +7,7 @@ import io
 
 import pytest
 import torch
+from torch.utils.checkpoint import checkpoint
 
 import unrolled
 from cells_for_tests import CIRCUITS, ENGINES, SIZES, lecture
@@ -94,6 +95,36 @@ def test_tokens_of_a_step_are_checked_whatever_came_before():
         assert torch.equal(net.step(torch.tensor([2], dtype=torch.int32), state).h, expected)
     with pytest.raises(unrolled.errors.InputError, match="from 0 to 2, got 3"):
         net.step(torch.tensor([3]), state)
+
+
+def test_sequences_are_checked_whatever_came_before():
+    net = Recurrent(lstm, x=3, h=4)
+    x, state = torch.randn(2, 5, 3), net.initial_state(2)
+    expected = net(x)
+    for again in (net(x), net(x, state), net(x=x, state=State(h=state.h)), net(x=x, state=State(c=state.c, h=state.h))):
+        assert torch.equal(again.h, expected.h) and torch.equal(again.state.c, expected.state.c)
+    tokens = torch.tensor([[0, 2, 1]])
+    one_hot = net(torch.nn.functional.one_hot(tokens, 3).float()).h
+    for _ in range(2):
+        torch.testing.assert_close(net(tokens).h, one_hot)
+    for given, problem in (
+        (x.double(), "float64"),
+        (x[:, :, :2], r"must be \(batch, time, 3\)"),
+        (tokens + 1, "from 0 to 2, got 3"),
+        (x[0], r"write x\[None\]"),
+    ):
+        with pytest.raises(unrolled.errors.InputError, match=problem):
+            net(given)
+    with pytest.raises(unrolled.errors.InputError, match="state 'h' must be"):
+        net(x[:1], state)
+    with pytest.raises(unrolled.errors.InputError, match="must be a State"):
+        net(x, state=state.h)
+    assert net(x, steps=5).h.shape == net(x, reset=torch.zeros(2, 5, dtype=torch.bool)).h.shape == (2, 5, 4)
+    with pytest.raises(unrolled.errors.InputError, match="Leave steps out"):
+        net(x, steps=6)
+    net.memory = unrolled.Snapshots(every=2)
+    net(x).h.sum().backward()
+    assert net(x).h.grad_fn is not None and torch.equal(net(x).h, expected.h)
 
 
 def test_a_network_that_has_stepped_can_be_copied_and_given_another_engine():
@@ -279,13 +310,59 @@ def test_it_is_a_torch_module():
     assert losses[-1] < 0.5 * losses[0]
 
 
-def test_parameter_changed_between_forward_and_backward_is_noticed():
-    net = network("rnn")
-    out = net(torch.randn(1, 3, 3))
-    with torch.no_grad():
-        net.W.mul_(2)
-    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        out.h.sum().backward()
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_changed_between_forward_and_backward_is_noticed(engine):
+    net = network("rnn", engine=engine)
+    x = torch.randn(1, 3, 3)
+    for changed in ("parameter", "output", "input"):
+        out = net(x)
+        with torch.no_grad():
+            {"parameter": net.W, "output": out.h, "input": x}[changed].mul_(2)
+        theirs = changed == "output" and engine != "c"  # torch refuses to change this view
+        error = RuntimeError if theirs else unrolled.EngineError
+        message = "view" if theirs else r"changed in place before the backward pass.*out\.h\.clone\(\)"
+        with pytest.raises(error, match=message):
+            out.h.sum().backward()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_is_kept_is_freed_by_the_backward_pass(engine):
+    net = network("lstm", engine=engine)
+    out = net(torch.randn(2, 5, 3))
+    loss = out.h.square().sum()
+    loss.backward(retain_graph=True)
+    first = net.W.grad.clone()
+    loss.backward()
+    torch.testing.assert_close(net.W.grad, 2 * first)
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        loss.backward()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_checkpoints_and_hooks_see_what_is_kept(engine):
+    """torch computes it again, or keeps it elsewhere."""
+    net, x = network("lstm", engine=engine), torch.randn(2, 5, 3)
+    net(x).h.square().sum().backward()
+    expected = {n: p.grad.clone() for n, p in net.named_parameters()}
+    moved = []
+
+    def elsewhere(tensor):
+        moved.append(tensor.nbytes)
+        return tensor.detach().clone()
+
+    def again():
+        return checkpoint(lambda: net(x).h.square().sum(), use_reentrant=False)
+
+    def hooked():
+        with torch.autograd.graph.saved_tensors_hooks(elsewhere, lambda tensor: tensor):
+            return net(x).h.square().sum()
+
+    for run in (again, hooked):
+        net.zero_grad()
+        run().backward()
+        for n, p in net.named_parameters():
+            torch.testing.assert_close(p.grad, expected[n], rtol=0, atol=0)
+    assert sum(moved) > sum(p.nbytes for p in net.parameters()) + 2 * 5 * 4 * 4 * 4  # parameters and gates
 
 
 def test_second_derivative_is_refused():

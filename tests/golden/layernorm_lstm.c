@@ -1,5 +1,5 @@
-#define ROOM (ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(3))
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(20) + ROW(1))
+#define ROOM (ROW(80) + ROW(1) + ROW(1) + ROW(3))
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch, crew *both) {
     with = both;
@@ -35,18 +35,15 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const s1_ = lane_room + (size_t)R * (ROW(20));
     real *const n0_ = room + (size_t)MOST_ROWS * (0);
     real *const n1_ = room + (size_t)MOST_ROWS * (ROW(80));
-    real *const n4_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1));
-    real *const n5_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1) + ROW(80));
+    real *const n5_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1));
     real *const n11_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
     real *const n12_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80));
     real *const n13_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80));
-    real *const n16_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1));
-    real *const n17_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80));
-    real *const n22_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80) + ROW(1));
-    real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(80));
-    real *const n38_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(80) + ROW(1));
-    real *const n39_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(80) + ROW(1) + ROW(20));
-    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1) + ROW(80) + ROW(1));
+    real *const n17_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1));
+    real *const n22_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
+    real *const n39_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1));
+    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1) + ROW(1));
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
@@ -61,27 +58,23 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             real *const n1 = n1_ + i * ROW(1);
             real *const n0 = n0_ + i * ROW(80);
             real *const k13 = k13_ + at[i] * 80;
-            real *const n4 = n4_ + i * ROW(80);
             real *const n5 = n5_ + i * ROW(1);
             {
                 real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n0[j];
+                ADDING(total) for (int j = 0; j < 80; j++) total += n0[j];
                 n1[0] = total / 80;
             }
             {
                 const real n1_0 = n1[0];
-                EACH for (int j = 0; j < 80; j++) {
+                real total5 = 0;
+                ADDING(total5) for (int j = 0; j < 80; j++) {
                     const real v2 = n1_0;
                     const real v3 = n0[j] - v2;
                     const real v4 = v3 * v3;
+                    total5 += v4;
                     k13[j] = v3;
-                    n4[j] = v4;
                 }
-            }
-            {
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n4[j];
-                n5[0] = total / 80;
+                n5[0] = total5 / 80;
             }
         }
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
@@ -109,7 +102,6 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const k13 = k13_ + at[i] * 80;
                 real *const n11 = n11_ + r * ROW(80);
                 real *const k11 = k11_ + at[i] * 80;
-                real *const n16 = n16_ + r * ROW(80);
                 real *const n17 = n17_ + r * ROW(1);
                 real *const k10 = k10_ + at[i] * 1;
                 real *const n22 = n22_ + r * ROW(80);
@@ -121,7 +113,6 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const k1 = k1_ + at[i] * 20;
                 real *const n35 = n35_ + r * ROW(1);
                 real *const k6 = k6_ + at[i] * 20;
-                real *const n38 = n38_ + r * ROW(20);
                 real *const n39 = n39_ + r * ROW(1);
                 real *const k5 = k5_ + at[i] * 1;
                 real *const k3 = k3_ + at[i] * 20;
@@ -129,7 +120,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const k0 = k0_ + at[i] * 20;
                 {
                     real total = 0;
-                    ADDED for (int j = 0; j < 80; j++) total += n12[j];
+                    ADDING(total) for (int j = 0; j < 80; j++) total += n12[j];
                     n13[0] = total / 80;
                 }
                 EACH for (int j = 0; j < 1; j++) {
@@ -140,7 +131,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 {
                     const real k12_0 = k12[0];
                     const real n13_0 = n13[0];
-                    EACH for (int j = 0; j < 80; j++) {
+                    real total17 = 0;
+                    ADDING(total17) for (int j = 0; j < 80; j++) {
                         const real v8 = k12_0;
                         const real v9 = k13[j] / v8;
                         const real v10 = f0[j] * v9;
@@ -148,15 +140,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         const real v14 = n13_0;
                         const real v15 = n12[j] - v14;
                         const real v16 = v15 * v15;
+                        total17 += v16;
                         n11[j] = v11;
                         k11[j] = v15;
-                        n16[j] = v16;
                     }
-                }
-                {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 80; j++) total += n16[j];
-                    n17[0] = total / 80;
+                    n17[0] = total17 / 80;
                 }
                 EACH for (int j = 0; j < 1; j++) {
                     const real v18 = (real)1e-05 + n17[0];
@@ -172,44 +160,41 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         n22[j] = v22;
                     }
                 }
-                EACH for (int j = 0; j < 20; j++) {
-                    const real v23_60 = n11[60 + j] + n22[60 + j];
-                    const real v25 = u_sigmoid(v23_60);
-                    const real v23_20 = n11[20 + j] + n22[20 + j];
-                    const real v27 = u_sigmoid(v23_20);
-                    const real v28 = v27 * s1[j];
-                    const real v23 = n11[j] + n22[j];
-                    const real v30 = u_sigmoid(v23);
-                    const real v23_40 = n11[40 + j] + n22[40 + j];
-                    const real v32 = u_tanh(v23_40);
-                    const real v33 = v30 * v32;
-                    const real v34 = v28 + v33;
-                    k4[j] = v25;
-                    k8[j] = v27;
-                    k2[j] = v30;
-                    k7[j] = v32;
-                    s1[j] = v34;
-                    k1[j] = v34;
-                }
                 {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 20; j++) total += s1[j];
-                    n35[0] = total / 20;
+                    real total35 = 0;
+                    ADDING(total35) for (int j = 0; j < 20; j++) {
+                        const real v23_60 = n11[60 + j] + n22[60 + j];
+                        const real v25 = u_sigmoid(v23_60);
+                        const real v23_20 = n11[20 + j] + n22[20 + j];
+                        const real v27 = u_sigmoid(v23_20);
+                        const real v28 = v27 * s1[j];
+                        const real v23 = n11[j] + n22[j];
+                        const real v30 = u_sigmoid(v23);
+                        const real v23_40 = n11[40 + j] + n22[40 + j];
+                        const real v32 = u_tanh(v23_40);
+                        const real v33 = v30 * v32;
+                        const real v34 = v28 + v33;
+                        total35 += v34;
+                        k4[j] = v25;
+                        k8[j] = v27;
+                        k2[j] = v30;
+                        k7[j] = v32;
+                        s1[j] = v34;
+                        k1[j] = v34;
+                    }
+                    n35[0] = total35 / 20;
                 }
                 {
                     const real n35_0 = n35[0];
-                    EACH for (int j = 0; j < 20; j++) {
+                    real total39 = 0;
+                    ADDING(total39) for (int j = 0; j < 20; j++) {
                         const real v36 = n35_0;
                         const real v37 = s1[j] - v36;
                         const real v38 = v37 * v37;
+                        total39 += v38;
                         k6[j] = v37;
-                        n38[j] = v38;
                     }
-                }
-                {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 20; j++) total += n38[j];
-                    n39[0] = total / 20;
+                    n39[0] = total39 / 20;
                 }
                 EACH for (int j = 0; j < 1; j++) {
                     const real v40 = (real)1e-05 + n39[0];
@@ -242,8 +227,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
 /* Numbers that a run of R lanes needs for itself. */
 int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
 
-#define ROOM (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1))
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80))
+#define ROOM (ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1))
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch, crew *both) {
     with = both;
@@ -283,35 +268,28 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const n5_ = room + (size_t)MOST_ROWS * (0);
     real *const n8_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20));
     real *const n10_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20));
-    real *const n13_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20));
     real *const n14_ = room + (size_t)MOST_ROWS * (ROW(20));
-    real *const n15_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80));
-    real *const n16_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1));
-    real *const n21_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20));
-    real *const n24_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20));
-    real *const n25_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20));
-    real *const n27_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1));
-    real *const n32_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
-    real *const n33_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20));
-    real *const n34_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20));
-    real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1));
-    real *const n48_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
-    real *const n51_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80));
-    real *const n52_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n54_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
-    real *const n58_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
-    real *const n59_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
-    real *const n60_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n61_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
-    real *const n63_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(80) + ROW(1) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n15_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20));
+    real *const n16_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1));
+    real *const n21_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20));
+    real *const n23_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20));
+    real *const n27_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1));
+    real *const n32_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1));
+    real *const n33_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20));
+    real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1));
+    real *const n48_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1));
+    real *const n50_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80));
+    real *const n54_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1));
+    real *const n58_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1));
+    real *const n59_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
+    real *const n61_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1));
+    real *const n63_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1));
     real *const n70_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80));
-    real *const n73_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80));
-    real *const n74_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80));
-    real *const n76_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1));
-    real *const n80_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
-    real *const n81_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
-    real *const n82_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80));
-    real *const n83_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(80) + ROW(1));
+    real *const n72_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80));
+    real *const n76_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(1));
+    real *const n80_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n81_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
+    real *const n83_ = room + (size_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1));
     const real *before0[MOST_ROWS];
     static const real zero[20];
     stretch s;
@@ -341,8 +319,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const s1 = s1_ + r * ROW(20);
                 const real *const m0 = m0_ + at[i] * 20;
                 const real *const m1 = m1_ + at[i] * 20;
-                const real *const m2 = m2_ + at[i] * 1;
                 const real *const m3 = m3_ + at[i] * 20;
+                const real *const m2 = m2_ + at[i] * 1;
                 const real *const m4 = m4_ + at[i] * 20;
                 const real *const m5 = m5_ + at[i] * 20;
                 const real *const m6 = m6_ + at[i] * 20;
@@ -355,28 +333,23 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const n16 = n16_ + r * ROW(20);
                 real *const k6 = k6_ + at[i] * 20;
                 real *const n21 = n21_ + r * ROW(20);
-                real *const n24 = n24_ + r * ROW(20);
                 real *const n46 = n46_ + r * ROW(80);
                 real *const k2 = k2_ + at[i] * 80;
-                real *const n25 = n25_ + r * ROW(1);
+                real *const n23 = n23_ + r * ROW(1);
                 const real *const m7 = m7_ + at[i] * 1;
                 real *const n15 = n15_ + r * ROW(1);
                 real *const n27 = n27_ + r * ROW(1);
                 const real *const m8 = m8_ + at[i] * 80;
-                real *const n13 = n13_ + r * ROW(80);
                 real *const n14 = n14_ + i * ROW(80);
                 real *const n32 = n32_ + r * ROW(20);
-                real *const n33 = n33_ + r * ROW(20);
-                real *const n34 = n34_ + r * ROW(1);
+                real *const n33 = n33_ + r * ROW(1);
                 real *const n35 = n35_ + r * ROW(1);
                 const real *const q0 = before0[i];
                 real *const n48 = n48_ + r * ROW(80);
-                real *const n51 = n51_ + r * ROW(80);
-                real *const n52 = n52_ + r * ROW(1);
+                real *const n50 = n50_ + r * ROW(1);
                 real *const n54 = n54_ + r * ROW(1);
                 real *const n58 = n58_ + r * ROW(80);
-                real *const n59 = n59_ + r * ROW(80);
-                real *const n60 = n60_ + r * ROW(1);
+                real *const n59 = n59_ + r * ROW(1);
                 real *const n61 = n61_ + r * ROW(1);
                 real *const n63 = n63_ + r * ROW(80);
                 real *const k1 = k1_ + at[i] * 80;
@@ -386,7 +359,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 }
                 {
                     const real m2_0 = m2[0];
-                    EACH for (int j = 0; j < 20; j++) {
+                    real total23 = 0;
+                    ADDING(total23) for (int j = 0; j < 20; j++) {
                         const real v0 = (real)1.0 - m0[j];
                         const real v1 = m0[j] * v0;
                         const real v2 = m1[j] * m1[j];
@@ -406,10 +380,9 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         const real v20 = f0[j] * v19;
                         const real v21 = v20 / v4;
                         const real v22 = v5 * v20;
-                        const real v23 = v22 / v4;
-                        const real v24 = -v23;
                         const real v44 = m1[j] * v17;
                         const real v45 = v12 * v44;
+                        total23 += v22;
                         n1[j] = v1;
                         n5[j] = v5;
                         n8[j] = v8;
@@ -417,20 +390,17 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         n16[j] = v16;
                         k6[j] = v19;
                         n21[j] = v21;
-                        n24[j] = v24;
                         n46[60 + j] = v45;
                         k2[60 + j] = v45;
                     }
-                }
-                {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 20; j++) total += n24[j];
-                    n25[0] = total;
+                    n23[0] = total23;
                 }
                 EACH for (int j = 0; j < 1; j++) {
                     const real v6 = (real)2.0 * m2[0];
                     const real v15 = (real)2.0 * m7[0];
-                    const real v26 = n25[0] / v6;
+                    const real v24 = n23[0] / m2[0];
+                    const real v25 = -v24;
+                    const real v26 = v25 / v6;
                     const real v27 = v26 / (real)20.0;
                     n15[j] = v15;
                     n27[j] = v27;
@@ -440,30 +410,26 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 80; j++) {
                         const real v13 = m7_0;
                         const real v14 = m8[j] / v13;
-                        n13[j] = v13;
                         n14[j] = v14;
                     }
                 }
                 {
                     const real n27_0 = n27[0];
-                    EACH for (int j = 0; j < 20; j++) {
+                    real total33 = 0;
+                    ADDING(total33) for (int j = 0; j < 20; j++) {
                         const real v28 = n27_0;
                         const real v29 = m3[j] * v28;
                         const real v30 = n21[j] + v29;
                         const real v31 = v30 + v29;
                         const real v32 = n16[j] + v31;
-                        const real v33 = -v31;
+                        total33 += v31;
                         n32[j] = v32;
-                        n33[j] = v33;
                     }
-                }
-                {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 20; j++) total += n33[j];
-                    n34[0] = total;
+                    n33[0] = total33;
                 }
                 EACH for (int j = 0; j < 1; j++) {
-                    const real v35 = n34[0] / (real)20.0;
+                    const real v34 = -n33[0];
+                    const real v35 = v34 / (real)20.0;
                     n35[j] = v35;
                 }
                 {
@@ -487,44 +453,42 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         s1[j] = v65;
                     }
                 }
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v47 = f1[j] * n46[j];
-                    const real v48 = v47 / n13[j];
-                    const real v49 = n14[j] * v47;
-                    const real v50 = v49 / n13[j];
-                    const real v51 = -v50;
-                    n48[j] = v48;
-                    n51[j] = v51;
-                }
                 {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 80; j++) total += n51[j];
-                    n52[0] = total;
+                    const real m7_0 = m7[0];
+                    real total50 = 0;
+                    ADDING(total50) for (int j = 0; j < 80; j++) {
+                        const real v47 = f1[j] * n46[j];
+                        const real v13 = m7_0;
+                        const real v48 = v47 / v13;
+                        const real v49 = n14[j] * v47;
+                        total50 += v49;
+                        n48[j] = v48;
+                    }
+                    n50[0] = total50;
                 }
                 EACH for (int j = 0; j < 1; j++) {
-                    const real v53 = n52[0] / n15[0];
+                    const real v51 = n50[0] / m7[0];
+                    const real v52 = -v51;
+                    const real v53 = v52 / n15[0];
                     const real v54 = v53 / (real)80.0;
                     n54[j] = v54;
                 }
                 {
                     const real n54_0 = n54[0];
-                    EACH for (int j = 0; j < 80; j++) {
+                    real total59 = 0;
+                    ADDING(total59) for (int j = 0; j < 80; j++) {
                         const real v55 = n54_0;
                         const real v56 = m8[j] * v55;
                         const real v57 = n48[j] + v56;
                         const real v58 = v57 + v56;
-                        const real v59 = -v58;
+                        total59 += v58;
                         n58[j] = v58;
-                        n59[j] = v59;
                     }
-                }
-                {
-                    real total = 0;
-                    ADDED for (int j = 0; j < 80; j++) total += n59[j];
-                    n60[0] = total;
+                    n59[0] = total59;
                 }
                 EACH for (int j = 0; j < 1; j++) {
-                    const real v61 = n60[0] / (real)80.0;
+                    const real v60 = -n59[0];
+                    const real v61 = v60 / (real)80.0;
                     n61[j] = v61;
                 }
                 {
@@ -549,19 +513,17 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             }
         }
         for (int i = 0; i < N; i++) {
-            const real *const m11 = m11_ + at[i] * 1;
             const real *const m12 = m12_ + at[i] * 80;
+            const real *const m11 = m11_ + at[i] * 1;
             real *const k2 = k2_ + at[i] * 80;
             real *const n14 = n14_ + i * ROW(80);
             real *const n70 = n70_ + i * ROW(80);
-            real *const n73 = n73_ + i * ROW(80);
             real *const k3 = k3_ + at[i] * 80;
             real *const k4 = k4_ + at[i] * 80;
-            real *const n74 = n74_ + i * ROW(1);
+            real *const n72 = n72_ + i * ROW(1);
             real *const n76 = n76_ + i * ROW(1);
             real *const n80 = n80_ + i * ROW(80);
-            real *const n81 = n81_ + i * ROW(80);
-            real *const n82 = n82_ + i * ROW(1);
+            real *const n81 = n81_ + i * ROW(1);
             real *const n83 = n83_ + i * ROW(1);
             real *const k0 = k0_ + at[i] * 80;
             real *const n5 = n5_ + i * ROW(20);
@@ -569,52 +531,46 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             real *const k5 = k5_ + at[i] * 20;
             {
                 const real m11_0 = m11[0];
-                EACH for (int j = 0; j < 80; j++) {
+                real total72 = 0;
+                ADDING(total72) for (int j = 0; j < 80; j++) {
                     const real v66 = m11_0;
                     const real v67 = m12[j] / v66;
                     const real v69 = f2[j] * k2[j];
                     const real v70 = v69 / v66;
                     const real v71 = v67 * v69;
-                    const real v72 = v71 / v66;
-                    const real v73 = -v72;
                     const real v86 = v67 * k2[j];
                     const real v87 = n14[j] * k2[j];
+                    total72 += v71;
                     n70[j] = v70;
-                    n73[j] = v73;
                     k3[j] = v86;
                     k4[j] = v87;
                 }
-            }
-            {
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n73[j];
-                n74[0] = total;
+                n72[0] = total72;
             }
             EACH for (int j = 0; j < 1; j++) {
                 const real v68 = (real)2.0 * m11[0];
-                const real v75 = n74[0] / v68;
+                const real v73 = n72[0] / m11[0];
+                const real v74 = -v73;
+                const real v75 = v74 / v68;
                 const real v76 = v75 / (real)80.0;
                 n76[j] = v76;
             }
             {
                 const real n76_0 = n76[0];
-                EACH for (int j = 0; j < 80; j++) {
+                real total81 = 0;
+                ADDING(total81) for (int j = 0; j < 80; j++) {
                     const real v77 = n76_0;
                     const real v78 = m12[j] * v77;
                     const real v79 = n70[j] + v78;
                     const real v80 = v79 + v78;
-                    const real v81 = -v80;
+                    total81 += v80;
                     n80[j] = v80;
-                    n81[j] = v81;
                 }
-            }
-            {
-                real total = 0;
-                ADDED for (int j = 0; j < 80; j++) total += n81[j];
-                n82[0] = total;
+                n81[0] = total81;
             }
             EACH for (int j = 0; j < 1; j++) {
-                const real v83 = n82[0] / (real)80.0;
+                const real v82 = -n81[0];
+                const real v83 = v82 / (real)80.0;
                 n83[j] = v83;
             }
             {

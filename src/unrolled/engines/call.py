@@ -32,17 +32,20 @@ class Call:
         return {**self.inputs, **self.state, **self.parameters}
 
 
+Kept = list[dict[Any, Tensor]]  # what the backward pass will want
+
+
 class Engine(Protocol):
     """Runs calls. Engines differ in speed only: ``reference`` says what is right."""
 
     @property
     def name(self) -> str: ...
 
-    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Any]:
+    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
         """Every returned value as a series (rows, size), (rows, 1) for scalars; with ``keep`` also what the backward
         pass will want."""
         ...
 
-    def backward(self, call: Call, kept: Any, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+    def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         """The gradients of the wanted leaves, from those of some returned values."""
         ...

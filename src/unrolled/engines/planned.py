@@ -20,7 +20,7 @@ from ..plan.loop import Loop
 from ..plan.plan import Pass, make_plan
 from ..transform.differentiate import carried, direct
 from ..transform.evaluate import execute, instructions, rules
-from .call import Call
+from .call import Call, Kept
 from .sums import accumulate
 
 Values = dict[Node, Tensor]  # what does not move as (size,), series as (rows, size)
@@ -39,19 +39,19 @@ class Planned:
     name: str
     run_loop: RunLoop
 
-    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Values]:
+    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
         plan = make_plan(call.recurrence)
         step = plan.step
         values = _leaves(step, call)
         self.sweep(plan.forward(keep), values, call.state, call)
         outputs = {n: _series(values[node], call) for n, node in step.returns.items()}
-        return outputs, {node: values[node] for node in plan.kept} if keep else {}
+        return outputs, [{node: values[node] for node in plan.kept}] if keep else []
 
-    def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+    def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         plan = make_plan(call.recurrence)
         way = plan.backward(grads, wanted)
         adjoint = way.recurrence
-        values = {**kept, **_leaves(plan.step, call), **{adjoint.inputs[direct(n)]: g for n, g in grads.items()}}
+        values = {**kept[0], **_leaves(plan.step, call), **{adjoint.inputs[direct(n)]: g for n, g in grads.items()}}
         start = {carried(n): torch.zeros_like(v) for n, v in call.state.items()}
         arriving = self.sweep(way, values, start, call)
         result = {n: _series(values[node], call) for n, node in way.flows.items()}

@@ -14,11 +14,9 @@ from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
 from ..transform.sums import parts, terms
-from .call import Call
+from .call import Call, Kept
 from .steps import steps_of
 from .sums import accumulate
-
-Kept = list[dict[Node, Tensor]]
 
 
 class Reference:
@@ -30,7 +28,7 @@ class Reference:
         program = instructions(order(step.returns.values(), known=[*fixed, *_moving(step)]), call.sizes, call.like)
         needed = _residuals(step) if keep else ()
         inputs = {node: steps.read(call.inputs[n]) for n, node in step.inputs.items()}
-        state, kept = [call.state[n] for n in step.states], []
+        state, kept = [call.state[n] for n in step.states], Kept()
         series: dict[str, list[Tensor]] = {n: [] for n in step.returns}
         for t in range(call.layout.longest):
             now = zip(step.states.values(), steps.cut(t, steps.enter(t, state)), strict=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from .call import Call, Engine
+from .call import Call, Engine, Kept
 from .pieces import Gradients, Pieces, Series, forward
 
 
@@ -24,18 +24,18 @@ class Truncating:
     def name(self) -> str:
         return self.engine.name
 
-    def forward(self, call: Call, keep: bool) -> tuple[Series, Series]:
+    def forward(self, call: Call, keep: bool) -> tuple[Series, Kept]:
         if not keep:
-            return self.engine.forward(call, keep=False)[0], {}
+            return self.engine.forward(call, keep=False)[0], []
         series = forward(self.engine, call, self.window)
-        return series, {n: x.detach() for n, x in series.items()}
+        return series, [series]
 
-    def backward(self, call: Call, kept: Series, grads: Series, wanted: set[str]) -> Series:
+    def backward(self, call: Call, kept: Kept, grads: Series, wanted: set[str]) -> Series:
         start = {n: torch.zeros_like(s) for n, s in call.state.items()}
         total, pieces = Gradients(call, wanted), Pieces(call.layout, self.stride, self.window)
         for number in range(pieces.count):
             piece = pieces[number]
-            part = piece.of(call, kept)
+            part = piece.of(call, kept[0])
             _, again = self.engine.forward(part, keep=True)
             given = {n: g[piece.rows] * piece.new[:, None] for n, g in grads.items()}
             found = self.engine.backward(part, again, given, wanted | set(start))

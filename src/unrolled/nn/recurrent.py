@@ -25,6 +25,8 @@ from .incoming import Incoming, Series, flat, last, shifted
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
+MOST_KNOWN = 256  # kinds of calls that are remembered
+
 
 class Recurrent(nn.Module):
     """A recurrent network: any circuit, with sizes by name.
@@ -78,7 +80,7 @@ class Recurrent(nn.Module):
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        self._known: dict[object, tuple[Engine, Recurrence, Layout]] = {}  # how steps of some kind are run
+        self._known: dict[object, tuple[Engine, Recurrence, Layout, int]] = {}  # calls of some kind (see _mark)
         self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         self._choice()  # refuse a named engine now rather than later
@@ -139,9 +141,14 @@ class Recurrent(nn.Module):
             InputError: what does not fit, with the shape that was expected.
         """
         series_given, state = _parted(inputs, state)
+        plain = not given and reset is None and steps is None
+        mark = self._mark(2, series_given, named, state) if plain else None
+        if again := self._again(mark, series_given, named, state):
+            return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
         _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
-        return self._call(series, state, given or {}, reset, steps)
+        call, start, forced = self._checked(series, state, given or {}, reset, steps)
+        return self._results(*self._remembered(mark, call, 2), start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
@@ -151,25 +158,14 @@ class Recurrent(nn.Module):
         (torch.Size([8, 65]), State(h=(8, 256)))
         """
         given, state = _parted(inputs, state)
-        mark = _mark(given, named, state, self._like())
-        if state is not None and mark in self._known:  # all as it was before, but for the values
-            engine, step, layout = self._known[mark]
-            tensors: dict[str, Any] = {**dict(zip(self.circuit.inputs, given, strict=False)), **named}
-            rows = {n: x if x.is_floating_point() else self._incoming().one_step(n, x) for n, x in tensors.items()}
-            call = Call(step, self._sizes, self._weights(), rows, dict(state.items()), layout, self._like())
-        else:
-            rows, start, layout = self._checked_step(given, named, state)
-            engine, call = self._engine_and_call(rows, start, layout)
-            if rows and state is not None and len(state) == len(start):
-                self._known[mark] = engine, call.recurrence, layout
-        results = run(engine, call)
+        mark = self._mark(1, given, named, state)
+        again = self._again(mark, given, named, state)
+        results = run(*(again or self._remembered(mark, self._checked_step(given, named, state), 1)))
         end = State.of({n: results[n] for n in self.circuit.states})
         return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
 
-    def _checked_step(
-        self, given: tuple[object, ...], named: Mapping[str, object], state: State | None
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor], Layout]:
-        """The rows of a step, where it starts, and its layout."""
+    def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
+        """The call of a step."""
         check = self._incoming()
         rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
         batches = {len(x) for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
@@ -178,7 +174,7 @@ class Recurrent(nn.Module):
         if self.circuit.inputs and not rows:
             raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
         layout = Layout.dense(batches.pop(), 1)
-        return rows, check.start(state, layout.count), layout
+        return self._of_rows(rows, check.start(state, layout.count), layout)
 
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
         """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
@@ -195,7 +191,8 @@ class Recurrent(nn.Module):
         series = self._incoming().by_name(series_given, named)
         needed = only_states(self.circuit.recurrence).inputs
         front = {n: _front(n, x) for n, x in series.items() if n in needed}
-        before = self._call(front, state, {}, None, None, states_only=True)
+        call, start, forced = self._checked(front, state, {}, None, None, states_only=True)
+        before = self._results(*self._remembered(None, call, 2), start, forced)
         return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
@@ -207,7 +204,7 @@ class Recurrent(nn.Module):
         shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
-    def _call(
+    def _checked(
         self,
         series: Mapping[str, object],
         state: State | None,
@@ -215,8 +212,8 @@ class Recurrent(nn.Module):
         reset: object,
         steps: int | None,
         states_only: bool = False,
-    ) -> Result:
-        """Check what comes in, run over all of it, and give the results in the layout of the inputs."""
+    ) -> tuple[Call, dict[str, Tensor], dict[str, Tensor]]:
+        """The call of sequences; where all states start; and those that are fed from outside, as rows."""
         check = self._incoming()
         everything = {**series, **given}
         leading = 1 if check.ragged(everything) else 2
@@ -227,20 +224,17 @@ class Recurrent(nn.Module):
         forced = {n: flat(x, layout) for n, x in forced.items()}
         rows = {n: flat(x, layout) for n, x in values.items()}
         rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        results = run(*self._engine_and_call(rows, start, layout, tuple(sorted(forced)), states_only))
-        end = State(**{n: last({**results, **forced}[n], start[n], layout) for n in self.circuit.states})
-        shaped = {n: self._shaped(n, x, layout) for n, x in results.items()}
-        return Result(shaped, end)
+        return self._of_rows(rows, start, layout, tuple(sorted(forced)), states_only), start, forced
 
-    def _engine_and_call(
+    def _of_rows(
         self,
         rows: dict[str, Tensor],
         start: dict[str, Tensor],
         layout: Layout,
         forced: tuple[str, ...] = (),
         states_only: bool = False,
-    ) -> tuple[Engine, Call]:
-        """Series of rows, and what runs them."""
+    ) -> Call:
+        """The call of series of rows."""
         circuit = self.circuit
         absent = self._absent(rows)
         spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
@@ -248,8 +242,55 @@ class Recurrent(nn.Module):
         absent = tuple(n for n in absent if n in recurrence.inputs)
         step = _variant(recurrence, absent, spoken, forced)
         begin = {n: start[n] for n in step.states}
-        call = Call(step, self._sizes, self._weights(), rows, begin, layout, self._like())
-        return self.memory.around(self._choice()[0], call), call
+        return Call(step, self._sizes, self._weights(), rows, begin, layout, self._like())
+
+    def _results(
+        self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
+    ) -> Result:
+        """Run, and give the results in the layout of the inputs."""
+        layout, results = call.layout, run(engine, call)
+        ends = {**results, **forced} if forced else results
+        end = State.of({n: last(ends[n], start[n], layout) for n in self.circuit.states})
+        return Result({n: self._shaped(n, x, layout) for n, x in results.items()}, end)
+
+    # what was checked once is not checked again: for short sequences that takes as long as everything else
+
+    def _mark(
+        self, leading: int, given: tuple[object, ...], named: Mapping[str, object], state: State | None
+    ) -> object:
+        """What the checks of a call look at, which are the names and kinds of tensors, and of tokens the values; None
+        where they look at more."""
+        if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
+            return None
+        tensors = [*given, *named.values(), *(() if state is None else state.values())]
+        like, kinds = self._like(), [(t.shape, t.dtype, t.device) for t in tensors if isinstance(t, Tensor)]
+        if not (given or named) or len(kinds) < len(tensors):
+            return None
+        return like.dtype, like.device, leading, len(given), *named, *(() if state is None else state), *kinds
+
+    def _remembered(self, mark: object, call: Call, leading: int) -> tuple[Engine, Call]:
+        """A call that was checked, and what runs it."""
+        engine = self._choice()[0]
+        if mark is not None:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[mark] = engine, call.recurrence, call.layout, leading
+        return self.memory.around(engine, call), call
+
+    def _again(
+        self, mark: object, inputs: tuple[object, ...], named: Mapping[str, object], state: State | None
+    ) -> tuple[Engine, Call] | None:
+        """A call like one before, but for the values."""
+        if mark not in self._known:
+            return None
+        engine, step, layout, leading = self._known[mark]
+        series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
+        for n, x in series.items():
+            rows = x if x.is_floating_point() else self._incoming().series(n, x, leading)
+            series[n] = flat(rows, layout) if leading == 2 else rows
+        start = self._incoming().start(None, layout.count) if state is None else dict(state.items())
+        call = Call(step, self._sizes, self._weights(), series, start, layout, self._like())
+        return self.memory.around(engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
         return {n: p for n, p in self._parameters.items() if p is not None}
@@ -275,13 +316,6 @@ class Recurrent(nn.Module):
         """A tensor with the dtype and device of the parameters, also where there are none."""
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
-
-
-def _mark(given: tuple[object, ...], named: Mapping[str, object], state: State | None, like: Tensor) -> object:
-    """What the checks of a step look at, which are the names and kinds of tensors, and of tokens the values."""
-    tensors = [*given, *named.values(), *(() if state is None else state.values())]
-    kinds = [(t.shape, t.dtype, t.device) if isinstance(t, Tensor) else type(t) for t in tensors]
-    return like.dtype, like.device, len(given), *named, *(() if state is None else state), *kinds
 
 
 def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:

@@ -90,6 +90,11 @@ def _bilinear(node: Node, a: Node, b: Node) -> Node | None:
 
 
 def _sum(node: Node, a: Node) -> Node | None:
+    if a.op == "neg":
+        return make("neg", rebuild(make("sum", a.args[0]), (a.args[0],)), source=node.source)
+    if a.op in ("mul", "div") and a.args[1].op == "broadcast":  # the same factor for all
+        each, factor = a.args[0], a.args[1].args[0]
+        return make(a.op, rebuild(make("sum", each), (each,)), factor, source=node.source)
     return zero(node.type) if is_constant(a, 0) else None
 
 

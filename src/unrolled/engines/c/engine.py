@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import accumulate
 from typing import Any
 
 import torch
@@ -12,18 +12,20 @@ from torch import Tensor
 
 from ...graph.node import Node
 from ...graph.recurrence import Recurrence
-from ...plan.plan import make_plan
+from ...plan.plan import Backward, make_plan
 from ...sequence.layout import Layout
 from ...transform.differentiate import carried, direct
 from ...transform.evaluate import execute, instructions
-from ..call import Call
+from ..call import Call, Kept
+from .blocks import block
 from .kernel import Kernel, Prepared, kernel, pack, parallel, prepared
 from .lanes import Lanes, deal
 from .program import Program, make_program
 from .render import LANES
 from .sums import Sums
 
-Values = dict[Node, Tensor]  # series as (rows, size), what does not move as (size,)
+Tensors = dict[Any, Tensor]  # series as (rows, size), what does not move as (size,); by node, blocks by _Launch
+Addresses = dict[Any, int]
 ENOUGH = 2**21  # numbers computed that are worth a thread
 FEW = 2  # rows of a single step for which matrices are not packed
 LARGE = 2**18  # numbers of a matrix of which two threads take parts
@@ -34,41 +36,60 @@ class Compiled:
 
     name = "c"
 
-    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Values]:
-        step, program, kept = _forward_program(call.recurrence, keep)
-        values = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()}
-        start = [call.state[n].contiguous() for n in step.states]
-        _run(program, call, values, start, {})
-        outputs = {n: _moving(values[node], call) for n, node in step.returns.items()}
+    def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
+        step, program, returned, kept = _forward_program(call.recurrence, keep)
+        launch = _launch_for(program, returned, call)
+        made = launch.room(call)
+        tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | made
+        at, start = _addresses(tensors), [call.state[n].contiguous() for n in step.states]
+        tensors |= launch.run(call, at, [s.data_ptr() for s in start], {}, launch.last(at))
+        outputs = {n: _moving(tensors[node], call) for n, node in step.returns.items()}
         if not keep:
-            return outputs, {}
-        given = {*step.returns.values()}  # what is kept must not hold on to the graph that it becomes part of
-        found = {n: values[n].detach() if n in given else values[n] for n in kept if n in values}
-        return outputs, found | {leaf: outputs[n].detach() for n, leaf in step.states.items()}
+            return outputs, []
+        states = {leaf: outputs[n] for n, leaf in step.states.items()}
+        return outputs, [states | {n: t for n, t in made.items() if n is launch or n in kept}]
 
-    def backward(self, call: Call, kept: Values, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-        plan = make_plan(call.recurrence)
-        way, step = plan.backward(grads, wanted), plan.step
-        adjoint = way.recurrence
-        program = make_program(way, way.wanted)
-        values = kept | {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()}
-        values |= {step.parameters[n]: p for n, p in call.parameters.items()}
-        values |= {adjoint.inputs[direct(n)]: g.contiguous() for n, g in grads.items()}
-        start = {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
-        arriving = _run(program, call, values, [], start)
-        result = {n: _moving(values[node], call) for n, node in way.flows.items()}
-        result |= Sums(way, values, start, call).all()
-        gradients = dict(zip(adjoint.states, arriving, strict=True))
-        return result | {n: gradients[carried(n)] for n in call.state if n in wanted}
+    def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        way, program, flows = _backward_program(call.recurrence, tuple(grads), frozenset(wanted))
+        launch = _launch_for(program, flows, call)
+        step, adjoint = make_plan(call.recurrence).step, way.recurrence
+        tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | kept[0] | launch.room(call)
+        tensors |= {adjoint.inputs[direct(n)]: g.contiguous() for n, g in grads.items()}
+        at, start = _addresses(tensors), {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
+        first = {leaf: s.data_ptr() for leaf, s in start.items()}
+        arriving = {carried(n): call.like.new_empty(call.state[n].shape) for n in call.state if n in wanted}
+        for gradient in arriving.values() if call.layout.resets or call.layout.empty else ():
+            gradient.zero_()
+        ends = zip(adjoint.states, launch.last(at), strict=True)
+        still = launch.run(call, at, [], first, [arriving[n].data_ptr() if n in arriving else end for n, end in ends])
+
+        def everything() -> Tensors:
+            return {step.parameters[n]: p for n, p in call.parameters.items()} | _opened(tensors, call) | still
+
+        result = {n: _moving({**tensors, **still}[node], call) for n, node in way.flows.items()}
+        result |= Sums(way, at, start, call, everything).all()
+        return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
 
 @lru_cache(maxsize=256)
-def _forward_program(recurrence: Recurrence, keep: bool) -> tuple[Recurrence, Program, tuple[Node, ...]]:
-    """The step, its program, and what is kept of it."""
+def _forward_program(
+    recurrence: Recurrence, keep: bool
+) -> tuple[Recurrence, Program, tuple[Node, ...], tuple[Node, ...]]:
+    """The step, its program, what is returned of it, and what is kept."""
     plan = make_plan(recurrence)
     states = plan.step.states.values()  # of the step before: on the way back they are read from what is returned
     kept = tuple(n for n in plan.kept if n not in states) if keep else ()
-    return plan.step, make_program(plan.forward(keep), (*plan.step.returns.values(), *kept)), kept
+    returned = tuple(plan.step.returns.values())
+    return plan.step, make_program(plan.forward(keep), (*returned, *kept)), returned, kept
+
+
+@lru_cache(maxsize=256)
+def _backward_program(
+    recurrence: Recurrence, of: tuple[str, ...], wanted: frozenset[str]
+) -> tuple[Backward, Program, tuple[Node, ...]]:
+    """The way back, its program, and the gradients that it gives at every step."""
+    way = make_plan(recurrence).backward(of, wanted)
+    return way, make_program(way, way.wanted), tuple(way.flows.values())
 
 
 def _moving(value: Tensor, call: Call) -> Tensor:
@@ -80,18 +101,49 @@ def _moving(value: Tensor, call: Call) -> Tensor:
 class _Launch:
     """A compiled program at a layout: who takes which lanes, and what is made room for.
 
-    kept: sizes of the series that the program keeps. end: of the last states; None where, after a single step, the
-    last values are all values. direct: the parameters that are read as they are, where that is all there is to prepare.
+    given: sizes of the series that are given to others. inside, ends: where the other series, and the last states,
+    stand in a block of ``size`` bytes; ends is None where, after a single step, the last values are all values. direct:
+    the parameters that are read as they are, where that is all there is to prepare.
     """
 
     kernel: Kernel
     groups: tuple[Lanes, ...]
     threads: int
-    kept: dict[Node, int]
-    end: dict[Node, int] | None
+    given: dict[Node, int]
+    inside: dict[Node, int]
+    ends: tuple[int, ...] | None
+    size: int
     direct: tuple[str, ...] | None
 
-    def run(self, addresses: list[int], dtype: torch.dtype) -> None:
+    def room(self, call: Call) -> Tensors:
+        """Room for the series: tensors for those that are given to others, and a block."""
+        made: Tensors = {n: call.like.new_empty(call.layout.rows, size) for n, size in self.given.items()}
+        return made | {self: block(self.size)} if self.size else made
+
+    def last(self, at: Addresses) -> list[int]:
+        """Where the last states go."""
+        if self.ends is None:
+            return [at[n] for n in self.kernel.program.new]
+        return [at[self] + offset for offset in self.ends]
+
+    def run(self, call: Call, at: Addresses, start: list[int], first: Addresses, end: list[int]) -> Tensors:
+        """From these states, or, backward, from those that the forward pass started from, to the last ones. Returns
+        the values that do not move."""
+        program, parameters = self.kernel.program, call.parameters
+        if self.direct is None:
+            ready = prepared(self.kernel, parameters, lambda: _prepare(self.kernel, call))
+            values, fixed = ready.values, ready.addresses
+        else:
+            values, fixed = {}, [parameters[n].data_ptr() for n in self.direct]
+        addresses = [at[n] for n in program.moving]
+        for n in program.previous:
+            addresses += (at[n], first[n])
+        addresses += fixed + start + end
+        addresses += [at[n] for n in program.keep]
+        self.over_lanes(addresses, call.like.dtype)
+        return values
+
+    def over_lanes(self, addresses: list[int], dtype: torch.dtype) -> None:
         if len(self.groups) == 1 and self.threads == 1:
             self.kernel.run(self.groups[0], addresses, dtype)
         elif len(self.groups) == 1 and self.kernel.largest >= LARGE and self.kernel.program.states:
@@ -100,9 +152,38 @@ class _Launch:
             parallel([partial(self.kernel.run, group, addresses, dtype) for group in self.groups], self.threads)
 
 
+def _addresses(tensors: Tensors) -> Addresses:
+    """Of series, also of those in blocks."""
+    at = {n: t.data_ptr() for n, t in tensors.items()}
+    for launch in [n for n in at if isinstance(n, _Launch)]:
+        base = at[launch]
+        at |= {n: base + offset for n, offset in launch.inside.items()}
+    return at
+
+
+def _opened(tensors: Tensors, call: Call) -> Tensors:
+    """With the series in blocks as tensors."""
+    found, kind = dict(tensors), call.like.dtype
+    for launch in [n for n in tensors if isinstance(n, _Launch)]:
+        memory = found.pop(launch)
+        for n, offset in launch.inside.items():
+            size = launch.kernel.sizes[n]
+            part = memory[offset : offset + call.layout.rows * size * kind.itemsize]
+            found[n] = part.view(kind).view(call.layout.rows, size)
+    return found
+
+
+def _launch_for(program: Program, given: tuple[Node, ...], call: Call) -> _Launch:
+    """How a call is launched, given to others whatever of its series is in ``given``."""
+    in_place = False not in [p.is_contiguous() for p in call.parameters.values()]
+    kind = call.layout, torch.get_num_threads(), in_place
+    return _launch(program, given, call.recurrence, tuple(call.sizes.items()), call.like.dtype == torch.float64, *kind)
+
+
 @lru_cache(maxsize=64)
 def _launch(
     program: Program,
+    given: tuple[Node, ...],
     recurrence: Recurrence,
     sizes: tuple[tuple[str, int], ...],
     double: bool,
@@ -111,51 +192,22 @@ def _launch(
     in_place: bool,
 ) -> _Launch:
     """With so many threads at most; ``in_place``: parameters can be read as they are."""
-    single = layout.longest == 1 and not (layout.empty or program.reverse)
     direct = None
+    single = layout.longest == 1 and not (layout.empty or program.reverse)
     if single and layout.rows <= FEW and in_place and not program.once:
         names = {node: n for n, node in make_plan(recurrence).step.parameters.items()}
         direct = tuple(names[n] for n in (*program.fixed, *program.matrices))
     compiled = kernel(program, sizes, double, direct is not None)
     threads = most if layout.rows * compiled.width >= ENOUGH else 1
     groups = deal(layout, threads, LANES, program.reverse)
-    kept = {n: compiled.sizes[n] for n in program.keep}
-    last = single and all(n in kept for n in program.new)
-    end = None if last else {n: compiled.sizes[n] for n in program.states}
-    return _Launch(compiled, groups, threads, kept, end, direct)
-
-
-def _run(
-    program: Program, call: Call, values: Values, start: list[Tensor], first: Mapping[Node, Tensor]
-) -> list[Tensor]:
-    """Adds the series that the program keeps and what does not move; returns the last states."""
-    like, layout, parameters = call.like, call.layout, call.parameters
-    in_place = False not in [p.is_contiguous() for p in parameters.values()]
-    kind = like.dtype == torch.float64, layout, torch.get_num_threads(), in_place
-    launch = _launch(program, call.recurrence, tuple(call.sizes.items()), *kind)
-    if launch.direct is None:
-        ready = prepared(launch.kernel, parameters, lambda: _prepare(launch.kernel, call))
-        values.update(ready.values)
-        fixed = ready.addresses
-    else:
-        fixed = [parameters[n].data_ptr() for n in launch.direct]
-    kept = {n: like.new_empty(layout.rows, size) for n, size in launch.kept.items()}
-    values.update(kept)
-    if launch.end is None:
-        end = [kept[n] for n in program.new]
-    else:
-        end = [like.new_empty(layout.count, size) for size in launch.end.values()]
-        for state in end if program.reverse and (layout.resets or layout.empty) else ():
-            state.zero_()
-        for row in layout.empty if start else ():  # the state stays as it is
-            for state, same in zip(end, start, strict=True):
-                state[row] = same[row]
-    addresses = [values[n].data_ptr() for n in program.moving]
-    addresses += [a for n in program.previous for a in (values[n].data_ptr(), first[n].data_ptr())]
-    addresses += fixed
-    addresses += [t.data_ptr() for t in (*start, *end, *kept.values())]
-    launch.run(addresses, like.dtype)
-    return end
+    sizes_given = {n: compiled.sizes[n] for n in program.keep if n in given}
+    others = [n for n in program.keep if n not in given]
+    last = single and all(n in program.keep for n in program.new)
+    numbers = [layout.rows * compiled.sizes[n] for n in others]
+    numbers += [] if last else [layout.count * compiled.sizes[n] for n in program.states]
+    *offsets, size = accumulate((max(-(-n * (8 if double else 4) // 64), 1) * 64 for n in numbers), initial=0)
+    inside, ends = dict(zip(others, offsets, strict=False)), None if last else tuple(offsets[len(others) :])
+    return _Launch(compiled, groups, threads, sizes_given, inside, ends, size, direct)
 
 
 def _prepare(compiled: Kernel, call: Call) -> Prepared:

@@ -67,10 +67,10 @@ typedef struct {
     int64_t add;
 } goal;
 
-INLINE void settle(const goal *g, const int64_t i, const real value) {
-    if (!g->to) g->total[i] += value;
-    else if (g->add) g->to[i] += value;
-    else g->to[i] = value;
+INLINE void settle(const goal *g, const int64_t at, const int64_t n, const real *value) {
+    if (!g->to) EACH for (int64_t i = 0; i < n; i++) g->total[at + i] += value[i];
+    else if (g->add) EACH for (int64_t i = 0; i < n; i++) g->to[at + i] += value[i];
+    else memcpy(g->to + at, value, n * sizeof(real));
 }
 
 /* TALL x NV vectors of u v^T, summed over K rows, as far as the result reaches: from entry `at` on, in rows of `width`. */
@@ -86,11 +86,11 @@ INLINE void settle(const goal *g, const int64_t i, const real value) {
             UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++) sum[r][c] += w[c] * u[k * TALL + r]; \
         }                                                                                                              \
         real out[TALL][NV * LANES];                                                                                    \
-        UNROLL for (int r = 0; r < TALL; r++) UNROLL for (int c = 0; c < NV; c++)                                      \
-            memcpy(&out[r][c * LANES], &sum[r][c], BYTES);                                                             \
-        const goal here = *g;                                                                                          \
-        for (int r = 0; r < rows; r++)                                                                                 \
-            EACH for (int c = 0; c < columns; c++) settle(&here, at + r * width + c, out[r][c]);                       \
+        UNROLL for (int r = 0; r < TALL; r++) memcpy(out[r], sum[r], NV * BYTES);                                      \
+        if (columns == NV * LANES)                                                                                     \
+            for (int r = 0; r < rows; r++) settle(g, at + r * width, NV * LANES, out[r]);                              \
+        else                                                                                                           \
+            for (int r = 0; r < rows; r++) settle(g, at + r * width, columns, out[r]);                                 \
     }
 CORNER(1)
 CORNER(2)
@@ -105,8 +105,7 @@ static void edge(const int K, const real **rows, const int64_t first, const int6
         const real *const row = rows[k] + first;
         EACH for (int64_t r = 0; r < height; r++) sum[r] += row[r];
     }
-    const goal here = *g;
-    EACH for (int64_t r = 0; r < height; r++) settle(&here, r, sum[r]);
+    settle(g, 0, height, sum);
 }
 
 /* Numbers from one panel of some entries of each row to the next: not a power of two, so that panels do not compete for

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ...graph.node import TOKEN, Node
 from ...graph.size import Size
-from .program import PLACES, POINTWISE, Program
+from .program import ADDING, PLACES, POINTWISE, Program
 
 BEFORE, LOOP, AFTER = range(3)
 CHEAP = ("add", "sub", "mul", "neg", "relu")
@@ -78,11 +78,15 @@ class Places:
     # which operations share a loop over the features
 
     def only_in_parts(self, n: Node) -> bool:
-        """Whether a value is only needed in parts, and so cheap that it is computed where its parts are."""
+        """Whether a value is only needed in parts, or one number in place of many, and so cheap that it is computed
+        where it is used."""
         users = self.users.get(n, [])
+        if not users or n in self.program.keep or n in self.program.new:
+            return False
+        if n.op == "broadcast":
+            return all(u.op in POINTWISE for u in users)
         alone = all(u.op == "slice" and all(v.op in POINTWISE for v in self.users.get(u, [])) for u in users)
-        here = n not in self.program.keep and n not in self.program.new
-        return n.op in CHEAP and bool(users) and alone and here and not any(u in self.program.keep for u in users)
+        return n.op in CHEAP and alone and not any(u in self.program.keep for u in users)
 
     def whole(self, n: Node) -> list[Node]:
         """What a value is a part of, or computed from where it is used."""
@@ -94,7 +98,7 @@ class Places:
         return [b for a in n.args for b in self.whole(a)]
 
     def grouped(self, nodes: Iterable[Node]) -> list[list[Node]]:
-        """Entry-by-entry operations of one size, as many together as their order allows."""
+        """Entry-by-entry operations of one size, as many together as their order allows, and sums of their results."""
         waiting = [n for n in nodes if n.op not in PLACES and n not in self.nowhere]
         here, done = set(waiting), set[Node]()
         groups: list[list[Node]] = []
@@ -110,6 +114,7 @@ class Places:
                     missing = here - done - set(group)
                     if fits and not any(a in here - done for a in whole) and missing.isdisjoint(self.behind(n)):
                         group.append(n)
+                group += [n for n in waiting if n.op in ADDING and n.args[0] in group]
             done.update(group)
             waiting = [n for n in waiting if n not in done]
             groups.append(group)

@@ -54,8 +54,9 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define AHEAD(address, size)                                                                                           \
     for (int j = 0; j < (size); j += 64 / (int)sizeof(real)) __builtin_prefetch((address) + j);
 
-/* A sum over the features, in as many parts as the compiler likes: always the same for a size. */
-#define ADDED _Pragma("omp simd reduction(+ : total)")
+/* Sums over the features, in as many parts as the compiler likes: always the same for a size. */
+#define PRAGMA(text) _Pragma(#text)
+#define ADDING(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 
 /* 2^n for a whole number within the exponent's range, by its bits. */
 INLINE real power_of_two(whole n) {

@@ -34,6 +34,7 @@ POINTWISE = {
     "broadcast": "{}",
 }
 WHOLE = ("matvec", "sum", "mean", "max", "logsumexp", "softmax", "concat", "pick", "onehot")
+ADDING = ("sum", "mean")  # of what a loop over the features computes, added up in it
 PLACES = ("slice", "take")  # where something stands, nothing to compute
 LITERALS = ("constant", "size", "broadcast")  # of parameters alone: written into the expression
 

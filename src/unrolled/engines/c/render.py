@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ...graph.node import TOKEN, Node
 from .places import AFTER, BEFORE, LOOP, Place, Places, row_sizes
-from .program import LITERALS, PLACES, POINTWISE, Program
+from .program import ADDING, LITERALS, PLACES, POINTWISE, Program
 
 LANES = 32  # most sequences that go through a step together, so that weights are read from far once for all of them
 ROWS = 256  # most rows of a stretch of steps
@@ -188,17 +188,25 @@ class _Renderer:
             local[n, shift] = f"v{self.where.number[n]}" + (f"_{shift}" if shift else "")
             body.append(f"    const real {local[n, shift]} = {expression};")
 
+        first, last, totals = list[str](), list[str](), list[str]()
         for n in group:
-            compute(n)
+            if n.op in ADDING:
+                totals.append(f"total{self.where.number[n]}")
+                body.append(f"    {totals[-1]} += {local[n.args[0], 0]};")
+            else:
+                compute(n)
         for n in group:
             places = [self.where.places.get(n), self.where.kept.get(n), *self.where.also.get(n, ())]
             for place in dict.fromkeys(q for q in places if q):
                 used.append(place)
-                body.append(f"    {place.at('j')} = {local[n, 0]};")
-        loop = [f"EACH for (int j = 0; j < {size}; j++) {{", *body, "}"]
-        if single:
-            loop = ["{", *_indented([*(f"const real {n} = {v};" for n, v in single.items()), *loop]), "}"]
-        return _Rows(loop, used)
+                if n.op in ADDING:
+                    last.append(f"{place.at('0')} = {_added(n, f'total{self.where.number[n]}', size)};")
+                else:
+                    body.append(f"    {place.at('j')} = {local[n, 0]};")
+        first += [f"const real {n} = {v};" for n, v in single.items()] + [f"real {t} = 0;" for t in totals]
+        each = f"ADDING({', '.join(totals)})" if totals else "EACH"
+        loop = [*first, f"{each} for (int j = 0; j < {size}; j++) {{", *body, "}", *last]
+        return _Rows(["{", *_indented(loop), "}"] if first else loop, used)
 
     def is_literal(self, n: Node) -> bool:
         return n.op in LITERALS and n not in self.where.stage and n not in self.where.places
@@ -255,21 +263,19 @@ class _Renderer:
     def reduce(self, n: Node, here: Place, x: Place) -> list[str]:
         size = self.where.size(n.args[0])
         over = f"for (int j = 0; j < {size}; j++)"
-        total = ["real total = 0;", f"ADDED {over} total += {x.at('j')};"]
+        total = ["real total = 0;", f"ADDING(total) {over} total += {x.at('j')};"]
         entry = x.at("j")  # NaN wins, as in torch
         top = [f"real top = {x.at('0')};", f"{over} top = {entry} > top || {entry} != {entry} ? {entry} : top;"]
-        if n.op == "sum":
-            return [*total, f"{here.at('0')} = total;"]
-        if n.op == "mean":
-            return [*total, f"{here.at('0')} = total / {size};"]
+        if n.op in ADDING:
+            return [*total, f"{here.at('0')} = {_added(n, 'total', size)};"]
         if n.op == "max":
             return [*top, f"{here.at('0')} = top;"]
         if n.op == "logsumexp":
             shift = "const real shift = top - top == 0 ? top : 0;"  # of an infinity nothing is taken off
-            exps = f"ADDED {over} total += u_exp({entry} - shift);"
+            exps = f"ADDING(total) {over} total += u_exp({entry} - shift);"
             return [*top, shift, "real total = 0;", exps, f"{here.at('0')} = u_log(total) + shift;"]
         exps = f"EACH {over} {here.at('j')} = u_exp({entry} - top);"
-        added = f"ADDED {over} total += {here.at('j')};"
+        added = f"ADDING(total) {over} total += {here.at('j')};"
         return [*top, "real total = 0;", exps, added, f"EACH {over} {here.at('j')} /= total;"]
 
     def advance(self) -> list[_Rows]:
@@ -284,6 +290,10 @@ class _Renderer:
             for i, (s, n) in enumerate(zip(p.states, p.new, strict=True))
         ]
         return self.copies([*exchanged, *(m for m in moved if m[0] != m[1])])
+
+
+def _added(n: Node, total: str, size: int) -> str:
+    return total if n.op == "sum" else f"{total} / {size}"
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

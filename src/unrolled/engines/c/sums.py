@@ -5,9 +5,10 @@ Rows are added up in their order, in float32 for some hundred rows, these in flo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch import Tensor
 from ...graph.node import TOKEN, Node
 from ...plan.plan import Backward
 from ...plan.stages import ONCE, Kinds
+from ...sequence.layout import Layout
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
@@ -22,8 +24,6 @@ from .kernel import I64, matrices, parallel, scratch
 from .lanes import pieces
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
-FIELDS = 8  # of a term (see matrices.c): series, start and size of u and of v, where it goes, whether it is added there
-
 
 Term = tuple[Node, Node | None]  # u and v of u vᵀ, or u alone
 
@@ -46,63 +46,99 @@ def _plain(way: Backward) -> dict[str, list[Term]]:
     return {n: terms for n, terms in found.items() if len(terms) == len(way.sums[n])}
 
 
+@lru_cache(maxsize=512)
+def _terms(way: Backward) -> tuple[tuple[str, Term, bool], ...]:
+    """All of these: the name of the sum, the term, whether it is one of several."""
+    return tuple((n, term, len(terms) > 1) for n, terms in _plain(way).items() for term in terms)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Terms of u and v, those of the same u one after the other: u and its size, v and its size, where the sum goes,
+    whether it is added there. work: multiply-adds of a row. room: numbers that C needs for itself."""
+
+    rows: list[tuple[Node, int, Node | None, int, str, bool]]
+    work: int
+    room: int
+
+
+@lru_cache(maxsize=512)
+def _table(terms: tuple[tuple[str, Term, bool], ...], sizes: tuple[tuple[str, int], ...], double: bool) -> _Table:
+    """``terms``: the name of a sum, a term of it, and whether there are more."""
+    named = dict(sizes)
+
+    def size(n: Node | None) -> int:
+        return (n.type.dims[0].value(named) if n.type.dims else 1) if n else 0
+
+    number = {u: i + 1 for i, u in enumerate(dict.fromkeys(u for _, (u, _), _ in terms))}
+    rows = [(u, size(u), v, size(v), name, add) for name, (u, v), add in terms]
+    rows.sort(key=lambda row: number[row[0]])
+    fields = array("q", [f for u, us, _, vs, _, _ in rows for f in (number[u], 0, us, 0, 0, vs, 0, 0)])
+    room = matrices(double).outer_scratch(fields.buffer_info()[0], len(rows))
+    return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows), room)
+
+
+@lru_cache(maxsize=64)
+def _pieces(layout: Layout) -> tuple[int, int, object]:
+    """The pieces, for C, and what holds them."""
+    table = pieces(layout)
+    return table.ctypes.data, len(table), table
+
+
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the rows of some series. start: of the series that are read one step earlier, their starting states."""
+    """Sums over the rows of some series, which stand ``at`` addresses. start: of the series that are read one step
+    earlier, their starting states. everything: makes tensors of all values, which few sums need."""
 
     way: Backward
-    values: Mapping[Node, Tensor]
+    at: Mapping[Node, int]
     start: Mapping[Node, Tensor]
     call: Call
+    everything: Callable[[], Mapping[Node, Tensor]]
 
     def all(self) -> dict[str, Tensor]:
         """The gradients of the parameters."""
         plain, like, found = _plain(self.way), self.call.like, dict[str, Tensor]()
-        terms = list[tuple[Term, Tensor, bool]]()
         for name, nodes in self.way.sums.items():
             shape = self.call.parameters[name].shape
             if name not in plain:
                 found[name] = self.mixed(nodes, shape)
-                continue
-            several = len(nodes) > 1
-            found[name] = like.new_zeros(shape) if several else like.new_empty(shape)
-            terms += [(term, found[name], several) for term in plain[name]]
-        self.add_plain(terms)
+            else:
+                found[name] = like.new_zeros(shape) if len(nodes) > 1 else like.new_empty(shape)
+        self.add_plain(_terms(self.way), found)
         return found
 
-    def add_plain(self, terms: list[tuple[Term, Tensor, bool]]) -> None:
-        """Terms of u and v, all of them at once; those of the same u one after the other."""
-        table: dict[Node, list[int]] = {}
-        work = 0
-        for (u, v), to, add in terms:
-            left, right = self.factor(u), self.factor(v) if v else (0, 0, 0)
-            table.setdefault(u, []).extend((*left, *right, to.data_ptr(), add))
-            work += left[2] * (right[2] or 1)
-        if not table:
+    def add_plain(self, terms: tuple[tuple[str, Term, bool], ...], to: Mapping[str, Tensor]) -> None:
+        """Terms of u and v, all of them at once."""
+        if not terms:
             return
-        library = matrices(self.call.like.dtype == torch.float64)
-        numbers = [number for rows in table.values() for number in rows]
-        fields, count = (I64 * len(numbers))(*numbers), len(numbers) // FIELDS
-        threads = torch.get_num_threads() if self.call.layout.rows * work > ENOUGH else 1
-        room = library.outer_scratch(fields, count)
+        at, double = self.at, self.call.like.dtype == torch.float64
+        table = _table(terms, tuple(self.call.sizes.items()), double)
+        first, goal = {n: s.data_ptr() for n, s in self.start.items()}, {n: t.data_ptr() for n, t in to.items()}
+        numbers = array("q")
+        for u, us, v, vs, name, add in table.rows:
+            right = (at[v], first.get(v, 0), vs) if v else (0, 0, 0)
+            numbers.extend((at[u], first.get(u, 0), us, *right, goal[name], add))
+        threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
+        address, count, _ = _pieces(self.call.layout)
+        given = address, count, numbers.buffer_info()[0], len(table.rows)
 
         def some(part: int) -> None:
-            library.outer_sums(part, threads, *self.pieces, fields, count, scratch(room, self.call.like.dtype))
+            matrices(double).outer_sums(part, threads, *given, scratch(table.room, self.call.like.dtype))
 
         parallel([partial(some, part) for part in range(threads)], threads)
 
-    @property
-    def pieces(self) -> tuple[int, int]:
-        """The pieces, for C."""
-        table = pieces(self.call.layout)
-        return table.ctypes.data, len(table)
-
     def factor(self, node: Node) -> tuple[int, int, int]:
         """A series that is summed over, or, with a start, the series one step earlier."""
-        series, start = self.values[node], self.start.get(node)
-        return series.data_ptr(), 0 if start is None else start.data_ptr(), series.shape[-1]
+        start = self.start.get(node)
+        size = node.type.dims[0].value(self.call.sizes) if node.type.dims else 1
+        return self.at[node], 0 if start is None else start.data_ptr(), size
 
     # sums of other kinds
+
+    @cached_property
+    def values(self) -> Mapping[Node, Tensor]:
+        return self.everything()
 
     def mixed(self, nodes: list[Node], shape: torch.Size) -> Tensor:
         """The sum of terms of any kind."""
@@ -119,7 +155,7 @@ class Sums:
             total += outer_total(part, node, moving, self.values)
         elif node.op == "outer" and all(map(self.is_series, node.args)):
             part = self.call.like.new_empty(total.shape)
-            self.add_plain([((node.args[0], node.args[1]), part, False)])
+            self.add_plain((("sum", (node.args[0], node.args[1]), False),), {"sum": part})
             total += part
         elif node.op == "outer" and self.is_scattered(*node.args):
             self.add_scattered(total, node.args[0].args[0], node.args[1])
@@ -135,7 +171,7 @@ class Sums:
 
     def is_series(self, node: Node) -> bool:
         """Whether a value has a row for each step."""
-        return node.op != "onehot" and node in self.values and self.values[node].ndim == 2 and len(node.type.dims) < 2
+        return node in self.at and node.op != "onehot" and node.type.kind != TOKEN and len(node.type.dims) < 2
 
     def is_scattered(self, u: Node, v: Node) -> bool:
         """Whether u vᵀ is v in the row of a token."""
@@ -147,7 +183,7 @@ class Sums:
         factor = (I64 * 3)(series, start, size)
         room = scratch(size, self.call.like.dtype)
         library = matrices(self.call.like.dtype == torch.float64)
-        library.scatter_sum(self.values[token].data_ptr(), factor, *self.pieces, total.data_ptr(), room)
+        library.scatter_sum(self.at[token], factor, *_pieces(self.call.layout)[:2], total.data_ptr(), room)
 
     def earlier(self, node: Node) -> Tensor:
         """A series one step earlier."""
