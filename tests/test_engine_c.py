@@ -32,7 +32,7 @@ from unrolled import (
 from unrolled.engines import registry
 from unrolled.engines.c import blocks, build, kernel
 from unrolled.engines.c.program import make_program
-from unrolled.engines.c.render import prelude, render
+from unrolled.engines.c.render import part, render
 from unrolled.graph.bind import bind
 from unrolled.plan.plan import make_plan
 
@@ -110,7 +110,7 @@ def test_rendered_text(golden, name):
         make_program(plan.forward(keep=True), (*plan.step.returns.values(), *plan.kept)),
         make_program(way, tuple(way.wanted)),
     )
-    texts = [render(program, sizes, double=False).split(prelude())[1].strip() for program in programs]
+    texts = [render(program, sizes, double=False).split(part("lanes"))[1].strip() for program in programs]
     golden(f"{name}.c", "\n\n".join(texts) + "\n")
 
 

@@ -216,7 +216,8 @@ def test_other_libraries_agree(bench, name, training):
     with player:
         for cell in points.ONNX if name == "ONNX" else STEPS:
             row = measure(replace(SMALL, cell=cell, training=training), [player], BRIEF)
-            assert row.absent == {} and set(row.times) == {name}, cell
+            wrong = [why for why in row.absent.values() if "busy" not in why]  # which such short turns say by chance
+            assert not wrong and {*row.absent, *row.times} == {name}, (cell, wrong)
 
 
 # the floor

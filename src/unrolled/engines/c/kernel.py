@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -21,7 +20,7 @@ from ...graph.node import Node
 from .build import load
 from .lanes import Lanes
 from .program import Program
-from .render import LANES, prelude, render
+from .render import LANES, part, render
 
 I64, P = ctypes.c_int64, ctypes.c_void_p
 
@@ -32,6 +31,8 @@ class Kernel:
 
     program: Program
     library: ctypes.CDLL
+    common: ctypes.CDLL
+    product: int  # address of what multiplies, by matrices in panels or as they are
     room: int  # numbers that the most lanes need
     width: int  # numbers that are computed at a step
     largest: int  # numbers of the largest matrix
@@ -39,20 +40,20 @@ class Kernel:
 
     def run(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype, crew: object = None) -> None:
         """Take some lanes through their steps; with a crew, another thread assists."""
-        pointers = array("Q", addresses)
-        self.library.run(lanes.count, *lanes.addresses, pointers.buffer_info()[0], scratch(self.room, dtype), crew)
+        pointers, room = array("Q", addresses), scratch(self.room, dtype)
+        self.library.run(lanes.count, *lanes.addresses, pointers.buffer_info()[0], room, self.product, crew)
 
     def run_by_two(self, lanes: Lanes, addresses: Sequence[int], dtype: torch.dtype) -> None:
         """The same by two threads, which share each product: for few sequences and large matrices."""
-        crew = ctypes.create_string_buffer(self.library.crew_size())
+        crew = ctypes.create_string_buffer(self.common.crew_size())
 
         def lead() -> None:
             try:
                 self.run(lanes, addresses, dtype, crew)
             finally:
-                self.library.dismiss(crew)
+                self.common.dismiss(crew)
 
-        parallel([lead, partial(self.library.assist, crew)], 2)
+        parallel([lead, partial(self.common.assist, crew)], 2)
 
 
 @cache
@@ -60,31 +61,31 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     """The compiled program, for matrices in panels or as they are: from memory, from the cache on disk, or compiled
     now."""
     of = dict(named)
-    around = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
-    library = load(render(program, of, double, direct))
-    around.result()
-    library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P, P], None
-    library.assist.argtypes, library.dismiss.argtypes = [P], [P]
+    waiting = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
+    library = load(render(program, of, double))
+    common = waiting.result()
+    library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P, P, P], None
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
+    product = ctypes.cast(common.product_direct if direct else common.product, P).value or 0
     products = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
     numbers = {n: math.prod(d.value(of) for d in n.type.dims) for n in (*products, *program.matrices)}
     width = sum(numbers[n] for n in products)
     largest = max((numbers[n] for n in program.matrices), default=0)
     sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
-    return Kernel(program, library, library.scratch_size(LANES), width, largest, sizes)
+    return Kernel(program, library, common, product, library.scratch_size(LANES), width, largest, sizes)
 
 
 @cache
 def matrices(double: bool) -> ctypes.CDLL:
-    """What is done with matrices around the loops."""
-    text = (Path(__file__).parent / "matrices.c").read_text(encoding="utf-8")
-    unused = ["#define MOST_LANES 1", "#define MOST_ROWS 1", "#define REVERSE 0"]
-    library = load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *unused, prelude(), text]))
+    """What is done with matrices in loops and around them."""
+    kind = ["#define REAL_IS_DOUBLE"] if double else []
+    library = load("\n".join([*kind, part("prelude"), part("products"), part("matrices")]))
     library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
     library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
     library.outer_sums.argtypes = [I64, I64, P, I64, P, I64, P]
     library.scatter_sum.argtypes = [P, P, P, I64, P, P]
+    library.assist.argtypes, library.dismiss.argtypes = [P], [P]
     return library
 
 

@@ -1,30 +1,20 @@
-/* What every rendered loop stands on: vectors, functions accurate to about 2 ulp, and the product W h.
-
-   `real` is float or double (REAL_IS_DOUBLE). A matrix is packed into panels of one vector of outputs each, so that a
-   product reads it from front to back; every output is added up over the inputs in order, whatever the number of rows,
-   so that a row gives the same bits in every batch. */
+/* What all C stands on: vectors, functions accurate to about 2 ulp, and the pieces of sequences. `real` is float or double
+   (REAL_IS_DOUBLE). */
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("vect-cost-model=dynamic")
 #endif
 #include <math.h>
-#if defined(__unix__) || defined(__APPLE__)
-#include <sched.h>
-#endif
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 #if defined(__AVX512F__)
 #define BYTES 64
-#define WIDE 3 /* panels that a product of many rows takes at once */
-#else
-#if defined(__AVX__)
+#elif defined(__AVX__)
 #define BYTES 32
 #else
 #define BYTES 16
-#endif
-#define WIDE 2
 #endif
 
 #ifdef REAL_IS_DOUBLE
@@ -159,250 +149,13 @@ INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
-#ifdef DIRECT
-/* For one step of few rows: A stands as it is, row after row, and squares of it are transposed in registers. Nothing has
-   to be packed, or compared with what was packed. Outputs are added up as from panels, in the same order. */
-
-/* In all squares of 2 s x 2 s, the upper right block of s x s changes places with the lower left one. */
-INLINE void transpose_blocks(vec *v, const int s) {
-    typedef whole indices __attribute__((vector_size(BYTES)));
-    indices upper, lower;
-    UNROLL for (int j = 0; j < LANES; j++) upper[j] = j & s ? LANES + j - s : j, lower[j] = j & s ? LANES + j : j + s;
-    UNROLL for (int i = 0; i < LANES; i++)
-        if (!(i & s)) {
-            const vec a = v[i], b = v[i + s];
-#if defined(__clang__)
-            UNROLL for (int j = 0; j < LANES; j++) v[i][j] = j & s ? b[j - s] : a[j], v[i + s][j] = j & s ? b[j] : a[j + s];
-#else
-            v[i] = __builtin_shuffle(a, b, upper);
-            v[i + s] = __builtin_shuffle(a, b, lower);
-#endif
-        }
-}
-
-/* The first entries of a column, as many as there are. */
-INLINE vec column(const real *a, const int K, const int rows) {
-    vec w = {0};
-    for (int i = 0; i < rows; i++) w[i] = a[(size_t)i * K];
-    return w;
-}
-
-/* NV vectors of outputs for one row. */
-#define DIRECTLY(NV)                                                                                                   \
-    static __attribute__((noinline)) void directly_##NV(const int K, const real *A, const real *x, real *y) {          \
-        typedef real loose __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));                      \
-        const real *ahead = A + (size_t)NV * LANES * K;                                                                \
-        vec sum[NV];                                                                                                   \
-        UNROLL for (int v = 0; v < NV; v++) sum[v] = (vec){0};                                                         \
-        int k = 0;                                                                                                     \
-        for (; k + LANES <= K; k += LANES)                                                                             \
-            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
-                vec w[LANES];                                                                                          \
-                AHEAD(ahead, LANES * LANES)                                                                            \
-                ahead += LANES * LANES;                                                                                \
-                UNROLL for (int i = 0; i < LANES; i++) w[i] = *(const loose *)(A + ((size_t)v * LANES + i) * K + k);   \
-                transpose_blocks(w, 1);                                                                                \
-                if (LANES > 2) transpose_blocks(w, 2);                                                                 \
-                if (LANES > 4) transpose_blocks(w, 4);                                                                 \
-                if (LANES > 8) transpose_blocks(w, 8);                                                                 \
-                UNROLL for (int i = 0; i < LANES; i++) sum[v] += w[i] * x[k + i];                                      \
-            }                                                                                                          \
-        for (; k < K; k++)                                                                                             \
-            UNROLL for (int v = 0; v < NV; v++) sum[v] += column(A + (size_t)v * LANES * K + k, K, LANES) * x[k];      \
-        UNROLL for (int v = 0; v < NV; v++) *(vec *)(y + v * LANES) = sum[v];                                          \
-    }
-DIRECTLY(4)
-DIRECTLY(1)
-
-static void product_of_one(const int R, const int M, const int K, const real *A, const real *x, const size_t xs, real *y,
-                           const size_t ys) {
-    for (int r = 0; r < R; r++, x += xs, y += ys) {
-        int m = 0;
-        for (; m + 4 * LANES <= M; m += 4 * LANES) directly_4(K, A + (size_t)m * K, x, y + m);
-        for (; m + LANES <= M; m += LANES) directly_1(K, A + (size_t)m * K, x, y + m);
-        if (m < M) {
-            vec sum = {0};
-            for (int k = 0; k < K; k++) sum += column(A + (size_t)m * K + k, K, M - m) * x[k];
-            *(vec *)(y + m) = sum;
-        }
-    }
-}
-#else
-/* NV vectors of outputs for R rows: every weight is read once for all rows. A function of its own for each shape, so
-   that the compiler keeps all sums in registers. */
-#define BLOCK(R, NV)                                                                                                   \
-    static __attribute__((noinline)) void block_##R##_##NV(const int K, const real *packed, const real *x,             \
-                                                           const size_t xs, real *y, const size_t ys) {                \
-        vec sum[R][NV];                                                                                                \
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};                   \
-        for (int k = 0; k < K; k++) {                                                                                  \
-            vec w[NV];                                                                                                 \
-            UNROLL for (int v = 0; v < NV; v++) w[v] = *(const vec *)(packed + ((size_t)v * K + k) * LANES);           \
-            UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] += w[v] * x[r * xs + k];  \
-        }                                                                                                              \
-        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++)                                         \
-            *(vec *)(y + r * ys + v * LANES) = sum[r][v];                                                              \
-    }
-
-/* As many sums as the registers hold, beside the weights that are read: 32 with AVX-512, else 16. */
-#if BYTES == 64
-#define HIGH 8
-BLOCK(8, 3)
-BLOCK(8, 1)
-BLOCK(4, 3)
-BLOCK(2, 3)
-BLOCK(1, 3)
-#else
-#define HIGH 6
-BLOCK(6, 2)
-BLOCK(6, 1)
-BLOCK(4, 2)
-BLOCK(2, 2)
-BLOCK(1, 2)
-#endif
-BLOCK(4, 1)
-BLOCK(2, 4)
-BLOCK(1, 4)
-BLOCK(1, 8)
-BLOCK(2, 1)
-BLOCK(1, 1)
-#define NAMED_(R, NV) block_##R##_##NV
-#define NAMED(R, NV) NAMED_(R, NV)
-
-/* NV panels for all rows, while the panels are in the cache. */
-#define PANELS(NV, BODY)                                                                                               \
-    for (; v + NV <= panels; v += NV) {                                                                                \
-        const real *const w = packed + (size_t)v * K * LANES;                                                          \
-        int r = 0;                                                                                                     \
-        BODY                                                                                                           \
-    }
-#define BY(N, NV) for (; r + N <= R; r += N) NAMED(N, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
-/* Of what HIGH does not divide, 8 are better taken as 4 and 4 than as 6 and 2. */
-#define ROWS(NV)                                                                                                       \
-    for (; r + HIGH <= R && (HIGH == 8 || R - r != 8); r += HIGH)                                                      \
-        NAMED(HIGH, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                                             \
-    BY(4, NV) BY(2, NV) BY(1, NV)
-
-/* y = A x for R rows, by one thread. */
-static void product_of_one(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs,
-                           real *y, const size_t ys) {
-    const int panels = PAD(M) / LANES;
-    int v = 0;
-    if (R == 1) PANELS(8, BY(1, 8))
-    if (R < 4) PANELS(4, BY(2, 4) BY(1, 4))
-    PANELS(WIDE, ROWS(WIDE))
-    PANELS(1, ROWS(1))
-}
-#endif
-
-/* A product that two threads share: both take parts of the outputs until there are none. The upper half of `ticket`
-   counts products, the lower half says which part is next, so that who comes late takes no part of another product. */
-typedef struct {
-    uint64_t ticket;
-    int done, parts, over, R, M, K, step;
-    const real *packed, *x;
-    real *y;
-    size_t xs, ys;
-} crew;
-static _Thread_local crew *with; /* NULL: alone */
-
-/* Waiting: at once for a while, for the other thread is near its end; then whoever else wants the processor may have it. */
-INLINE void pause_after(int spins) {
-#if defined(__unix__) || defined(__APPLE__)
-    if (spins > 2000) sched_yield();
-#endif
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
-/* Returns how many parts it took. */
-static int take_parts(crew *c) {
-    for (int taken = 0;; taken++) {
-        uint64_t ticket = __atomic_load_n(&c->ticket, __ATOMIC_ACQUIRE);
-        const int part = (int)(uint32_t)ticket;
-        if (part >= __atomic_load_n(&c->parts, __ATOMIC_RELAXED)) return taken;
-        if (!__atomic_compare_exchange_n(&c->ticket, &ticket, ticket + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
-        const int first = part * c->step, rows = c->M - first < c->step ? c->M - first : c->step;
-        product_of_one(c->R, rows, c->K, c->packed + (size_t)first * c->K, c->x, c->xs, c->y + first, c->ys);
-        __atomic_add_fetch(&c->done, 1, __ATOMIC_RELEASE);
-    }
-}
-
-/* What the other thread does until it is dismissed. */
-void assist(crew *c) {
-    for (int spins = 0; !__atomic_load_n(&c->over, __ATOMIC_ACQUIRE); spins++) {
-        if (take_parts(c)) spins = 0;
-        pause_after(spins);
-    }
-}
-void dismiss(crew *c) { __atomic_store_n(&c->over, 1, __ATOMIC_RELEASE); }
-int crew_size(void) { return sizeof(crew); }
-
-#define SHARED (1 << 17) /* multiply-adds that are worth a part */
-
-/* y = A x for R rows; y has room for whole vectors. An output is the same whoever computes it. */
-static void product(const int R, const int M, const int K, const real *packed, const real *x, const size_t xs, real *y,
-                    const size_t ys) {
-    crew *const c = with;
-    const int step = (R < 4 ? 8 : 8 * WIDE) * LANES;
-    if (!c || M <= step || (int64_t)R * M * K < 2 * SHARED) {
-        product_of_one(R, M, K, packed, x, xs, y, ys);
-        return;
-    }
-    const int parts = (M + step - 1) / step;
-    c->R = R, c->M = M, c->K = K, c->step = step, c->packed = packed, c->x = x, c->xs = xs, c->y = y, c->ys = ys;
-    c->done = 0;
-    __atomic_store_n(&c->parts, parts, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->ticket, ((c->ticket >> 32) + 1) << 32, __ATOMIC_RELEASE);
-    take_parts(c);
-    for (int spins = 0; __atomic_load_n(&c->done, __ATOMIC_ACQUIRE) < parts; spins++) pause_after(spins);
-}
-
 /* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
    starting states, or as zero if from < 0; it is wanted as row `to` of the final states, or nowhere if to < 0. */
 typedef struct {
     int64_t first, length, from, to;
 } piece;
 
-/* Some steps of all lanes. Row i of the stretch is row at[i] of the series; a piece begins or ends there, or goes on
-   (INSIDE). Lanes are sorted by length, so that those that still live come first. */
-typedef struct {
-    const piece *next[MOST_LANES], *end[MOST_LANES];
-    int64_t done[MOST_LANES], at[MOST_ROWS], from[MOST_ROWS], to[MOST_ROWS];
-    int live[MOST_ROWS], lanes, steps;
-} stretch;
-#define INSIDE -2
-
-/* Lane r goes through pieces[of_lane[r]] ... pieces[of_lane[r + 1] - 1]. */
-static void begin_lanes(stretch *s, int R, const piece *pieces, const int64_t *of_lane) {
-    s->lanes = R;
-    for (int r = 0; r < R; r++) {
-        s->next[r] = pieces + of_lane[r];
-        s->end[r] = pieces + of_lane[r + 1];
-        s->done[r] = 0;
-    }
-}
-
-/* The next steps; returns the number of rows, 0 at the end. */
-static int next_stretch(stretch *s) {
-    int N = 0;
-    for (s->steps = 0; s->lanes > 0 && N + s->lanes <= MOST_ROWS; s->steps++) {
-        s->live[s->steps] = s->lanes;
-        for (int r = 0; r < s->lanes; r++, N++) {
-            const piece *const p = s->next[r];
-            const int64_t done = s->done[r]++, left = p->length - 1 - done;
-            s->at[N] = p->first + (REVERSE ? left : done);
-            s->from[N] = done ? INSIDE : p->from;
-            s->to[N] = left ? INSIDE : p->to;
-            if (!left) s->next[r]++, s->done[r] = 0;
-        }
-        while (s->lanes > 0 && s->next[s->lanes - 1] == s->end[s->lanes - 1]) s->lanes--;
-    }
-    return N;
-}
-
-/* Addresses of the step before, on the way back: where the piece ends is where it began on the way forward. */
-#define PREVIOUS(address, series, start, size)                                                                         \
-    for (int i = 0; i < N; i++)                                                                                        \
-        address[i] = to[i] == INSIDE ? series + (at[i] - 1) * (size) : to[i] < 0 ? zero : start + to[i] * (size);
+/* y = A x for R rows, A of M rows and K columns; y has room for whole vectors. The work may be shared with another thread
+   (see products.c). */
+typedef struct crew crew;
+typedef void matrix_product(crew *both, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);

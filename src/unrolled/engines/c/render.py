@@ -23,14 +23,14 @@ BUDGET = 2**18  # bytes that the rows of a stretch may take before there are few
 
 
 @cache
-def prelude() -> str:
-    return (Path(__file__).parent / "prelude.c").read_text(encoding="utf-8")
+def part(name: str) -> str:
+    """One of the C texts beside this file."""
+    return (Path(__file__).parent / f"{name}.c").read_text(encoding="utf-8")
 
 
-def render(program: Program, sizes: Mapping[str, int], double: bool, direct: bool = False) -> str:
-    """The C text of a program for given sizes, of which all is supported. ``direct``: for matrices as they are, not
-    packed."""
-    return _Renderer(program, sizes, double, direct).text()
+def render(program: Program, sizes: Mapping[str, int], double: bool) -> str:
+    """The C text of a program for given sizes, of which all is supported."""
+    return _Renderer(program, sizes, double).text()
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class _Rows:
 
 
 class _Renderer:
-    def __init__(self, program: Program, sizes: Mapping[str, int], double: bool, direct: bool) -> None:
-        self.program, self.sizes, self.double, self.direct = program, sizes, double, direct
+    def __init__(self, program: Program, sizes: Mapping[str, int], double: bool) -> None:
+        self.program, self.sizes, self.double = program, sizes, double
         self.where = Places(program, sizes)
 
     def text(self) -> str:
@@ -53,18 +53,18 @@ class _Renderer:
         width = sum(size + 16 for size in self.where.rooms[False]) * (8 if self.double else 4)
         rows = max(2 * LANES, min(ROWS, BUDGET // max(width, 1) // LANES * LANES))
         lines = [
-            "/* Rendered from the equations of a step; see prelude.c. */",
+            "/* Rendered from the equations of a step; see prelude.c and lanes.c. */",
             *(["#define REAL_IS_DOUBLE"] if self.double else []),
-            *(["#define DIRECT"] if self.direct else []),
+            part("prelude"),
             f"#define REVERSE {int(p.reverse)}",
             f"#define MOST_LANES {LANES}",
             f"#define MOST_ROWS {rows}",
-            prelude(),
+            part("lanes"),
             f"#define ROOM ({row_sizes(self.where.rooms[False])})",
             f"#define LANE_ROOM ({row_sizes(self.where.rooms[True])})",
             "",
-            "void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch, crew *both) {",
-            "    with = both;",
+            "void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,",
+            "         matrix_product *product, crew *both) {",
             *(f"    {pointer} = p[{i}];" for i, pointer in enumerate(self.where.pointers)),
             "    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;",
             *(f"    {line}" for line in self.where.declared),
@@ -258,7 +258,7 @@ class _Renderer:
         matrix = f"w{self.program.matrices.index(n.args[0])}"
         shape = f"{'R' if stage == LOOP else 'N'}, {self.where.size(n)}, {self.where.size(x)}"
         ends = f"{place.first(stage)}, {place.stride}, {here.first(stage)}, {here.stride}"
-        return [*parts, f"product({shape}, {matrix}, {ends});"]
+        return [*parts, f"product(both, {shape}, {matrix}, {ends});"]
 
     def reduce(self, n: Node, here: Place, x: Place) -> list[str]:
         size = self.where.size(n.args[0])
