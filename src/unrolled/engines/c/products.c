@@ -10,6 +10,13 @@
 
 #define WIDE (BYTES == 64 ? 3 : 2) /* panels that a product of many rows takes at once */
 
+/* Keeps a vector in a register. gcc would read it anew for each use, and reading is what a product of few rows waits for. */
+#if defined(__x86_64__)
+#define IN_REGISTER(vector) __asm__("" : "+v"(vector));
+#else
+#define IN_REGISTER(vector)
+#endif
+
 /* NV vectors of outputs for R rows: every weight is read once for all rows. A function of its own for each shape, so
    that the compiler keeps all sums in registers. */
 #define BLOCK(R, NV)                                                                                                   \
@@ -19,7 +26,10 @@
         UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};                   \
         for (int k = 0; k < K; k++) {                                                                                  \
             vec w[NV];                                                                                                 \
-            UNROLL for (int v = 0; v < NV; v++) w[v] = *(const vec *)(packed + ((size_t)v * K + k) * LANES);           \
+            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
+                w[v] = *(const vec *)(packed + ((size_t)v * K + k) * LANES);                                           \
+                if (R > 1) IN_REGISTER(w[v])                                                                           \
+            }                                                                                                          \
             UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] += w[v] * x[r * xs + k];  \
         }                                                                                                              \
         UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++)                                         \
@@ -38,6 +48,7 @@ BLOCK(1, 3)
 #define HIGH 6
 BLOCK(6, 2)
 BLOCK(6, 1)
+BLOCK(4, 3)
 BLOCK(4, 2)
 BLOCK(2, 2)
 BLOCK(1, 2)
@@ -75,6 +86,7 @@ static void product_of_one(const int R, const int M, const int K, const real *pa
 #if BYTES == 64
     PANELS(3, ROWS(3))
 #else
+    
     PANELS(2, ROWS(2))
 #endif
     PANELS(1, ROWS(1))
