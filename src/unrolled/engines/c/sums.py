@@ -47,15 +47,15 @@ def _plain(way: Backward) -> dict[str, list[Term]]:
 
 
 @lru_cache(maxsize=512)
-def _terms(way: Backward) -> tuple[tuple[str, Term, bool], ...]:
-    """All of these: the name of the sum, the term, whether it is one of several."""
-    return tuple((n, term, len(terms) > 1) for n, terms in _plain(way).items() for term in terms)
+def _terms(way: Backward) -> tuple[tuple[str, Term], ...]:
+    """All of these, each with the name of its sum."""
+    return tuple((n, term) for n, terms in _plain(way).items() for term in terms)
 
 
 @dataclass(frozen=True)
 class _Table:
     """Terms of u and v, those of the same u one after the other: u and its size, v and its size, where the sum goes,
-    whether it is added there. work: multiply-adds of a row. room: numbers that C needs for itself."""
+    whether it is added to what is there. work: multiply-adds of a row. room: numbers that C needs for itself."""
 
     rows: list[tuple[Node, int, Node | None, int, str, bool]]
     work: int
@@ -63,16 +63,16 @@ class _Table:
 
 
 @lru_cache(maxsize=512)
-def _table(terms: tuple[tuple[str, Term, bool], ...], sizes: tuple[tuple[str, int], ...], double: bool) -> _Table:
-    """``terms``: the name of a sum, a term of it, and whether there are more."""
-    named = dict(sizes)
+def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ...], double: bool) -> _Table:
+    named, rows, begun = dict(sizes), list[tuple[Node, int, Node | None, int, str, bool]](), set[str]()
 
     def size(n: Node | None) -> int:
         return (n.type.dims[0].value(named) if n.type.dims else 1) if n else 0
 
-    number = {u: i + 1 for i, u in enumerate(dict.fromkeys(u for _, (u, _), _ in terms))}
-    rows = [(u, size(u), v, size(v), name, add) for name, (u, v), add in terms]
-    rows.sort(key=lambda row: number[row[0]])
+    number = {u: i + 1 for i, u in enumerate(dict.fromkeys(u for _, (u, _) in terms))}
+    for name, (u, v) in sorted(terms, key=lambda term: number[term[1][0]]):
+        rows.append((u, size(u), v, size(v), name, name in begun))
+        begun.add(name)
     fields = array("q", [f for u, us, _, vs, _, _ in rows for f in (number[u], 0, us, 0, 0, vs, 0, 0)])
     room = matrices(double).outer_scratch(fields.buffer_info()[0], len(rows))
     return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows), room)
@@ -101,14 +101,11 @@ class Sums:
         plain, like, found = _plain(self.way), self.call.like, dict[str, Tensor]()
         for name, nodes in self.way.sums.items():
             shape = self.call.parameters[name].shape
-            if name not in plain:
-                found[name] = self.mixed(nodes, shape)
-            else:
-                found[name] = like.new_zeros(shape) if len(nodes) > 1 else like.new_empty(shape)
+            found[name] = like.new_empty(shape) if name in plain else self.mixed(nodes, shape)
         self.add_plain(_terms(self.way), found)
         return found
 
-    def add_plain(self, terms: tuple[tuple[str, Term, bool], ...], to: Mapping[str, Tensor]) -> None:
+    def add_plain(self, terms: tuple[tuple[str, Term], ...], to: Mapping[str, Tensor]) -> None:
         """Terms of u and v, all of them at once."""
         if not terms:
             return
@@ -155,7 +152,7 @@ class Sums:
             total += outer_total(part, node, moving, self.values)
         elif node.op == "outer" and all(map(self.is_series, node.args)):
             part = self.call.like.new_empty(total.shape)
-            self.add_plain((("sum", (node.args[0], node.args[1]), False),), {"sum": part})
+            self.add_plain((("sum", (node.args[0], node.args[1])),), {"sum": part})
             total += part
         elif node.op == "outer" and self.is_scattered(*node.args):
             self.add_scattered(total, node.args[0].args[0], node.args[1])
