@@ -35,21 +35,21 @@ class Op:
     rule: Rule
 
 
-def _need(condition: bool, message: str) -> None:
+def _need(condition: bool, message: str, *values: object) -> None:
     if not condition:
-        raise Mismatch(message)
+        raise Mismatch(message.format(*values))
 
 
 def _rank(type: Type, rank: int, what: str) -> None:
     names = {0: "a scalar", 1: "a vector", 2: "a matrix"}
-    _need(type.kind == REAL and len(type.dims) == rank, f"{what} must be {names[rank]}, got a {type}")
+    _need(type.kind == REAL and len(type.dims) == rank, "{} must be {}, got a {}", what, names[rank], type)
 
 
 def _pointwise(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     first = types[0]
     for type in types:
-        _need(type.kind == REAL, f"operands must be real numbers, got a {type}")
-        _need(len(type.dims) == len(first.dims), f"operands must have the same rank, got a {first} and a {type}")
+        _need(type.kind == REAL, "operands must be real numbers, got a {}", type)
+        _need(len(type.dims) == len(first.dims), "operands must have the same rank, got a {} and a {}", first, type)
         for a, b in zip(first.dims, type.dims, strict=True):
             eq.equal(a, b)
     return first

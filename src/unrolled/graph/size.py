@@ -101,10 +101,12 @@ class Solver:
         self.known: dict[str, Size] = {}
 
     def resolve(self, size: Size) -> Size:
-        return size.replace(self.known)
+        return size.replace(self.known) if self.known else size
 
     def equal(self, left: Size, right: Size) -> None:
         """State that two sizes are equal; raise Conflict if they cannot be."""
+        if left == right:
+            return
         a, b = self.resolve(left), self.resolve(right)
         difference = a - b
         if not difference.terms:

@@ -69,6 +69,7 @@ def load(source: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(folder / f"{key}.so"))
 
 
+@cache
 def _target(program: str) -> str:
     """What the same flags mean on this machine: the compiler's file and the processor's abilities."""
     stat = os.stat(shutil.which(program) or program)

@@ -61,32 +61,42 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     """The compiled program, for matrices in panels or as they are: from memory, from the cache on disk, or compiled
     now."""
     of = dict(named)
-    waiting = _pool().submit(matrices, double)  # the first time it is compiled, too: at the same time
+    around = [_pool().submit(compiled, double) for compiled in (products, sums)]  # the first time at the same time
     library = load(render(program, of, double))
-    common = waiting.result()
+    common = around[0].result()
     library.run.argtypes, library.run.restype = [ctypes.c_int, P, P, P, P, P, P], None
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     product = ctypes.cast(common.product_direct if direct else common.product, P).value or 0
-    products = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
-    numbers = {n: math.prod(d.value(of) for d in n.type.dims) for n in (*products, *program.matrices)}
-    width = sum(numbers[n] for n in products)
+    work = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
+    numbers = {n: math.prod(d.value(of) for d in n.type.dims) for n in (*work, *program.matrices)}
+    width = sum(numbers[n] for n in work)
     largest = max((numbers[n] for n in program.matrices), default=0)
     sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
     return Kernel(program, library, common, product, library.scratch_size(LANES), width, largest, sizes)
 
 
 @cache
-def matrices(double: bool) -> ctypes.CDLL:
-    """What is done with matrices in loops and around them."""
-    kind = ["#define REAL_IS_DOUBLE"] if double else []
-    library = load("\n".join([*kind, part("prelude"), part("products"), part("matrices")]))
+def products(double: bool) -> ctypes.CDLL:
+    """Products, and the packing of matrices: what loops of all circuits need."""
+    library = _common("products", double)
     library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
-    library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
-    library.outer_sums.argtypes = [I64, I64, P, I64, P, I64, P]
-    library.scatter_sum.argtypes = [P, P, P, I64, P, P]
     library.assist.argtypes, library.dismiss.argtypes = [P], [P]
     return library
+
+
+@cache
+def sums(double: bool) -> ctypes.CDLL:
+    """Sums over time: what the gradients of all circuits need."""
+    library = _common("sums", double)
+    library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64], I64
+    library.outer_sums.argtypes = [I64, I64, P, I64, P, I64, P]
+    library.scatter_sum.argtypes = [P, P, P, I64, P, P]
+    return library
+
+
+def _common(name: str, double: bool) -> ctypes.CDLL:
+    return load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), part("prelude"), part(name)]))
 
 
 # matrices in panels
@@ -115,7 +125,7 @@ class _Remembered:
 
     def digest(self) -> int:
         """What tells whether any bit of the parameters has changed."""
-        return int(matrices(False).digests(*self.memory))
+        return int(products(False).digests(*self.memory))
 
 
 _remembered: dict[tuple[Kernel, int], _Remembered] = {}  # by the first of the parameters, as long as that lives
@@ -145,7 +155,7 @@ def pack(A: Tensor) -> Tensor:
     """A matrix in panels (see prelude.c)."""
     rows, columns = A.shape
     room = A.new_empty((rows + 16) * columns + 16)
-    matrices(A.dtype == torch.float64).pack(A.data_ptr(), *A.stride(), rows, columns, aligned(room))
+    products(A.dtype == torch.float64).pack(A.data_ptr(), *A.stride(), rows, columns, aligned(room))
     return room
 
 

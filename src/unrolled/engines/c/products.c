@@ -1,4 +1,4 @@
-/* The product W h; compiled once, for all circuits. Stands on prelude.c.
+/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c.
 
    A matrix is packed into panels of one vector of outputs each, so that a product reads it from front to back; every
    output is added up over the inputs in order, whatever the number of rows, so that a row gives the same bits in every
@@ -9,6 +9,39 @@
 #endif
 
 #define WIDE (BYTES == 64 ? 3 : 2) /* panels that a product of many rows takes at once */
+
+/* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */
+void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real *packed) {
+    for (int64_t m = 0; m < PAD(M); m += LANES)
+        for (int64_t k = 0; k < K; k++)
+            for (int64_t l = 0; l < LANES; l++)
+                packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
+}
+
+/* A number that changes when a bit of the memory does: words added up, what is there turned before each of them. */
+#define MIXED(total, word) (((total) ^ (word) ^ (total) >> 29) * 0xFF51AFD7ED558CCDu)
+static uint64_t digest(const char *memory, int64_t bytes) {
+    typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
+    enum { AT_ONCE = 8, PER = BYTES / 8 };
+    words lane[AT_ONCE];
+    UNROLL for (int v = 0; v < AT_ONCE; v++) lane[v] = (words){0};
+    int64_t i = 0;
+    for (; i + AT_ONCE * BYTES <= bytes; i += AT_ONCE * BYTES)
+        UNROLL for (int v = 0; v < AT_ONCE; v++)
+            lane[v] = (lane[v] << 23 | lane[v] >> 41) + *(const words *)(memory + i + v * BYTES);
+    uint64_t total = bytes;
+    for (; i < bytes; i++) total = MIXED(total, (unsigned char)memory[i]);
+    for (int v = 0; v < AT_ONCE; v++)
+        for (int j = 0; j < PER; j++) total = MIXED(total, lane[v][j]);
+    return total;
+}
+
+/* The same for several pieces of memory. */
+uint64_t digests(int64_t count, const char *const *memory, const int64_t *bytes) {
+    uint64_t total = 0;
+    for (int64_t i = 0; i < count; i++) total = MIXED(total, digest(memory[i], bytes[i]));
+    return total;
+}
 
 /* Keeps a vector in a register. gcc would read it anew for each use, and reading is what a product of few rows waits for. */
 #if defined(__x86_64__)
@@ -48,7 +81,6 @@ BLOCK(1, 3)
 #define HIGH 6
 BLOCK(6, 2)
 BLOCK(6, 1)
-BLOCK(4, 3)
 BLOCK(4, 2)
 BLOCK(2, 2)
 BLOCK(1, 2)
@@ -189,7 +221,7 @@ INLINE vec column(const real *a, const int K, const int rows) {
         UNROLL for (int v = 0; v < NV; v++) sum[v] = (vec){0};                                                         \
         int k = 0;                                                                                                     \
         for (; k + LANES <= K; k += LANES)                                                                             \
-            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
+            for (int v = 0; v < NV; v++) {                                                                      \
                 vec w[LANES];                                                                                          \
                 AHEAD(ahead, LANES * LANES)                                                                            \
                 ahead += LANES * LANES;                                                                                \

@@ -20,7 +20,7 @@ from ...sequence.layout import Layout
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
-from .kernel import I64, matrices, parallel, scratch
+from .kernel import I64, parallel, scratch, sums
 from .lanes import pieces
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
@@ -74,7 +74,7 @@ def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ..
         rows.append((u, size(u), v, size(v), name, name in begun))
         begun.add(name)
     fields = array("q", [f for u, us, _, vs, _, _ in rows for f in (number[u], 0, us, 0, 0, vs, 0, 0)])
-    room = matrices(double).outer_scratch(fields.buffer_info()[0], len(rows))
+    room = sums(double).outer_scratch(fields.buffer_info()[0], len(rows))
     return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows), room)
 
 
@@ -121,7 +121,7 @@ class Sums:
         given = address, count, numbers.buffer_info()[0], len(table.rows)
 
         def some(part: int) -> None:
-            matrices(double).outer_sums(part, threads, *given, scratch(table.room, self.call.like.dtype))
+            sums(double).outer_sums(part, threads, *given, scratch(table.room, self.call.like.dtype))
 
         parallel([partial(some, part) for part in range(threads)], threads)
 
@@ -179,7 +179,7 @@ class Sums:
         series, start, size = self.factor(v)
         factor = (I64 * 3)(series, start, size)
         room = scratch(size, self.call.like.dtype)
-        library = matrices(self.call.like.dtype == torch.float64)
+        library = sums(self.call.like.dtype == torch.float64)
         library.scatter_sum(self.at[token], factor, *_pieces(self.call.layout)[:2], total.data_ptr(), room)
 
     def earlier(self, node: Node) -> Tensor:

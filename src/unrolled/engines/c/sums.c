@@ -1,37 +1,4 @@
-/* What is done with matrices around the loops; compiled once, for all circuits. Stands on prelude.c. */
-
-/* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */
-void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real *packed) {
-    for (int64_t m = 0; m < PAD(M); m += LANES)
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t l = 0; l < LANES; l++)
-                packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
-}
-
-/* A number that changes when a bit of the memory does: words added up, what is there turned before each of them. */
-#define MIXED(total, word) (((total) ^ (word) ^ (total) >> 29) * 0xFF51AFD7ED558CCDu)
-static uint64_t digest(const char *memory, int64_t bytes) {
-    typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
-    enum { AT_ONCE = 8, PER = BYTES / 8 };
-    words lane[AT_ONCE];
-    UNROLL for (int v = 0; v < AT_ONCE; v++) lane[v] = (words){0};
-    int64_t i = 0;
-    for (; i + AT_ONCE * BYTES <= bytes; i += AT_ONCE * BYTES)
-        UNROLL for (int v = 0; v < AT_ONCE; v++)
-            lane[v] = (lane[v] << 23 | lane[v] >> 41) + *(const words *)(memory + i + v * BYTES);
-    uint64_t total = bytes;
-    for (; i < bytes; i++) total = MIXED(total, (unsigned char)memory[i]);
-    for (int v = 0; v < AT_ONCE; v++)
-        for (int j = 0; j < PER; j++) total = MIXED(total, lane[v][j]);
-    return total;
-}
-
-/* The same for several pieces of memory. */
-uint64_t digests(int64_t count, const char *const *memory, const int64_t *bytes) {
-    uint64_t total = 0;
-    for (int64_t i = 0; i < count; i++) total = MIXED(total, digest(memory[i], bytes[i]));
-    return total;
-}
+/* Sums over time; compiled once, for all circuits. Stands on prelude.c. */
 
 /* A factor of a sum over time: rows of a series, or of the series one step earlier (start != NULL), which at the first
    row of a piece is its starting state. */
