@@ -95,8 +95,8 @@ def main(argv: list[str]) -> int:
     first: list[FirstUse] = []
     stream: Streaming | None = None
     if cases in (FULL, QUICK):
+        first = [f for f in map(first_use, (10, 2000)) if f]  # the compiler may use all processors
         with processors(1):
-            first = [f for f in map(first_use, (10, 2000)) if f]
             stream = streaming()
     aims = targets(rows, first, stream)
     found = (machine(), effort, rows, first, stream, aims)

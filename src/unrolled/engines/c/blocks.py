@@ -40,9 +40,9 @@ class _Owner:
     def __init__(self, memory: Bytes) -> None:
         self.memory = memory
 
-    def __del__(self) -> None:
-        if self.memory.nbytes + sum(m.nbytes for m in list(_idle.values())) <= IDLE:
-            _idle[id(self.memory)] = self.memory
+    def __del__(self, idle: dict[int, Bytes] = _idle, most: int = IDLE) -> None:  # names are gone when Python ends
+        if self.memory.nbytes + sum(m.nbytes for m in list(idle.values())) <= most:
+            idle[id(self.memory)] = self.memory
 
 
 def _waiting(size: int) -> Bytes | None:
