@@ -264,9 +264,8 @@ def test_files_that_may_not_grow_are_an_error_of_one_line(tmp_path: Path):
     done = subprocess.run(
         [sys.executable, "-c", code, *command], cwd=tmp_path, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2 and done.stderr.startswith(
-        "unrolled: 'run/checkpoints/00000000' cannot be written: file too"
-    )
+    said = done.stderr[done.stderr.index("unrolled: ") :]  # without a compiler, that has been said before
+    assert done.returncode == 2 and said.startswith("unrolled: 'run/checkpoints/00000000' cannot be written: file too")
     assert not torture.half_written(tmp_path)
 
 

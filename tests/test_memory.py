@@ -81,7 +81,7 @@ def test_segments_of_any_length_in_float32(name, every):
     other_values, other_gradients = found(net, series, start)
     assert all(torch.equal(a, b) for a, b in zip(values, other_values, strict=True)) or net.engine != "c"
     for a, b in zip(other_gradients, gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=1e-6 * float(b.abs().max()))
+        torch.testing.assert_close(a, b, rtol=0, atol=2e-6 * float(b.abs().max()))
 
 
 class Steps:

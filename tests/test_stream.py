@@ -479,7 +479,7 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
         assert "Traceback" not in captured.err, name
         assert {path: path.read_bytes() for path in here.rglob("*") if path.is_file()} == before, name
         told.append(f"{name}\n$ unrolled stream {' '.join(arguments)}\n{captured.err}\n")
-    golden("stream_errors.txt", "".join(told))
+    golden("stream_errors.txt", re.sub(r"but \d+ were", "but N were", "".join(told)))  # as many as digits take
 
 
 def test_networks_that_cannot_be_streamed_are_refused(tmp_path: Path):
