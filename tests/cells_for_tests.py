@@ -43,3 +43,11 @@ SIZES |= {"lecture": {"x": 3, "h": 4, "o": 2}, "lecture_output_recurrence": {"x"
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
 ENGINES = ["reference", "torch", pytest.param("c", marks=needs_compiler)]
+
+
+def said(errors: str | bytes) -> str:
+    """What a program wrote to stderr, but for the hint that it gives where there is no compiler."""
+    text = errors.decode() if isinstance(errors, bytes) else errors
+    return "".join(
+        line for line in text.splitlines(keepends=True) if not line.startswith("running in torch operations")
+    )

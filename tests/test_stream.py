@@ -22,6 +22,7 @@ import soundfile
 import torch
 
 import unrolled
+from cells_for_tests import said
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
@@ -304,7 +305,7 @@ def test_a_pipe_gives_the_same_as_a_file_in_whatever_portions(here: Path):
             child.stdin.write(content[at : at + 77])
             child.stdin.flush()
         out, err = child.communicate(timeout=60)
-    assert (child.returncode, err) == (0, b"") and out == expected
+    assert (child.returncode, said(err)) == (0, "") and out == expected
 
 
 @pytest.mark.slow
@@ -322,11 +323,11 @@ def test_control_c_stops_at_once_and_a_pipe_goes_on(here: Path):
         child.send_signal(signal.SIGINT)
         started = time.monotonic()
         assert child.wait(timeout=30) == 130 and time.monotonic() - started < 5
-        assert (json.loads(child.stdout.read())["steps"], child.stderr.read()) == (1200, b"")
+        assert (json.loads(child.stdout.read())["steps"], said(child.stderr.read())) == (1200, "")
     assert expected.startswith(Path("out").read_bytes())
     with process("run", "-", "--chunk", "100", "--out", "out", "--json", "--resume") as again:
         _, err = again.communicate(content, timeout=60)
-    assert (again.returncode, err) == (0, b"") and Path("out").read_bytes() == expected
+    assert (again.returncode, said(err)) == (0, "") and Path("out").read_bytes() == expected
 
 
 @pytest.mark.slow
@@ -339,7 +340,7 @@ def test_a_reader_that_goes_away_ends_it_quietly(here: Path):
         child.stdout.close()
         child.stdin.write(TEXT.encode()[500:])
         child.stdin.close()
-        assert child.wait(timeout=60) == 0 and child.stderr.read() == b""
+        assert child.wait(timeout=60) == 0 and said(child.stderr.read()) == ""
 
 
 MEASURED = """
@@ -363,7 +364,7 @@ def test_memory_does_not_grow_with_the_pipe(here: Path):
             child.stdin.close()
             assert child.wait() == 0
             assert json.loads(child.stdout.read())["steps"] == 4000 * blocks
-            return int(child.stderr.read())
+            return int(said(child.stderr.read()))
 
     assert peak(100) - peak(2) < 8_000, "KiB, for fifty times as many rows"
 
