@@ -80,8 +80,9 @@ def test_segments_of_any_length_in_float32(name, every):
     net.memory = Snapshots(every=every)
     other_values, other_gradients = found(net, series, start)
     assert all(torch.equal(a, b) for a, b in zip(values, other_values, strict=True)) or net.engine != "c"
+    allowed = 1e-6 if net.engine == "c" else 2e-6  # torch's products of fewer rows round otherwise
     for a, b in zip(other_gradients, gradients, strict=True):
-        torch.testing.assert_close(a, b, rtol=0, atol=2e-6 * float(b.abs().max()))
+        torch.testing.assert_close(a, b, rtol=0, atol=allowed * float(b.abs().max()))
 
 
 class Steps:

@@ -64,5 +64,6 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
         outputs = list(ctx.call.recurrence.returns)
         raise EngineError(
             "an output, an input or a parameter of the network was changed in place before the backward pass, which "
-            f"needs it as it was. Write out.{outputs[0]}.clone() before, or an operation that is not in place"
+            f"needs it as it was. Of an output, change a copy: out.{outputs[0]}.clone(); change a parameter after the "
+            "backward pass"
         ) from problem

@@ -61,7 +61,7 @@ def _compare(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 def _where(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     condition, *values = types
-    _need(condition.kind == MASK, f"the condition must be a comparison, such as h > 0, got a {condition}")
+    _need(condition.kind == MASK, "the condition must be a comparison, such as h > 0, got a {}", condition)
     result = _pointwise(eq, tuple(values), attrs)
     _pointwise(eq, (Type(REAL, condition.dims), result), attrs)
     return result
@@ -95,7 +95,7 @@ def _outer(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 
 def _total(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
-    _need(types[0].kind == REAL and bool(types[0].dims), f"expected a vector, got a {types[0]}")
+    _need(types[0].kind == REAL and bool(types[0].dims), "expected a vector, got a {}", types[0])
     return SCALAR
 
 
@@ -110,7 +110,7 @@ def _softmax(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 
 def _broadcast(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
-    _need(types[0].kind != TOKEN and not types[0].dims, f"a broadcast value must be a scalar, got a {types[0]}")
+    _need(types[0].kind != TOKEN and not types[0].dims, "a broadcast value must be a scalar, got a {}", types[0])
     return Type(types[0].kind, attrs["dims"])
 
 
@@ -127,7 +127,7 @@ def _slice(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 
 def _token(type: Type) -> Size:
-    _need(type.kind == TOKEN, f"expected a token (an index), got a {type}")
+    _need(type.kind == TOKEN, "expected a token (an index), got a {}", type)
     return type.dims[0]
 
 

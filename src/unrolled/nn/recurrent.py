@@ -253,7 +253,7 @@ class Recurrent(nn.Module):
         end = State.of({n: last(ends[n], start[n], layout) for n in self.circuit.states})
         return Result({n: self._shaped(n, x, layout) for n, x in results.items()}, end)
 
-    # what was checked once is not checked again: for short sequences that takes as long as everything else
+    # what was checked once is not checked again, which is a good part of a call of few steps
 
     def _mark(
         self, leading: int, given: tuple[object, ...], named: Mapping[str, object], state: State | None
@@ -269,7 +269,7 @@ class Recurrent(nn.Module):
         return like.dtype, like.device, leading, len(given), *named, *(() if state is None else state), *kinds
 
     def _remembered(self, mark: object, call: Call, leading: int) -> tuple[Engine, Call]:
-        """A call that was checked, and what runs it."""
+        """A call that was checked, and what runs it; under a mark (None: under none) for calls like it."""
         engine = self._choice()[0]
         if mark is not None:
             if len(self._known) >= MOST_KNOWN:

@@ -152,7 +152,7 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
 
 
 def pack(A: Tensor) -> Tensor:
-    """A matrix in panels (see prelude.c)."""
+    """A matrix in panels (see products.c)."""
     rows, columns = A.shape
     room = A.new_empty((rows + 16) * columns + 16)
     products(A.dtype == torch.float64).pack(A.data_ptr(), *A.stride(), rows, columns, aligned(room))
