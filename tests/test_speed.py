@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from cells_for_tests import needs_compiler
+from cells_for_tests import compiler, needs_compiler
 from unrolled import InputError
 from unrolled.speed import floor, machine
 from unrolled.speed.agree import disagreement, reference
@@ -310,7 +310,8 @@ def test_a_selection_is_measured_and_written(bench, tmp_path, capsys):
     assert "rnn T=200 B=1 I=40 H=128, 1 thread, training: unrolled" in told and "torch.nn" in told
     found = json.loads((tmp_path / "results.json").read_text())
     first = found["rows"][0]
-    assert first["times"]["torch.nn"]["median"] > first["times"]["unrolled"]["median"] > 0
+    theirs, ours = (first["times"][n]["median"] for n in ("torch.nn", "unrolled"))
+    assert ours > 0 and (theirs > ours or compiler() is None)  # the loop in torch operations is about as fast as theirs
     page = (tmp_path / "RESULTS.md").read_text()
     assert "| rnn | 200, 1, 40, 128 |" in page and "## Training, one thread" in page and "## Aims" in page
 
