@@ -19,6 +19,11 @@ ALIGNED = 64
 _idle: dict[int, Bytes] = {}  # by identity
 
 
+def in_lines(size: int) -> int:
+    """Bytes rounded up to whole lines of the cache."""
+    return -(-size // ALIGNED) * ALIGNED
+
+
 def block(size: int) -> Tensor:
     """At least so many bytes, which wait for the next call as soon as nothing refers to the tensor any more."""
     memory = _waiting(size)

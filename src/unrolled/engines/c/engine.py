@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -17,9 +17,9 @@ from ...sequence.layout import Layout
 from ...transform.differentiate import carried, direct
 from ...transform.evaluate import execute, instructions
 from ..call import Call, Kept
-from .blocks import block
-from .kernel import Kernel, Prepared, kernel, pack, parallel, prepared
-from .lanes import Lanes, deal
+from .blocks import ALIGNED, block, in_lines
+from .kernel import Kernel, Prepared, kernel, pack, prepared
+from .lanes import Groups, deal
 from .program import Program, make_program
 from .render import LANES
 from .sums import Sums
@@ -28,7 +28,7 @@ Tensors = dict[Any, Tensor]  # series as (rows, size), what does not move as (si
 Addresses = dict[Any, int]
 ENOUGH = 2**21  # numbers computed that are worth a thread
 FEW = 2  # rows of a single step for which matrices are not packed
-LARGE = 2**18  # numbers of a matrix of which two threads take parts
+LARGE = 2**18  # numbers of a matrix of which threads take parts
 
 
 class Compiled:
@@ -107,7 +107,7 @@ class _Launch:
     """
 
     kernel: Kernel
-    groups: tuple[Lanes, ...]
+    groups: Groups
     threads: int
     given: dict[Node, int]
     inside: dict[Node, int]
@@ -140,16 +140,8 @@ class _Launch:
             addresses += (at[n], first[n])
         addresses += fixed + start + end
         addresses += [at[n] for n in program.keep]
-        self.over_lanes(addresses, call.like.dtype)
+        self.kernel.run(self.groups, addresses, self.threads)
         return values
-
-    def over_lanes(self, addresses: list[int], dtype: torch.dtype) -> None:
-        if len(self.groups) == 1 and self.threads == 1:
-            self.kernel.run(self.groups[0], addresses, dtype)
-        elif len(self.groups) == 1 and self.kernel.largest >= LARGE and self.kernel.program.states:
-            self.kernel.run_by_two(self.groups[0], addresses, dtype)
-        else:
-            parallel([partial(self.kernel.run, group, addresses, dtype) for group in self.groups], self.threads)
 
 
 def _addresses(tensors: Tensors) -> Addresses:
@@ -200,12 +192,14 @@ def _launch(
     compiled = kernel(program, sizes, double, direct is not None)
     threads = most if layout.rows * compiled.width >= ENOUGH else 1
     groups = deal(layout, threads, LANES, program.reverse)
+    if len(groups) == 1 and not (compiled.largest >= LARGE and program.states):
+        threads = 1
     sizes_given = {n: compiled.sizes[n] for n in program.keep if n in given}
     others = [n for n in program.keep if n not in given]
     last = single and all(n in program.keep for n in program.new)
     numbers = [layout.rows * compiled.sizes[n] for n in others]
     numbers += [] if last else [layout.count * compiled.sizes[n] for n in program.states]
-    *offsets, size = accumulate((max(-(-n * (8 if double else 4) // 64), 1) * 64 for n in numbers), initial=0)
+    *offsets, size = accumulate((max(in_lines(n * (8 if double else 4)), ALIGNED) for n in numbers), initial=0)
     inside, ends = dict(zip(others, offsets, strict=False)), None if last else tuple(offsets[len(others) :])
     return _Launch(compiled, groups, threads, sizes_given, inside, ends, size, direct)
 

@@ -24,13 +24,19 @@ class Lanes:
     pieces: Integers
     of_lane: Integers
 
-    @cached_property
-    def count(self) -> int:
-        return len(self.of_lane) - 1
+
+class Groups(tuple[Lanes, ...]):
+    """All lanes, in groups."""
 
     @cached_property
-    def addresses(self) -> tuple[int, int]:
-        return self.pieces.ctypes.data, self.of_lane.ctypes.data
+    def _table(self) -> Integers:
+        rows = [(len(g.of_lane) - 1, g.pieces.ctypes.data, g.of_lane.ctypes.data) for g in self]
+        return np.array(rows, np.int64)
+
+    @cached_property
+    def table(self) -> int:
+        """Where the groups stand for C (see launch.c)."""
+        return int(self._table.ctypes.data)
 
 
 @lru_cache(maxsize=64)
@@ -53,12 +59,12 @@ def pieces(layout: Layout) -> Integers:
 
 
 @lru_cache(maxsize=64)
-def deal(layout: Layout, groups: int, most: int, backward: bool) -> tuple[Lanes, ...]:
+def deal(layout: Layout, groups: int, most: int, backward: bool) -> Groups:
     """The pieces dealt out to groups of lanes, at most ``most`` in each: the longest first, to the lane that is done
     first."""
     table = pieces(layout)
     if not len(table):
-        return ()
+        return Groups()
     length = table[:, 1]
     wanted = min(len(table), -(-int(length.sum()) // int(length.max())))
     groups = max(min(groups, wanted), -(-wanted // most))
@@ -71,7 +77,7 @@ def deal(layout: Layout, groups: int, most: int, backward: bool) -> tuple[Lanes,
     lanes.sort(key=lambda lane: -int(length[lane].sum()))
     if backward:  # where a piece began is where its gradient goes
         table = np.stack([table[:, 0], table[:, 1], np.full_like(length, NOWHERE), table[:, 2]], 1)
-    return tuple(_group(table, lanes[g::groups]) for g in range(groups))
+    return Groups(_group(table, lanes[g::groups]) for g in range(groups))
 
 
 def _group(table: Integers, lanes: list[list[int]]) -> Lanes:

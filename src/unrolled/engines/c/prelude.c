@@ -155,7 +155,7 @@ typedef struct {
     int64_t first, length, from, to;
 } piece;
 
-/* y = A x for R rows, A of M rows and K columns; y has room for whole vectors. The work may be shared with another thread
-   (see products.c). */
+/* y = A x for R rows, A of M rows and K columns; y has room for whole vectors. The work may be shared with other threads
+   (see crew.c). */
 typedef struct crew crew;
 typedef void matrix_product(crew *both, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);

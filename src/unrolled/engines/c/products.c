@@ -1,12 +1,9 @@
-/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c.
+/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c and
+   crew.c.
 
    A matrix is packed into panels of one vector of outputs each, so that a product reads it from front to back; every
    output is added up over the inputs in order, whatever the number of rows, so that a row gives the same bits in every
    batch. */
-
-#if defined(__unix__) || defined(__APPLE__)
-#include <sched.h>
-#endif
 
 #define WIDE (BYTES == 64 ? 3 : 2) /* panels that a product of many rows takes at once */
 
@@ -118,54 +115,24 @@ static void product_of_one(const int R, const int M, const int K, const real *pa
 #if BYTES == 64
     PANELS(3, ROWS(3))
 #else
-    
     PANELS(2, ROWS(2))
 #endif
     PANELS(1, ROWS(1))
 }
 
-/* A product that two threads share: both take parts of the outputs until there are none. The upper half of `ticket`
-   counts products, the lower half says which part is next, so that who comes late takes no part of another product. */
-struct crew {
-    uint64_t ticket;
-    int done, parts, over, R, M, K, step;
+/* A product whose outputs are dealt out in parts of `step`. */
+typedef struct {
+    int R, M, K, step;
     const real *packed, *x;
     real *y;
     size_t xs, ys;
-};
+} shared_product;
 
-/* Waiting: at once for a while, for the other thread is near its end; then whoever else wants the processor may have it. */
-INLINE void pause_after(int spins) {
-#if defined(__unix__) || defined(__APPLE__)
-    if (spins > 2000) sched_yield();
-#endif
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
+static void part_of_product(const void *given, int part) {
+    const shared_product *const p = given;
+    const int first = part * p->step, rows = p->M - first < p->step ? p->M - first : p->step;
+    product_of_one(p->R, rows, p->K, p->packed + (size_t)first * p->K, p->x, p->xs, p->y + first, p->ys);
 }
-
-/* Returns how many parts it took. */
-static int take_parts(crew *c) {
-    for (int taken = 0;; taken++) {
-        uint64_t ticket = __atomic_load_n(&c->ticket, __ATOMIC_ACQUIRE);
-        const int part = (int)(uint32_t)ticket;
-        if (part >= __atomic_load_n(&c->parts, __ATOMIC_RELAXED)) return taken;
-        if (!__atomic_compare_exchange_n(&c->ticket, &ticket, ticket + 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) continue;
-        const int first = part * c->step, rows = c->M - first < c->step ? c->M - first : c->step;
-        product_of_one(c->R, rows, c->K, c->packed + (size_t)first * c->K, c->x, c->xs, c->y + first, c->ys);
-        __atomic_add_fetch(&c->done, 1, __ATOMIC_RELEASE);
-    }
-}
-
-/* What the other thread does until it is dismissed. */
-void assist(crew *c) {
-    for (int spins = 0; !__atomic_load_n(&c->over, __ATOMIC_ACQUIRE); spins++) {
-        if (take_parts(c)) spins = 0;
-        pause_after(spins);
-    }
-}
-void dismiss(crew *c) { __atomic_store_n(&c->over, 1, __ATOMIC_RELEASE); }
-int crew_size(void) { return sizeof(crew); }
 
 #define SHARED (1 << 17) /* multiply-adds that are worth a part */
 
@@ -176,13 +143,8 @@ void product(crew *c, int R, int M, int K, const real *packed, const real *x, si
         product_of_one(R, M, K, packed, x, xs, y, ys);
         return;
     }
-    const int parts = (M + step - 1) / step;
-    c->R = R, c->M = M, c->K = K, c->step = step, c->packed = packed, c->x = x, c->xs = xs, c->y = y, c->ys = ys;
-    c->done = 0;
-    __atomic_store_n(&c->parts, parts, __ATOMIC_RELAXED);
-    __atomic_store_n(&c->ticket, ((c->ticket >> 32) + 1) << 32, __ATOMIC_RELEASE);
-    take_parts(c);
-    for (int spins = 0; __atomic_load_n(&c->done, __ATOMIC_ACQUIRE) < parts; spins++) pause_after(spins);
+    const shared_product all = {R, M, K, step, packed, x, y, xs, ys};
+    share(c, (M + step - 1) / step, part_of_product, &all);
 }
 
 /* For one step of few rows: A stands as it is, row after row, and squares of it are transposed in registers. Nothing has

@@ -126,13 +126,18 @@ static int rows_of(const factor *f, const piece *pieces, int64_t count, int64_t 
     return K;
 }
 
+/* Rows of u v^T that a part has at most. */
+INLINE int64_t most_rows(int64_t rows, int64_t parts) {
+    return ((rows + parts - 1) / parts + SHARE - 1) / SHARE * SHARE;
+}
+
 /* Part `part` of `parts` of some terms that have the same u. The pieces are in the order of their rows; rows are added up
    in their order, whoever adds. */
 static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
                           real *scratch) {
     const factor *const u = &terms->u;
-    const int64_t share = ((u->size + parts - 1) / parts + SHARE - 1) / SHARE * SHARE;
-    const int64_t first = part * share, height = first + share < u->size ? share : u->size - first;
+    const int64_t most = most_rows(u->size, parts), first = part * most;
+    const int64_t height = first + most < u->size ? most : u->size - first;
     if (height <= 0) return;
     int64_t entries = 0, widest = 0, rows = 0;
     for (const term *t = terms; t < terms + n; t++) {
@@ -182,26 +187,41 @@ static int64_t alike(const term *terms, int64_t n) {
     return i;
 }
 
-/* Part `part` of `parts` of all terms; those with the same u stand together. */
-void outer_sums(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
-                real *scratch) {
-    for (int64_t same; n > 0; terms += same, n -= same)
-        outer_sums_of(part, parts, pieces, count, terms, same = alike(terms, n), scratch);
+/* All terms, those with the same u one after the other; a part has `room` bytes to work in. */
+typedef struct {
+    int parts;
+    const piece *pieces;
+    int64_t count, n, room;
+    const term *terms;
+    char *rooms;
+} all_sums;
+
+static void part_of_sums(const void *given, int part) {
+    const all_sums *const s = given;
+    const term *t = s->terms;
+    for (int64_t left = s->n, same; left > 0; t += same, left -= same)
+        outer_sums_of(part, s->parts, s->pieces, s->count, t, same = alike(t, left), (real *)(s->rooms + part * s->room));
+}
+
+void outer_sums(crew *c, int parts, const piece *pieces, int64_t count, const term *terms, int64_t n, char *rooms,
+                int64_t room) {
+    const all_sums all = {parts, pieces, count, n, room, terms, rooms};
+    share(c, parts, part_of_sums, &all);
 }
 
 /* Numbers that outer_sums needs for itself. */
-int64_t outer_scratch(const term *terms, int64_t n) {
+int64_t outer_scratch(const term *terms, int64_t n, int64_t parts) {
     int64_t most = 0;
     for (int64_t same; n > 0; terms += same, n -= same) {
         same = alike(terms, n);
-        const int64_t height = terms->u.size;
+        const int64_t height = most_rows(terms->u.size, parts);
         int64_t entries = 0, widest = 0;
         for (const term *t = terms; t < terms + same; t++) {
             entries += height * WIDTH(t);
             widest = t->v.size > widest ? t->v.size : widest;
         }
         const int64_t need = PAD(entries) * (int64_t)(sizeof(double) / sizeof(real)) + PANELS_OF(height, TALL) +
-                             PANELS_OF(widest, SPAN) + height + (height > widest ? height : widest);
+                             PANELS_OF(widest, SPAN) + height + (terms->u.size > widest ? terms->u.size : widest);
         most = need > most ? need : most;
     }
     return most;

@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -20,8 +20,11 @@ from ...sequence.layout import Layout
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
-from .kernel import I64, parallel, scratch, sums
+from .blocks import in_lines
+from .crew import with_crew
+from .kernel import scratch
 from .lanes import pieces
+from .libraries import I64, sums
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
 
@@ -55,15 +58,14 @@ def _terms(way: Backward) -> tuple[tuple[str, Term], ...]:
 @dataclass(frozen=True)
 class _Table:
     """Terms of u and v, those of the same u one after the other: u and its size, v and its size, where the sum goes,
-    whether it is added to what is there. work: multiply-adds of a row. room: numbers that C needs for itself."""
+    whether it is added to what is there. work: multiply-adds of a row."""
 
     rows: list[tuple[Node, int, Node | None, int, str, bool]]
     work: int
-    room: int
 
 
 @lru_cache(maxsize=512)
-def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ...], double: bool) -> _Table:
+def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ...]) -> _Table:
     named, rows, begun = dict(sizes), list[tuple[Node, int, Node | None, int, str, bool]](), set[str]()
 
     def size(n: Node | None) -> int:
@@ -73,9 +75,7 @@ def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ..
     for name, (u, v) in sorted(terms, key=lambda term: number[term[1][0]]):
         rows.append((u, size(u), v, size(v), name, name in begun))
         begun.add(name)
-    fields = array("q", [f for u, us, _, vs, _, _ in rows for f in (number[u], 0, us, 0, 0, vs, 0, 0)])
-    room = sums(double).outer_scratch(fields.buffer_info()[0], len(rows))
-    return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows), room)
+    return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows))
 
 
 @lru_cache(maxsize=64)
@@ -109,21 +109,18 @@ class Sums:
         """Terms of u and v, all of them at once."""
         if not terms:
             return
-        at, double = self.at, self.call.like.dtype == torch.float64
-        table = _table(terms, tuple(self.call.sizes.items()), double)
+        at, kind = self.at, self.call.like.dtype
+        table, library = _table(terms, tuple(self.call.sizes.items())), sums(kind == torch.float64)
         first, goal = {n: s.data_ptr() for n, s in self.start.items()}, {n: t.data_ptr() for n, t in to.items()}
         numbers = array("q")
         for u, us, v, vs, name, add in table.rows:
             right = (at[v], first.get(v, 0), vs) if v else (0, 0, 0)
             numbers.extend((at[u], first.get(u, 0), us, *right, goal[name], add))
         threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
-        address, count, _ = _pieces(self.call.layout)
-        given = address, count, numbers.buffer_info()[0], len(table.rows)
-
-        def some(part: int) -> None:
-            sums(double).outer_sums(part, threads, *given, scratch(table.room, self.call.like.dtype))
-
-        parallel([partial(some, part) for part in range(threads)], threads)
+        all_terms = numbers.buffer_info()[0], len(table.rows)
+        room = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
+        given = threads, *_pieces(self.call.layout)[:2], *all_terms, scratch(room * threads), room
+        with_crew(threads, lambda crew: library.outer_sums(crew, *given))
 
     def factor(self, node: Node) -> tuple[int, int, int]:
         """A series that is summed over, or, with a start, the series one step earlier."""
@@ -178,7 +175,7 @@ class Sums:
         """Row token[i] of the total += row i of the series."""
         series, start, size = self.factor(v)
         factor = (I64 * 3)(series, start, size)
-        room = scratch(size, self.call.like.dtype)
+        room = scratch(size * self.call.like.dtype.itemsize)
         library = sums(self.call.like.dtype == torch.float64)
         library.scatter_sum(self.at[token], factor, *_pieces(self.call.layout)[:2], total.data_ptr(), room)
 

@@ -1,0 +1,42 @@
+"""What the loops of all circuits share, compiled once."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+from .build import load
+from .render import part
+
+I64, P = ctypes.c_int64, ctypes.c_void_p
+
+
+@cache
+def products(double: bool) -> ctypes.CDLL:
+    """Products, the packing of matrices, and the launch of loops on several threads."""
+    library = _compiled(double, "prelude", "crew", "products", "launch")
+    library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
+    library.pack.argtypes = [P, *[I64] * 4, P]
+    library.launch.argtypes, library.launch.restype = [P, P, P, ctypes.c_int, ctypes.c_int, P, P, P, I64], None
+    library.assist.argtypes, library.assist.restype = [P, ctypes.c_int], None
+    library.hire.argtypes, library.crew_size.restype = [P, ctypes.c_int], I64
+    return library
+
+
+@cache
+def sums(double: bool) -> ctypes.CDLL:
+    """Sums over time: what the gradients of all circuits need."""
+    library = _compiled(double, "prelude", "crew", "sums")
+    library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64, I64], I64
+    library.outer_sums.argtypes = [P, ctypes.c_int, P, I64, P, I64, P, I64]
+    library.scatter_sum.argtypes = [P, P, P, I64, P, P]
+    return library
+
+
+def _compiled(double: bool, *parts: str) -> ctypes.CDLL:
+    return load("\n".join([*(["#define REAL_IS_DOUBLE"] if double else []), *map(part, parts)]))
+
+
+def address(function: object) -> int:
+    """Where a loaded function stands."""
+    return ctypes.cast(function, P).value or 0  # type: ignore[arg-type]
