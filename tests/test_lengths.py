@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cells_for_tests import CIRCUITS, ENGINES, SIZES
 from unrolled import InputError, Ragged, Recurrent, State
+from unrolled.engines.reference import Reference
 from unrolled.testing import assert_close
 
 NAMES = ["rnn", "gru", "lstm", "jordan", "layernorm_lstm", "lecture"]
@@ -113,6 +114,27 @@ def test_resets_in_a_batch_of_equal_lengths(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("lengths", [(4, 0, 9, 1), (5, 5, 5), (0, 0)])
+@pytest.mark.parametrize("also", [False, True])
+def test_last_states_are_the_last_rows(engine, lengths, also):
+    """Values and gradients, in memory of their own: of a sequence without steps the starting state."""
+    net = network("gru", engine)
+    series, start = batch(net, lengths)
+    start.h.requires_grad_()
+    out = net(Ragged(series["x"]), start) if len({*lengths}) > 1 else net(torch.stack(series["x"]), start)
+    weight = torch.randn(len(lengths), net.sizes["h"], dtype=torch.float64)
+    rows = [*out.h] if isinstance(out.h, Ragged) else out.h.unbind(0)
+    same = torch.stack([h[-1] if len(h) else start.h[i] for i, h in enumerate(rows)])
+    assert torch.equal(out.state.h, same)
+    assert out.state.h.untyped_storage().nbytes() == out.state.h.nbytes
+    beside = sum((h**2).sum() for h in rows) if also else 0  # of the series, too
+    ours = torch.autograd.grad((out.state.h * weight).sum() + beside, [net.W, start.h], retain_graph=True)
+    right = torch.autograd.grad((same * weight).sum() + beside, [net.W, start.h], allow_unused=True)
+    for a, b in zip(ours, right, strict=True):
+        torch.testing.assert_close(a, torch.zeros_like(a) if b is None else b, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_teacher_forcing_of_ragged_sequences(engine):
     net = network("jordan", engine)
     lengths = [4, 0, 1, 3]
@@ -190,11 +212,8 @@ def test_reading_everything_answers_as_the_last_step(name, engine):
 
 
 def test_reading_computes_outputs_once(monkeypatch):
-    from unrolled.nn import recurrent
-
-    calls = []
-    real = recurrent.run
-    monkeypatch.setattr(recurrent, "run", lambda engine, call: calls.append(call) or real(engine, call))
+    calls, real = [], Reference.forward
+    monkeypatch.setattr(Reference, "forward", lambda *given, **kept: calls.append(given[1]) or real(*given, **kept))
     net = Recurrent(CIRCUITS["elman"], x=3, h=4, o=2, engine="reference")
     net.read(torch.randn(2, 9, 3))
     assert [(call.layout.longest, "o" in call.recurrence.returns) for call in calls] == [(8, False), (1, True)]

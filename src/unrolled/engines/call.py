@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
@@ -11,8 +10,7 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(NamedTuple):
     """One recurrence to be run over a batch of sequences.
 
     parameters: by name. inputs: series (rows, size), tokens (rows,), one row for each step of each sequence.

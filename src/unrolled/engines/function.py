@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import EngineError
+from ..graph.node import Node
 from .call import Call, Engine
+from .ends import last, of_empty, with_last
+
+Tensors = dict[str, Tensor]
 
 
-def run(engine: Engine, call: Call) -> dict[str, Tensor]:
-    """Every returned value over the sequence, differentiable with respect to all floating-point leaves of the call."""
+def run(engine: Engine, call: Call) -> Tensors:
+    """Every returned value, (rows, size), for scalars (rows,); differentiable with respect to all floating-point leaves
+    of the call."""
+    return dict(zip(call.recurrence.returns, _run(engine, call, False), strict=True))
+
+
+def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
+    """The same as (batch, time, size), where all sequences are equally long, and the states after the last steps."""
+    found = iter(_run(engine, call, True))
+    return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
+
+
+def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     if not torch.is_grad_enabled():
-        return engine.forward(call, keep=False)[0]
+        return _given(engine.forward(call, keep=False)[0], call, sequences)
     leaves = call.leaves
     if not any(t.requires_grad for t in leaves.values()):
         with torch.no_grad():
-            return engine.forward(call, keep=False)[0]
-    outputs = _Sequence.apply(engine, call, *leaves.values())
-    return dict(zip(call.recurrence.returns, outputs, strict=True))
+            return _run(engine, call, sequences)
+    outputs: tuple[Tensor, ...] = _Sequence.apply(engine, call, sequences, *leaves.values())
+    return outputs
 
 
 class _Sequence(torch.autograd.Function):
@@ -29,13 +44,16 @@ class _Sequence(torch.autograd.Function):
     ``saved_tensors_hooks``, and computed again by ``torch.utils.checkpoint``."""
 
     @staticmethod
-    def forward(ctx: Any, engine: Engine, call: Call, *leaves: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, engine: Engine, call: Call, sequences: bool, *leaves: Tensor) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        outputs, kept = engine.forward(call, keep=True)
-        ctx.save_for_backward(*leaves, *(t for values in kept for t in values.values()))
-        ctx.engine, ctx.call = engine, replace(call, inputs={}, state={}, parameters={})
+        found, kept = engine.forward(call, keep=True)
+        tensors = [t for values in kept for t in values.values()]
+        ctx.shapes = [t.shape for t in tensors]
+        given = _given(found, call, sequences)
+        ctx.save_for_backward(*leaves, *tensors)
+        ctx.engine, ctx.call = engine, call._replace(inputs={}, state={}, parameters={})
         ctx.names = [tuple(values) for values in (call.inputs, call.state, call.parameters, *kept)]
-        return tuple(outputs.values())
+        return given
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -44,14 +62,41 @@ class _Sequence(torch.autograd.Function):
                 "second derivatives of a recurrent network are not available: its backward pass is derived once. "
                 "Take the gradient without create_graph=True"
             )
-        saved = iter(_saved(ctx))
-        inputs, state, parameters, *kept = [dict(zip(names, saved, strict=False)) for names in ctx.names]
-        call = replace(ctx.call, inputs=inputs, state=state, parameters=parameters)
-        leaves = tuple(call.leaves)
-        wanted = {n for n, needed in zip(leaves, ctx.needs_input_grad[2:], strict=True) if needed}
-        given = {n: g for n, g in zip(call.recurrence.returns, grads, strict=True) if g is not None}
+        needed, layout = ctx.needs_input_grad[3:], ctx.call.layout
+        leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
+        rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
+        tensors = iter((*leaves, *rows))
+        inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]
+        call = ctx.call._replace(inputs=inputs, state=state, parameters=parameters)
+        wanted = {n for n, wants in zip(call.leaves, needed, strict=True) if wants}
+        returns, arrived = call.recurrence.returns, iter(grads)
+        given = {n: _as_rows(g, node) for n, node in returns.items() if (g := next(arrived)) is not None}
+        of_ends = {n: g for n, g in zip(state, arrived, strict=False) if g is not None}
+        given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
         found = ctx.engine.backward(call, kept, given, wanted) if given else {}
-        return None, None, *(found.get(n) for n in leaves)
+        if layout.empty:
+            found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
+        return None, None, None, *(found.get(n) for n in call.leaves)
+
+
+def _given(found: Tensors, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    """What an engine found, in the shapes that are given to others, and the states after the last steps."""
+    layout = call.layout
+    ends = [last(found[n], start, layout) for n, start in call.state.items()] if sequences else []
+    first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
+    for n, node in call.recurrence.returns.items():
+        if len(first) > 1 or not node.type.dims:
+            found[n] = _reshaped(found[n], (*first, *found[n].shape[-1:]) if node.type.dims else first)
+    return *found.values(), *ends
+
+
+def _reshaped(rows: Tensor, shape: Sequence[int]) -> Tensor:
+    """In place, where nothing else has this memory: torch would not let others change a view."""
+    return rows.resize_(shape) if rows._base is None and rows.is_contiguous() else rows.reshape(shape)
+
+
+def _as_rows(gradient: Tensor, of: Node) -> Tensor:
+    return gradient.flatten(0, -2) if of.type.dims else gradient.reshape(-1, 1)
 
 
 def _saved(ctx: Any) -> tuple[Tensor, ...]:

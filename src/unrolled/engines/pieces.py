@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -36,7 +36,8 @@ class Piece:
         if not self.fresh.all():
             before = (self.firsts - 1).clamp(min=0)
             state = {n: torch.where(self.fresh[:, None], s, series[n][before]) for n, s in state.items()}
-        return replace(call, inputs={n: x[self.rows] for n, x in call.inputs.items()}, state=state, layout=self.layout)
+        inputs = {n: x[self.rows] for n, x in call.inputs.items()}
+        return call._replace(inputs=inputs, state=state, layout=self.layout)
 
 
 class Pieces:

@@ -201,13 +201,6 @@ def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
     return result.masked_fill(fresh.to(series.device), 0) if layout.resets else result
 
 
-def last(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
-    """The last row of each sequence; of one without steps the starting state."""
-    if layout.steps:
-        return series[layout.steps - 1 :: layout.steps]
-    return torch.cat([start, series])[_ends(layout).to(series.device)]
-
-
 @lru_cache(maxsize=32)
 def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     """Rows of (starting states, series) that come one step before each row; where the state is set to zero."""
@@ -218,12 +211,6 @@ def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     fresh = torch.zeros(layout.rows, 1, dtype=torch.bool)
     fresh[list(layout.resets)] = True
     return source, fresh
-
-
-@lru_cache(maxsize=32)
-def _ends(layout: Layout) -> Tensor:
-    lengths = torch.tensor(layout.lengths, dtype=torch.int64)
-    return torch.where(lengths > 0, lengths.cumsum(0) - 1 + layout.count, torch.arange(layout.count))
 
 
 def _described(value: object) -> str:

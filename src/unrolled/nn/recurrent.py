@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..engines.call import Call, Engine
-from ..engines.function import run
+from ..engines.ends import last
+from ..engines.function import run, run_sequences
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
@@ -21,7 +22,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, flat, last, shifted
+from .incoming import Incoming, Series, flat, shifted
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
@@ -75,7 +76,6 @@ class Recurrent(nn.Module):
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
-        self._scalars = {n for n, node in circuit.recurrence.returns.items() if not node.type.dims}
         for name, shape in shapes(circuit.recurrence, self._sizes).items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
@@ -161,8 +161,7 @@ class Recurrent(nn.Module):
         mark = self._mark(1, given, named, state)
         again = self._again(mark, given, named, state)
         results = run(*(again or self._remembered(mark, self._checked_step(given, named, state), 1)))
-        end = State.of({n: results[n] for n in self.circuit.states})
-        return Step({n: x[:, 0] if n in self._scalars else x for n, x in results.items()}, end)
+        return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
     def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
         """The call of a step."""
@@ -248,10 +247,14 @@ class Recurrent(nn.Module):
         self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
     ) -> Result:
         """Run, and give the results in the layout of the inputs."""
-        layout, results = call.layout, run(engine, call)
-        ends = {**results, **forced} if forced else results
-        end = State.of({n: last(ends[n], start[n], layout) for n in self.circuit.states})
-        return Result({n: self._shaped(n, x, layout) for n, x in results.items()}, end)
+        layout, (found, ends) = call.layout, run_sequences(engine, call)
+        if forced:
+            ends |= {n: last(x, start[n], layout) for n, x in forced.items()}
+        values: Mapping[str, Series] = found
+        if layout.steps is None:
+            lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+            values = {n: Ragged(values=x, lengths=lengths) for n, x in found.items()}
+        return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
 
     # what was checked once is not checked again, which is a good part of a call of few steps
 
@@ -297,14 +300,6 @@ class Recurrent(nn.Module):
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
-
-    def _shaped(self, name: str, series: Tensor, layout: Layout) -> Series:
-        """A series of rows in the layout that the inputs had."""
-        scalar = name in self._scalars
-        if layout.steps is None:
-            values = series[:, 0] if scalar else series
-            return Ragged(values=values, lengths=torch.tensor(layout.lengths, dtype=torch.int64))
-        return series.view(layout.count, layout.steps, *(() if scalar else series.shape[1:]))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_known": {}}

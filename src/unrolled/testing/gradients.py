@@ -160,7 +160,7 @@ def values_and_gradients(
         like=next(v for v in values.values() if v.is_floating_point()),
     )
     out = run(ENGINES[engine], call)
-    loss = sum((out[n] * w.flatten(0, 1)).sum() for n, w in weights.items())
+    loss = sum((out[n] * w.flatten(0, 1).view_as(out[n])).sum() for n, w in weights.items())
     assert isinstance(loss, Tensor)
     loss.backward()
     gradients = {n: torch.zeros_like(v) if v.grad is None else v.grad for n, v in leaves.items() if v.requires_grad}

@@ -27,6 +27,7 @@ from .lanes import pieces
 from .libraries import I64, sums
 
 ENOUGH = 2**22  # multiply-adds that are worth a thread
+WHOLE = torch.contiguous_format
 
 Term = tuple[Node, Node | None]  # u and v of u vᵀ, or u alone
 
@@ -98,10 +99,10 @@ class Sums:
 
     def all(self) -> dict[str, Tensor]:
         """The gradients of the parameters."""
-        plain, like, found = _plain(self.way), self.call.like, dict[str, Tensor]()
+        plain, found = _plain(self.way), dict[str, Tensor]()
         for name, nodes in self.way.sums.items():
-            shape = self.call.parameters[name].shape
-            found[name] = like.new_empty(shape) if name in plain else self.mixed(nodes, shape)
+            p = self.call.parameters[name]
+            found[name] = torch.empty_like(p, memory_format=WHOLE) if name in plain else self.mixed(nodes, p.shape)
         self.add_plain(_terms(self.way), found)
         return found
 
