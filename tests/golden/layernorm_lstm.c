@@ -36,11 +36,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const n0_ = room + (size_t)MOST_ROWS * (0);
     real *const n1_ = room + (size_t)MOST_ROWS * (ROW(80));
     real *const n5_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1));
-    real *const n11_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
+    real *const n9_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
     real *const n12_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80));
     real *const n13_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80));
     real *const n17_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1));
-    real *const n22_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
+    real *const n21_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1));
     real *const n35_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
     real *const n39_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1));
     real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80) + ROW(1) + ROW(1));
@@ -100,11 +100,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const n5 = n5_ + i * ROW(1);
                 real *const k12 = k12_ + at[i] * 1;
                 real *const k13 = k13_ + at[i] * 80;
-                real *const n11 = n11_ + r * ROW(80);
+                real *const n9 = n9_ + r * ROW(80);
                 real *const k11 = k11_ + at[i] * 80;
                 real *const n17 = n17_ + r * ROW(1);
                 real *const k10 = k10_ + at[i] * 1;
-                real *const n22 = n22_ + r * ROW(80);
+                real *const n21 = n21_ + r * ROW(80);
                 real *const s1 = s1_ + r * ROW(20);
                 real *const k4 = k4_ + at[i] * 20;
                 real *const k8 = k8_ + at[i] * 20;
@@ -135,13 +135,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     ADDING(total17) for (int j = 0; j < 80; j++) {
                         const real v8 = k12_0;
                         const real v9 = k13[j] / v8;
-                        const real v10 = f0[j] * v9;
-                        const real v11 = f1[j] + v10;
                         const real v14 = n13_0;
                         const real v15 = n12[j] - v14;
                         const real v16 = v15 * v15;
                         total17 += v16;
-                        n11[j] = v11;
+                        n9[j] = v9;
                         k11[j] = v15;
                     }
                     n17[0] = total17 / 80;
@@ -156,21 +154,32 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 80; j++) {
                         const real v20 = k10_0;
                         const real v21 = k11[j] / v20;
-                        const real v22 = f2[j] * v21;
-                        n22[j] = v22;
+                        n21[j] = v21;
                     }
                 }
                 {
                     real total35 = 0;
                     ADDING(total35) for (int j = 0; j < 20; j++) {
-                        const real v23_60 = n11[60 + j] + n22[60 + j];
+                        const real v10_60 = f0[60 + j] * n9[60 + j];
+                        const real v11_60 = f1[60 + j] + v10_60;
+                        const real v22_60 = f2[60 + j] * n21[60 + j];
+                        const real v23_60 = v11_60 + v22_60;
                         const real v25 = u_sigmoid(v23_60);
-                        const real v23_20 = n11[20 + j] + n22[20 + j];
+                        const real v10_20 = f0[20 + j] * n9[20 + j];
+                        const real v11_20 = f1[20 + j] + v10_20;
+                        const real v22_20 = f2[20 + j] * n21[20 + j];
+                        const real v23_20 = v11_20 + v22_20;
                         const real v27 = u_sigmoid(v23_20);
                         const real v28 = v27 * s1[j];
-                        const real v23 = n11[j] + n22[j];
+                        const real v10 = f0[j] * n9[j];
+                        const real v11 = f1[j] + v10;
+                        const real v22 = f2[j] * n21[j];
+                        const real v23 = v11 + v22;
                         const real v30 = u_sigmoid(v23);
-                        const real v23_40 = n11[40 + j] + n22[40 + j];
+                        const real v10_40 = f0[40 + j] * n9[40 + j];
+                        const real v11_40 = f1[40 + j] + v10_40;
+                        const real v22_40 = f2[40 + j] * n21[40 + j];
+                        const real v23_40 = v11_40 + v22_40;
                         const real v32 = u_tanh(v23_40);
                         const real v33 = v30 * v32;
                         const real v34 = v28 + v33;

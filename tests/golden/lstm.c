@@ -1,5 +1,5 @@
 #define ROOM (ROW(80) + ROW(3))
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80))
+#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
          matrix_product *product, crew *both) {
@@ -24,8 +24,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const s0_ = lane_room + (size_t)R * (0);
     real *const s1_ = lane_room + (size_t)R * (ROW(20));
     real *const n0_ = room + (size_t)MOST_ROWS * (0);
-    real *const n1_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
-    real *const n2_ = lane_room + (size_t)R * (ROW(20) + ROW(20) + ROW(80));
+    real *const n2_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
     real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80));
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
@@ -56,7 +55,6 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n0 = n0_ + i * ROW(80);
-                real *const n1 = n1_ + r * ROW(80);
                 real *const n2 = n2_ + r * ROW(80);
                 real *const s1 = s1_ + r * ROW(20);
                 real *const k4 = k4_ + at[i] * 20;
@@ -67,30 +65,32 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const k3 = k3_ + at[i] * 20;
                 real *const s0 = s0_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
-                EACH for (int j = 0; j < 80; j++) {
-                    const real v1 = f0[j] + n0[j];
-                    n1[j] = v1;
-                }
                 EACH for (int j = 0; j < 20; j++) {
-                    const real v3_60 = n1[60 + j] + n2[60 + j];
+                    const real v1_60 = f0[60 + j] + n0[60 + j];
+                    const real v3_60 = v1_60 + n2[60 + j];
                     const real v5 = u_sigmoid(v3_60);
-                    const real v3_20 = n1[20 + j] + n2[20 + j];
+                    const real v1_20 = f0[20 + j] + n0[20 + j];
+                    const real v3_20 = v1_20 + n2[20 + j];
                     const real v7 = u_sigmoid(v3_20);
                     const real v8 = v7 * s1[j];
-                    const real v3 = n1[j] + n2[j];
+                    const real v1 = f0[j] + n0[j];
+                    const real v3 = v1 + n2[j];
                     const real v10 = u_sigmoid(v3);
-                    const real v3_40 = n1[40 + j] + n2[40 + j];
+                    const real v1_40 = f0[40 + j] + n0[40 + j];
+                    const real v3_40 = v1_40 + n2[40 + j];
                     const real v12 = u_tanh(v3_40);
                     const real v13 = v10 * v12;
                     const real v14 = v8 + v13;
-                    const real v15 = u_tanh(v14);
-                    const real v16 = v5 * v15;
                     k4[j] = v5;
                     k6[j] = v7;
                     k2[j] = v10;
                     k5[j] = v12;
                     s1[j] = v14;
                     k1[j] = v14;
+                }
+                EACH for (int j = 0; j < 20; j++) {
+                    const real v15 = u_tanh(s1[j]);
+                    const real v16 = k4[j] * v15;
                     k3[j] = v15;
                     s0[j] = v16;
                     k0[j] = v16;

@@ -15,6 +15,7 @@ from .program import ADDING, PLACES, POINTWISE, Program
 
 BEFORE, LOOP, AFTER = range(3)
 CHEAP = ("add", "sub", "mul", "neg", "relu")
+SLOW = ("tanh", "sigmoid", "exp", "log")
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,10 @@ class Places:
             return False
         if n.op == "broadcast":
             return all(u.op in POINTWISE for u in users)
-        alone = all(u.op == "slice" and all(v.op in POINTWISE for v in self.users.get(u, [])) for u in users)
-        return n.op in CHEAP and alone and not any(u in self.program.keep for u in users)
+        if n.op not in CHEAP or any(u in self.program.keep for u in users):
+            return False
+        parts = (u.op == "slice" and all(v.op in POINTWISE for v in self.users.get(u, [])) for u in users)
+        return all(part or self.only_in_parts(u) for part, u in zip(parts, users, strict=True))
 
     def whole(self, n: Node) -> list[Node]:
         """What a value is a part of, or computed from where it is used."""
@@ -98,7 +101,9 @@ class Places:
         return [b for a in n.args for b in self.whole(a)]
 
     def grouped(self, nodes: Iterable[Node]) -> list[list[Node]]:
-        """Entry-by-entry operations of one size, as many together as their order allows, and sums of their results."""
+        """Entry-by-entry operations of one size, as many together as their order allows, and sums of their results. Slow
+        functions that wait for one another stand in loops of their own: a processor has the next entries in hand while
+        it waits, but not as many as two such functions in a row take."""
         waiting = [n for n in nodes if n.op not in PLACES and n not in self.nowhere]
         here, done = set(waiting), set[Node]()
         groups: list[list[Node]] = []
@@ -107,13 +112,15 @@ class Places:
             first = next((n for n in able if n.op not in POINTWISE), able[0])
             group = [first]
             if first.op in POINTWISE:
-                group = []
+                group, slow = [], set[Node]()
                 for n in waiting:
-                    fits = n.op in POINTWISE and n.type.dims == first.type.dims
+                    waits = not slow.isdisjoint(self.behind(n))  # for a slow function of this group
+                    fits = n.op in POINTWISE and n.type.dims == first.type.dims and not (waits and n.op in SLOW)
                     whole = [b for a in n.args if a.op in PLACES for b in self.behind(a)]  # of which n reads a part
                     missing = here - done - set(group)
                     if fits and not any(a in here - done for a in whole) and missing.isdisjoint(self.behind(n)):
                         group.append(n)
+                        slow.update([n] if waits or n.op in SLOW else [])
                 group += [n for n in waiting if n.op in ADDING and n.args[0] in group]
             done.update(group)
             waiting = [n for n in waiting if n not in done]

@@ -19,10 +19,14 @@
 
 #ifdef REAL_IS_DOUBLE
 typedef double real;
-typedef int64_t whole;
+typedef uint64_t whole;
+#define MANTISSA 52 /* bits, and what is added to an exponent */
+#define BIAS 1023
 #else
 typedef float real;
-typedef int32_t whole;
+typedef uint32_t whole;
+#define MANTISSA 23
+#define BIAS 127
 #endif
 
 typedef real vec __attribute__((vector_size(BYTES), may_alias));
@@ -51,25 +55,26 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 /* 2^n for a whole number within the exponent's range, by its bits. */
 INLINE real power_of_two(whole n) {
     real result;
-#ifdef REAL_IS_DOUBLE
-    whole bits = (n + 1023) << 52;
-#else
-    whole bits = (n + 127) << 23;
-#endif
+    const whole bits = (n + BIAS) << MANTISSA;
     memcpy(&result, &bits, sizeof result);
     return result;
 }
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. float: the polynomial of Moshier's Cephes library (expf.c);
-   double: Taylor. */
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. What is added to x / ln 2 leaves n in the lowest bits; where x
+   is not a number, or out of range, n is anything. float: the polynomial of Moshier's Cephes library (expf.c); double:
+   Taylor. */
 INLINE real reduced(real x, whole *n) {
 #ifdef REAL_IS_DOUBLE
-    const real round = 6755399441055744.0, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
+    const real shift = 6755399441055744.0, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
 #else
-    const real round = 12582912.0f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
+    const real shift = 12582912.0f, ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
 #endif
-    const real m = (x * (real)1.44269504088896340736 + round) - round;
+    const real shifted = x * (real)1.44269504088896340736 + shift, m = shifted - shift;
     const real r = (x - m * ln2_high) - m * ln2_low;
+    whole bits, none;
+    memcpy(&bits, &shifted, sizeof bits);
+    memcpy(&none, &shift, sizeof none);
+    *n = bits - none;
 #ifdef REAL_IS_DOUBLE
     real p = 1.0 / 6227020800.0;
     p = p * r + 1.0 / 479001600.0;
@@ -91,7 +96,6 @@ INLINE real reduced(real x, whole *n) {
     p = p * r + 1.6666665459e-1f;
     p = p * r + 5.0000001201e-1f;
 #endif
-    *n = (whole)(m != m ? 0 : m);
     return p * r * r + r;
 }
 
@@ -107,20 +111,23 @@ INLINE real reduced(real x, whole *n) {
 #define TANH_HIGH 10
 #endif
 
+INLINE real u_abs(real x) { return sizeof(real) == 4 ? (real)fabsf((float)x) : (real)fabs((double)x); }
+
+/* Bounds are written so that what is not a number stays what it is. */
+
 INLINE real u_exp(real x) {
     whole n;
     real c = x < EXP_LOW ? EXP_LOW : x;
     const real p = 1 + reduced(c > EXP_HIGH ? EXP_HIGH : c, &n);
-    return p * power_of_two(n >> 1) * power_of_two(n - (n >> 1)); /* 2^n itself may be out of range */
+    const whole half = (whole)((n + 1024) >> 1) - 512;
+    return p * power_of_two(half) * power_of_two(n - half); /* 2^n itself may be out of range */
 }
 
 /* 1 / (1 + exp(-x)); what is smaller than the smallest normal number is zero, as in torch. */
 INLINE real u_sigmoid(real x) {
     whole n;
-    real c = x > ONE_FACTOR ? ONE_FACTOR : x;
-    c = c < -ONE_FACTOR ? -ONE_FACTOR : c;
-    const real p = reduced(-c, &n), scale = power_of_two(n);
-    const real small = scale < 1 ? scale : 1, large = scale < 1 ? 1 : scale; /* added last: one rounding counts */
+    const real p = reduced(-(x > ONE_FACTOR ? ONE_FACTOR : x), &n), scale = power_of_two(n);
+    const real small = x > 0 ? scale : 1, large = x > 0 ? 1 : scale; /* added last: one rounding counts */
     const real y = 1 / ((scale * p + small) + large);
     return x < -ONE_FACTOR ? 0 : y;
 }
@@ -128,8 +135,7 @@ INLINE real u_sigmoid(real x) {
 /* Near zero x + x^3 P(x^2), coefficients of Moshier's Cephes library (tanhf.c, tanh.c), else 1 - 2 / (exp(2 |x|) + 1). */
 INLINE real u_tanh(real x) {
     whole n;
-    real a = x < 0 ? -x : x, z = x * x;
-    real c = a > TANH_HIGH ? TANH_HIGH : a;
+    const real a = u_abs(x), z = x * x, c = a > TANH_HIGH ? TANH_HIGH : a;
     const real e = reduced(c + c, &n), scale = power_of_two(n), far = 1 - 2 / (scale * e + (scale + 1));
 #ifdef REAL_IS_DOUBLE
     real p = (-9.64399179425052238628e-1 * z - 9.92877231001918586564e1) * z - 1.61468768441708447952e3;
