@@ -64,6 +64,7 @@ class _Sequence(torch.autograd.Function):
             )
         needed, layout = ctx.needs_input_grad[3:], ctx.call.layout
         leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
+        # of these, outputs have the shape that was given to others
         rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
         tensors = iter((*leaves, *rows))
         inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]

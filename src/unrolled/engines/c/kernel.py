@@ -51,11 +51,9 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     """The compiled program, for matrices in panels or as they are: from memory, from the cache on disk, or compiled
     now."""
     of = dict(named)
-    with ThreadPoolExecutor() as pool:  # the first time at the same time
-        shared = pool.submit(products, double)
-        pool.submit(sums, double)
-        library = load(render(program, of, double))
-        common = shared.result()
+    _begin(double)
+    library = load(render(program, of, double))
+    common = products(double)
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     product = address(common.product_direct if direct else common.product)
     work = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
@@ -65,6 +63,15 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
     room = in_lines(library.scratch_size(LANES) * (8 if double else 4))
     return Kernel(program, library, common.launch, address(library.run), product, room, width, largest, sizes)
+
+
+@cache
+def _begin(double: bool) -> None:
+    """Load, or compile, what all programs share while the first of them is compiled."""
+    pool = ThreadPoolExecutor()
+    for shared in (products, sums):
+        pool.submit(shared, double)
+    pool.shutdown(wait=False)
 
 
 # matrices in panels

@@ -101,9 +101,9 @@ class Places:
         return [b for a in n.args for b in self.whole(a)]
 
     def grouped(self, nodes: Iterable[Node]) -> list[list[Node]]:
-        """Entry-by-entry operations of one size, as many together as their order allows, and sums of their results. Slow
-        functions that wait for one another stand in loops of their own: a processor has the next entries in hand while
-        it waits, but not as many as two such functions in a row take."""
+        """Entry-by-entry operations of one size, as many together as their order allows, and sums of their results.
+        Slow functions that wait for one another stand in loops of their own: a processor has the next entries in hand
+        while it waits, but not as many as two such functions in a row take."""
         waiting = [n for n in nodes if n.op not in PLACES and n not in self.nowhere]
         here, done = set(waiting), set[Node]()
         groups: list[list[Node]] = []
