@@ -1,5 +1,4 @@
-/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c and
-   crew.c.
+/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c and crew.c.
 
    A matrix is packed into panels of one vector of outputs each, so that a product reads it from front to back; every
    output is added up over the inputs in order, whatever the number of rows, so that a row gives the same bits in every
