@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -31,7 +32,7 @@ from unrolled import (
     tanh,
 )
 from unrolled.engines import registry
-from unrolled.engines.c import blocks, build, kernel
+from unrolled.engines.c import blocks, build, crew, kernel
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
 from unrolled.graph.bind import bind
@@ -201,7 +202,20 @@ def test_calls_at_the_same_time_share_the_helpers():
 
     with ThreadPoolExecutor(3) as callers:
         assert all(callers.map(check, range(3)))
+    assert crew._crew().helpers
     torch.set_num_threads(before)
+
+
+def test_where_no_thread_can_be_started_one_does_the_work(monkeypatch):
+    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
+    expected = net(x).h.detach()
+    monkeypatch.setattr(crew, "_crew", functools.cache(crew._Crew))
+    monkeypatch.setattr("threading.Thread.start", refuse := Mock(side_effect=RuntimeError("can't start new thread")))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    again = net(x).h.detach()
+    torch.set_num_threads(before)
+    assert refuse.called and torch.equal(again, expected)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

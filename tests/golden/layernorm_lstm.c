@@ -2,7 +2,7 @@
 #define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *both) {
+         matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
     const real *const f0 = p[1];
     const real *const f1 = p[2];
@@ -53,7 +53,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             const real *const m0 = m0_ + at[i] * 3;
             EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
-        product(both, N, 80, 3, w0, g0_, ROW(3), n0_, ROW(80));
+        product(c, N, 80, 3, w0, g0_, ROW(3), n0_, ROW(80));
         for (int i = 0; i < N; i++) {
             real *const n1 = n1_ + i * ROW(1);
             real *const n0 = n0_ + i * ROW(80);
@@ -92,7 +92,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 EACH for (int j = 0; j < 20; j++) k14[j] = s0[j];
                 EACH for (int j = 0; j < 20; j++) k9[j] = s1[j];
             }
-            product(both, R, 80, 20, w1, s0_, ROW(20), n12_, ROW(80));
+            product(c, R, 80, 20, w1, s0_, ROW(20), n12_, ROW(80));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n13 = n13_ + r * ROW(1);
@@ -240,7 +240,7 @@ int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LA
 #define LANE_ROOM (ROW(20) + ROW(20) + ROW(80) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *both) {
+         matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
     const real *const m1_ = p[1];
     const real *const m2_ = p[2];
@@ -510,7 +510,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     }
                 }
             }
-            product(both, R, 20, 80, w0, n63_, ROW(80), s0_, ROW(20));
+            product(c, R, 20, 80, w0, n63_, ROW(80), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);

@@ -2,7 +2,7 @@
 #define LANE_ROOM (ROW(20) + ROW(20))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *both) {
+         matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
     const real *const f0 = p[1];
     const real *const w0 = p[2];
@@ -25,7 +25,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
             const real *const m0 = m0_ + at[i] * 3;
             EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
-        product(both, N, 20, 3, w0, g0_, ROW(3), n0_, ROW(20));
+        product(c, N, 20, 3, w0, g0_, ROW(3), n0_, ROW(20));
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
             for (int r = 0; r < R; r++) {
@@ -37,7 +37,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 }
                 EACH for (int j = 0; j < 20; j++) k1[j] = s0[j];
             }
-            product(both, R, 20, 20, w1, s0_, ROW(20), n2_, ROW(20));
+            product(c, R, 20, 20, w1, s0_, ROW(20), n2_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n0 = n0_ + i * ROW(20);
@@ -66,7 +66,7 @@ int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LA
 #define LANE_ROOM (ROW(20) + ROW(20))
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *both) {
+         matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
     const real *const m1_ = p[1];
     const real *const w0 = p[2];
@@ -104,7 +104,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     k0[j] = v3;
                 }
             }
-            product(both, R, 20, 20, w0, n3_, ROW(20), s0_, ROW(20));
+            product(c, R, 20, 20, w0, n3_, ROW(20), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);

@@ -29,7 +29,7 @@ def with_last(gradient: Tensor | None, of_last: Tensor, layout: Layout) -> Tenso
 
 
 def of_empty(of_last: Tensor, layout: Layout) -> Tensor:
-    """What the gradient of the last rows is to starting states: that of the sequences without steps."""
+    """What of the gradient of the last rows goes to the starting states: that of the sequences without steps."""
     filled, _ = _last_rows(layout)
     return of_last.index_fill(0, filled.to(of_last.device), 0)
 

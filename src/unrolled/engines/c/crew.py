@@ -3,6 +3,7 @@ for about a millisecond: to wake a thread takes longer than many a call."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import threading
@@ -34,7 +35,9 @@ class _Crew:
     def called(self, helpers: int) -> int:
         """The address, when so many helpers are awake."""
         if self.hired != helpers:
-            self.helpers += [_Helper(self, number) for number in range(len(self.helpers), helpers)]
+            with contextlib.suppress(RuntimeError):  # no more threads to be had: those that are here do the work
+                while len(self.helpers) < helpers:
+                    self.helpers.append(_Helper(self, len(self.helpers)))
             products(False).hire(self.address, helpers)
             self.hired = helpers
         for helper in self.helpers[:helpers]:

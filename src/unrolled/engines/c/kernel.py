@@ -30,7 +30,6 @@ class Kernel:
     """A compiled program for some sizes and a precision."""
 
     program: Program
-    library: ctypes.CDLL
     launch: Callable[..., None]
     loop: int  # address of the loop
     product: int  # address of what multiplies, by matrices in panels or as they are
@@ -62,7 +61,7 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     largest = max((numbers[n] for n in program.matrices), default=0)
     sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
     room = in_lines(library.scratch_size(LANES) * (8 if double else 4))
-    return Kernel(program, library, common.launch, address(library.run), product, room, width, largest, sizes)
+    return Kernel(program, common.launch, address(library.run), product, room, width, largest, sizes)
 
 
 @cache

@@ -7,13 +7,13 @@ typedef struct {
 } group;
 
 typedef void rendered(int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-                      matrix_product *product, crew *both);
+                      matrix_product *product, crew *c);
 
 /* A run of groups of lanes, of which each part takes one in `parts`; a part has `room` bytes to work in. */
 typedef struct {
     rendered *run;
     matrix_product *product;
-    crew *both;
+    crew *c; /* of which all share each product */
     int parts, groups;
     const group *of;
     void **p;
@@ -24,7 +24,7 @@ typedef struct {
 static void part_of_launch(const void *given, int part) {
     const launched *const l = given;
     for (const group *g = l->of + part; g < l->of + l->groups; g += l->parts)
-        l->run((int)g->lanes, g->pieces, g->of_lane, l->p, (real *)(l->rooms + part * l->room), l->product, l->both);
+        l->run((int)g->lanes, g->pieces, g->of_lane, l->p, (real *)(l->rooms + part * l->room), l->product, l->c);
 }
 
 /* Take all lanes through their steps. A crew shares the groups or, if they are one part, the products of each step. */

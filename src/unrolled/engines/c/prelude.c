@@ -119,7 +119,7 @@ INLINE real u_exp(real x) {
     whole n;
     real c = x < EXP_LOW ? EXP_LOW : x;
     const real p = 1 + reduced(c > EXP_HIGH ? EXP_HIGH : c, &n);
-    const whole half = (whole)((n + 1024) >> 1) - 512;
+    const whole half = ((n + 1024) >> 1) - 512; /* n may be negative */
     return p * power_of_two(half) * power_of_two(n - half); /* 2^n itself may be out of range */
 }
 
@@ -164,4 +164,4 @@ typedef struct {
 /* y = A x for R rows, A of M rows and K columns; y has room for whole vectors. The work may be shared with other threads
    (see crew.c). */
 typedef struct crew crew;
-typedef void matrix_product(crew *both, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);
+typedef void matrix_product(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);

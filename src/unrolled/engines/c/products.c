@@ -182,7 +182,7 @@ INLINE vec column(const real *a, const int K, const int rows) {
         UNROLL for (int v = 0; v < NV; v++) sum[v] = (vec){0};                                                         \
         int k = 0;                                                                                                     \
         for (; k + LANES <= K; k += LANES)                                                                             \
-            for (int v = 0; v < NV; v++) {                                                                      \
+            for (int v = 0; v < NV; v++) {                                                                             \
                 vec w[LANES];                                                                                          \
                 AHEAD(ahead, LANES * LANES)                                                                            \
                 ahead += LANES * LANES;                                                                                \
@@ -201,8 +201,8 @@ DIRECTLY(4)
 DIRECTLY(1)
 
 /* y = A x for R rows. */
-void product_direct(crew *both, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys) {
-    (void)both;
+void product_direct(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys) {
+    (void)c;
     for (int r = 0; r < R; r++, x += xs, y += ys) {
         int m = 0;
         for (; m + 4 * LANES <= M; m += 4 * LANES) directly_4(K, A + (size_t)m * K, x, y + m);

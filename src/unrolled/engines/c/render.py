@@ -64,7 +64,7 @@ class _Renderer:
             f"#define LANE_ROOM ({row_sizes(self.where.rooms[True])})",
             "",
             "void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,",
-            "         matrix_product *product, crew *both) {",
+            "         matrix_product *product, crew *c) {",
             *(f"    {pointer} = p[{i}];" for i, pointer in enumerate(self.where.pointers)),
             "    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;",
             *(f"    {line}" for line in self.where.declared),
@@ -258,7 +258,7 @@ class _Renderer:
         matrix = f"w{self.program.matrices.index(n.args[0])}"
         shape = f"{'R' if stage == LOOP else 'N'}, {self.where.size(n)}, {self.where.size(x)}"
         ends = f"{place.first(stage)}, {place.stride}, {here.first(stage)}, {here.stride}"
-        return [*parts, f"product(both, {shape}, {matrix}, {ends});"]
+        return [*parts, f"product(c, {shape}, {matrix}, {ends});"]
 
     def reduce(self, n: Node, here: Place, x: Place) -> list[str]:
         size = self.where.size(n.args[0])

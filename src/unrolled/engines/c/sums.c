@@ -1,4 +1,4 @@
-/* Sums over time; compiled once, for all circuits. Stands on prelude.c. */
+/* Sums over time; compiled once, for all circuits. Stands on prelude.c and crew.c. */
 
 /* A factor of a sum over time: rows of a series, or of the series one step earlier (start != NULL), which at the first
    row of a piece is its starting state. */
