@@ -40,15 +40,19 @@ class Steps:
         self.fresh = [f if bool(f.any()) else None for f in fresh]
 
     def read(self, series: Tensor) -> Sequence[Tensor]:
-        """The rows of each step."""
+        """The rows of each step, contiguous in memory: torch may round a product of strided rows otherwise."""
         if self.order is None:
-            return series.view(self.layout.count, self.layout.longest, *series.shape[1:]).unbind(1)
+            steps = series.view(self.layout.count, self.layout.longest, *series.shape[1:])
+            return steps.transpose(0, 1).contiguous().unbind(0)
         return series[self.order].split(self.counts)
 
     def write(self, steps: Sequence[Tensor]) -> Tensor:
-        """The series of these steps, of which there is at least one."""
+        """The series of these steps, of which there is at least one, in memory of its own."""
         if self.order is None:
-            return torch.stack(list(steps), 1).flatten(0, 1)
+            first = steps[0]
+            series = first.new_empty(self.layout.rows, *first.shape[1:])
+            torch.stack(list(steps), 1, out=series.view(self.layout.count, self.layout.longest, *first.shape[1:]))
+            return series
         joined = torch.cat(list(steps))
         return torch.empty_like(joined).index_copy_(0, self.order, joined)
 
