@@ -137,8 +137,8 @@ def matrix_plus_vector():
 @misuse
 def scalar_state():
     @circuit
-    def cell(x, h):
-        return {"h": unrolled.mean(h + x)}
+    def cell(x, h, *, W):
+        return {"h": unrolled.mean(W @ h + x)}
 
 
 @misuse

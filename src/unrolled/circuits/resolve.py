@@ -12,17 +12,17 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import CircuitError, Source
-from ..graph.node import MASK, TOKEN, Node, Type, leaf, matrix, token, vector
+from ..graph.node import MASK, REAL, SCALAR, TOKEN, Node, Type, leaf, matrix, token, vector
 from ..graph.ops import LEAVES, OPS, Mismatch, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
+from .ranks import TOKEN_ARGUMENT, order, ranks, tokens
 from .trace import Symbol
 
 POINTWISE = {
     "neg": "-", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "exp": "exp", "log": "log", "sqrt": "sqrt",
     "add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<=", "equal": "==", "where": "where",
 }  # fmt: skip
-TOKEN_ARGUMENT = {"take": 1, "pick": 1, "onehot": 0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,40 +35,6 @@ class Draft:
     type: Type
     source: Source
     name: str = ""  # how to speak of it in a message
-
-
-def order(roots: Iterable[Symbol]) -> list[Symbol]:
-    """All symbols below the roots, arguments first. (Symbols redefine ==, so identity is kept by id.)"""
-    seen: set[int] = set()
-    result: list[Symbol] = []
-    stack: list[tuple[Symbol, bool]] = [(r, False) for r in reversed(list(roots))]
-    while stack:
-        symbol, done = stack.pop()
-        if done:
-            result.append(symbol)
-        elif id(symbol) not in seen:
-            seen.add(id(symbol))
-            stack.append((symbol, True))
-            stack.extend((a, False) for a in reversed(symbol._args))
-    return result
-
-
-def matrices(symbols: list[Symbol]) -> set[int]:
-    """Which symbols are asked to be matrices: what stands left of '@' or is a table, and what those are made of."""
-    asked: set[int] = set()
-    for s in reversed(symbols):
-        if s._op in ("matmul", "take", "transpose"):
-            asked.add(id(s._args[0]))
-        if id(s) in asked:
-            if s._op == "matmul":
-                asked.add(id(s._args[1]))
-            elif s._op in POINTWISE:
-                asked.update(id(a) for a in s._args)
-    return asked
-
-
-def tokens(symbols: list[Symbol]) -> set[int]:
-    return {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}
 
 
 class Resolver:
@@ -227,19 +193,19 @@ def resolve(
     reached = {id(s) for s in used}
     _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
-    as_matrix, as_token = matrices(used), tokens(used)
+    rank, as_token = ranks(used, states, returned), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
 
     for n, symbol in {**inputs, **states}.items():
         is_token = id(symbol) in as_token
         if is_token and n in states:
-            raise CircuitError(f"state '{n}' is used as a token; states are vectors", definition)
-        resolver.leaf(symbol, token(Size.of(n)) if is_token else vector(Size.of(n)))
+            raise CircuitError(f"state '{n}' is used as a token; states are vectors or scalars", definition)
+        shape = vector(Size.of(n)) if rank.get(id(symbol), 1) else SCALAR
+        resolver.leaf(symbol, token(Size.of(n)) if is_token else shape)
     for n, symbol in parameters.items():
-        is_matrix = id(symbol) in as_matrix
-        shape = matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns")) if is_matrix else vector(Size.of(f"{n}.size"))
-        resolver.leaf(symbol, shape)
+        shapes = SCALAR, vector(Size.of(f"{n}.size")), matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns"))
+        resolver.leaf(symbol, shapes[rank[id(symbol)]])
     for symbol in used:
         if id(symbol) not in resolver.drafts:
             resolver.add(symbol)
@@ -300,10 +266,13 @@ def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]
 def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
     """The new value of a state has the state's own size."""
     for n, symbol in states.items():
-        new = resolver.drafts[id(returned[n])]
-        if new.type.kind == TOKEN or len(new.type.dims) != 1 or new.type.kind == MASK:
-            raise CircuitError(f"state '{n}' is a vector, but its new value is a {_rank(new.type)}", new.source)
-        old = resolver.drafts[id(symbol)]
+        new, old = resolver.drafts[id(returned[n])], resolver.drafts[id(symbol)]
+        if new.type.kind != REAL or len(new.type.dims) != len(old.type.dims):
+            raise CircuitError(
+                f"state '{n}' is a {_rank(old.type)}, but its new value is a {_rank(new.type)}", new.source
+            )
+        if not old.type.dims:
+            continue
         try:
             resolver.solver.equal(old.type.dims[0], new.type.dims[0])
         except Conflict:

@@ -78,7 +78,8 @@ class Graph:
         (batch, 5, 2)
 
         Args:
-            values: inputs (batch, steps, size), tokens (batch, steps), initial states (batch, size), parameters.
+            values: inputs (batch, steps, size), tokens (batch, steps), initial states (batch, size), scalar states
+                (batch,), parameters.
 
         Returns:
             By name, tensors (batch, steps, size), and (batch, steps) for scalars.
@@ -93,7 +94,7 @@ class Graph:
                 raise InputError(f"'{u.recurrence.name}' has no input, state or parameter '{name}'{hint}")
         if missing := [n for n in expected if n not in values]:
             raise InputError(f"evaluate needs the values of {', '.join(missing)}")
-        leaves: dict[Node, Tensor] = {node: values[n] for n, node in u.start.items()}
+        leaves: dict[Node, Tensor] = {node: _columns(values[n], node) for n, node in u.start.items()}
         leaves |= {node: values[n] for n, node in u.recurrence.parameters.items()}
         for (name, t), node in u.inputs.items():
             steps = values[name].shape[1] if values[name].ndim > 1 else 0
@@ -105,6 +106,11 @@ class Graph:
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
         together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
+
+
+def _columns(value: Tensor, node: Node) -> Tensor:
+    """A state as (batch, size), also if it is a scalar (batch,)."""
+    return value if node.type.dims or value.ndim != 1 else value[:, None]
 
 
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 
 from ..errors import EngineError
 from ..graph.node import Node
+from ..graph.ops import LEAVES
+from ..graph.recurrence import Recurrence
 from .call import Call, Engine
 from .ends import last, of_empty, with_last
 
@@ -23,7 +26,8 @@ def run(engine: Engine, call: Call) -> Tensors:
 
 
 def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
-    """The same as (batch, time, size), where all sequences are equally long, and the states after the last steps."""
+    """The same as (batch, time, size), where all sequences are equally long, and the states after the last steps:
+    (batch, size), scalar states (batch,)."""
     found = iter(_run(engine, call, True))
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
@@ -72,7 +76,7 @@ class _Sequence(torch.autograd.Function):
         wanted = {n for n, wants in zip(call.leaves, needed, strict=True) if wants}
         returns, arrived = call.recurrence.returns, iter(grads)
         given = {n: _as_rows(g, node) for n, node in returns.items() if (g := next(arrived)) is not None}
-        of_ends = {n: g for n, g in zip(state, arrived, strict=False) if g is not None}
+        of_ends = {n: (g if g.ndim == 2 else g[:, None]) for n, g in zip(state, arrived, strict=False) if g is not None}
         given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
         found = ctx.engine.backward(call, kept, given, wanted) if given else {}
         if layout.empty:
@@ -83,12 +87,26 @@ class _Sequence(torch.autograd.Function):
 def _given(found: Tensors, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     """What an engine found, in the shapes that are given to others, and the states after the last steps."""
     layout = call.layout
-    ends = [last(found[n], start, layout) for n, start in call.state.items()] if sequences else []
+    for n in _shared(call.recurrence):
+        found[n] = found[n].clone()
+    ends = {n: last(found[n], start, layout) for n, start in call.state.items()} if sequences else {}
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
         if len(first) > 1 or not node.type.dims:
             found[n] = _reshaped(found[n], (*first, *found[n].shape[-1:]) if node.type.dims else first)
-    return *found.values(), *ends
+    return *found.values(), *(e if call.recurrence.states[n].type.dims else e[:, 0] for n, e in ends.items())
+
+
+@lru_cache(maxsize=256)
+def _shared(recurrence: Recurrence) -> tuple[str, ...]:
+    """The returned values that are a leaf, or returned under an earlier name too: each is given memory of its own."""
+    seen: set[Node] = set()
+    names = []
+    for n, node in recurrence.returns.items():
+        if node in seen or node.op in LEAVES:
+            names.append(n)
+        seen.add(node)
+    return tuple(names)
 
 
 def _reshaped(rows: Tensor, shape: Sequence[int]) -> Tensor:

@@ -63,5 +63,5 @@ def _all_whole(recurrence: Recurrence, sizes: Mapping[str, Size]) -> None:
 
 
 def shapes(recurrence: Recurrence, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter."""
-    return {n: tuple(d.value(sizes) for d in p.type.dims) for n, p in recurrence.parameters.items()}
+    """The shape of every parameter; a scalar is a tensor of one entry."""
+    return {n: tuple(d.value(sizes) for d in p.type.dims) or (1,) for n, p in recurrence.parameters.items()}

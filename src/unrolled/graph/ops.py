@@ -200,6 +200,8 @@ def _table() -> dict[str, Op]:
 
 
 OPS = _table()
+POINTWISE = frozenset(name for name, op in OPS.items() if op.rule in (_pointwise, _compare, _where))
+REDUCING = frozenset(name for name, op in OPS.items() if op.rule in (_total, _reduce, _pick))  # to a scalar
 LEAVES = ("input", "state", "parameter")
 
 

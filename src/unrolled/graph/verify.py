@@ -3,7 +3,8 @@
 - every node is a leaf of the recurrence, or an op of the closed set applied to nodes that keep the contract;
 - every node's type is what the op's rule gives for its arguments;
 - a state's new value has the type of the state;
-- inputs and states hold vectors or tokens, parameters vectors or matrices, all of them leaves under their own name;
+- inputs hold vectors or tokens, states vectors or scalars, parameters anything but tokens, all of them leaves under
+  their own name; what is fed in the place of a state is an input like it;
 - names are unique over inputs, states and parameters;
 - an adjoint may also use any node of its primal: the value that it had at the same step.
 
@@ -33,7 +34,14 @@ def verify(recurrence: Recurrence) -> None:
             if node in leaves or name in leaves.values():
                 raise GraphError(f"two leaves are called '{name}'")
             leaves[node] = name
-            ranks = (1, 2) if kind == "parameter" else (0, 1, 2) if recurrence.primal else (1,)
+            delayed = kind == "input" and "delayed" in dict(node.attrs)
+            ranks = (
+                (0, 1, 2)
+                if kind == "parameter" or recurrence.primal
+                else (0, 1)
+                if kind == "state" or delayed
+                else (1,)
+            )
             if node.type.kind not in (REAL, TOKEN) or len(node.type.dims) not in ranks:
                 raise GraphError(f"{kind} '{name}' cannot be a {node.type}")
     for name, leaf in recurrence.states.items():

@@ -86,9 +86,12 @@ class Incoming:
             raise InputError(f"given= names '{name}', which is no state of '{self.circuit.name}'{hint}")
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
-        self.check_vectors(f"given['{name}']", value, self.sizes[name], leading)
+        if scalar := name not in self.sizes:
+            self.check_scalars(f"given['{name}']", value, leading)
+        else:
+            self.check_vectors(f"given['{name}']", value, self.sizes[name], leading)
         self.check_device(f"given['{name}']", value)
-        return value
+        return value[..., None] if scalar else value
 
     def check_vectors(self, what: str, value: Tensor, size: int, leading: int) -> None:
         if value.ndim != leading + 1 or value.shape[-1] != size:
@@ -99,6 +102,15 @@ class Incoming:
                 hint = ". For (batch, feature, time) write x.mT"
             expected = f"(batch, time, {size})" if leading == 2 else f"(rows, {size})"
             raise InputError(f"{what} must be {expected}, got {tuple(value.shape)}{hint}")
+        self.check_dtype(what, value)
+
+    def check_scalars(self, what: str, value: Tensor, leading: int) -> None:
+        if value.ndim != leading:
+            expected = "(batch, time)" if leading == 2 else "(rows,)"
+            raise InputError(f"{what} holds scalars, {expected}, got {tuple(value.shape)}")
+        self.check_dtype(what, value)
+
+    def check_dtype(self, what: str, value: Tensor) -> None:
         dtype = self.like.dtype
         if value.dtype != dtype:
             either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
@@ -167,11 +179,12 @@ class Incoming:
     # the state
 
     def start(self, state: object, batch: int) -> dict[str, Tensor]:
-        """The states to start from: zero for what is not given."""
+        """The states to start from, (batch, size), scalars (batch, 1): zero for what is not given."""
         given: Mapping[str, Tensor] = {}
         if state is not None:
             given = self.checked_state(state, batch)
-        return {n: given[n] if n in given else self.like.new_zeros(batch, self.sizes[n]) for n in self.circuit.states}
+        sizes = {n: self.sizes.get(n, 1) for n in self.circuit.states}
+        return {n: columns(given[n]) if n in given else self.like.new_zeros(batch, s) for n, s in sizes.items()}
 
     def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
         states = self.circuit.states
@@ -181,12 +194,18 @@ class Incoming:
             if name not in states:
                 hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
                 raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
-            if value.shape != (batch, self.sizes[name]):
-                raise InputError(f"state '{name}' must be {(batch, self.sizes[name])}, got {tuple(value.shape)}")
+            shape = (batch, self.sizes[name]) if name in self.sizes else (batch,)
+            if value.shape != shape:
+                raise InputError(f"state '{name}' must be {shape}, got {tuple(value.shape)}")
             if value.dtype != self.like.dtype:
                 raise InputError(f"state '{name}' is {short(value.dtype)}, the parameters {short(self.like.dtype)}")
             self.check_device(f"state '{name}'", value)
         return state
+
+
+def columns(state: Tensor) -> Tensor:
+    """A state as (batch, size), also if it is a scalar (batch,)."""
+    return state if state.ndim == 2 else state[:, None]
 
 
 def flat(value: Tensor, layout: Layout) -> Tensor:

@@ -22,7 +22,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, flat, shifted
+from .incoming import Incoming, Series, columns, flat, shifted
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
@@ -188,15 +188,15 @@ class Recurrent(nn.Module):
         """
         series_given, state = _parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
-        needed = only_states(self.circuit.recurrence).inputs
-        front = {n: _front(n, x) for n, x in series.items() if n in needed}
+        front = {n: _front(n, x) for n, x in series.items()}
         call, start, forced = self._checked(front, state, {}, None, None, states_only=True)
         before = self._results(*self._remembered(None, call, 2), start, forced)
         return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
         """The state of zeros."""
-        return State(**self._incoming().start(None, batch))
+        start = self._incoming().start(None, batch)
+        return State(**{n: s if n in self.sizes else s[:, 0] for n, s in start.items()})
 
     def extra_repr(self) -> str:
         sizes = self.sizes
@@ -221,6 +221,8 @@ class Recurrent(nn.Module):
         layout = check.layout(everything, state, steps, reset)
         start = check.start(state, layout.count)
         forced = {n: flat(x, layout) for n, x in forced.items()}
+        if states_only:
+            values = {n: x for n, x in values.items() if n in only_states(self.circuit.recurrence).inputs}
         rows = {n: flat(x, layout) for n, x in values.items()}
         rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
         return self._of_rows(rows, start, layout, tuple(sorted(forced)), states_only), start, forced
@@ -249,7 +251,8 @@ class Recurrent(nn.Module):
         """Run, and give the results in the layout of the inputs."""
         layout, (found, ends) = call.layout, run_sequences(engine, call)
         if forced:
-            ends |= {n: last(x, start[n], layout) for n, x in forced.items()}
+            of_given = {n: last(x, start[n], layout) for n, x in forced.items()}
+            ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
             lengths = torch.tensor(layout.lengths, dtype=torch.int64)
@@ -287,11 +290,12 @@ class Recurrent(nn.Module):
         if mark not in self._known:
             return None
         engine, step, layout, leading = self._known[mark]
+        check = self._incoming()
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
         for n, x in series.items():
-            rows = x if x.is_floating_point() else self._incoming().series(n, x, leading)
+            rows = x if x.is_floating_point() else check.series(n, x, leading)
             series[n] = flat(rows, layout) if leading == 2 else rows
-        start = self._incoming().start(None, layout.count) if state is None else dict(state.items())
+        start = check.start(None, layout.count) if state is None else {n: columns(s) for n, s in state.items()}
         call = Call(step, self._sizes, self._weights(), series, start, layout, self._like())
         return self.memory.around(engine, call), call
 

@@ -12,7 +12,7 @@ from ..errors import InputError
 
 
 class State(Mapping[str, Tensor]):
-    """The values of all states of a network for a batch of sequences, each (batch, size).
+    """The values of all states of a network for a batch of sequences, each (batch, size), of scalars (batch,).
 
     >>> state = State(h=torch.zeros(8, 128), c=torch.zeros(8, 128))
     >>> state.h.shape
@@ -23,11 +23,11 @@ class State(Mapping[str, Tensor]):
     """
 
     def __init__(self, **values: Tensor) -> None:
-        batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim == 2}
+        batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim in (1, 2)}
         for name, value in values.items():
             if name not in batches:
                 shape = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise InputError(f"state '{name}' must be a tensor (batch, size), got {shape}")
+                raise InputError(f"state '{name}' must be a tensor (batch, size), of a scalar (batch,), got {shape}")
         if len(set(batches.values())) > 1:
             raise InputError(f"all states of a batch have one batch size, got {batches}")
         self._values = values
@@ -79,7 +79,9 @@ class State(Mapping[str, Tensor]):
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (batch,):
             given = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
             raise InputError(f"reset takes a boolean tensor of shape ({batch},), got {given}")
-        return self._each(lambda v: torch.where(mask.to(v.device)[:, None], torch.zeros_like(v), v))
+        return self._each(
+            lambda v: torch.where(mask.to(v.device).view(-1, *[1] * (v.ndim - 1)), torch.zeros_like(v), v)
+        )
 
     def to(self, *args: object, **kwargs: object) -> State:
         """Moved or converted as ``Tensor.to`` does."""

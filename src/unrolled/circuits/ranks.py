@@ -1,0 +1,135 @@
+"""Whether each argument of a circuit is a scalar, a vector or a matrix, as its use says.
+
+Inputs are vectors or tokens. A parameter left of '@', or that is a table, is a matrix. Of the others:
+
+- what an operation over features takes (softmax, sum, split, the right of '@') is a vector;
+- a parameter that meets a vector entry by entry is a vector, a bias for example;
+- a state is a vector if its new value is, and the other way round;
+- what is left and meets a scalar is a scalar: s in ``s = 0.9 * s + sum(w * x)``;
+- where nothing tells, as in ``s = a * s``, it is a vector.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ..graph.ops import POINTWISE, REDUCING
+from .trace import Symbol
+
+TOKEN_ARGUMENT = {"take": 1, "pick": 1, "onehot": 0}
+UNTOLD = -1  # the rank of what may still be a scalar or a vector
+
+
+def order(roots: Iterable[Symbol]) -> list[Symbol]:
+    """All symbols below the roots, arguments first. (Symbols redefine ==, so identity is kept by id.)"""
+    seen: set[int] = set()
+    result: list[Symbol] = []
+    stack: list[tuple[Symbol, bool]] = [(r, False) for r in reversed(list(roots))]
+    while stack:
+        symbol, done = stack.pop()
+        if done:
+            result.append(symbol)
+        elif id(symbol) not in seen:
+            seen.add(id(symbol))
+            stack.append((symbol, True))
+            stack.extend((a, False) for a in reversed(symbol._args))
+    return result
+
+
+def tokens(symbols: list[Symbol]) -> set[int]:
+    return {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}
+
+
+def ranks(symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> dict[int, int]:
+    """The rank of every symbol, by its id."""
+    found = _Ranks([*states.values(), *(s for s in symbols if s._op != "state")], states, returned)
+    while found.vectors() or found.scalars() or found.rest():
+        pass
+    return found.rank
+
+
+class _Ranks:
+    def __init__(self, symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
+        self.symbols = symbols
+        self.loops = [(states[n], returned[n]) for n in states]
+        self.fixed = {id(s): 2 for s in symbols if id(s) in _matrices(symbols)}
+        self.fixed |= {id(s): 1 for s in symbols if s._op == "input"}
+        self.update()
+
+    def update(self) -> None:
+        """The ranks that follow from those of the leaves."""
+        self.rank: dict[int, int] = {}
+        for s in self.symbols:
+            self.rank[id(s)] = self.fixed.get(id(s), self.derived(s))
+
+    def derived(self, s: Symbol) -> int:
+        if s._op in ("state", "parameter"):
+            return UNTOLD
+        if s._op in ("constant", *REDUCING):
+            return 0
+        if s._op == "matmul":
+            return self.rank[id(s._args[1])] if self.rank[id(s._args[1])] == 2 else 1
+        if s._op == "transpose":
+            return 2
+        if s._op not in POINTWISE:
+            return 1
+        args = [self.rank[id(a)] for a in s._args if a._op != "constant"]
+        return max(args, default=0) if max(args, default=0) > 0 else min(args, default=0)
+
+    def leaves(self, symbol: Symbol) -> list[Symbol]:
+        """The leaves below an expression that are untold."""
+        if self.rank[id(symbol)] != UNTOLD:
+            return []
+        if not symbol._args:
+            return [symbol]
+        return list({id(leaf): leaf for a in symbol._args for leaf in self.leaves(a)}.values())
+
+    def settle(self, leaves: Iterable[Symbol], rank: int) -> bool:
+        new = {id(leaf): rank for leaf in leaves if id(leaf) not in self.fixed}
+        self.fixed |= new
+        if new:
+            self.update()
+        return bool(new)
+
+    def vectors(self) -> bool:
+        """Settle what must be a vector; false if there is nothing of that kind."""
+        found = []
+        for s in self.symbols:
+            untold = [self.leaves(a) for a in s._args]
+            if s._op not in (*POINTWISE, "constant", "transpose"):  # of several states any may be the vector
+                found += [leaf for part in untold for leaf in part if len(part) == 1 or leaf._op == "parameter"]
+            elif self.rank[id(s)] > 0:
+                found += [leaf for part in untold for leaf in part if leaf._op == "parameter"]
+        for state, new in self.loops:
+            if self.rank[id(state)] > 0 or self.rank[id(new)] > 0:
+                found += [*self.leaves(state), *self.leaves(new)]
+        return self.settle(found, 1)
+
+    def scalars(self) -> bool:
+        """Settle what meets a scalar, as a scalar."""
+        found = []
+        for s in self.symbols:
+            if s._op in POINTWISE and any(self.rank[id(a)] == 0 and a._op != "constant" for a in s._args):
+                found += [leaf for a in s._args for leaf in self.leaves(a)]
+        for state, new in self.loops:
+            if self.rank[id(new)] == 0 and new._op != "constant":
+                found += self.leaves(state)
+        return self.settle(found, 0)
+
+    def rest(self) -> bool:
+        """Settle the others as vectors."""
+        return self.settle([s for s in self.symbols if self.rank[id(s)] == UNTOLD and not s._args], 1)
+
+
+def _matrices(symbols: list[Symbol]) -> set[int]:
+    """Which symbols are asked to be matrices: what stands left of '@' or is a table, and what those are made of."""
+    asked: set[int] = set()
+    for s in reversed(symbols):
+        if s._op in ("matmul", "take", "transpose"):
+            asked.add(id(s._args[0]))
+        if id(s) in asked:
+            if s._op == "matmul":
+                asked.add(id(s._args[1]))
+            elif s._op in POINTWISE:
+                asked.update(id(a) for a in s._args)
+    return asked
