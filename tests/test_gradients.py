@@ -68,15 +68,6 @@ def test_engines_agree_with_the_reference(name, engine):
     same_values_and_gradients(recurrence, bind(recurrence, SIZES[name]), 9, 3, engine)
 
 
-@pytest.mark.parametrize("engine", OTHERS)
-@settings(max_examples=25)  # engine c compiles two loops for each
-@given(drawn=circuits(), steps=st.integers(1, 5), batch=st.sampled_from([1, 3, 11]))
-def test_engines_agree_on_random_circuits(drawn: Drawn, steps, batch, engine):
-    torch.manual_seed(0)
-    recurrence = drawn.circuit.recurrence
-    same_values_and_gradients(recurrence, bind(recurrence, drawn.sizes), steps, batch, engine)
-
-
 def compare_with_autograd(recurrence, sizes, steps, batch, one_scale=False):
     values, weights = (
         random_leaves(recurrence, sizes, steps, batch),
@@ -93,14 +84,6 @@ def compare_with_autograd(recurrence, sizes, steps, batch, one_scale=False):
 def test_adjoint_equals_autograd_through_the_unfolded_graph(name):
     recurrence = CIRCUITS[name].recurrence
     compare_with_autograd(recurrence, bind(recurrence, SIZES[name]), steps=9, batch=3)
-
-
-@settings(max_examples=60)
-@given(drawn=circuits(), steps=st.integers(1, 5), batch=st.integers(1, 3))
-def test_random_circuits_against_autograd(drawn: Drawn, steps, batch):
-    torch.manual_seed(0)
-    recurrence = drawn.circuit.recurrence
-    compare_with_autograd(recurrence, bind(recurrence, drawn.sizes), steps, batch, one_scale=True)
 
 
 @settings(max_examples=40)

@@ -27,7 +27,7 @@ RANK = {
     "circuits": 4,
     "cells": 4,
     "engines": 5,
-    "testing": 5,
+    "testing": 6,
     "nn": 6,
     "speed": 7,
     "train": 7,

@@ -78,8 +78,9 @@ def _leaves(step: Recurrence, call: Call) -> Values:
 
 
 def _series(value: Tensor, call: Call) -> Tensor:
-    """A returned value that does not move is the same at every step of every sequence."""
-    return value if value.ndim == 2 else value.expand(call.layout.rows, -1).contiguous()
+    """A returned value in memory of its own; one that does not move is the same at every step of every sequence."""
+    value = value if value.ndim == 2 else value.expand(call.layout.rows, -1)
+    return value.clone(memory_format=torch.contiguous_format) if value._is_view() else value
 
 
 FEWEST_ROWS = 16

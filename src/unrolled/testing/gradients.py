@@ -48,7 +48,6 @@ def complex_rules() -> dict[str, Any]:
         "logsumexp": logsumexp,
         "sigmoid": sigmoid,
         "relu": lambda x: torch.where(x.real > 0, x, torch.zeros_like(x)),
-        "take": lambda E, t: E[torch.arange(len(t)), t],  # every row has a table of its own
         "max": lambda x: x.gather(-1, x.real.argmax(-1, keepdim=True)),
         "less": lambda a, b: a.real < b.real,
         "less_equal": lambda a, b: a.real <= b.real,
@@ -68,7 +67,8 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
         else:
             values[name] = torch.randn(batch, steps, size, dtype=torch.float64)
     for name, node in recurrence.states.items():
-        values[name] = torch.randn(batch, node.type.dims[0].value(sizes), dtype=torch.float64) / 2
+        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        values[name] = torch.randn(batch, size, dtype=torch.float64) / 2
     return values
 
 

@@ -1,51 +1,167 @@
-"""Random circuits for property tests (needs ``hypothesis``). A circuit is drawn as its source text, so that a failing
-example is printed as equations that can be pasted into a file."""
+"""Random circuits for property tests. A circuit is drawn as its source text, so that a failing example is printed as
+equations that can be pasted into a file.
+
+``random_circuit`` takes any source of choices: a ``random.Random`` for long runs; ``hypothesis``, by the strategy
+``circuits``, for tests that shrink what fails.
+"""
 
 from __future__ import annotations
 
 import linecache
 import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-from hypothesis import strategies as st
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import circuits as language
 from ..circuits import Circuit
+from ..graph.bind import nameable
 
-# How to make one more vector from vectors a and b of the hidden size; M is a fresh matrix, v a fresh vector.
-# Comparisons are off by an odd number, so that rounding does not decide between values that are equal on paper.
-_RULES = (
-    "tanh({a})", "sigmoid({a})", "{a} + {b}", "{a} - {b}", "{a} * {b}", "-{a}", "M @ {a}", "M.T @ {a}", "v * {a} + {b}",
-    "{a} / (1 + {b} * {b})", "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "softmax({a})",
-    "{a} - mean({a})", "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}",
-    "concat(*split({a}, {parts})[::-1])", "split(concat({a}, {b}), 2)[1]", "where({a} > {b} + 0.0317, {a}, 0.5 * {b})",
-    "where(mean({a}) > 0.0317, {a}, {b})", "sigmoid(M) @ {a}", "(M @ M) @ {a}", "0.5 * {a}", "1 - {a}",
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+T = TypeVar("T")
+Choose = Callable[[Sequence[Any]], Any]
+
+SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # tails of every vector width
+WIDE = 257
+
+# {a} and {b} are vectors of one size, or a vector and a scalar. Comparisons are off by an odd number, so that rounding
+# does not decide between values that are equal on paper. M is a fresh square matrix, v a fresh vector, of {a}'s size.
+ENTRYWISE = (
+    "tanh({a})", "sigmoid({a})", "relu({a})", "abs({a})", "-{a}", "0.5 * {a}", "1 - {a}", "{a} / 2", "{a} ** 2",
+    "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "{a} + {b}", "{a} - {b}", "{b} - {a}", "{a} * {b}",
+    "{a} / (1 + {b} * {b})", "where({a} > {b} + 0.0317, {a}, 0.5 * {b})", "where({a} <= 0.0317, {b}, {a})",
+    "{a}",
 )  # fmt: skip
+VECTOR = (
+    "v + {a}", "v * {a} + {b}", "tanh(v) * {a}", "mean(v) * (v + {a})", "softmax(v) + {a}", "M @ {a}", "M.T @ {a}",
+    "sigmoid(M) @ {a}", "(M @ M) @ {a}", "(0.5 * M - M.T) @ {a}", "softmax({a})", "{a} - mean({a})",
+    "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}", "where(mean({a}) > 0.0317, {a}, {b})",
+    "sigmoid(mean({a})) * {b}", "(mean({a}) * M) @ {b}",
+)  # fmt: skip
+SCALAR = (
+    "sum({a})",
+    "mean({a})",
+    "max({a})",
+    "logsumexp({a})",
+    "sum({a} * {b})",
+    "mean(v * {a})",
+    "sum({a} + M @ {a})",
+)
+STATE = (
+    "{a}", "{a}", "tanh({a})", "tanh({a} + 0.5 * {b})", "0.7 * {b} + 0.3 * tanh({a})", "tanh(W @ {b} + {a})", "-{a}",
+    "concat(*split({a}, {parts})[::-1])",
+)  # fmt: skip
+
+SCALAR_STATE = ("{s}", "0.9 * m + {s}", "tanh(m + {s})", "{g} * m + tanh({s})", "where(m > 0.0317, {s}, 0.5 * m + {s})")
+
+
+@dataclass(frozen=True)
+class _Value:
+    """A value of the circuit being drawn: its text, its size (0: a scalar), and the arguments that it is made of."""
+
+    text: str
+    size: int
+    needs: frozenset[str] = frozenset()
 
 
 @dataclass
 class _Writer:
     """Source text in the making."""
 
-    parameters: list[str] = field(default_factory=list)
+    choose: Choose
+    values: list[_Value] = field(default_factory=list)
+    lines: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # name: expression, names in it
+    parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sizes: dict[str, int] = field(default_factory=dict)
 
-    def fresh(self, letter: str) -> str:
+    def fresh(self, letter: str, *shape: int) -> str:
         name = f"{letter}{len(self.parameters)}"
-        self.parameters.append(name)
+        self.parameters[name] = shape
         return name
 
-    def apply(self, rule: str, a: str, b: str, parts: int) -> str:
-        text = rule.format(a=a, b=b, parts=parts)
-        for letter in ("M", "v"):
+    def vectors(self, size: int | None = None) -> list[_Value]:
+        """What there is, the latest values several times, so that long chains are drawn as well as broad graphs."""
+        found = [v for v in self.values if (v.size if size is None else v.size == size)]
+        return found + 2 * found[-3:]
+
+    def line(self, expression: str, size: int, label: str = "a") -> None:
+        name = f"{label}{len(self.lines)}"
+        needs = frozenset(re.findall(r"[A-Za-z_]\w*", expression))
+        self.lines[name] = expression, needs
+        self.values.append(_Value(name, size, needs))
+        if size:
+            self.sizes[name] = size
+
+    def fill(self, rule: str, a: _Value, b: _Value) -> str:
+        """The text of a rule; each of its letters M, v, W becomes a parameter of its own."""
+        text = rule.format(a=a.text, b=b.text, parts=self.parts(a.size))
+        for letter, shape in (("M", (a.size, a.size)), ("v", (a.size,)), ("W", (a.size, b.size))):
             if re.search(rf"\b{letter}\b", text):
-                text = re.sub(rf"\b{letter}\b", self.fresh(letter), text)
+                text = re.sub(rf"\b{letter}\b", self.fresh(letter, *shape), text)
         return text
+
+    def parts(self, size: int) -> int:
+        return self.choose([n for n in (1, 2, 3, 4) if size % n == 0] if size else [1])
+
+    # one more line
+
+    def entrywise(self) -> None:
+        a = self.choose(self.values + self.values[-3:])
+        b = self.choose([v for v in self.values if v.size in (a.size, 0)])
+        self.line(self.fill(self.choose(ENTRYWISE), a, b), a.size)
+
+    def vector(self) -> None:
+        a = self.choose(self.vectors())
+        self.line(self.fill(self.choose(VECTOR), a, self.choose(self.vectors(a.size))), a.size)
+
+    def scalar(self) -> None:
+        a = self.choose(self.vectors())
+        self.line(self.fill(self.choose(SCALAR), a, self.choose(self.vectors(a.size))), 0)
+
+    def product(self) -> None:
+        """A matrix, perhaps one that other products have, times a vector."""
+        x = self.choose(self.vectors())
+        matrices = [(n, s) for n, s in self.parameters.items() if len(s) == 2 and x.size in s]
+        if matrices and self.choose([True, False]):
+            name, (rows, columns) = self.choose(matrices)
+            transposed = columns != x.size
+            self.line(f"{name}{'.T' if transposed else ''} @ {x.text}", columns if transposed else rows)
+        else:
+            rows = self.choose([v.size for v in self.vectors()])
+            self.line(f"{self.fresh('W', rows, x.size)} @ {x.text}", rows)
+
+    def joined(self) -> None:
+        pieces = [self.choose(self.vectors()) for _ in range(self.choose([2, 2, 3]))]
+        expression = f"concat({', '.join(p.text for p in pieces)})"
+        size = sum(p.size for p in pieces)
+        if size > 2 * WIDE:
+            return
+        if self.choose([True, False]):
+            rows = self.choose([v.size for v in self.vectors()])
+            self.line(f"{self.fresh('W', rows, size)} @ {expression}", rows)
+        else:
+            self.line(self.choose(["{}", "{}", "-{}", "tanh({})"]).format(expression), size)
+
+    def cut(self) -> None:
+        a = self.choose(self.vectors())
+        n = self.parts(a.size)
+        whole = self.choose(["{a}", "{a}", "tanh({a})", "-{a}", "0.5 * {a}"]).format(a=a.text)
+        for k in range(n) if self.choose([True, False]) else [self.choose(range(n))]:
+            self.line(f"split({whole}, {n})[{k}]", a.size // n)
+
+    def token(self) -> None:
+        size = self.choose([v.size for v in self.vectors()])
+        if self.choose([True, False]):
+            self.line(f"take({self.fresh('E', self.sizes['y'], size)}, y)", size)
+        else:
+            self.line(f"{self.fresh('W', size, self.sizes['y'])} @ onehot(y)", size)
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A random circuit, its text, and sizes that fit it."""
+    """A random circuit, its text, and sizes that fit it. tokens: inputs that are whole numbers."""
 
     circuit: Circuit
     source: str
@@ -55,43 +171,98 @@ class Drawn:
         return f"sizes {self.sizes}\n{self.source}"
 
 
-@st.composite
-def circuits(draw: st.DrawFn, max_lines: int = 6) -> Drawn:
-    """Circuits with 0 to 2 inputs, 1 or 2 states, possibly a token target with its loss, and up to max_lines values in
-    between. All are bounded and almost everywhere smooth."""
-    writer = _Writer()
-    inputs = ["x", "z"][: draw(st.integers(0, 2))]
-    states = ["h", "s"][: draw(st.integers(1, 2))]
-    parts = draw(st.sampled_from([1, 2, 3]))
-    sizes = {"h": parts * draw(st.integers(1, 3)), **{n: draw(st.integers(1, 4)) for n in inputs}}
-    terms = [f"{writer.fresh('W')} @ {n}" for n in (*inputs, *states)]
-    lines = [f"a0 = {' + '.join([writer.fresh('b'), *terms])}"]
-    vectors = ["a0", *states]
-    for k in range(draw(st.integers(0, max_lines))):
-        rule, a, b = (draw(st.sampled_from(options)) for options in (_RULES, vectors, vectors))
-        lines.append(f"a{k + 1} = {writer.apply(rule, a, b, parts)}")
-        vectors.append(f"a{k + 1}")
-    lines.append(f"k = {' + '.join(v for v in vectors if v not in states)}")  # nothing is computed in vain
-    new = {n: f"tanh({draw(st.sampled_from(vectors))} + 0.5 * k)" for n in states}
-    returned = [f'"{n}": {text}' for n, text in new.items()]
-    arguments = [*inputs, *states]
-    if draw(st.booleans()):
-        arguments.append("y")
-        sizes["o"] = draw(st.integers(1, 4))
-        lines.append(f"o = {writer.fresh('V')} @ k")
-        returned += ['"o": o', '"L": nll(o, y)']
-    if "s" in states:  # one hidden size for all: a state may meet any other
-        lines.append("same = h + s")
-    order = draw(st.permutations(arguments))
-    body = "\n".join(f"    {line}" for line in [*lines, f"return {{{', '.join(returned)}}}"])
-    source = f"def drawn({', '.join(order)}, *, {', '.join(writer.parameters)}):\n{body}\n"
-    return Drawn(read(source), source, sizes)
+def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
+    """A circuit with 0 to 2 inputs, 1 to 3 states, possibly a token with a loss, and up to so many values in between,
+    any of which may be returned or become a state. Almost everywhere smooth."""
+    w = _Writer(choose)
+    palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
+    inputs, states = ["x", "z"][: choose([0, 1, 1, 2])], ["h", "s", "r"][: choose([1, 1, 2, 3])]
+    for name in (*inputs, *states):
+        w.sizes[name] = choose(palette)
+        w.values.append(_Value(name, w.sizes[name]))
+    scalar = choose([True, False, False])
+    if scalar:
+        w.values.append(_Value("m", 0))
+    kinds = [w.entrywise, w.entrywise, w.vector, w.vector, w.scalar, w.product, w.product, w.joined, w.cut]
+    token = choose([True, False, False])
+    if token:
+        w.sizes["y"] = choose((1, 2, 5, 17))
+        kinds.append(w.token)
+    for _ in range(choose(range(most_lines + 1))):
+        choose(kinds)()
+    returned = {n: _new_state(w, n) for n in states}
+    if scalar:
+        value = f"{choose(('1', '0.5', *(v.text for v in w.values if not v.size)))} * mean({choose(w.vectors()).text})"
+        returned["m"] = choose(SCALAR_STATE).format(s=value, g=w.fresh("g"))
+    for name in ["o", "q", "k"][: choose([0, 1, 1, 2, 3])]:
+        returned[name] = choose([*w.values, *w.values[-4:], _Value(w.fresh("b", 3), 3)]).text
+    if token:
+        o = choose(w.vectors())
+        returned["L"] = f"nll({w.fresh('V', w.sizes['y'], o.size)} @ {o.text}, y)"
+    return _written(w, [*inputs, *states, *(["m"] if scalar else []), *(["y"] if token else [])], returned, choose)
+
+
+def _new_state(w: _Writer, name: str) -> str:
+    """What a state becomes: any value of its size, or one that is brought to its size by a matrix."""
+    size, old = w.sizes[name], next(v for v in w.values if v.text == name)
+    if choices := w.choose([w.vectors(size), [v for v in w.vectors() if v.size != size]]):
+        value = w.choose(choices)
+        if value.size == size:
+            return w.fill(w.choose(STATE), value, old)
+    value = w.choose(w.vectors())
+    bias = w.choose(["", f"{w.fresh('b', size)} + "])
+    return f"tanh({bias}{w.fresh('W', size, value.size)} @ {value.text})"
+
+
+def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], choose: Choose) -> Drawn:
+    """The text of what is needed, in an order of the arguments that is drawn."""
+    needed, waiting = set[str](), [*returned.values()]
+    while waiting:
+        for name in re.findall(r"[A-Za-z_]\w*", waiting.pop()):
+            if name not in needed:
+                needed.add(name)
+                waiting += [w.lines[name][0]] if name in w.lines else []
+    flowing, order = [n for n in arguments if n in needed or n in returned], list[str]()
+    while flowing:
+        order.append(flowing.pop(choose(range(len(flowing)))))
+    parameters = [n for n in w.parameters if n in needed]
+    lines = [f"{n} = {text}" for n, (text, _) in w.lines.items() if n in needed]
+    lines.append(f"return {{{', '.join(f'{chr(34)}{n}{chr(34)}: {text}' for n, text in returned.items())}}}")
+    star = f", *, {', '.join(parameters)}" if parameters else ""
+    body = "\n".join(f"    {line}" for line in lines)
+    source = f"def drawn({', '.join(order)}{star}):\n{body}\n"
+    circuit = read(source)
+    return Drawn(circuit, source, _sizes(w, circuit, returned))
+
+
+def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, int]:
+    """Of all sizes that the circuit has names for."""
+    known = nameable(circuit.recurrence)
+    sizes = dict(w.sizes)
+    for name, text in returned.items():
+        value = next((v for v in w.values if v.text == text), None)
+        if name not in sizes:
+            sizes[name] = value.size if value else 3
+    return {n: size for n, size in sizes.items() if n in known and size}
+
+
+def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
+    """The strategy of ``hypothesis`` for random circuits."""
+    from hypothesis import strategies as st
+
+    @st.composite
+    def drawn(draw: st.DrawFn) -> Drawn:
+        return random_circuit(lambda options: draw(st.sampled_from(options)), most_lines)
+
+    return drawn()
 
 
 def read(source: str) -> Circuit:
-    """The circuit that a source text defines, with its lines known to error messages."""
+    """The circuit that the one function of a source text defines, with its lines known to error messages."""
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     scope: dict[str, Any] = {n: getattr(language, n) for n in language.__all__}
+    known = {*scope, "__builtins__"}
     exec(compile(source, file, "exec"), scope)
-    return language.circuit(scope["drawn"])
+    (function,) = (value for name, value in scope.items() if name not in known)
+    return language.circuit(function)

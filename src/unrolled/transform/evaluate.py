@@ -39,11 +39,20 @@ def rules() -> dict[str, Callable[..., Any]]:
     def total(x: Tensor, rank: int) -> Tensor:
         return x.sum(-1, keepdim=True) if rank == 1 else x.sum((-2, -1))[..., None]
 
+    def broadcast(x: Tensor, dims: tuple[int, ...]) -> Tensor:
+        return x.view(*x.shape[:-1], *(1 for _ in dims)).expand(*x.shape[:-1], *dims)
+
     def onehot(t: Tensor, size: int, like: Tensor) -> Tensor:
         return torch.nn.functional.one_hot(t, size).to(like.dtype)
 
     def pick(o: Tensor, t: Tensor) -> Tensor:
         return o.expand(*t.shape, o.shape[-1]).gather(-1, t[..., None])
+
+    def take(E: Tensor, t: Tensor) -> Tensor:
+        if E.ndim == 2:
+            return E[t]
+        rows = t[..., None, None].expand(*t.shape, 1, E.shape[-1])  # every row of the batch has a table of its own
+        return E.gather(-2, rows)[..., 0, :]
 
     return {
         "neg": torch.neg,
@@ -70,12 +79,12 @@ def rules() -> dict[str, Callable[..., Any]]:
         "max": lambda x: x.amax(-1, keepdim=True),
         "logsumexp": logsumexp,
         "softmax": softmax,
-        "broadcast": lambda x, rank: x if rank == 1 else x[..., None],
+        "broadcast": broadcast,
         "concat": concat,
         "slice": lambda x, index, sizes: x.split(sizes, -1)[index],
         "onehot": onehot,
         "pick": pick,
-        "take": lambda E, t: E[t],
+        "take": take,
         "constant": lambda value, dims, like: like.new_full(dims or (1,), value),
         "size": lambda of, like: like.new_full((1,), of),
     }
@@ -103,8 +112,6 @@ def _attributes(node: Node, sizes: Mapping[str, int], like: torch.Tensor) -> dic
         return {"size": node.type.dims[0].value(sizes), "like": like}
     if node.op == "sum":
         return {"rank": len(node.args[0].type.dims)}
-    if node.op == "broadcast":
-        return {"rank": len(node.type.dims)}
     attributes = {name: number(value) for name, value in node.attrs}
     return {**attributes, "like": like} if node.op in ("constant", "size") else attributes
 

@@ -43,6 +43,7 @@ class Compiled:
         tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | made
         at, start = _addresses(tensors), [call.state[n].contiguous() for n in step.states]
         tensors |= launch.run(call, at, [s.data_ptr() for s in start], {}, launch.last(at))
+        tensors |= {step.parameters[n]: p for n, p in call.parameters.items()}
         outputs = {n: _moving(tensors[node], call) for n, node in step.returns.items()}
         if not keep:
             return outputs, []

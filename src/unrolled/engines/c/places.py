@@ -88,8 +88,13 @@ class Places:
             return all(u.op in POINTWISE for u in users)
         if n.op not in CHEAP or any(u in self.program.keep for u in users):
             return False
-        parts = (u.op == "slice" and all(v.op in POINTWISE for v in self.users.get(u, [])) for u in users)
-        return all(part or self.only_in_parts(u) for part, u in zip(parts, users, strict=True))
+        return all(self.is_part(u) or self.only_in_parts(u) for u in users)
+
+    def is_part(self, n: Node) -> bool:
+        """Whether a value is a part of another that is read entry by entry, and written nowhere."""
+        users = self.users.get(n, [])
+        written = not users or n in self.program.keep or n in self.program.new
+        return n.op == "slice" and not written and all(u.op in POINTWISE for u in users)
 
     def whole(self, n: Node) -> list[Node]:
         """What a value is a part of, or computed from where it is used."""
@@ -197,7 +202,7 @@ class Places:
         p = self.program
         if new.op not in (*POINTWISE, "matvec") or self.stage.get(new) != LOOP or p.new.count(new) > 1:
             return False
-        if state in p.new or new in self.nowhere:
+        if state in p.new or new in self.nowhere or any(part in p.keep for part in self.parts(state)):
             return False
         if any(self.stage[u] == AFTER for u in self.readers(new)) and new not in self.kept:
             return False
@@ -241,10 +246,10 @@ class Places:
     def place(self, n: Node) -> None:
         outside = [u for u in self.readers(n) if self.group[u] != self.group[n]]
         outside = [u for u in outside if u.op != "concat" or u not in self.places or not self.is_joined(n, u)]
-        multiplied = any(u.op == "matvec" for u in outside)
+        multiplied, asked = any(u.op == "matvec" for u in outside), (*self.program.keep, *self.program.new)
         if n in self.kept and (n.op in POINTWISE or (n.op == "concat" and not outside)) and not multiplied:
             self.places[n] = self.kept[n]
-        elif n.op not in POINTWISE or outside or n in self.program.new:
+        elif n.op not in POINTWISE or outside or any(m in asked for m in (n, *self.parts(n))):
             stays = self.stage[n] == LOOP and all(self.stage[u] == LOOP or n in self.kept for u in outside)
             self.places[n] = self.room(f"n{self.number[n]}", n, lanes=stays)
 

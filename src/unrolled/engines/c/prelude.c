@@ -52,6 +52,19 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define PRAGMA(text) _Pragma(#text)
 #define ADDING(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 
+/* A product, rounded before it is added to anything. Left to itself the compiler makes one multiply-add of both where
+   the product is needed nowhere else, so that a value would depend on what else is kept of the step. */
+#if defined(__clang__) && defined(__has_builtin)
+#if __has_builtin(__arithmetic_fence)
+#define ROUNDED(product) __arithmetic_fence(product)
+#endif
+#elif defined(__GNUC__) && __GNUC__ >= 12
+#define ROUNDED(product) __builtin_assoc_barrier(product)
+#endif
+#ifndef ROUNDED
+#define ROUNDED(product) (product)
+#endif
+
 /* 2^n for a whole number within the exponent's range, by its bits. */
 INLINE real power_of_two(whole n) {
     real result;
@@ -120,7 +133,7 @@ INLINE real u_exp(real x) {
     real c = x < EXP_LOW ? EXP_LOW : x;
     const real p = 1 + reduced(c > EXP_HIGH ? EXP_HIGH : c, &n);
     const whole half = ((n + 1024) >> 1) - 512; /* n may be negative */
-    return p * power_of_two(half) * power_of_two(n - half); /* 2^n itself may be out of range */
+    return ROUNDED(p * power_of_two(half) * power_of_two(n - half)); /* 2^n itself may be out of range */
 }
 
 /* 1 / (1 + exp(-x)); what is smaller than the smallest normal number is zero, as in torch. */

@@ -25,7 +25,7 @@ POINTWISE = {
     "sqrt": "u_sqrt({})",
     "add": "{} + {}",
     "sub": "{} - {}",
-    "mul": "{} * {}",
+    "mul": "ROUNDED({} * {})",
     "div": "{} / {}",
     "less": "({} < {} ? (real)1 : (real)0)",
     "less_equal": "({} <= {} ? (real)1 : (real)0)",
@@ -75,8 +75,11 @@ def make_program(way: Pass, wanted: tuple[Node, ...]) -> Program:
     first = _needed([n for n in cut.before if n.op in WHOLE], computed)
     light = [n for n in cut.before if n not in first]
     inner = _needed([*cut.loop, *new], computed)
+    for n in (*light, *cut.after):
+        if n.op == "slice" and (n.args[0] in states or (n.args[0] in inner and n.args[0] not in first)):
+            inner.add(n)  # a part is where the whole is
     before = tuple(n for n in cut.before if n in first)
-    loop = tuple(n for n in (*light, *cut.loop) if n in inner)
+    loop = tuple(n for n in (*light, *cut.loop, *cut.after) if n in inner)
     after = tuple(n for n in (*light, *cut.after) if n not in inner)
 
     nodes = (*before, *loop, *after)

@@ -1,0 +1,79 @@
+"""Random circuits, called in random ways, on every engine, against the independent interpreter of ``testing``: a fast
+share of what ``make fuzz`` does at length."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cells_for_tests import needs_compiler
+from unrolled.graph.bind import nameable
+from unrolled.testing import calls
+from unrolled.testing.strategies import Drawn, circuits, read
+
+ENGINES = [
+    "reference",
+    "torch",
+    pytest.param("c", marks=[needs_compiler, pytest.mark.slow]),
+]  # each circuit is compiled
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@settings(max_examples=60)
+@given(drawn=circuits(), seed=st.integers(0, 2**20))
+def test_random_calls(drawn: Drawn, seed, engine):
+    calls.check(calls.random_case(drawn, seed), engine)
+
+
+# What failed once: each line is a kind of circuit that an engine refused from inside, or computed wrongly.
+ONCE = {  # name: arguments, lines, what is returned
+    "one product of a concatenation": ("x, h, *, W, b", "", "'h': tanh(W @ concat(x, h) + b)"),
+    "a parameter is returned": ("x, h, *, U, b", "", "'h': tanh(U @ x + h + 0 * b), 'o': b"),
+    "pieces are exchanged": (
+        "x, h, *, W",
+        "p, q = split(tanh(concat(x, h)), 2)",
+        "'h': tanh(W @ q), 'o': concat(q, p)",
+    ),
+    "a gate is returned": ("x, h, *, W, U", "i, k = split(sigmoid(W @ h + U @ x), 2)", "'h': k * h + i, 'k': k"),
+    "a negative concatenation is used twice": (
+        "x, h, *, W, U",
+        "a = -concat(h, x)",
+        "'h': tanh(W @ h + U @ a), 'o': tanh(a)",
+    ),
+    "the mean of an input": ("x, h, *, W", "", "'h': tanh(W @ h + mean(x))"),
+    "the sum of a product": ("x, h, *, W, U", "", "'h': tanh(U @ x + sum(W @ h + x) * h)"),
+    "a gate from a mean": ("x, h, *, W, U", "a = W @ h + U @ x", "'h': sigmoid(mean(a)) * tanh(a)"),
+    "the mean of an embedding": ("y, h, *, W, E", "e = take(E, y)", "'h': tanh(W @ h + mean(e))"),
+    "a mean is returned": ("x, h, *, W", "", "'h': tanh(W @ h + x), 'o': mean(h)"),
+    "a delay line": ("x, a, b", "", "'a': x, 'b': a"),
+    "only an output needs the input": ("x, h, *, W", "", "'h': tanh(W @ h), 'o': h + x"),
+    "a part of an old state is returned": (
+        "x, h, s, *, W, U",
+        "p, q = split(s, 2)",
+        "'h': tanh(U @ x + W @ p), 's': tanh(s), 'o': q",
+    ),
+    "a part of a negative vector is returned": (
+        "x, h, *, U",
+        "a = 1 - h",
+        "'h': tanh(U @ x + a), 'o': split(-a, 2)[1]",
+    ),
+    "a table that moves": ("x, y, h, *, E", "", "'h': tanh(h + take(mean(x) * E, y))"),
+    "a scalar state": (
+        "x, s, h, *, w, U, g",
+        "s = 0.9 * s + sum(w * x)",
+        "'s': s, 'h': tanh(s * h + U @ x), 'L': g * s",
+    ),
+    "states that exchange": ("x, a, b, *, U", "", "'a': b, 'b': tanh(U @ x + a)"),
+}
+
+
+@pytest.mark.parametrize("engine", ["reference", "torch", pytest.param("c", marks=needs_compiler)])
+@pytest.mark.parametrize("name", ONCE)
+def test_what_failed_once(name, engine):
+    arguments, line, returned = ONCE[name]
+    source = f"def f({arguments}):\n    {line or 'pass'}\n    return {{{returned}}}\n"
+    made = read(source)
+    sizes = {n: 5 if n == "y" else 4 for n in (*made.inputs, *made.states, "e") if n in nameable(made.recurrence)}
+    for seed in range(8):
+        calls.check(calls.random_case(Drawn(made, source, sizes), seed), engine)
