@@ -20,6 +20,8 @@ from .trace import Symbol
 
 POINTWISE = {
     "neg": "-", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "exp": "exp", "log": "log", "sqrt": "sqrt",
+    "abs": "abs", "sign": "sign", "floor": "floor", "sin": "sin", "cos": "cos", "softplus": "softplus", "erf": "erf",
+    "stop_gradient": "stop_gradient", "maximum": "maximum", "minimum": "minimum",
     "add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<=", "equal": "==", "where": "where",
 }  # fmt: skip
 TOKEN_ARGUMENT = {"take": 1, "pick": 1, "onehot": 0}
@@ -125,6 +127,8 @@ class Resolver:
             args = tuple(self.real(a, source) for a in args)
         if op == "constant":
             draft = self.emit(op, (), {**attrs, "dims": ()}, source)
+        elif op == "stack":
+            draft = self.stack(args, source)
         elif op == "slice":
             draft = self.slice(args[0], attrs, source)
         elif op == "matmul":
@@ -145,6 +149,17 @@ class Resolver:
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
+
+    def stack(self, args: tuple[Draft, ...], source: Source) -> Draft:
+        """Scalars one below the other: as vectors of one entry."""
+        for a in args:
+            if a.type.kind == MASK or a.type.dims:
+                raise CircuitError(
+                    f"stack makes a vector of scalars, got {a.name or 'a value'}, a {_rank(a.type)}. "
+                    "To put vectors one below the other write concat(a, b)",
+                    source,
+                )
+        return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
     def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
         left, right = args

@@ -19,8 +19,9 @@ from ..errors import CircuitError, Source, did_you_mean
 
 _HERE = str(Path(__file__).parent)
 _FUNCTIONS = (
-    "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max", "concat",
-    "split", "where", "take", "onehot", "nll", "squared_error",
+    "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
+    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
+    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
 
 _ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
@@ -70,6 +71,9 @@ class Symbol:
     def __neg__(self) -> Symbol:
         return record("neg", self)
 
+    def __abs__(self) -> Symbol:
+        return record("abs", self)
+
     def __pow__(self, power: object) -> Symbol:
         if not isinstance(power, int) or power < 1:
             self._refuse(f"'**' takes a whole number from 1, got {power!r}. For other powers write exp(p * log(x))")
@@ -110,7 +114,8 @@ class Symbol:
     def __bool__(self) -> NoReturn:
         self._refuse(
             "the truth of a symbol is not known when the circuit is defined: it differs from step to step. "
-            "Instead of 'if', 'and', 'max(a, b)' on symbols write where(condition, a, b)"
+            "Instead of 'if', 'and', 'or' on symbols write where(condition, a, b), and instead of Python's own "
+            "max(a, b) and min(a, b) write maximum(a, b) and minimum(a, b)"
         )
 
     def __iter__(self) -> NoReturn:

@@ -18,6 +18,7 @@ ATTRIBUTES: dict[str, dict[str, type]] = {
     "slice": {"index": int, "sizes": tuple},
     "broadcast": {"dims": tuple},
     "constant": {"value": float, "dims": tuple},
+    "cumsum": {"reverse": bool},
     "size": {"of": Size},
 }
 

@@ -12,7 +12,7 @@ from .plan import Pass, Plan
 
 PRODUCTS = ("matvec", "matmul", "take")
 LOOP = "in the loop, step by step"
-FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat")
+FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat", "stop_gradient")
 
 
 def explain(plan: Plan) -> str:
