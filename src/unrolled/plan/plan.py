@@ -77,8 +77,10 @@ def make_plan(recurrence: Recurrence) -> Plan:
 
 
 # computed in less time than read from memory
-CHEAP = ("neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient")
-CHEAP += ("broadcast", "slice")
+CHEAP = (
+    "neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient",
+    "broadcast", "slice",
+)  # fmt: skip
 
 
 def _stored(step: Recurrence, read: Iterable[Node]) -> Iterable[Node]:

@@ -151,7 +151,8 @@ INLINE real u_tanh(real x) {
 #endif
 }
 
-/* max(x, 0) + log(1 + e) with e = exp(-|x|), where log(1 + e) = 2 artanh(s), s = e / (2 + e) <= 1/3, by its series. */
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), where log(1 + e) = 2 artanh(s) with s = e / (2 + e) <= 1/3, by the series of
+   artanh, and 2 s = e - s e. */
 INLINE real u_softplus(real x) {
     const real e = u_exp(-u_abs(x)), s = e / (2 + e), z = s * s;
 #ifdef REAL_IS_DOUBLE
@@ -161,7 +162,7 @@ INLINE real u_softplus(real x) {
 #endif
     real p = (real)1 / (2 * last + 1);
     UNROLL for (int k = last - 1; k > 0; k--) p = p * z + (real)1 / (2 * k + 1);
-    return (x < 0 ? 0 : x) + 2 * (s + s * z * p);
+    return (x < 0 ? 0 : x) + (e - s * (e - 2 * z * p));
 }
 
 INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
