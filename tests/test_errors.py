@@ -44,6 +44,62 @@ def python_max_on_symbols():
 
 
 @misuse
+def own_max_of_two_values():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.max(x, h)}
+
+
+@misuse
+def own_min_of_two_values():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.min(0.5, h)}
+
+
+@misuse
+def stack_of_vectors():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.stack(x, h)}
+
+
+@misuse
+def stack_of_a_comparison():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.stack(unrolled.max(x) > 0, 1.0)}
+
+
+@misuse
+def cumsum_of_a_scalar():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.cumsum(unrolled.sum(x))}
+
+
+@misuse
+def maximum_of_different_sizes():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": h + W @ unrolled.maximum(x, unrolled.concat(x, h))}
+
+
+@misuse
+def a_number_too_large():
+    @circuit
+    def cell(x, h):
+        return {"h": x + 10**400 * h}
+
+
+@misuse
+def torch_name_for_stop_gradient():
+    @circuit
+    def cell(x, h):
+        return {"h": x + h.detach()}
+
+
+@misuse
 def forgotten_state():
     @circuit
     def cell(x, h, *, W, V):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -12,12 +13,14 @@ from cells_for_tests import ENGINES
 from unrolled import (
     CircuitError,
     Recurrent,
+    State,
     circuit,
     cos,
     cumsum,
     erf,
     floor,
     gelu,
+    logsumexp,
     maximum,
     minimum,
     sign,
@@ -31,6 +34,9 @@ from unrolled import (
     tanh,
     where,
 )
+from unrolled.graph import stored
+from unrolled.graph.equations import equations
+from unrolled.graph.ops import constant
 
 PRECISION = {torch.float32: 2e-6, torch.float64: 1e-13}
 EXTREMES = (0.0, -0.0, 1.0, -1.0, 1e30, -1e30, 88.0, -88.0, math.inf, -math.inf, math.nan)
@@ -126,3 +132,95 @@ def test_operations_at_kinks_and_extremes_are_those_of_torch(engine, dtype):
     mixed = x.clone()
     mixed[:, ::3] = 0.5
     same_as_torch(engine, torch.stack([x, mixed]), torch.stack([z, z]))
+
+
+@circuit
+def masked(x, m, h, *, W):
+    """A softmax over some entries, and what else masks with infinity."""
+    a = W @ x + h
+    s = where(m > 0, a, -math.inf)
+    return {
+        "h": tanh(a),
+        "softmax": softmax(s),
+        "logsumexp": logsumexp(s),
+        "max": unrolled.max(s),
+        "min": unrolled.min(where(m > 0, a, math.inf)),
+        "gated": where(m > 0, a, math.nan) * 2.0,
+    }
+
+
+def masked_by_torch(W, x, m, h):
+    a = x @ W.T + h
+    s = torch.where(m > 0, a, -math.inf)
+    gated = torch.where(m > 0, a, math.nan) * 2.0
+    least = torch.where(m > 0, a, math.inf).amin(-1)
+    return [a.tanh(), s.softmax(-1), s.logsumexp(-1), s.amax(-1), least, gated]
+
+
+@pytest.mark.parametrize("name", masked.outputs)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_masks_of_infinity(engine, name):
+    """Values and gradients are finite where torch's are, row by row; all of one row is masked."""
+    torch.manual_seed(0)
+    net = Recurrent(masked, engine=engine, dtype=torch.float64, x=3, h=5)
+    x, m = torch.randn(4, 1, 3, dtype=torch.float64), torch.rand(4, 1, 5, dtype=torch.float64) - 0.4
+    m[2], m[3] = 1, -1
+    h, weight = torch.randn(2, 4, 5, dtype=torch.float64)
+    for row in range(4):
+        leaves = [net.W.detach(), x[row, 0], m[row, 0], h[row]]
+        W, *_, start = leaves = [leaf.clone().requires_grad_() for leaf in leaves]
+        expected = dict(zip(masked.recurrence.returns, masked_by_torch(*leaves), strict=True))[name]
+        (expected * weight[0, : expected.numel()].view_as(expected)).sum().backward()
+        series = [v[row : row + 1].clone().requires_grad_() for v in (x, m)]
+        state = State(h=h[row : row + 1].clone().requires_grad_())
+        actual = net(*series, state)[name]
+        net.zero_grad()
+        (actual * weight[0, : actual.numel()].view_as(actual)).sum().backward()
+        torch.testing.assert_close(actual.flatten(), expected.flatten(), equal_nan=True)
+        torch.testing.assert_close(net.W.grad, W.grad, equal_nan=True)
+        torch.testing.assert_close(series[0].grad.flatten(), leaves[1].grad, equal_nan=True)
+        torch.testing.assert_close(state.h.grad[0], start.grad, equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", PRECISION)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_constants_that_are_no_ordinary_numbers(engine, dtype):
+    @circuit
+    def cell(x, h):
+        signs = 1.0 / where(x > 0, 0.0, -0.0)
+        large = where(x > 0, 1e39, -1e39)
+        return {"h": h * 0.5 + x, "signs": signs, "large": large, "nan": x * math.nan, "zero": -0.0 * x + -0.0}
+
+    net = Recurrent(cell, engine=engine, dtype=dtype, h=2)
+    x = torch.tensor([[[3.0, -3.0]]], dtype=dtype, requires_grad=True)
+    out = net(x)
+    assert out.signs.tolist() == [[[math.inf, -math.inf]]]
+    assert out.large.tolist() == [[[1e39, -1e39] if dtype == torch.float64 else [math.inf, -math.inf]]]
+    assert out.nan.isnan().all()
+    assert torch.signbit(out.zero).tolist() == [[[True, False]]]
+    (out.h.sum() + out.large.sum() + out.signs.sum()).backward()
+    assert x.grad.tolist() == [[[1.0, 1.0]]]
+
+
+def test_constants_are_printed_and_stored():
+    lines = masked.equations().splitlines()
+    assert "s(t) = (a(t) if 0 < m(t) else -∞)" in lines
+    assert "min(t) = min((a(t) if 0 < m(t) else ∞))" in lines
+    assert "gated(t) = (a(t) if 0 < m(t) else nan) · 2" in lines
+    latex = masked.equations("latex")
+    assert r"& -\infty" not in latex and r"\\ -\infty & \text{otherwise}" in latex and r"\mathrm{nan}" in latex
+    text = json.dumps(stored.dump(masked.recurrence), allow_nan=False)
+    assert equations(stored.load(json.loads(text))) == masked.equations()
+
+
+def test_constants_are_told_apart_by_their_bits():
+    assert constant(0.0) is not constant(-0.0)
+    assert constant(math.nan) is constant(float("nan"))
+    assert constant(-0.0) is constant(-0.0)
+    again = stored.load(json.loads(json.dumps(stored.dump(signed_zeros.recurrence))))
+    assert [math.copysign(1, n["value"]) for n in again.nodes if n.op == "constant" and n["value"] == 0] == [1, -1]
+
+
+@circuit
+def signed_zeros(x, h):
+    return {"h": h + where(x > 0, 0.0, -0.0)}

@@ -125,7 +125,10 @@ def min(x: Value, *others: Value) -> Symbol:
 def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...]) -> Symbol:
     symbol = record(name, x, *others)
     if others:
-        symbol._refuse(f"{name}(x) is an entry of one vector. Of two values, entry by entry, write {of_two}(a, b)")
+        symbol._refuse(
+            f"{name}(x) takes one vector and gives one entry of it. "
+            f"To compare two values entry by entry write {of_two}(a, b)"
+        )
     return symbol
 
 

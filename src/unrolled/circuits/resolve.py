@@ -154,11 +154,9 @@ class Resolver:
         """Scalars one below the other: as vectors of one entry."""
         for a in args:
             if a.type.kind == MASK or a.type.dims:
-                raise CircuitError(
-                    f"stack makes a vector of scalars, got {a.name or 'a value'}, a {_rank(a.type)}. "
-                    "To put vectors one below the other write concat(a, b)",
-                    source,
-                )
+                given, is_mask = f"{a.name or 'a value'}, a {_rank(a.type)}", a.type.kind == MASK
+                write = "where(condition, 1.0, 0.0)" if is_mask else "concat(a, b), which joins vectors"
+                raise CircuitError(f"stack takes scalars, got {given}. Write {write}", source)
         return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
     def product(self, args: tuple[Draft, ...], source: Source) -> Draft:

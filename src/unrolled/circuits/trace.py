@@ -24,6 +24,9 @@ _FUNCTIONS = (
     "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
 
+# what to write instead of some methods of tensors
+_METHODS = {"detach": "stop_gradient(...)", "clamp": "minimum(maximum(..., low), high)", "chunk": "split(..., n)"}
+
 _ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
 
 
@@ -135,9 +138,11 @@ class Symbol:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        close = did_you_mean(name, _FUNCTIONS)
-        write = f"Write {name}(...)" if name in _FUNCTIONS else f"The functions are {', '.join(_FUNCTIONS)}"
-        self._refuse(f"a symbol has no attribute '{name}'{close if close and name not in _FUNCTIONS else '. ' + write}")
+        if name in _FUNCTIONS or name in _METHODS:
+            hint = f". Write {_METHODS.get(name, f'{name}(...)')}"
+        else:
+            hint = did_you_mean(name, _FUNCTIONS) or f". The functions are {', '.join(_FUNCTIONS)}"
+        self._refuse(f"a symbol has no attribute '{name}'{hint}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
@@ -198,7 +203,14 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
             )
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Symbol(trace, "constant", (), {"value": float(value)})
+        try:
+            return Symbol(trace, "constant", (), {"value": float(value)})
+        except OverflowError:
+            raise CircuitError(
+                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a floating-point number. "
+                "For infinity write math.inf",
+                trace.here(),
+            ) from None
     given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise CircuitError(
         f"an operand of '{op}' must be a symbol or a number, got {given}. {_ENTER}",

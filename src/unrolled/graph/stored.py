@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -21,6 +22,9 @@ ATTRIBUTES: dict[str, dict[str, type]] = {
     "cumsum": {"reverse": bool},
     "size": {"of": Size},
 }
+
+
+NOT_FINITE = ("inf", "-inf", "nan")
 
 
 def dump(recurrence: Recurrence) -> dict[str, Any]:
@@ -91,6 +95,8 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
 def _dump_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_dump_value(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no numbers for these
     if isinstance(value, Size):
         return {"constant": str(value.constant), **{f"size {n}": str(c) for n, c in value.terms}}
     return value
@@ -99,6 +105,8 @@ def _dump_value(value: Any) -> Any:
 def _load_value(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_load_value(v) for v in value)
+    if value in NOT_FINITE:
+        return float(value)
     if isinstance(value, dict):
         terms = sorted((n.removeprefix("size "), Fraction(c)) for n, c in value.items() if n.startswith("size "))
         return Size(tuple(terms), Fraction(value["constant"]))
