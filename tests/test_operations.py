@@ -11,7 +11,6 @@ import torch
 import unrolled
 from cells_for_tests import ENGINES
 from unrolled import (
-    CircuitError,
     Recurrent,
     State,
     circuit,

@@ -204,7 +204,7 @@ class Resolver:
                 continue
             if draft.op in LEAVES:
                 type = Type(draft.type.kind, tuple(self.solver.resolve(d) for d in draft.type.dims))
-                nodes[id(draft)] = leaf(draft.op, type, draft.source, name=draft.attrs["name"])
+                nodes[id(draft)] = leaf(draft.op, type, draft.source, **draft.attrs)
             else:
                 attrs = {k: self._solved(v) for k, v in draft.attrs.items()}
                 args = tuple(nodes[id(a)] for a in draft.args)

@@ -207,7 +207,7 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
             return Symbol(trace, "constant", (), {"value": float(value)})
         except OverflowError:
             raise CircuitError(
-                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a floating-point number. "
+                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a float. "
                 "For infinity write math.inf",
                 trace.here(),
             ) from None

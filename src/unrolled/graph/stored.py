@@ -71,7 +71,7 @@ def load(data: Any) -> Recurrence:
 def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
     row: dict[str, Any] = {"op": node.op}
     if node.op in LEAVES:
-        row |= {"name": node["name"], "kind": node.type.kind, "dims": _dump_value(node.type.dims)}
+        row |= {**dict(node.attrs), "kind": node.type.kind, "dims": _dump_value(node.type.dims)}
     else:
         row |= {"args": [position[a] for a in node.args]}
         row |= {"attrs": {n: _dump_value(v) for n, v in node.attrs}} if node.attrs else {}
@@ -81,7 +81,10 @@ def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
 def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
     op = row["op"]
     if op in LEAVES:
-        return leaf(op, Type(str(row["kind"]), _load_value(row["dims"])), name=str(row["name"]))
+        attrs: dict[str, Any] = {"name": str(row["name"])}
+        if op == "parameter" and row.get("constant") is True:
+            attrs["constant"] = True
+        return leaf(op, Type(str(row["kind"]), _load_value(row["dims"])), **attrs)
     if op not in OPS:
         raise GraphError(f"'{op}' is no operation")
     if any(not isinstance(i, int) or not 0 <= i < len(nodes) for i in row["args"]):

@@ -194,8 +194,7 @@ def _vectors(value: Tensor, node: Node, net: Recurrent) -> Tensor:
     """Tokens for a vector input are one-hot vectors."""
     if node.type.kind == TOKEN or value.is_floating_point():
         return value
-    like = next(net.parameters())
-    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(like.dtype)
+    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(net._like().dtype)
 
 
 def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:
