@@ -27,8 +27,8 @@ def run_dropped(net: Recurrent, share: float, **inputs: Any) -> Result:
 
 
 def recurrent_weights(recurrence: Recurrence) -> list[str]:
-    """The matrices that a state of the step before is multiplied with, also when it goes through a gate first, and those
-    that such a matrix is made of, as under a mask; but no constants, which are not learned."""
+    """The matrices that a state of the step before is multiplied with, also when it goes through a gate first, and
+    those that such a matrix is made of, as under a mask; but no constants, which are not learned."""
     states = set(recurrence.states.values())
     matrices = {node: n for n, node in recurrence.parameters.items() if n not in recurrence.constants}
 
