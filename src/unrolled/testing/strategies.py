@@ -23,8 +23,8 @@ _RULES = (
     "where(mean({a}) > 0.0317, {a}, {b})", "sigmoid(M) @ {a}", "(M @ M) @ {a}", "0.5 * {a}", "1 - {a}",
     "maximum({a}, {b} + 0.0317)", "minimum({a}, 0.5 * {b} + 0.0317)", "abs({a} + 0.0317)", "sign({a} + 0.0317) * {b}",
     "floor(3 * {a} + 0.0317) * {b}", "sin({a})", "cos({a})", "tanh(softplus({a}))", "erf({a})", "tanh(gelu({a}))",
-    "min({a}) * {b}", "tanh(cumsum({a}))", "cumsum(softmax({a}), reverse=True)", "logsumexp(stack(min({a}), 0.5)) * {b}",
-    "stop_gradient({a}) * {b}",
+    "min({a}) * {b}", "tanh(cumsum({a}))", "cumsum(softmax({a}), reverse=True)", "stop_gradient({a}) * {b}",
+    "logsumexp(stack(min({a}), 0.5)) * {b}",
 )  # fmt: skip
 
 
