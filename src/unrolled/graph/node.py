@@ -89,7 +89,8 @@ _table: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValu
 
 def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
     """The node for this operation: the existing one, or a new one. Call ``ops.make``, which derives the type."""
-    key = (op, args, tuple((name, _identity(value)) for name, value in attrs), type)
+    identity = tuple((name, _identity(value)) for name, value in attrs) if attrs else attrs
+    key = (op, args, identity, type)
     node = _table.get(key)
     if node is None:
         node = _new(op, args, attrs, type, source)
