@@ -201,6 +201,20 @@ def test_constants_that_are_no_ordinary_numbers(engine, dtype):
     assert x.grad.tolist() == [[[1.0, 1.0]]]
 
 
+@pytest.mark.parametrize("format", ["text", "latex"])
+def test_operations_are_printed(golden, format):
+    adjoint = one_by_one.adjoint().equations(format, inputs=True)
+    unfolded = straight_through.unfold(2)
+    full = unfolded.equations(format) if format == "latex" else unfolded.equations(form="full")
+    golden(f"operations.{format}", f"{one_by_one.equations(format)}\n\n{adjoint}\n\n{full}\n")
+
+
+@circuit
+def straight_through(x, h, *, W):
+    a = W @ h + x
+    return {"h": a + stop_gradient(sign(a) - a)}
+
+
 def test_constants_are_printed_and_stored():
     lines = masked.equations().splitlines()
     assert "s(t) = (a(t) if 0 < m(t) else -∞)" in lines

@@ -131,9 +131,9 @@ def where(condition: Node, a: Node, b: Node) -> Node:
 
 def _maximum(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, ...]:
     """Equal arguments get half of g each; where one is NaN, both get all of it. Both are as in torch."""
-    tie, half = make("equal", a, b), mul(constant(0.5, g.type.dims), g)
+    share = where(make("equal", a, b), constant(0.5, g.type.dims), one(g))
     smaller = (make("less", a, b), make("less", b, a))
-    return tuple(where(tie, half, where(s, zeros(g), g)) for s in smaller)
+    return tuple(where(s, zeros(g), mul(share, g)) for s in smaller)
 
 
 def _minimum(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, ...]:
