@@ -245,3 +245,13 @@ def test_a_circuit_of_constants_alone_runs():
 
     out = Recurrent(decay, s=2)(State(s=torch.tensor([[1.0, 2.0]])), steps=2)
     assert out.s.tolist() == [[[0.5, 1.0], [0.25, 0.5]]]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_constant_that_is_changed_is_seen(engine):
+    net, x = network(engine=engine), torch.randn(1, 4, 3)
+    before = net(x).s
+    net.A.mul_(-1)
+    other = network(engine=engine)
+    other.load_state_dict(net.state_dict())
+    assert torch.equal(net(x).s, other(x).s) and not torch.equal(net(x).s, before)
