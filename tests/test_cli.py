@@ -447,3 +447,16 @@ def test_a_reader_that_goes_away_is_no_error(here: Path):
         assert child.stdout and child.stderr
         child.stdout.close()
         assert child.stderr.read() == "" and child.wait() == 0
+
+
+def test_a_cell_with_a_constant_is_trained_and_read_back(unrolled, here):
+    from unrolled.tasks.registry import trained
+
+    mask = [[float(i % 3 == j % 2) for j in range(8)] for i in range(8)]
+    text = CELL.replace("@circuit", f"@circuit(constant={{'M': {mask}}})").replace("W, b", "W, M, b")
+    (here / "cell.py").write_text(text.replace("W @ h", "(M * W) @ h"))
+    assert unrolled("train", "text.txt", "--cell", "cell.py:mine", "--out", "run", *SMALL).code == 0
+    (here / "cell.py").unlink()
+    layer = trained(Path("run")).model.first
+    assert layer.M.tolist() == mask and "M" not in dict(layer.named_parameters())
+    assert unrolled("evaluate", "run", "text.txt").code == 0

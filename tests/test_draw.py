@@ -428,6 +428,17 @@ def test_gradient_arrows_stand_where_the_adjoint_has_gradients(name: str):
     assert {n for n in derived if n in reduce(cell.recurrence).values} <= drawn | set(cell.inputs)
 
 
+def test_no_gradient_through_steps_and_stop_gradient():
+    @circuit
+    def stopped(x, h, s, *, W):
+        h = tanh(W @ h + unrolled.sign(x) + unrolled.stop_gradient(s))
+        s = s + unrolled.floor(h)
+        return {"h": h, "s": s}
+
+    smooth = {(a.source, a.target): a.smooth for a in reduce(stopped.recurrence).arrows}
+    assert smooth == {("h", "h"): True, ("x", "h"): False, ("s", "h"): False, ("s", "s"): True, ("h", "s"): False}
+
+
 def test_no_gradient_through_a_comparison_or_to_a_token():
     @circuit
     def switch(x, y, h, g, *, W):

@@ -44,6 +44,124 @@ def python_max_on_symbols():
 
 
 @misuse
+def own_max_of_two_values():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.max(x, h)}
+
+
+@misuse
+def own_min_of_two_values():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.min(0.5, h)}
+
+
+@misuse
+def stack_of_vectors():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.stack(x, h)}
+
+
+@misuse
+def stack_of_a_comparison():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.stack(unrolled.max(x) > 0, 1.0)}
+
+
+@misuse
+def cumsum_of_a_scalar():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.cumsum(unrolled.sum(x))}
+
+
+@misuse
+def maximum_of_different_sizes():
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": h + W @ unrolled.maximum(x, unrolled.concat(x, h))}
+
+
+@misuse
+def constant_without_a_value():
+    @circuit(constant="A")
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+
+@misuse
+def constant_that_is_no_parameter():
+    @circuit(constant={"AA": [[1.0]]})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+
+@misuse
+def constant_that_is_no_name():
+    @circuit(constant=3)
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+
+@misuse
+def constant_with_two_values():
+    @circuit(init={"A": [[1.0]]}, constant={"A": [[2.0]]})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+
+@misuse
+def start_that_is_no_array():
+    @circuit(init={"A": 0.5})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+
+@misuse
+def constant_of_another_shape():
+    @circuit(constant={"A": np.eye(3)})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+    unrolled.Recurrent(cell, h=4)
+
+
+@misuse
+def constant_of_lists_of_different_lengths():
+    @circuit(constant={"A": [[1.0, 2.0], [3.0]]})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+    unrolled.Recurrent(cell, h=2)
+
+
+@misuse
+def constant_of_complex_numbers():
+    @circuit(constant={"A": np.eye(2) * 1j})
+    def cell(x, h, *, A):
+        return {"h": tanh(A @ h + x)}
+
+    unrolled.Recurrent(cell, h=2)
+
+
+@misuse
+def a_number_too_large():
+    @circuit
+    def cell(x, h):
+        return {"h": x + 10**400 * h}
+
+
+@misuse
+def torch_name_for_stop_gradient():
+    @circuit
+    def cell(x, h):
+        return {"h": x + h.detach()}
+
+
+@misuse
 def forgotten_state():
     @circuit
     def cell(x, h, *, W, V):

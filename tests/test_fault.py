@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from torch import nn
 
 import torture
 import unrolled
-from unrolled import circuit, exp, sigmoid, tanh
+from unrolled import circuit, exp, sigmoid, softmax, sqrt, tanh, where
 from unrolled.cells import gru, lstm
 from unrolled.cli import main
 from unrolled.errors import NumberError
@@ -51,6 +52,22 @@ def test_an_input_a_parameter_and_a_loss_are_named():
         model.second.W[2, 1] = torch.nan
     assert fault_of(model, torch.randn(3, 7, 3)).name == "parameter second.W"
     assert fault_of(Two(gru), torch.randn(3, 7, 3), lambda h: (h.sum() - h.sum()) / 0).name == "the loss"
+
+
+@circuit
+def masking(x, h, *, U, W):
+    a = U @ x + W @ h
+    scores = where(x > 0, a, -math.inf)
+    h = tanh(softmax(scores) + sqrt(h - 1.0))
+    return {"h": h, "scores": scores}
+
+
+def test_the_infinity_of_a_mask_is_no_fault():
+    net, x = unrolled.Recurrent(masking, x=4, h=4), torch.randn(2, 5, 4)
+    x[..., 0] = 1
+    fault = find_fault(net, lambda: net(x).h.sum())
+    assert (fault.name, fault.step) == ("h", 0)
+    assert math.isnan(fault.value)
 
 
 @circuit

@@ -100,7 +100,9 @@ def drawn(x, h, y, *, U, W, M, E, b, v):
     r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)
     s = softmax(r) * logsumexp(p) + max(q) * mean(p) - sum(p * q) * v
     k = where(p > q, s, 2.0 * s) + where(p <= 0.3, p, q) + where(p == q, p, -q)
-    h = tanh(k + (M @ M + M.T) @ h + onehot(y))
+    m = maximum(sin(p), cos(q)) * minimum(k, 0.3 * s) + softplus(k) - erf(p) * gelu(q) + abs(k)
+    n = cumsum(m * stop_gradient(s) + sign(k - 0.3) * p) + floor(3.3 * q) * k + stack(min(k), max(m), mean(s), 0.5)
+    h = tanh(0.2 * n + cumsum(k, reverse=True) + (M @ M + M.T) @ h + onehot(y))
     return {"h": h, "L": nll(s, y)}
 """
 EVERY_OP = read(EVERY_OP_SOURCE)
@@ -112,7 +114,8 @@ def test_every_op_is_differentiated_right():
     check_gradients(EVERY_OP, 3, EXACT, x=2, h=4)
 
 
-SMOOTH = sorted(set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer"})
+FLAT = ["sign", "floor", "stop_gradient"]  # nothing flows through these
+SMOOTH = sorted(set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer", *FLAT})
 
 
 @pytest.mark.parametrize("op", SMOOTH)
@@ -128,6 +131,17 @@ def test_a_gradient_wrong_by_five_in_ten_thousand_is_caught(op, monkeypatch):
     fresh = read(EVERY_OP_SOURCE.replace("0.3", f"0.3{SMOOTH.index(op)}"))  # derived adjoints are cached by circuit
     with pytest.raises(AssertionError, match="relative errors"):
         check_gradients(fresh, 3, EXACT, x=2, h=4)
+
+
+@pytest.mark.parametrize("op", FLAT)
+def test_a_gradient_that_flows_where_none_should_is_caught(op, monkeypatch):
+    monkeypatch.setitem(differentiate.VJP, op, lambda g, y, x: (differentiate.mul(differentiate.zeros(g), g),))
+    check_gradients(read(EVERY_OP_SOURCE.replace("0.3", f"0.3{FLAT.index(op)}1")), 3, EXACT, x=2, h=4)
+    monkeypatch.setitem(
+        differentiate.VJP, op, lambda g, y, x: (differentiate.mul(differentiate.constant(5e-4, g.type.dims), g),)
+    )
+    with pytest.raises(AssertionError, match="relative errors"):
+        check_gradients(read(EVERY_OP_SOURCE.replace("0.3", f"0.3{FLAT.index(op)}2")), 3, EXACT, x=2, h=4)
 
 
 def test_relu_by_finite_differences():

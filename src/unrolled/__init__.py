@@ -38,8 +38,9 @@ _HOME = {
     **{
         name: "circuits.functional"
         for name in (
-            "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max",
-            "concat", "split", "where", "take", "onehot", "nll", "squared_error",
+            "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign",
+            "floor", "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat",
+            "stack", "split", "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
         )
     },
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
 from ..draw.drawing import Drawing, draw_recurrence
 from ..errors import CircuitError, did_you_mean
@@ -19,7 +19,7 @@ from ..transform.differentiate import differentiate, loss_on
 from ..transform.gradient_equations import gradient_equations
 from ..transform.restrict import fed
 from ..transform.unfold import unfold
-from .initial import Initialiser, default
+from .initial import Start, default, fill, is_start, kept
 from .read import read
 from .trace import Symbol, Trace
 from .unfolded import Graph
@@ -39,7 +39,7 @@ class Circuit:
         self,
         function: Callable[..., Any],
         recurrence: Recurrence,
-        init: Mapping[str, Initialiser] | None = None,
+        init: Mapping[str, Start] | None = None,
     ) -> None:
         self.function = function
         self.recurrence = recurrence
@@ -68,16 +68,22 @@ class Circuit:
     def parameters(self) -> tuple[str, ...]:
         return tuple(self.recurrence.parameters)
 
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """Of the parameters, those that are not trained."""
+        return self.recurrence.constants
+
     def shapes(self, **sizes: int) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter: ``elman.shapes(x=3, h=4, o=2)["W"] == (4, 4)``."""
         return shapes(self.recurrence, bind(self.recurrence, sizes))
 
     def initialise(self, name: str, parameter: Tensor) -> None:
-        """Fill a parameter in place with its starting values, drawn from torch's generator."""
+        """Fill a parameter in place with its starting values: those of an array, or drawn from torch's generator."""
         import torch
 
+        start = self.init.get(name, default)
         with torch.no_grad():
-            self.init.get(name, default)(parameter)
+            start(parameter) if callable(start) else fill(parameter, start, f"'{name}' of circuit '{self.name}'")
 
     def equations(self, format: Format = "text") -> str:
         """The equations of a step, one line per named value; format is 'text' or 'latex'."""
@@ -211,8 +217,16 @@ def _find(module: str, name: str) -> Circuit:
 @overload
 def circuit(function: Callable[..., Any], /) -> Circuit: ...
 @overload
-def circuit(*, init: Mapping[str, Initialiser]) -> Callable[[Callable[..., Any]], Circuit]: ...
-def circuit(function: Callable[..., Any] | None = None, /, *, init: Mapping[str, Initialiser] | None = None) -> Any:
+def circuit(
+    *, init: Mapping[str, Start] | None = None, constant: Iterable[str] | Mapping[str, Start] = ()
+) -> Callable[[Callable[..., Any]], Circuit]: ...
+def circuit(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    init: Mapping[str, Start] | None = None,
+    constant: Iterable[str] | Mapping[str, Start] = (),
+) -> Any:
     """Read a function as the equations of a recurrent step.
 
     Positional arguments are what flows in at a step; one that is also returned is a state (the argument is its value
@@ -230,24 +244,46 @@ def circuit(function: Callable[..., Any] | None = None, /, *, init: Mapping[str,
 
     Args:
         function: the equations, as a Python function without data-dependent control flow.
-        init: how parameters start, by name: ``@circuit(init={"W": orthogonal()})``.
+        init: how parameters start, by name: functions that fill a tensor, or arrays (tensors, numpy arrays, nested
+            lists): ``@circuit(init={"W": orthogonal(), "b": [0.0, 1.0]})``.
+        constant: parameters that are not trained, but saved and moved with the others, such as masks: their names, with
+            values in ``init``, or names and values: ``@circuit(constant={"M": mask})``.
 
     Raises:
         CircuitError: at the user's file and line, for equations that do not make sense.
     """
     if function is None:
-        return lambda f: circuit_of(f, init or {})
-    return circuit_of(function, init or {})
+        return lambda f: circuit_of(f, init or {}, constant)
+    return circuit_of(function, init or {}, constant)
 
 
-def circuit_of(function: Callable[..., Any], init: Mapping[str, Initialiser]) -> Circuit:
-    recurrence = read(function)
-    for name in init:
-        if name not in recurrence.parameters:
-            hint = did_you_mean(name, recurrence.parameters)
-            here = Trace(function, recurrence.name).definition()
-            raise CircuitError(f"init names '{name}', which is no parameter{hint}", here)
-    return Circuit(function, recurrence, init)
+def circuit_of(
+    function: Callable[..., Any], init: Mapping[str, Start], constant: Iterable[str] | Mapping[str, Start] = ()
+) -> Circuit:
+    constants = tuple(constant) if isinstance(constant, Iterable) and not isinstance(constant, str) else (constant,)
+    values = dict(constant) if isinstance(constant, Mapping) else {}
+    recurrence = read(function, constants)
+
+    def refuse(message: str) -> NoReturn:
+        raise CircuitError(message, Trace(function, recurrence.name).definition())
+
+    for word, names in (("init", init), ("constant", constants)):
+        for name in names:
+            if not isinstance(name, str) or name not in recurrence.parameters:
+                refuse(f"{word} names '{name}', which is no parameter{did_you_mean(str(name), recurrence.parameters)}")
+    for name in constants:
+        if name not in init and name not in values:
+            refuse(f"constant '{name}' has no value. Give it one, such as constant={{\"{name}\": array}}")
+        if name in init and name in values:
+            refuse(f"constant '{name}' has two values, one in init and one in constant. Leave one out")
+    starts = {**init, **values}
+    for name, start in starts.items():
+        if not is_start(start):
+            refuse(
+                f"'{name}' must start as an array (a tensor, a numpy array, nested lists) or by a function that fills "
+                f"a tensor, such as orthogonal() or constant(0.5), got {start!r}"
+            )
+    return Circuit(function, recurrence, {name: kept(start) for name, start in starts.items()})
 
 
 def _check_format(format: str) -> None:

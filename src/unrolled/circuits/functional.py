@@ -3,6 +3,8 @@ language of a circuit. Vectors are columns; a scalar combines with a vector entr
 
 from __future__ import annotations
 
+import math
+
 from ..errors import CircuitError
 from .trace import Symbol, record
 
@@ -24,6 +26,22 @@ def relu(x: Value) -> Symbol:
     return record("relu", x)
 
 
+def softplus(x: Value) -> Symbol:
+    """log(1 + exp(x)) of every entry, without overflow."""
+    return record("softplus", x)
+
+
+def gelu(x: Value) -> Symbol:
+    """x Φ(x) of every entry, with the distribution function Φ of the standard normal distribution, exactly (Hendrycks
+    and Gimpel 2016)."""
+    return record("mul", 0.5, x) * (1 + erf(record("mul", math.sqrt(0.5), x)))
+
+
+def erf(x: Value) -> Symbol:
+    """Error function of every entry."""
+    return record("erf", x)
+
+
 def exp(x: Value) -> Symbol:
     """Exponential of every entry."""
     return record("exp", x)
@@ -39,9 +57,39 @@ def sqrt(x: Value) -> Symbol:
     return record("sqrt", x)
 
 
+def sin(x: Value) -> Symbol:
+    """Sine of every entry, in radians."""
+    return record("sin", x)
+
+
+def cos(x: Value) -> Symbol:
+    """Cosine of every entry, in radians."""
+    return record("cos", x)
+
+
 def abs(x: Value) -> Symbol:
     """Absolute value of every entry; its derivative at 0 is 0, as in torch."""
-    return relu(x) + relu(record("neg", x))
+    return record("abs", x)
+
+
+def sign(x: Value) -> Symbol:
+    """-1, 0 or 1 for every entry. Its derivative is 0 everywhere; see ``stop_gradient``."""
+    return record("sign", x)
+
+
+def floor(x: Value) -> Symbol:
+    """The largest whole number that is not above x, of every entry. Its derivative is 0 everywhere."""
+    return record("floor", x)
+
+
+def maximum(a: Value, b: Value) -> Symbol:
+    """The larger of a and b, entry by entry. Where both are equal, each gets half of the gradient, as in torch."""
+    return record("maximum", a, b)
+
+
+def minimum(a: Value, b: Value) -> Symbol:
+    """The smaller of a and b, entry by entry. Where both are equal, each gets half of the gradient, as in torch."""
+    return record("minimum", a, b)
 
 
 def softmax(x: Value) -> Symbol:
@@ -64,14 +112,40 @@ def mean(x: Value) -> Symbol:
     return record("mean", x)
 
 
-def max(x: Value) -> Symbol:
+def max(x: Value, *others: Value) -> Symbol:
     """Largest entry of a vector: a scalar. Entries that tie share the gradient evenly."""
-    return record("max", x)
+    return _of_one("max", "maximum", x, others)
+
+
+def min(x: Value, *others: Value) -> Symbol:
+    """Smallest entry of a vector: a scalar. Entries that tie share the gradient evenly."""
+    return _of_one("min", "minimum", x, others)
+
+
+def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...]) -> Symbol:
+    symbol = record(name, x, *others)
+    if others:
+        symbol._refuse(
+            f"{name}(x) takes one vector and gives one entry of it. "
+            f"To compare two values entry by entry write {of_two}(a, b)"
+        )
+    return symbol
+
+
+def cumsum(x: Value, reverse: bool = False) -> Symbol:
+    """Cumulative sum over the features of a vector: entry i is the sum of the entries up to i, or with ``reverse`` of
+    those from i on."""
+    return record("cumsum", x, reverse=bool(reverse))
 
 
 def concat(*pieces: Value) -> Symbol:
     """Vectors one below the other: a vector as long as all of them."""
     return record("concat", *pieces)
+
+
+def stack(*scalars: Value) -> Symbol:
+    """The vector whose entries are these scalars."""
+    return record("stack", *scalars)
 
 
 def split(x: Symbol, n: int) -> tuple[Symbol, ...]:
@@ -87,6 +161,13 @@ def where(condition: Symbol, a: Value, b: Value) -> Symbol:
     The condition is a comparison: ``where(h > 0, h, 0.1 * h)``.
     """
     return record("where", condition, a, b)
+
+
+def stop_gradient(x: Value) -> Symbol:
+    """x itself, through which no gradient flows. With it a function gets another derivative than its own: the
+    straight-through estimator ``x + stop_gradient(sign(x) - x)`` is sign(x) with the derivative 1 (Bengio, Léonard
+    and Courville 2013)."""
+    return record("stop_gradient", x)
 
 
 def take(table: Symbol, token: Symbol) -> Symbol:

@@ -1,14 +1,53 @@
-"""How parameters start. An initialiser fills a tensor in place; a circuit names one per parameter."""
+"""How parameters start: by an initialiser, which fills a tensor in place, or as an array; a circuit names one per
+parameter."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CircuitError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Initialiser = Callable[["Tensor"], object]
+Start = Any  # an initialiser, a tensor, a numpy array, nested lists
+
+
+def is_start(value: object) -> bool:
+    """Whether it is an initialiser or looks like an array."""
+    return callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__")
+
+
+def kept(start: Start) -> Start:
+    """A copy of an array, so that it may change; an initialiser as it is."""
+    if callable(start):
+        return start
+    return start.detach().clone() if hasattr(start, "detach") else deepcopy(start)
+
+
+def fill(parameter: Tensor, array: object, of: str) -> None:
+    """Copy the numbers of an array.
+
+    Raises:
+        CircuitError: an array of another shape, or of something else than real numbers.
+    """
+    import torch
+
+    try:
+        given = torch.as_tensor(array)
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise CircuitError(f"{of} starts as an array of real numbers, got {problem}") from None
+    if given.is_complex():
+        raise CircuitError(f"{of} starts as an array of real numbers, got complex ones")
+    if given.shape != parameter.shape:
+        raise CircuitError(
+            f"{of} has the shape {tuple(parameter.shape)} for these sizes, but its array has the shape "
+            f"{tuple(given.shape)}. Choose other sizes, or another array"
+        )
+    parameter.copy_(given.to_dense())
 
 
 def default(parameter: Tensor) -> None:

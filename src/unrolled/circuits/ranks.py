@@ -5,7 +5,7 @@ Inputs are vectors or tokens. A parameter left of '@', or that is a table, is a 
 - what an operation over features takes (softmax, sum, split, the right of '@') is a vector;
 - a parameter that meets a vector entry by entry is a vector, a bias for example;
 - a state is a vector if its new value is, and the other way round;
-- what is left and meets a scalar is a scalar: s in ``s = 0.9 * s + sum(w * x)``;
+- what is left and meets a scalar, or is stacked, is a scalar: s in ``s = 0.9 * s + sum(w * x)``;
 - where nothing tells, as in ``s = a * s``, it is a vector.
 """
 
@@ -52,15 +52,18 @@ class _Ranks:
     def __init__(self, symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
         self.symbols = symbols
         self.loops = [(states[n], returned[n]) for n in states]
-        self.fixed = {id(s): 2 for s in symbols if id(s) in _matrices(symbols)}
+        self.fixed = dict.fromkeys(_matrices(symbols), 2)
         self.fixed |= {id(s): 1 for s in symbols if s._op == "input"}
         self.update()
 
     def update(self) -> None:
-        """The ranks that follow from those of the leaves."""
+        """The ranks that follow from those of the leaves; for each symbol that is untold, its leaves that are."""
         self.rank: dict[int, int] = {}
+        self.leaves: dict[int, dict[int, Symbol]] = {}
         for s in self.symbols:
             self.rank[id(s)] = self.fixed.get(id(s), self.derived(s))
+            below = {i: leaf for a in s._args for i, leaf in self.leaves[id(a)].items()} if s._args else {id(s): s}
+            self.leaves[id(s)] = below if self.rank[id(s)] == UNTOLD else {}
 
     def derived(self, s: Symbol) -> int:
         if s._op in ("state", "parameter"):
@@ -76,14 +79,6 @@ class _Ranks:
         args = [self.rank[id(a)] for a in s._args if a._op != "constant"]
         return max(args, default=0) if max(args, default=0) > 0 else min(args, default=0)
 
-    def leaves(self, symbol: Symbol) -> list[Symbol]:
-        """The leaves below an expression that are untold."""
-        if self.rank[id(symbol)] != UNTOLD:
-            return []
-        if not symbol._args:
-            return [symbol]
-        return list({id(leaf): leaf for a in symbol._args for leaf in self.leaves(a)}.values())
-
     def settle(self, leaves: Iterable[Symbol], rank: int) -> bool:
         new = {id(leaf): rank for leaf in leaves if id(leaf) not in self.fixed}
         self.fixed |= new
@@ -93,27 +88,28 @@ class _Ranks:
 
     def vectors(self) -> bool:
         """Settle what must be a vector; false if there is nothing of that kind."""
-        found = []
+        found: list[Symbol] = []
         for s in self.symbols:
-            untold = [self.leaves(a) for a in s._args]
-            if s._op not in (*POINTWISE, "constant", "transpose"):  # of several states any may be the vector
+            untold = [self.leaves[id(a)].values() for a in s._args]
+            if s._op not in (*POINTWISE, "stack", "transpose"):  # of several states any may be the vector
                 found += [leaf for part in untold for leaf in part if len(part) == 1 or leaf._op == "parameter"]
             elif self.rank[id(s)] > 0:
                 found += [leaf for part in untold for leaf in part if leaf._op == "parameter"]
         for state, new in self.loops:
             if self.rank[id(state)] > 0 or self.rank[id(new)] > 0:
-                found += [*self.leaves(state), *self.leaves(new)]
+                found += [*self.leaves[id(state)].values(), *self.leaves[id(new)].values()]
         return self.settle(found, 1)
 
     def scalars(self) -> bool:
         """Settle what meets a scalar, as a scalar."""
-        found = []
+        found: list[Symbol] = []
         for s in self.symbols:
-            if s._op in POINTWISE and any(self.rank[id(a)] == 0 and a._op != "constant" for a in s._args):
-                found += [leaf for a in s._args for leaf in self.leaves(a)]
+            meets = s._op in POINTWISE and any(self.rank[id(a)] == 0 and a._op != "constant" for a in s._args)
+            if meets or s._op == "stack":
+                found += [leaf for a in s._args for leaf in self.leaves[id(a)].values()]
         for state, new in self.loops:
             if self.rank[id(new)] == 0 and new._op != "constant":
-                found += self.leaves(state)
+                found += self.leaves[id(state)].values()
         return self.settle(found, 0)
 
     def rest(self) -> bool:

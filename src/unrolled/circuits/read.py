@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import CircuitError, Source
@@ -14,8 +14,9 @@ from .trace import Recording, Symbol, Trace, run
 RESERVED = ("state", "given", "steps", "last", "batch")
 
 
-def read(function: Callable[..., Any]) -> Recurrence:
-    """The recurrence that a function describes. Raises CircuitError at the user's line."""
+def read(function: Callable[..., Any], constants: Iterable[str] = ()) -> Recurrence:
+    """The recurrence that a function describes; ``constants`` are the parameters that are not trained. Raises
+    CircuitError at the user's line."""
     if not inspect.isfunction(function):
         raise CircuitError(f"@circuit goes before a function, got {function!r}")
     trace = Trace(function, function.__name__)
@@ -24,6 +25,9 @@ def read(function: Callable[..., Any]) -> Recurrence:
     symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*flowing, *parameters)}
     for symbol in symbols.values():
         symbol._source = here
+    for n in constants:
+        if n in parameters:
+            symbols[n]._attrs["constant"] = True
     recording = run(function, [symbols[n] for n in flowing], {n: symbols[n] for n in parameters})
     returned = _returned(recording, parameters, here)
     _forgotten_states(recording, flowing, symbols, returned, here)

@@ -21,6 +21,8 @@ from .trace import Symbol
 
 POINTWISE = {
     "neg": "-", "tanh": "tanh", "sigmoid": "sigmoid", "relu": "relu", "exp": "exp", "log": "log", "sqrt": "sqrt",
+    "abs": "abs", "sign": "sign", "floor": "floor", "sin": "sin", "cos": "cos", "softplus": "softplus", "erf": "erf",
+    "stop_gradient": "stop_gradient", "maximum": "maximum", "minimum": "minimum",
     "add": "+", "sub": "-", "mul": "*", "div": "/", "less": "<", "less_equal": "<=", "equal": "==", "where": "where",
 }  # fmt: skip
 
@@ -91,6 +93,8 @@ class Resolver:
             args = tuple(self.real(a, source) for a in args)
         if op == "constant":
             draft = self.emit(op, (), {**attrs, "dims": ()}, source)
+        elif op == "stack":
+            draft = self.stack(args, source)
         elif op == "slice":
             draft = self.slice(args[0], attrs, source)
         elif op == "matmul":
@@ -111,6 +115,15 @@ class Resolver:
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
+
+    def stack(self, args: tuple[Draft, ...], source: Source) -> Draft:
+        """Scalars one below the other: as vectors of one entry."""
+        for a in args:
+            if a.type.kind == MASK or a.type.dims:
+                given, is_mask = f"{a.name or 'a value'}, a {_rank(a.type)}", a.type.kind == MASK
+                write = "where(condition, 1.0, 0.0)" if is_mask else "concat(a, b), which joins vectors"
+                raise CircuitError(f"stack takes scalars, got {given}. Write {write}", source)
+        return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
     def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
         left, right = args
@@ -157,7 +170,7 @@ class Resolver:
                 continue
             if draft.op in LEAVES:
                 type = Type(draft.type.kind, tuple(self.solver.resolve(d) for d in draft.type.dims))
-                nodes[id(draft)] = leaf(draft.op, type, draft.source, name=draft.attrs["name"])
+                nodes[id(draft)] = leaf(draft.op, type, draft.source, **draft.attrs)
             else:
                 attrs = {k: self._solved(v) for k, v in draft.attrs.items()}
                 args = tuple(nodes[id(a)] for a in draft.args)

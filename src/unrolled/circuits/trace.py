@@ -19,9 +19,13 @@ from ..errors import CircuitError, Source, did_you_mean
 
 _HERE = str(Path(__file__).parent)
 _FUNCTIONS = (
-    "tanh", "sigmoid", "relu", "exp", "log", "sqrt", "abs", "softmax", "logsumexp", "sum", "mean", "max", "concat",
-    "split", "where", "take", "onehot", "nll", "squared_error",
+    "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
+    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
+    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
+
+# what to write instead of some methods of tensors
+_METHODS = {"detach": "stop_gradient(...)", "clamp": "minimum(maximum(..., low), high)", "chunk": "split(..., n)"}
 
 _ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
 
@@ -70,6 +74,9 @@ class Symbol:
     def __neg__(self) -> Symbol:
         return record("neg", self)
 
+    def __abs__(self) -> Symbol:
+        return record("abs", self)
+
     def __pow__(self, power: object) -> Symbol:
         if not isinstance(power, int) or power < 1:
             self._refuse(f"'**' takes a whole number from 1, got {power!r}. For other powers write exp(p * log(x))")
@@ -110,7 +117,8 @@ class Symbol:
     def __bool__(self) -> NoReturn:
         self._refuse(
             "the truth of a symbol is not known when the circuit is defined: it differs from step to step. "
-            "Instead of 'if', 'and', 'max(a, b)' on symbols write where(condition, a, b)"
+            "Instead of 'if', 'and', 'or' on symbols write where(condition, a, b), and instead of Python's own "
+            "max(a, b) and min(a, b) write maximum(a, b) and minimum(a, b)"
         )
 
     def __iter__(self) -> NoReturn:
@@ -130,9 +138,11 @@ class Symbol:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        close = did_you_mean(name, _FUNCTIONS)
-        write = f"Write {name}(...)" if name in _FUNCTIONS else f"The functions are {', '.join(_FUNCTIONS)}"
-        self._refuse(f"a symbol has no attribute '{name}'{close if close and name not in _FUNCTIONS else '. ' + write}")
+        if name in _FUNCTIONS or name in _METHODS:
+            hint = f". Write {_METHODS.get(name, f'{name}(...)')}"
+        else:
+            hint = did_you_mean(name, _FUNCTIONS) or f". The functions are {', '.join(_FUNCTIONS)}"
+        self._refuse(f"a symbol has no attribute '{name}'{hint}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
@@ -193,7 +203,14 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
             )
         return value
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Symbol(trace, "constant", (), {"value": float(value)})
+        try:
+            return Symbol(trace, "constant", (), {"value": float(value)})
+        except OverflowError:
+            raise CircuitError(
+                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a float. "
+                "For infinity write math.inf",
+                trace.here(),
+            ) from None
     given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
     raise CircuitError(
         f"an operand of '{op}' must be a symbol or a number, got {given}. {_ENTER}",

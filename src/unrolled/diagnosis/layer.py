@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..train.fault import unmasked
 from .capacity import Memory, memory
 from .jacobian import eigenvalues
 from .lyapunov import exponents
@@ -91,7 +92,9 @@ def locate(path: Trajectory) -> Problem | None:
         if len(wrong := (~torch.isfinite(parameter.detach().flatten())).nonzero()):
             return Problem(f"parameter {n}", 0, 0, int(wrong[0]), _kind(float(parameter.detach().flatten()[wrong[0]])))
     direct = {f"∂L/∂{n}": g for n, g in path.direct.items()}
-    return _first({**path.inputs, **path.out}) or _first(direct)
+    returns = path.net.circuit.recurrence.returns
+    out = {n: unmasked(returns[n], values) for n, values in path.out.items()}
+    return _first({**path.inputs, **out}) or _first(direct)
 
 
 def _first(named: Values) -> Problem | None:

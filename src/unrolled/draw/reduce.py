@@ -29,6 +29,7 @@ APPLYING = {
     "take",
     "pick",
 }  # a parameter here acts on the other argument
+FLAT = ("sign", "floor", "stop_gradient")  # no derivative passes through these
 MOST_WAYS = 3
 
 
@@ -49,7 +50,7 @@ class Arrow:
     target: str
     delayed: bool
     ways: Ways
-    smooth: bool = True  # whether a derivative can pass: it cannot through a comparison, nor to a token
+    smooth: bool = True  # whether a derivative can pass: it cannot through a comparison or a step, nor to a token
 
     @property
     def letters(self) -> Ways:
@@ -147,7 +148,7 @@ def _arrows(recurrence: Recurrence, named: Mapping[str, Node], fixed: Mapping[No
                 longer = tuple(letters + path for path in paths)
                 found[origin] = tuple(dict.fromkeys(found.get(origin, ()) + longer))[:MOST_WAYS]
         ways[node] = found
-        real = [a for a in node.args if a.type.kind == REAL]
+        real = [a for a in node.args if a.type.kind == REAL and node.op not in FLAT]
         smooth[node] = {o for a in real for o in ({origins[a]} if a in origins else smooth[a])}
     arrows = []
     for name, node in named.items():

@@ -89,12 +89,18 @@ _table: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValu
 
 def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
     """The node for this operation: the existing one, or a new one. Call ``ops.make``, which derives the type."""
-    key = (op, args, attrs, type)
+    identity = tuple((name, _identity(value)) for name, value in attrs) if attrs else attrs
+    key = (op, args, identity, type)
     node = _table.get(key)
     if node is None:
         node = _new(op, args, attrs, type, source)
         _table[key] = node
     return node
+
+
+def _identity(value: object) -> object:
+    """What tells numbers apart that == does not: 0.0 and -0.0 are two, and NaN is one."""
+    return value.hex() if isinstance(value, float) else value
 
 
 def leaf(op: str, type: Type, source: Source | None = None, **attrs: Any) -> Node:

@@ -104,7 +104,7 @@ def _reduce(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     return SCALAR
 
 
-def _softmax(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+def _same_vector(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     _rank(types[0], 1, "the argument")
     return types[0]
 
@@ -165,10 +165,20 @@ def _table() -> dict[str, Op]:
         ("exp", 1, _pointwise),
         ("log", 1, _pointwise),
         ("sqrt", 1, _pointwise),
+        ("abs", 1, _pointwise),
+        ("sign", 1, _pointwise),
+        ("floor", 1, _pointwise),
+        ("sin", 1, _pointwise),
+        ("cos", 1, _pointwise),
+        ("softplus", 1, _pointwise),
+        ("erf", 1, _pointwise),
+        ("stop_gradient", 1, _pointwise),
         ("add", 2, _pointwise),
         ("sub", 2, _pointwise),
         ("mul", 2, _pointwise),
         ("div", 2, _pointwise),
+        ("maximum", 2, _pointwise),
+        ("minimum", 2, _pointwise),
         # comparisons and choice
         ("less", 2, _compare),
         ("less_equal", 2, _compare),
@@ -183,8 +193,10 @@ def _table() -> dict[str, Op]:
         ("sum", 1, _total),
         ("mean", 1, _reduce),
         ("max", 1, _reduce),
+        ("min", 1, _reduce),
         ("logsumexp", 1, _reduce),
-        ("softmax", 1, _softmax),
+        ("softmax", 1, _same_vector),
+        ("cumsum", 1, _same_vector),
         ("broadcast", 1, _broadcast),
         ("concat", None, _concat),
         ("slice", 1, _slice),

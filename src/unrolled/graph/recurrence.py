@@ -44,6 +44,11 @@ class Recurrence:
         """What is returned and is no state."""
         return {name: node for name, node in self.returns.items() if name not in self.states}
 
+    @cached_property
+    def constants(self) -> tuple[str, ...]:
+        """The parameters that are not trained."""
+        return tuple(name for name, node in self.parameters.items() if dict(node.attrs).get("constant"))
+
     @property
     def leaves(self) -> dict[str, Node]:
         return {**self.inputs, **self.states, **self.parameters}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from typing import Any
 
@@ -18,8 +19,12 @@ ATTRIBUTES: dict[str, dict[str, type]] = {
     "slice": {"index": int, "sizes": tuple},
     "broadcast": {"dims": tuple},
     "constant": {"value": float, "dims": tuple},
+    "cumsum": {"reverse": bool},
     "size": {"of": Size},
 }
+
+
+NOT_FINITE = ("inf", "-inf", "nan")
 
 
 def dump(recurrence: Recurrence) -> dict[str, Any]:
@@ -66,7 +71,7 @@ def load(data: Any) -> Recurrence:
 def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
     row: dict[str, Any] = {"op": node.op}
     if node.op in LEAVES:
-        row |= {"name": node["name"], "kind": node.type.kind, "dims": _dump_value(node.type.dims)}
+        row |= {**dict(node.attrs), "kind": node.type.kind, "dims": _dump_value(node.type.dims)}
     else:
         row |= {"args": [position[a] for a in node.args]}
         row |= {"attrs": {n: _dump_value(v) for n, v in node.attrs}} if node.attrs else {}
@@ -76,7 +81,10 @@ def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
 def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
     op = row["op"]
     if op in LEAVES:
-        return leaf(op, Type(str(row["kind"]), _load_value(row["dims"])), name=str(row["name"]))
+        attrs: dict[str, Any] = {"name": str(row["name"])}
+        if op == "parameter" and row.get("constant") is True:
+            attrs["constant"] = True
+        return leaf(op, Type(str(row["kind"]), _load_value(row["dims"])), **attrs)
     if op not in OPS:
         raise GraphError(f"'{op}' is no operation")
     if any(not isinstance(i, int) or not 0 <= i < len(nodes) for i in row["args"]):
@@ -90,6 +98,8 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
 def _dump_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_dump_value(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no numbers for these
     if isinstance(value, Size):
         return {"constant": str(value.constant), **{f"size {n}": str(c) for n, c in value.terms}}
     return value
@@ -98,6 +108,8 @@ def _dump_value(value: Any) -> Any:
 def _load_value(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(_load_value(v) for v in value)
+    if value in NOT_FINITE:
+        return float(value)
     if isinstance(value, dict):
         terms = sorted((n.removeprefix("size "), Fraction(c)) for n, c in value.items() if n.startswith("size "))
         return Size(tuple(terms), Fraction(value["constant"]))

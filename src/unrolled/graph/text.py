@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import Literal
 
 from .node import Node
 from .ops import make
+from .size import Size
 
 Format = Literal["text", "latex"]
 
@@ -24,6 +26,7 @@ GREEK = dict(
     lam="λ", mu="μ", nu="ν", xi="ξ", rho="ρ", sigma="σ", tau="τ", phi="φ", chi="χ", psi="ψ", omega="ω",
 )  # fmt: skip
 ACCENTS = {"hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "bar": ("\u0304", r"\bar")}
+COMMANDS = ("tanh", "sin", "cos", "exp", "log", "max", "min", "sigmoid")  # functions that LaTeX has a name for
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -99,7 +102,20 @@ class Text:
     def relation(self, a: str, symbol: str, b: str) -> str:
         return f"{a} {symbol} {b}"
 
+    def absolute(self, text: str) -> str:
+        return f"|{text}|"
+
+    def floor(self, text: str) -> str:
+        return f"⌊{text}⌋"
+
+    infinity, not_a_number = "∞", "nan"
+
     def number(self, value: float) -> str:
+        if math.isfinite(value):
+            return self.finite(value)
+        return self.not_a_number if math.isnan(value) else ("-" if value < 0 else "") + self.infinity
+
+    def finite(self, value: float) -> str:
         return f"{value:g}"
 
     def over_time(self, text: str) -> str:
@@ -153,10 +169,11 @@ class Latex(Text):
         return rf"\left({text}\right)"
 
     def call(self, function: str, *args: str) -> str:
-        known = {"tanh": r"\tanh", "exp": r"\exp", "log": r"\log", "sigmoid": r"\sigma", "max": r"\max"}
+        known = rf"\{'sigma' if function == 'sigmoid' else function}"
         if function == "sqrt":
             return rf"\sqrt{{{args[0]}}}"
-        return known.get(function, rf"\operatorname{{{self.word(function)}}}") + self.group(", ".join(args))
+        name = known if function in COMMANDS else rf"\operatorname{{{self.word(function)}}}"
+        return name + self.group(", ".join(args))
 
     def stacked(self, *pieces: str) -> str:
         return r"\begin{bmatrix} " + r" \\ ".join(pieces) + r" \end{bmatrix}"
@@ -182,7 +199,15 @@ class Latex(Text):
     def relation(self, a: str, symbol: str, b: str) -> str:
         return f"{a} {symbol.replace('≤', chr(92) + 'le ')} {b}"
 
-    def number(self, value: float) -> str:
+    def absolute(self, text: str) -> str:
+        return rf"\left|{text}\right|"
+
+    def floor(self, text: str) -> str:
+        return rf"\left\lfloor {text} \right\rfloor"
+
+    infinity, not_a_number = r"\infty", r"\mathrm{nan}"
+
+    def finite(self, value: float) -> str:
         mantissa, _, exponent = f"{value:g}".partition("e")
         return rf"{mantissa} \cdot 10^{{{int(exponent)}}}" if exponent else mantissa
 
@@ -286,6 +311,17 @@ def _pick(p: Printer, n: Node, o: Node, t: Node) -> tuple[int, str]:
     return POSTFIX, p.notation.indexed(p.expression(o, POSTFIX), p.expression(t))
 
 
+def _constant(p: Printer, n: Node) -> tuple[int, str]:
+    text = p.notation.number(n["value"])
+    return SUM if text.startswith("-") else ATOM, text
+
+
+def _sum(p: Printer, n: Node, a: Node) -> tuple[int, str]:
+    if a.type.dims == (Size.of(1),):
+        return HADAMARD, p.expression(a, HADAMARD)
+    return ATOM, p.notation.call("sum", p.expression(a))
+
+
 def _leaf(p: Printer, n: Node) -> tuple[int, str]:
     return ATOM, p.notation.name(n["name"], None)
 
@@ -298,10 +334,20 @@ ROWS: dict[str, Row] = {
     "exp": _call("exp"),
     "log": _call("log"),
     "sqrt": _call("sqrt"),
+    "abs": lambda p, n, a: (ATOM, p.notation.absolute(p.expression(a))),
+    "sign": _call("sign"),
+    "floor": lambda p, n, a: (ATOM, p.notation.floor(p.expression(a))),
+    "sin": _call("sin"),
+    "cos": _call("cos"),
+    "softplus": _call("softplus"),
+    "erf": _call("erf"),
+    "stop_gradient": _call("stop_gradient"),
     "add": _add,
     "sub": _sub,
     "mul": _mul,
     "div": _div,
+    "maximum": _call("max"),
+    "minimum": _call("min"),
     "less": _relation("<"),
     "less_equal": _relation("≤"),
     "equal": _relation("="),
@@ -313,18 +359,20 @@ ROWS: dict[str, Row] = {
     "matmul": _matvec,
     "transpose": _transpose,
     "outer": _outer,
-    "sum": _call("sum"),
+    "sum": _sum,
     "mean": _call("mean"),
     "max": _call("max"),
+    "min": _call("min"),
     "logsumexp": _call("logsumexp"),
     "softmax": _call("softmax"),
+    "cumsum": lambda p, n, a: _call("reverse_cumsum" if n["reverse"] else "cumsum")(p, n, a),
     "broadcast": lambda p, n, a: (HADAMARD, p.expression(a, HADAMARD)),
     "concat": lambda p, n, *a: (ATOM, p.notation.stacked(*(p.expression(x) for x in a))),
     "slice": _slice,
     "onehot": lambda p, n, t: (ATOM, p.notation.onehot(p.expression(t))),
     "pick": _pick,
     "take": _pick,
-    "constant": lambda p, n: (ATOM if n["value"] >= 0 else SUM, p.notation.number(n["value"])),
+    "constant": _constant,
     "size": lambda p, n: (ATOM, p.notation.call("size", str(n["of"]))),
     "input": _leaf,
     "state": _leaf,

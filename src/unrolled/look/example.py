@@ -68,7 +68,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
     scored = with_some_loss(step)
     part = scored.recurrence
-    parameters = {n: p.detach().double() for n, p in net.named_parameters() if n in part.parameters}
+    parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
     sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
     note = () if scored.loss in step.returns else ("The circuit has no loss; the sum of its output stands for one.",)
     series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}

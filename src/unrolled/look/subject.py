@@ -98,7 +98,7 @@ def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
         mean_over = steps if model.answer == "mean" else 0
         scored = predicting(step, model.output, [model.input], read_out is not None, reading.goal, mean_over)
         part = scored.recurrence if k == last else without(step, set(step.inputs) - {model.input})
-        parameters = {n: p.detach().double() for n, p in net.named_parameters() if n in part.parameters}
+        parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
         sizes = {n: v for n, v in net.sizes.items() if n in nameable(part)}
         if read_out is not None:
             weight, bias = read_out.weight.detach().double(), read_out.bias.detach().double()

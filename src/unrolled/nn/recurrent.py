@@ -38,7 +38,7 @@ class Recurrent(nn.Module):
     (torch.Size([8, 100, 65]), torch.Size([8, 65]), torch.Size([8, 256]))
 
     Layout is (batch, time, feature) everywhere. State goes in and comes out; the module keeps none. Parameters have
-    the names of the equations: ``net.W``.
+    the names of the equations: ``net.W``. The circuit's constants are buffers: saved and moved, but not trained.
 
     Args:
         circuit: the equations.
@@ -79,16 +79,20 @@ class Recurrent(nn.Module):
         for name, shape in shapes(circuit.recurrence, self._sizes).items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
-            self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
+            value = torch.empty(shape, device=device, dtype=dtype)
+            if name in circuit.constants:
+                self.register_buffer(name, value)
+            else:
+                self.register_parameter(name, nn.Parameter(value))
         self._known: dict[object, tuple[Engine, Recurrence, Layout, int]] = {}  # calls of some kind (see _mark)
         self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         self._choice()  # refuse a named engine now rather than later
 
     def reset_parameters(self) -> None:
-        """Draw new starting values, as the circuit's ``init`` says."""
-        for name, parameter in self.named_parameters(recurse=False):
-            self.circuit.initialise(name, parameter)
+        """Set starting values, constants included, as the circuit's ``init`` says."""
+        for name, value in self._weights().items():
+            self.circuit.initialise(name, value)
 
     def _choice(self) -> tuple[Engine, str]:
         like = self._like()
@@ -300,7 +304,11 @@ class Recurrent(nn.Module):
         return self.memory.around(engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
-        return {n: p for n, p in self._parameters.items() if p is not None}
+        """What the equations call parameters: those that are trained, and constants."""
+        weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
+        for n in self.circuit.constants:
+            weights[n] = self._buffers[n]  # type: ignore[assignment]
+        return weights
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..graph.node import Node
+from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from .recurrent import Recurrent
 from .result import Result
@@ -27,16 +27,21 @@ def run_dropped(net: Recurrent, share: float, **inputs: Any) -> Result:
 
 
 def recurrent_weights(recurrence: Recurrence) -> list[str]:
-    """The matrices that a state of the step before is multiplied with, also when it goes through a gate first."""
-    states, matrices = set(recurrence.states.values()), {node: n for n, node in recurrence.parameters.items()}
+    """The matrices that a state of the step before is multiplied with, also when it goes through a gate first, and
+    those that such a matrix is made of, as under a mask; but no constants, which are not learned."""
+    states = set(recurrence.states.values())
+    matrices = {node: n for n, node in recurrence.parameters.items() if n not in recurrence.constants}
 
     def carries(node: Node) -> bool:
         return node in states or (node.op == "mul" and any(a in states for a in node.args))
 
-    found = [
-        matrices[weight]
+    found = {
+        matrices[part]
         for node in recurrence.nodes
+        if any(carries(a) for a in node.args)
         for weight in node.args
-        if weight in matrices and len(weight.type.dims) == 2 and any(carries(a) for a in node.args)
-    ]
-    return sorted(set(found))
+        if len(weight.type.dims) == 2
+        for part in order([weight])
+        if part in matrices and len(part.type.dims) == 2
+    }
+    return sorted(found)

@@ -12,13 +12,14 @@ from .plan import Pass, Plan
 
 PRODUCTS = ("matvec", "matmul", "take")
 LOOP = "in the loop, step by step"
-FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat")
+FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat", "stop_gradient")
 
 
 def explain(plan: Plan) -> str:
     """Forward, what is kept, backward; sizes as expressions of the circuit's own."""
     step = plan.step
-    forward, backward = plan.forward(keep=True), plan.backward(step.returns, step.parameters)
+    trained = [n for n in step.parameters if n not in step.constants]
+    forward, backward = plan.forward(keep=True), plan.backward(step.returns, trained)
     adjoint = backward.recurrence
     arriving = {leaf: f"{name}(t+1)" for name, leaf in adjoint.states.items()}
     spell = speller(step, NOTATIONS["text"], "t", {**readable(step), **adjoint.labels})

@@ -76,7 +76,11 @@ def make_plan(recurrence: Recurrence) -> Plan:
     return Plan(step, tuple(_stored(step, read)))
 
 
-CHEAP = ("neg", "add", "sub", "mul", "div", "relu", "broadcast", "slice")  # computed in less time than read from memory
+# computed in less time than read from memory
+CHEAP = (
+    "neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient",
+    "broadcast", "slice",
+)  # fmt: skip
 
 
 def _stored(step: Recurrence, read: Iterable[Node]) -> Iterable[Node]:

@@ -7,6 +7,7 @@ adjoint is checked to the last digits of float64, without trusting any other dif
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,12 +43,32 @@ def complex_rules() -> dict[str, Any]:
         # 1 / (1 + e^-x), by the addition theorem, so that the exponential never overflows
         return (1 + (x / 2).tanh()) / 2
 
+    def positive(x: Tensor) -> Tensor:
+        return torch.where(x.real > 0, x, torch.zeros_like(x))
+
+    def erf(x: Tensor) -> Tensor:
+        # 2 / sqrt(pi) exp(-x^2) sum_n 2^n x^(2n+1) / (1 * 3 * ... * (2n+1)), which converges everywhere
+        term = total = x
+        for n in range(1, 100):
+            term = term * (2 * x * x / (2 * n + 1))
+            total = total + term
+        return 2 / math.sqrt(math.pi) * (-x * x).exp() * total
+
     return {
         **rules(),
         "softmax": softmax,
         "logsumexp": logsumexp,
         "sigmoid": sigmoid,
-        "relu": lambda x: torch.where(x.real > 0, x, torch.zeros_like(x)),
+        "softplus": lambda x: positive(x) + (1 + torch.where(x.real > 0, -x, x).exp()).log(),
+        "erf": erf,
+        "abs": lambda x: torch.where(x.real < 0, -x, x),
+        "sign": lambda x: x.real.sign().to(x.dtype),
+        "floor": lambda x: x.real.floor().to(x.dtype),
+        "stop_gradient": lambda x: x.real.to(x.dtype),
+        "maximum": lambda a, b: torch.where(a.real > b.real, a, b),
+        "minimum": lambda a, b: torch.where(a.real < b.real, a, b),
+        "min": lambda x: x.gather(-1, x.real.argmin(-1, keepdim=True)),
+        "relu": positive,
         "max": lambda x: x.gather(-1, x.real.argmax(-1, keepdim=True)),
         "less": lambda a, b: a.real < b.real,
         "less_equal": lambda a, b: a.real <= b.real,

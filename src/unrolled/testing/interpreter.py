@@ -15,6 +15,11 @@ from torch import Tensor
 
 Values = dict[str, Tensor]
 
+
+def _tensor(value: Tensor | float) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64)
+
+
 # on tensors of one step of one sequence: scalars (), vectors (n,), matrices (m, n)
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "tanh": torch.tanh,
@@ -23,12 +28,25 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "exp": torch.exp,
     "log": torch.log,
     "sqrt": torch.sqrt,
+    "sin": torch.sin,
+    "cos": torch.cos,
+    "softplus": lambda x: torch.nn.functional.softplus(x, threshold=700.0),
+    "erf": torch.erf,
+    "gelu": lambda x: 0.5 * x * (1 + torch.erf(x * 0.5**0.5)),
     "abs": torch.abs,
+    "sign": torch.sign,
+    "floor": torch.floor,
+    "stop_gradient": lambda x: x.detach(),
+    "maximum": lambda a, b: torch.maximum(*torch.broadcast_tensors(_tensor(a), _tensor(b))),
+    "minimum": lambda a, b: torch.minimum(*torch.broadcast_tensors(_tensor(a), _tensor(b))),
     "softmax": lambda x: torch.softmax(x, 0),
     "logsumexp": lambda x: torch.logsumexp(x, 0),
     "sum": torch.sum,
     "mean": torch.mean,
     "max": torch.amax,
+    "min": torch.amin,
+    "cumsum": lambda x, reverse=False: x.flip(0).cumsum(0).flip(0) if reverse else x.cumsum(0),
+    "stack": lambda *scalars: torch.stack([_tensor(s) for s in scalars]),
     "concat": lambda *pieces: torch.cat(pieces),
     "split": lambda x, n: x.reshape(n, -1).unbind(0),
     "where": torch.where,

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from ..circuits import (
+    abs,
     circuit,
     concat,
+    cos,
+    cumsum,
+    erf,
     exp,
+    floor,
     log,
     logsumexp,
     max,
+    maximum,
     mean,
+    min,
+    minimum,
     nll,
     relu,
     sigmoid,
+    sign,
+    sin,
     softmax,
+    softplus,
     split,
     sqrt,
+    stop_gradient,
     sum,
     take,
     tanh,
@@ -30,6 +42,7 @@ def many_operations(x, h, y, *, U, W, M, E, b, v):
     p, q = split(concat(tanh(a), sigmoid(a)), 2)
     r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)
     s = softmax(r) * logsumexp(p) + max(q) * mean(p) - 0.1 * sum(p * q) * v
-    k = where(p > q - 0.3317, s, 0.5 * s)
+    k = where(p > q - 0.3317, s, 0.5 * s) + maximum(sin(p), cos(q)) * erf(s) + cumsum(softplus(s)) * min(p)
+    k = k + minimum(s, 0.3317) * sign(q - 0.4417) + abs(s - floor(2.717 * q)) * stop_gradient(p)
     h = tanh(k + M.T @ h)
     return {"h": h, "L": nll(s, y)}

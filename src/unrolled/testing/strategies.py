@@ -32,13 +32,17 @@ ENTRYWISE = (
     "tanh({a})", "sigmoid({a})", "relu({a})", "abs({a})", "-{a}", "0.5 * {a}", "1 - {a}", "{a} / 2", "{a} ** 2",
     "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "{a} + {b}", "{a} - {b}", "{b} - {a}", "{a} * {b}",
     "{a} / (1 + {b} * {b})", "where({a} > {b} + 0.0317, {a}, 0.5 * {b})", "where({a} <= 0.0317, {b}, {a})",
-    "{a}",
+    "{a}", "maximum({a}, {b} + 0.0317)", "minimum({a}, 0.5 * {b} + 0.0317)", "abs({a} + 0.0317)",
+    "sign({a} + 0.0317) * {b}", "floor(3 * {a} + 0.0317) * {b}", "sin({a})", "cos({a})", "softplus({a})", "erf({a})",
+    "gelu({a})", "stop_gradient({a}) * {b}", "{a} + stop_gradient(sign({a} + 0.0317) - {a})",
 )  # fmt: skip
 VECTOR = (
     "v + {a}", "v * {a} + {b}", "tanh(v) * {a}", "mean(v) * (v + {a})", "softmax(v) + {a}", "M @ {a}", "M.T @ {a}",
     "sigmoid(M) @ {a}", "(M @ M) @ {a}", "(0.5 * M - M.T) @ {a}", "softmax({a})", "{a} - mean({a})",
     "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}", "where(mean({a}) > 0.0317, {a}, {b})",
-    "sigmoid(mean({a})) * {b}", "(mean({a}) * M) @ {b}",
+    "sigmoid(mean({a})) * {b}", "(mean({a}) * M) @ {b}", "min({a}) * {b}", "tanh(cumsum({a}))",
+    "cumsum(softmax({a}), reverse=True)", "logsumexp(stack(min({a}), 0.5)) * {b}",
+    "sum(stack(min({a}), mean({b}))) * {b}", "softmax(where({a} > max({a}) - 0.5317, {b}, -1e999))",
 )  # fmt: skip
 SCALAR = (
     "sum({a})",

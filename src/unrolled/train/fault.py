@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -152,11 +153,21 @@ def _first(values: Tensor) -> tuple[float, int] | None:
     return values.flatten()[at].item(), at // max(values[0].numel(), 1) if values.ndim else 0
 
 
+def unmasked(node: Node, values: Tensor) -> Tensor:
+    """The values of a node, with zero in the place of infinities that its equation writes itself, as a mask does."""
+    written = [a["value"] for a in node.args[1:] if a.op == "constant"] if node.op == "where" else []
+    for infinity in filter(math.isinf, written):
+        values = values.masked_fill(values == infinity, 0)
+    return values
+
+
 def _first_step(run: Run) -> int | None:
     """The first step at which an input or a value of a layer is no number."""
     steps = []
-    for value in (*run.inputs.values(), *run.out.values()):
-        wrong = ~torch.isfinite(value.detach()).flatten(2).all(2) if value.ndim > 2 else ~torch.isfinite(value.detach())
+    returns = run.net.circuit.recurrence.returns
+    given = [value.detach() for value in run.inputs.values()]
+    for value in (*given, *(unmasked(returns[n], value.detach()) for n, value in run.out.items())):
+        wrong = ~torch.isfinite(value).flatten(2).all(2) if value.ndim > 2 else ~torch.isfinite(value)
         if wrong.any():
             steps.append(int(wrong.any(0).int().argmax()))
     return min(steps, default=None)
@@ -179,7 +190,9 @@ def _within_step(run: Run, step: int) -> Fault:
     )
     leaves = [*recurrence.inputs.values(), *recurrence.states.values()]
     for node in (*leaves, *order(reachable)):
-        if node in names and node in values and values[node].is_floating_point() and (bad := _first(values[node])):
+        if node not in names or node not in values or not values[node].is_floating_point():
+            continue
+        if bad := _first(unmasked(node, values[node])):
             late = f"{names[node]}(t-1)" if node in recurrence.states.values() else names[node]
             return Fault(late, bad[0], run.layer, net.circuit.name, step, int(rows[bad[1]]))
     return Fault("a value", torch.nan, run.layer, net.circuit.name, step, int(rows[0]))
@@ -194,8 +207,7 @@ def _vectors(value: Tensor, node: Node, net: Recurrent) -> Tensor:
     """Tokens for a vector input are one-hot vectors."""
     if node.type.kind == TOKEN or value.is_floating_point():
         return value
-    like = next(net.parameters())
-    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(like.dtype)
+    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(net._like().dtype)
 
 
 def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:

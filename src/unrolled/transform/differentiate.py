@@ -13,6 +13,7 @@ computed again is not decided here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from ..graph.node import REAL, Node, leaf, order
@@ -128,9 +129,29 @@ def where(condition: Node, a: Node, b: Node) -> Node:
     return make("where", condition, a, b)
 
 
-def _max(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    largest = where(make("equal", x, spread(y, x)), one(x), zeros(x))
-    return (mul(div(largest, spread(make("sum", largest), x)), spread(g, x)),)
+def _maximum(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, ...]:
+    """Equal arguments get half of g each; where one is NaN, both get all of it. Both are as in torch."""
+    share = where(make("equal", a, b), constant(0.5, g.type.dims), one(g))
+    smaller = (make("less", a, b), make("less", b, a))
+    return tuple(where(s, zeros(g), mul(share, g)) for s in smaller)
+
+
+def _minimum(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, ...]:
+    return _maximum(g, y, a, b)[::-1]
+
+
+def _cumsum(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    return (make("cumsum", g, reverse=not y["reverse"]),)
+
+
+def _erf(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    bell = make("exp", neg(mul(x, x)))
+    return (mul(mul(constant(2 / math.sqrt(math.pi), x.type.dims), bell), g),)
+
+
+def _extreme(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
+    attained = where(make("equal", x, spread(y, x)), one(x), zeros(x))
+    return (mul(div(attained, spread(make("sum", attained), x)), spread(g, x)),)
 
 
 def _softmax(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
@@ -162,10 +183,20 @@ VJP: dict[str, Vjp] = {
     "exp": lambda g, y, x: (mul(y, g),),
     "log": lambda g, y, x: (div(g, x),),
     "sqrt": lambda g, y, x: (div(g, mul(constant(2.0, y.type.dims), y)),),
+    "abs": lambda g, y, x: (mul(make("sign", x), g),),
+    "sign": lambda g, y, x: (None,),
+    "floor": lambda g, y, x: (None,),
+    "sin": lambda g, y, x: (mul(make("cos", x), g),),
+    "cos": lambda g, y, x: (neg(mul(make("sin", x), g)),),
+    "softplus": lambda g, y, x: (mul(make("sigmoid", x), g),),
+    "erf": _erf,
+    "stop_gradient": lambda g, y, x: (None,),
     "add": lambda g, y, a, b: (g, g),
     "sub": lambda g, y, a, b: (g, neg(g)),
     "mul": lambda g, y, a, b: (mul(b, g), mul(a, g)),
     "div": lambda g, y, a, b: (div(g, b), neg(div(mul(y, g), b))),
+    "maximum": _maximum,
+    "minimum": _minimum,
     "less": lambda g, y, a, b: (None, None),
     "less_equal": lambda g, y, a, b: (None, None),
     "equal": lambda g, y, a, b: (None, None),
@@ -176,9 +207,11 @@ VJP: dict[str, Vjp] = {
     "outer": lambda g, y, u, v: (make("matvec", g, v), make("matvec", T(g), u)),
     "sum": lambda g, y, x: (spread(g, x),),
     "mean": _mean,
-    "max": _max,
+    "max": _extreme,
+    "min": _extreme,
     "logsumexp": lambda g, y, x: (mul(make("softmax", x), spread(g, x)),),
     "softmax": _softmax,
+    "cumsum": _cumsum,
     "broadcast": lambda g, y, x: (make("sum", g),),
     "concat": _concat,
     "slice": _slice,

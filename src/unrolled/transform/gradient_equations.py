@@ -44,7 +44,7 @@ def gradient_equations(
     if inputs:
         given = (f"∇{name}" for name in adjoint.primal.inputs)
         lines += [write.line(name, at, "t") for name in given if name in adjoint.returns and name not in at.names]
-    for name in sorted(reversed(list(adjoint.sums)), key=lambda n: len(adjoint.sums[n].type.dims)):
+    for name in sorted(reversed(list(_sums(adjoint))), key=lambda n: len(adjoint.sums[n].type.dims)):
         once = last_only and is_constant(before.named[name], 0)
         lines.append(write.sum(name, last if once else at, tau if once else "t", over_time=not once))
     return write.notation.lines(lines)
@@ -117,6 +117,13 @@ class _Writer:
         return self.notation.line(self.notation.name(name, None), self.notation.over_time(body) if over_time else body)
 
 
+def _sums(adjoint: Recurrence) -> dict[str, Node]:
+    """The gradients of the parameters that are trained."""
+    assert adjoint.primal is not None
+    without = {f"∇{name}" for name in adjoint.primal.constants}
+    return {name: node for name, node in adjoint.sums.items() if name not in without}
+
+
 def _worth_a_line(adjoint: Recurrence) -> dict[Node, str]:
     """Which gradients get a line of their own: those of returned values, and others where they are long."""
     primal = adjoint.primal
@@ -131,6 +138,6 @@ def _worth_a_line(adjoint: Recurrence) -> dict[Node, str]:
     for node, name in adjoint.labels.items():
         if node not in names and node.op not in ("constant", "input") and length(node, stop) > SHORT:
             names[node] = name
-    roots = [*adjoint.sums.values(), *adjoint.returns.values()]
+    roots = [*_sums(adjoint).values(), *adjoint.returns.values()]
     everything = named_once(roots, {**readable(primal), **names}, "g", known=primal.nodes)
     return {node: name for node, name in everything.items() if node not in readable(primal)}

@@ -74,6 +74,8 @@ def _div(node: Node, a: Node, b: Node) -> Node | None:
 def _neg(node: Node, a: Node) -> Node | None:
     if a.op == "neg":
         return a.args[0]
+    if is_constant(a, 0):
+        return a
     return constant(-a["value"], a.type.dims) if a.op == "constant" else None
 
 

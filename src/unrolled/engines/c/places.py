@@ -14,8 +14,8 @@ from ...graph.size import Size
 from .program import ADDING, PLACES, POINTWISE, Program
 
 BEFORE, LOOP, AFTER = range(3)
-CHEAP = ("add", "sub", "mul", "neg", "relu")
-SLOW = ("tanh", "sigmoid", "exp", "log")
+CHEAP = ("add", "sub", "mul", "neg", "relu", "abs", "maximum", "minimum", "stop_gradient")
+SLOW = ("tanh", "sigmoid", "exp", "log", "sin", "cos", "softplus", "erf")
 
 
 @dataclass(frozen=True)

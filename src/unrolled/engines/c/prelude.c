@@ -164,7 +164,30 @@ INLINE real u_tanh(real x) {
 #endif
 }
 
+/* max(x, 0) + log(1 + e) with e = exp(-|x|), where log(1 + e) = 2 artanh(s) with s = e / (2 + e) <= 1/3, by the series of
+   artanh, and 2 s = e - s e. */
+INLINE real u_softplus(real x) {
+    const real e = u_exp(-u_abs(x)), s = e / (2 + e), z = s * s;
+#ifdef REAL_IS_DOUBLE
+    const int last = 16;
+#else
+    const int last = 7;
+#endif
+    real p = (real)1 / (2 * last + 1);
+    UNROLL for (int k = last - 1; k > 0; k--) p = p * z + (real)1 / (2 * k + 1);
+    return (x < 0 ? 0 : x) + (e - s * (e - 2 * z * p));
+}
+
 INLINE real u_relu(real x) { return x < 0 ? 0 : x; }
+INLINE real u_maximum(real a, real b) { return a > b || a != a ? a : b; }
+INLINE real u_minimum(real a, real b) { return a < b || a != a ? a : b; }
+INLINE real u_sign(real x) { return (real)(x > 0) - (real)(x < 0); }
+INLINE real u_floor(real x) { return sizeof(real) == 4 ? (real)floorf((float)x) : (real)floor((double)x); }
+
+/* By the C library, one entry at a time: a loop with one of these is not vectorised. */
+INLINE real u_sin(real x) { return sizeof(real) == 4 ? (real)sinf((float)x) : (real)sin((double)x); }
+INLINE real u_cos(real x) { return sizeof(real) == 4 ? (real)cosf((float)x) : (real)cos((double)x); }
+INLINE real u_erf(real x) { return sizeof(real) == 4 ? (real)erff((float)x) : (real)erf((double)x); }
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 

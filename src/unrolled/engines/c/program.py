@@ -23,17 +23,27 @@ POINTWISE = {
     "exp": "u_exp({})",
     "log": "u_log({})",
     "sqrt": "u_sqrt({})",
+    "abs": "u_abs({})",
+    "sign": "u_sign({})",
+    "floor": "u_floor({})",
+    "sin": "u_sin({})",
+    "cos": "u_cos({})",
+    "softplus": "u_softplus({})",
+    "erf": "u_erf({})",
+    "stop_gradient": "{}",
     "add": "{} + {}",
     "sub": "{} - {}",
     "mul": "ROUNDED({} * {})",
     "div": "{} / {}",
+    "maximum": "u_maximum({}, {})",
+    "minimum": "u_minimum({}, {})",
     "less": "({} < {} ? (real)1 : (real)0)",
     "less_equal": "({} <= {} ? (real)1 : (real)0)",
     "equal": "({} == {} ? (real)1 : (real)0)",
     "where": "({} != 0 ? {} : {})",
     "broadcast": "{}",
 }
-WHOLE = ("matvec", "sum", "mean", "max", "logsumexp", "softmax", "concat", "pick", "onehot")
+WHOLE = ("matvec", "sum", "mean", "max", "min", "logsumexp", "softmax", "cumsum", "concat", "pick", "onehot")
 ADDING = ("sum", "mean")  # of what a loop over the features computes, added up in it
 PLACES = ("slice", "take")  # where something stands, nothing to compute
 LITERALS = ("constant", "size", "broadcast")  # of parameters alone: written into the expression

@@ -7,7 +7,9 @@ the rows. places.py says where each value stands.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
+from ctypes import c_float
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
@@ -213,8 +215,12 @@ class _Renderer:
 
     def literal(self, n: Node) -> str:
         """A constant or a size, written where it is used."""
-        number = n["value"] if n.op == "constant" else n["of"].value(self.sizes)
-        return f"(real){float(number)!r}"
+        number = float(n["value"] if n.op == "constant" else n["of"].value(self.sizes))
+        if math.isnan(number):
+            return "(real)NAN"
+        if math.isinf(number if self.double else c_float(number).value):
+            return "(real)-INFINITY" if number < 0 else "(real)INFINITY"
+        return f"(real){number!r}"
 
     def single(self, n: Node, stage: int) -> list[_Rows | str]:
         """An operation that is not entry by entry."""
@@ -265,10 +271,14 @@ class _Renderer:
         over = f"for (int j = 0; j < {size}; j++)"
         total = ["real total = 0;", f"ADDING(total) {over} total += {x.at('j')};"]
         entry = x.at("j")  # NaN wins, as in torch
-        top = [f"real top = {x.at('0')};", f"{over} top = {entry} > top || {entry} != {entry} ? {entry} : top;"]
+        beats = "<" if n.op == "min" else ">"
+        top = [f"real top = {x.at('0')};", f"{over} top = {entry} {beats} top || {entry} != {entry} ? {entry} : top;"]
+        if n.op == "cumsum":
+            over = f"for (int j = {size - 1}; j >= 0; j--)" if n["reverse"] else over
+            return ["real total = 0;", f"{over} {here.at('j')} = total += {entry};"]
         if n.op in ADDING:
             return [*total, f"{here.at('0')} = {_added(n, 'total', size)};"]
-        if n.op == "max":
+        if n.op in ("max", "min"):
             return [*top, f"{here.at('0')} = top;"]
         if n.op == "logsumexp":
             shift = "const real shift = top - top == 0 ? top : 0;"  # of an infinity nothing is taken off
