@@ -32,7 +32,7 @@ from unrolled import (
     tanh,
 )
 from unrolled.engines import registry
-from unrolled.engines.c import blocks, build, crew, kernel
+from unrolled.engines.c import blocks, build, crew
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
 from unrolled.graph.bind import bind
@@ -202,15 +202,15 @@ def test_calls_at_the_same_time_share_the_helpers():
 
     with ThreadPoolExecutor(3) as callers:
         assert all(callers.map(check, range(3)))
-    assert crew._crew().helpers
+    assert crew._crews[0].helpers
     torch.set_num_threads(before)
 
 
 def test_where_no_thread_can_be_started_one_does_the_work(monkeypatch):
     net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
     expected = net(x).h.detach()
-    monkeypatch.setattr(crew, "_crew", functools.cache(crew._Crew))
-    monkeypatch.setattr("threading.Thread.start", refuse := Mock(side_effect=RuntimeError("can't start new thread")))
+    monkeypatch.setattr(crew, "_crews", [])
+    monkeypatch.setattr(crew, "start_new_thread", refuse := Mock(side_effect=RuntimeError("can't start new thread")))
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     again = net(x).h.detach()
@@ -306,11 +306,11 @@ def test_what_was_in_memory_before_makes_no_difference(name):
         return [out[n].detach() for n in out] + [p.grad.clone() for p in net.parameters()]
 
     first = everything()
-    kernel.scratch(1_600_000)
-    kernel._room.bytes.fill_(0xFF)  # every number is NaN
-    assert blocks._idle
-    for memory in blocks._idle.values():
-        memory.fill(0xFF)
+    blocks.scratch(1_600_000).bytes.fill_(0xFF)  # every number is NaN
+    assert blocks._blocks
+    for block in blocks._blocks.values():
+        assert block.lent() is None
+        block.memory.fill(0xFF)
     assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
 
 

@@ -15,7 +15,8 @@ I64, P = ctypes.c_int64, ctypes.c_void_p
 def products(double: bool) -> ctypes.CDLL:
     """Products, the packing of matrices, and the launch of loops on several threads."""
     library = _compiled(double, "prelude", "crew", "products", "launch")
-    library.digests.argtypes, library.digests.restype = [I64, P, P], ctypes.c_uint64
+    library.digest_all.argtypes, library.digest_all.restype = [I64, P, P, P], None
+    library.has_digest.argtypes, library.digest_size.restype = [I64, P, P, P], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
     library.launch.argtypes, library.launch.restype = [P, P, P, ctypes.c_int, ctypes.c_int, P, P, P, I64], None
     library.assist.argtypes, library.assist.restype = [P, ctypes.c_int], None
