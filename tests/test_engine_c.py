@@ -1,12 +1,10 @@
-"""The C engine: its functions, its text, its cache, its threads, and what happens without a compiler."""
+"""The C engine: its functions, its text, its threads. test_kernel_cache.py is about the compiler and the cache."""
 
 from __future__ import annotations
 
 import functools
 import os
 import shutil
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import Mock
@@ -31,7 +29,6 @@ from unrolled import (
     sum,
     tanh,
 )
-from unrolled.engines import registry
 from unrolled.engines.c import blocks, build, crew
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
@@ -312,91 +309,6 @@ def test_what_was_in_memory_before_makes_no_difference(name):
         assert block.lent() is None
         block.memory.fill(0xFF)
     assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
-
-
-# compiler and cache
-
-
-@pytest.fixture
-def fresh(tmp_path, monkeypatch):
-    """An empty cache folder, and nothing remembered from before."""
-    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
-    for remembered in (build.compiler, build.cache_folder, registry.choose):
-        remembered.cache_clear()
-    yield tmp_path / "cache"
-    monkeypatch.undo()
-    for remembered in (build.compiler, build.cache_folder, registry.choose):
-        remembered.cache_clear()
-
-
-SOURCE = "int answer(void) { return 42; }\n"
-
-
-def test_a_damaged_entry_is_built_again(fresh):
-    assert build.load(SOURCE).answer() == 42
-    (library,) = fresh.glob("*.so")
-    damaged = library.read_bytes()[:200]
-    library.unlink()  # this process has it in memory, where it must stay whole
-    library.write_bytes(damaged)
-    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout.strip() == "42", run.stderr
-    assert len(library.read_bytes()) > 200
-
-
-def test_processes_that_build_at_once_do_not_disturb_each_other(fresh):
-    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
-    runs = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [run.communicate()[0].strip() for run in runs] == ["42"] * 4
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(fresh, monkeypatch):
-    fresh.parent.joinpath("file").write_text("")
-    monkeypatch.setenv("UNROLLED_CACHE", str(fresh.parent / "file" / "cache"))
-    build.cache_folder.cache_clear()
-    with pytest.warns(UserWarning, match="cannot be written .*; kernels are not kept after this run"):
-        assert build.load(SOURCE).answer() == 42
-
-
-def test_a_compiler_that_fails_is_quoted(fresh):
-    with pytest.raises(EngineError, match=r"(?s)failed on a rendered loop, kept as .*error:.*Another compiler"):
-        build.load("int answer(void) { return }\n")
-    assert list(fresh.glob("*.c")) and not list(fresh.glob("*.so"))
-
-
-def test_a_compiler_that_is_killed_is_told(fresh, monkeypatch):
-    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
-    with pytest.raises(EngineError, match=r"was killed \(signal 9\) on a rendered loop, kept as"):
-        build.load("int answer(void) { return 1; }\n")
-
-
-def test_a_disk_that_fills_up_costs_only_the_cache(fresh, monkeypatch):
-    folder = build.cache_folder()
-
-    def full(source, target):
-        if str(folder) in str(target):
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    real = os.replace
-    monkeypatch.setattr(build.os, "replace", full)
-    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\); kernels are not kept"):
-        assert build.load(SOURCE).answer() == 42
-
-
-def test_without_a_compiler(fresh, monkeypatch, caplog):
-    registry._hint.cache_clear()
-    monkeypatch.setenv("CC", "no-such-compiler")
-    build.compiler.cache_clear()
-    net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
-    assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
-    Recurrent(CIRCUITS["gru"], x=3, h=4)
-    assert [record.message for record in caplog.records if "slower" in record.message] == [
-        f"running in torch operations, which is slower: {build.INSTALL}"
-    ]
-    net(torch.randn(1, 2, 3)).h.sum().backward()
-    with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
-        Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")
 
 
 def test_what_is_not_written_in_c_is_refused_by_name_and_passed_on_otherwise():

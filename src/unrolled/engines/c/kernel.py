@@ -52,7 +52,7 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     now."""
     of = dict(named)
     _begin(double)
-    library = load(render(program, of, double))
+    library = load(render(program, of, double), "run", "scratch_size")
     common = products(double)
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     product = address(common.product_direct if direct else common.product)
