@@ -1,13 +1,9 @@
-"""The C engine: its functions, its text, its threads. test_kernel_cache.py is about the compiler and the cache."""
+"""The C engine: its functions and its text. Threads, compilers and the digest have files of their own."""
 
 from __future__ import annotations
 
 import functools
-import os
 import shutil
-import time
-from concurrent.futures import ThreadPoolExecutor
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -29,7 +25,7 @@ from unrolled import (
     sum,
     tanh,
 )
-from unrolled.engines.c import blocks, build, crew
+from unrolled.engines.c import blocks, build
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
 from unrolled.graph.bind import bind
@@ -162,80 +158,6 @@ def test_pieces_and_what_is_computed_again(cell):
         found.append([out.h.detach(), *(p.grad for p in net.parameters())])
     for ours, right in zip(*found, strict=True):
         torch.testing.assert_close(ours, right, rtol=1e-12, atol=1e-14)
-
-
-@pytest.mark.parametrize(("batch", "steps", "hidden"), [(29, 11, 33), (1, 12, 520), (2, 12, 520)])
-def test_threads_give_the_same_bits(batch, steps, hidden):
-    """Rows are shared among threads; of one or two sequences the units of a large layer are."""
-    net = Recurrent(CIRCUITS["gru"], x=5, h=hidden, engine="c")
-    x = torch.randn(batch, steps, 5)
-    before = torch.get_num_threads()
-    results = []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        net.zero_grad()
-        out = net(x)
-        out.h.sum().backward()
-        results.append((out.h.detach(), net.U.grad.clone()))
-    torch.set_num_threads(before)
-    for one in results[1:]:
-        assert all(map(torch.equal, results[0], one))
-
-
-def test_calls_at_the_same_time_share_the_helpers():
-    """One of them has the helpers, another goes alone; helpers fall asleep and wake up again."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    nets = [Recurrent(CIRCUITS[cell], x=3, h=h, engine="c") for cell, h in (("gru", 64), ("rnn", 520))]
-    inputs = torch.randn(32, 40, 3), torch.randn(1, 20, 3)
-    expected = [net(x).h.detach() for net, x in zip(nets, inputs, strict=True)]
-
-    def check(caller):
-        for i in range(40):
-            which = (i + caller) % 2
-            assert torch.equal(nets[which](inputs[which]).h, expected[which])
-            time.sleep(0.003 * (i % 5 == caller))
-        return True
-
-    with ThreadPoolExecutor(3) as callers:
-        assert all(callers.map(check, range(3)))
-    assert crew._crews[0].helpers
-    torch.set_num_threads(before)
-
-
-def test_where_no_thread_can_be_started_one_does_the_work(monkeypatch):
-    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
-    expected = net(x).h.detach()
-    monkeypatch.setattr(crew, "_crews", [])
-    monkeypatch.setattr(crew, "start_new_thread", refuse := Mock(side_effect=RuntimeError("can't start new thread")))
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    again = net(x).h.detach()
-    torch.set_num_threads(before)
-    assert refuse.called and torch.equal(again, expected)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
-    expected = net(x).h.detach()
-    child = os.fork()
-    if child == 0:
-        with torch.no_grad():
-            os._exit(0 if torch.equal(net(x).h, expected) else 1)
-    torch.set_num_threads(before)
-    for _ in range(200):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        time.sleep(0.05)
-    else:
-        os.kill(child, 9)
-        pytest.fail("the child waits for threads that do not exist")
-    assert status == 0
 
 
 def test_inputs_need_not_be_contiguous():
