@@ -33,14 +33,8 @@ class _Helper:
 
 class _Crew:
     def __init__(self) -> None:
-        self.size = products(False).crew_size()
-        self.memory = ctypes.create_string_buffer(self.size)
+        self.memory = ctypes.create_string_buffer(products(False).crew_size())
         self.address = ctypes.addressof(self.memory)
-        self.begin()
-
-    def begin(self) -> None:
-        """Without helpers. In a forked process, too: threads do not survive a fork."""
-        ctypes.memset(self.address, 0, self.size)
         self.helpers: dict[int, _Helper] = {}
         self.hired = 0
 
@@ -69,19 +63,9 @@ class _Crew:
             me.asleep = False
 
 
-_crews: list[_Crew] = []  # the first is the one of the process
+_crews: dict[int, _Crew] = {}  # by process: threads do not survive a fork
 
 
 def _crew() -> _Crew:
-    if not _crews:
-        _crews.append(_Crew())
-    return _crews[0]
-
-
-def _after_fork() -> None:
-    for crew in _crews:
-        crew.begin()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    process = os.getpid()
+    return _crews.get(process) or _crews.setdefault(process, _Crew())
