@@ -159,18 +159,16 @@ def run(cell: str, size: int, dtype: str, batch: int = 3, steps: int = 6, thread
         total = sum((v.values if isinstance(v, Ragged) else v).sin().sum() for v in values)
         (total + sum(s.cos().sum() for s in out.state.values())).backward()
 
-    def also(count: int) -> dict[str, int]:
-        return {} if net.circuit.inputs else {"steps": steps}
-
-    learn(net(**given(batch, steps), state=start(batch), **also(batch)))
-    reset = torch.rand(batch, steps) < 0.3
-    learn(net(**given(batch, steps), state=start(batch), reset=reset))
+    also = {} if net.circuit.inputs else {"steps": steps}
+    learn(net(**given(batch, steps), state=start(batch), **also))
+    learn(net(**given(batch, steps), state=start(batch), reset=torch.rand(batch, steps) < 0.3, **also))
+    learn(net(**given(0, steps), state=start(0), **also))
     if net.circuit.inputs:
         ragged = {n: Ragged(values=v, lengths=lengths) for n, v in given(sum(lengths)).items()}
         learn(net(**ragged, state=start(len(lengths))))
     with torch.no_grad():
         for _ in range(3):  # packs; takes a digest; compares it
-            net(**given(batch, steps), **also(batch))
+            net(**given(batch, steps), state=start(batch), **also)
         for count in (1, 2, batch + 4):
             net.step(**given(count), state=start(count))
 
