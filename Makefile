@@ -5,7 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -111,6 +111,9 @@ results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reb
 torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing may be lost; some minutes
 	@nice $(BIN)/python tests/torture.py kill --kills 100
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
+
+sanitize: $(READY)  ## run engine c with kernels that check their addresses, undefined behaviour and races of threads; 10 minutes
+	@nice $(BIN)/python tests/sanitize.py
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -1,15 +1,9 @@
-"""The C engine: its functions, its text, its cache, its threads, and what happens without a compiler."""
+"""The C engine: its functions and its text. Threads, compilers and the digest have files of their own."""
 
 from __future__ import annotations
 
 import functools
-import os
 import shutil
-import subprocess
-import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
-from unittest.mock import Mock
 
 import pytest
 import torch
@@ -38,8 +32,7 @@ from unrolled import (
     sum,
     tanh,
 )
-from unrolled.engines import registry
-from unrolled.engines.c import blocks, build, crew, kernel
+from unrolled.engines.c import blocks, build
 from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
 from unrolled.graph.bind import bind
@@ -181,80 +174,6 @@ def test_pieces_and_what_is_computed_again(cell):
         torch.testing.assert_close(ours, right, rtol=1e-12, atol=1e-14)
 
 
-@pytest.mark.parametrize(("batch", "steps", "hidden"), [(29, 11, 33), (1, 12, 520), (2, 12, 520)])
-def test_threads_give_the_same_bits(batch, steps, hidden):
-    """Rows are shared among threads; of one or two sequences the units of a large layer are."""
-    net = Recurrent(CIRCUITS["gru"], x=5, h=hidden, engine="c")
-    x = torch.randn(batch, steps, 5)
-    before = torch.get_num_threads()
-    results = []
-    for threads in (1, 2, 3):
-        torch.set_num_threads(threads)
-        net.zero_grad()
-        out = net(x)
-        out.h.sum().backward()
-        results.append((out.h.detach(), net.U.grad.clone()))
-    torch.set_num_threads(before)
-    for one in results[1:]:
-        assert all(map(torch.equal, results[0], one))
-
-
-def test_calls_at_the_same_time_share_the_helpers():
-    """One of them has the helpers, another goes alone; helpers fall asleep and wake up again."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    nets = [Recurrent(CIRCUITS[cell], x=3, h=h, engine="c") for cell, h in (("gru", 64), ("rnn", 520))]
-    inputs = torch.randn(32, 40, 3), torch.randn(1, 20, 3)
-    expected = [net(x).h.detach() for net, x in zip(nets, inputs, strict=True)]
-
-    def check(caller):
-        for i in range(40):
-            which = (i + caller) % 2
-            assert torch.equal(nets[which](inputs[which]).h, expected[which])
-            time.sleep(0.003 * (i % 5 == caller))
-        return True
-
-    with ThreadPoolExecutor(3) as callers:
-        assert all(callers.map(check, range(3)))
-    assert crew._crew().helpers
-    torch.set_num_threads(before)
-
-
-def test_where_no_thread_can_be_started_one_does_the_work(monkeypatch):
-    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
-    expected = net(x).h.detach()
-    monkeypatch.setattr(crew, "_crew", functools.cache(crew._Crew))
-    monkeypatch.setattr("threading.Thread.start", refuse := Mock(side_effect=RuntimeError("can't start new thread")))
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    again = net(x).h.detach()
-    torch.set_num_threads(before)
-    assert refuse.called and torch.equal(again, expected)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_has_threads_of_its_own():
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    net, x = Recurrent(CIRCUITS["rnn"], x=3, h=128, engine="c"), torch.randn(32, 5, 3)
-    expected = net(x).h.detach()
-    child = os.fork()
-    if child == 0:
-        with torch.no_grad():
-            os._exit(0 if torch.equal(net(x).h, expected) else 1)
-    torch.set_num_threads(before)
-    for _ in range(200):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            break
-        time.sleep(0.05)
-    else:
-        os.kill(child, 9)
-        pytest.fail("the child waits for threads that do not exist")
-    assert status == 0
-
-
 def test_inputs_need_not_be_contiguous():
     net = Recurrent(CIRCUITS["lstm"], x=3, h=4, engine="c")
     x = torch.randn(5, 3, 7)
@@ -320,97 +239,12 @@ def test_what_was_in_memory_before_makes_no_difference(name):
         return [out[n].detach() for n in out] + [p.grad.clone() for p in net.parameters()]
 
     first = everything()
-    kernel.scratch(1_600_000)
-    kernel._room.bytes.fill_(0xFF)  # every number is NaN
-    assert blocks._idle
-    for memory in blocks._idle.values():
-        memory.fill(0xFF)
+    blocks.scratch(1_600_000).bytes.fill_(0xFF)  # every number is NaN
+    assert blocks._blocks
+    for block in blocks._blocks.values():
+        assert block.lent() is None
+        block.memory.fill(0xFF)
     assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
-
-
-# compiler and cache
-
-
-@pytest.fixture
-def fresh(tmp_path, monkeypatch):
-    """An empty cache folder, and nothing remembered from before."""
-    monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
-    for remembered in (build.compiler, build.cache_folder, registry.choose):
-        remembered.cache_clear()
-    yield tmp_path / "cache"
-    monkeypatch.undo()
-    for remembered in (build.compiler, build.cache_folder, registry.choose):
-        remembered.cache_clear()
-
-
-SOURCE = "int answer(void) { return 42; }\n"
-
-
-def test_a_damaged_entry_is_built_again(fresh):
-    assert build.load(SOURCE).answer() == 42
-    (library,) = fresh.glob("*.so")
-    damaged = library.read_bytes()[:200]
-    library.unlink()  # this process has it in memory, where it must stay whole
-    library.write_bytes(damaged)
-    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
-    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-    assert run.stdout.strip() == "42", run.stderr
-    assert len(library.read_bytes()) > 200
-
-
-def test_processes_that_build_at_once_do_not_disturb_each_other(fresh):
-    program = f"from unrolled.engines.c import build; print(build.load({SOURCE!r}).answer())"
-    runs = [subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    assert [run.communicate()[0].strip() for run in runs] == ["42"] * 4
-
-
-def test_a_cache_that_cannot_be_written_is_done_without(fresh, monkeypatch):
-    fresh.parent.joinpath("file").write_text("")
-    monkeypatch.setenv("UNROLLED_CACHE", str(fresh.parent / "file" / "cache"))
-    build.cache_folder.cache_clear()
-    with pytest.warns(UserWarning, match="cannot be written .*; kernels are not kept after this run"):
-        assert build.load(SOURCE).answer() == 42
-
-
-def test_a_compiler_that_fails_is_quoted(fresh):
-    with pytest.raises(EngineError, match=r"(?s)failed on a rendered loop, kept as .*error:.*Another compiler"):
-        build.load("int answer(void) { return }\n")
-    assert list(fresh.glob("*.c")) and not list(fresh.glob("*.so"))
-
-
-def test_a_compiler_that_is_killed_is_told(fresh, monkeypatch):
-    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -9, "", ""))
-    with pytest.raises(EngineError, match=r"was killed \(signal 9\) on a rendered loop, kept as"):
-        build.load("int answer(void) { return 1; }\n")
-
-
-def test_a_disk_that_fills_up_costs_only_the_cache(fresh, monkeypatch):
-    folder = build.cache_folder()
-
-    def full(source, target):
-        if str(folder) in str(target):
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    real = os.replace
-    monkeypatch.setattr(build.os, "replace", full)
-    with pytest.warns(UserWarning, match="cannot be written \\(No space left on device\\); kernels are not kept"):
-        assert build.load(SOURCE).answer() == 42
-
-
-def test_without_a_compiler(fresh, monkeypatch, caplog):
-    registry._hint.cache_clear()
-    monkeypatch.setenv("CC", "no-such-compiler")
-    build.compiler.cache_clear()
-    net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
-    assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
-    Recurrent(CIRCUITS["gru"], x=3, h=4)
-    assert [record.message for record in caplog.records if "slower" in record.message] == [
-        f"running in torch operations, which is slower: {build.INSTALL}"
-    ]
-    net(torch.randn(1, 2, 3)).h.sum().backward()
-    with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
-        Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")
 
 
 def test_what_is_not_written_in_c_is_refused_by_name_and_passed_on_otherwise():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as _json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -87,12 +86,12 @@ def _look(quiet: bool) -> Report:
 def _cache() -> Cache:
     import warnings
 
-    from ..engines.c import build
+    from ..engines.c.cache import cache_folder
 
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        folder = Path(build.cache_folder())
-    kept = list(folder.glob("*.so"))
+        folder = cache_folder()
+    kept = list(folder.glob("*.kernel"))
     note = str(said[0].message) if said else ""
     return Cache(str(folder), len(kept), sum(path.stat().st_size for path in kept), note)
 

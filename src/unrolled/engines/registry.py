@@ -11,7 +11,7 @@ from ..errors import EngineError, did_you_mean
 from ..graph.recurrence import Recurrence
 from ..plan.plan import make_plan
 from . import torch
-from .c.build import INSTALL, compiler
+from .c.build import compiler, missing
 from .c.engine import Compiled
 from .c.program import obstacle
 from .call import Engine
@@ -50,16 +50,16 @@ def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tup
         reason = "float64 asks for exactness: these are the bits of the unfolded graph; engine='c' is faster"
         return ENGINES["reference"], reason
     if obstacle := _obstacle(recurrence, device, dtype):
-        if obstacle == INSTALL:
-            _hint()
+        if obstacle == missing():
+            _hint(obstacle)
         return ENGINES["torch"], f"not 'c': {obstacle}"
     return ENGINES["c"], f"loops compiled by {' '.join(compiler() or ())}"
 
 
 @cache
-def _hint() -> None:
+def _hint(reason: str) -> None:
     """Said once: how to get the faster engine."""
-    logging.getLogger("unrolled").warning("running in torch operations, which is slower: %s", INSTALL)
+    logging.getLogger("unrolled").warning("running in torch operations, which is slower: %s", reason)
 
 
 def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
@@ -67,7 +67,7 @@ def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
     if device != "cpu" or dtype not in (pytorch.float32, pytorch.float64):
         return f"it runs float32 and float64 on the CPU, not {str(dtype).removeprefix('torch.')} on {device}"
     if compiler() is None:
-        return INSTALL
+        return missing()
     plan = make_plan(recurrence)
     ways = (plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters}))
     return next((reason for way in ways if (reason := obstacle(way))), "")

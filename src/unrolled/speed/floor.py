@@ -101,7 +101,7 @@ def read_bandwidth(size: int, threads: int = 1) -> float | None:
     that they fit into, or from memory. None without a C compiler."""
     if compiler() is None:
         return None
-    read_all = load(READ).read_all
+    read_all = load(READ, "read_all").read_all
     read_all.restype = ctypes.c_float
     count = max(192, size // 4 // threads // 192 * 192)  # whole blocks of any vector width
     times = max(2, 64_000_000 // (4 * count))

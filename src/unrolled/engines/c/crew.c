@@ -7,16 +7,16 @@
 typedef void part_of_work(const void *given, int part);
 
 /* The ticket says all that is needed to take a part: in its upper half which work this is, so that who comes late takes
-   no part of another; then how many parts there are (16 bits), and which is next. */
+   no part of another; then how many parts there are (16 bits), and which is next. busy: a call has the crew. */
 struct crew {
     uint64_t ticket;
-    int done, helpers;
+    int done, helpers, busy;
     part_of_work *work;
     const void *given;
 };
 
 /* Waiting: at once for a while, for others are near their end; then whoever else wants the processor may have it. */
-INLINE void pause_after(int spins) {
+INLINE void pause_after(unsigned spins) {
 #if defined(__unix__) || defined(__APPLE__)
     if (spins > 2000) sched_yield();
 #endif
@@ -38,14 +38,16 @@ static int take_parts(crew *c) {
     }
 }
 
-/* Some work with a crew, or, without one, alone. Whoever of the crew is late or asleep leaves more to the others. */
+/* Some work with a crew, or alone, where there is none or another call has it. Whoever of the crew is late or asleep leaves
+   more to the others. */
 static void share(crew *c, int parts, part_of_work *work, const void *given) {
-    if (!c || parts > 0xFFFF) {
+    if (!c || parts < 2 || parts > 0xFFFF || __atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE)) {
         for (int part = 0; part < parts; part++) work(given, part);
         return;
     }
     c->work = work, c->given = given, c->done = 0;
     __atomic_store_n(&c->ticket, ((c->ticket >> 32) + 1) << 32 | (uint64_t)parts << 16, __ATOMIC_RELEASE);
     take_parts(c);
-    for (int spins = 0; __atomic_load_n(&c->done, __ATOMIC_ACQUIRE) < parts; spins++) pause_after(spins);
+    for (unsigned spins = 0; __atomic_load_n(&c->done, __ATOMIC_ACQUIRE) < parts; spins++) pause_after(spins);
+    __atomic_store_n(&c->busy, 0, __ATOMIC_RELEASE);
 }

@@ -1,5 +1,9 @@
 """Threads that assist. They wait in C for the next work, so that it begins at once, and fall asleep where none comes
-for about a millisecond: to wake a thread takes longer than many a call."""
+for about a millisecond: to wake a thread takes longer than many a call.
+
+A signal handler may raise an exception after any line that the main thread runs here. No line leaves anything to be
+undone by a later one, so that nothing is lost: who has the crew is decided in C (see crew.c), a helper enters itself.
+"""
 
 from __future__ import annotations
 
@@ -7,66 +11,61 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Callable
-from functools import cache
+from _thread import start_new_thread  # threading.Thread takes locks, which an exception can leave locked
 
 from .libraries import products
 
 
-def with_crew(threads: int, work: Callable[[int | None], None]) -> None:
-    """Carry out work that is given the address of a crew of so many threads, of which this is one; or, if one thread is
-    enough or another call has the crew, None."""
-    if threads == 1 or not (crew := _crew()).free.acquire(blocking=False):
-        work(None)
-        return
-    try:
-        work(crew.called(threads - 1))
-    finally:
-        crew.free.release()
+def crew(threads: int) -> int | None:
+    """The address of the crew, of which so many threads may take part, this one included. None if one is enough."""
+    return _crew().called(threads - 1) if threads > 1 else None
+
+
+class _Helper:
+    def __init__(self) -> None:
+        self.asleep, self.gate = False, threading.Lock()
+        self.gate.acquire()
+
+    def wake(self) -> None:
+        with contextlib.suppress(RuntimeError):  # another call has woken it
+            self.gate.release()
 
 
 class _Crew:
     def __init__(self) -> None:
         self.memory = ctypes.create_string_buffer(products(False).crew_size())
-        self.address, self.free = ctypes.addressof(self.memory), threading.Lock()
-        self.helpers: list[_Helper] = []
+        self.address = ctypes.addressof(self.memory)
+        self.helpers: dict[int, _Helper] = {}
         self.hired = 0
 
     def called(self, helpers: int) -> int:
-        """The address, when so many helpers are awake."""
+        """The address, when so many helpers are awake or about to be."""
         if self.hired != helpers:
             with contextlib.suppress(RuntimeError):  # no more threads to be had: those that are here do the work
-                while len(self.helpers) < helpers:
-                    self.helpers.append(_Helper(self, len(self.helpers)))
+                for number in range(helpers):
+                    if number not in self.helpers:
+                        start_new_thread(self.attend, (number,))
             products(False).hire(self.address, helpers)
             self.hired = helpers
-        for helper in self.helpers[:helpers]:
-            helper.wake()
+        for number, helper in self.helpers.copy().items():
+            if number < helpers and helper.asleep:
+                helper.wake()
         return self.address
 
-
-class _Helper:
-    def __init__(self, crew: _Crew, number: int) -> None:
-        self.asleep, self.gate = False, threading.Lock()
-        self.gate.acquire()
-        threading.Thread(target=self.attend, args=(crew, number), name=f"unrolled-{number}", daemon=True).start()
-
-    def attend(self, crew: _Crew, number: int) -> None:
+    def attend(self, number: int) -> None:
+        me, assist = _Helper(), products(False).assist
+        if self.helpers.setdefault(number, me) is not me:  # two calls, or one that was interrupted, have started two
+            return
         while True:
-            products(False).assist(crew.address, number)
-            self.asleep = True
-            self.gate.acquire()
-
-    def wake(self) -> None:
-        if self.asleep:
-            self.asleep = False
-            self.gate.release()
+            assist(self.address, number)
+            me.asleep = True
+            me.gate.acquire()
+            me.asleep = False
 
 
-@cache
+_crews: dict[int, _Crew] = {}  # by process: threads do not survive a fork
+
+
 def _crew() -> _Crew:
-    return _Crew()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_crew.cache_clear)  # threads do not survive a fork
+    process = os.getpid()
+    return _crews.get(process) or _crews.setdefault(process, _Crew())

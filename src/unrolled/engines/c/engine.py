@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -68,7 +68,7 @@ class Compiled:
             return {step.parameters[n]: p for n, p in call.parameters.items()} | _opened(tensors, call) | still
 
         result = {n: _moving({**tensors, **still}[node], call) for n, node in way.flows.items()}
-        result |= Sums(way, at, start, call, everything).all()
+        result |= Sums(way, at, start, call, cache(everything)).all()
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
 
@@ -131,10 +131,12 @@ class _Launch:
         """From these states, or, backward, from those that the forward pass started from, to the last ones. Returns
         the values that do not move."""
         program, parameters = self.kernel.program, call.parameters
+        owner: object  # of what C reads, while it does
         if self.direct is None:
-            ready = prepared(self.kernel, parameters, lambda: _prepare(self.kernel, call))
+            owner = ready = prepared(self.kernel, parameters, lambda: _prepare(self.kernel, call))
             values, fixed = ready.values, ready.addresses
         else:
+            owner = [parameters[n].untyped_storage() for n in self.direct]
             values, fixed = {}, [parameters[n].data_ptr() for n in self.direct]
         addresses = [at[n] for n in program.moving]
         for n in program.previous:
@@ -142,6 +144,7 @@ class _Launch:
         addresses += fixed + start + end
         addresses += [at[n] for n in program.keep]
         self.kernel.run(self.groups, addresses, self.threads)
+        del owner
         return values
 
 

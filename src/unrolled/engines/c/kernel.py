@@ -1,24 +1,24 @@
-"""Compiled programs, and what they need to run: packed matrices, and room to work in."""
+"""Compiled programs, and the packed matrices that they need to run."""
 
 from __future__ import annotations
 
 import ctypes
 import math
-import threading
 import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ...graph.node import Node
-from .blocks import ALIGNED, in_lines
+from .blocks import aligned, in_lines, scratch
 from .build import load
-from .crew import with_crew
+from .crew import crew
 from .lanes import Groups
 from .libraries import I64, P, address, products, sums
 from .program import Program
@@ -41,8 +41,9 @@ class Kernel:
     def run(self, groups: Groups, addresses: Sequence[int], threads: int) -> None:
         """Take all lanes through their steps. Threads share the groups; of a single one, the products."""
         pointers, parts = array("Q", addresses), min(threads, len(groups))
-        given = parts, len(groups), groups.table, pointers.buffer_info()[0], scratch(self.room * parts), self.room
-        with_crew(threads, lambda crew: self.launch(crew, self.loop, self.product, *given))
+        at, room = pointers.buffer_info()[0], scratch(self.room * parts)
+        program = crew(threads), self.loop, self.product
+        self.launch(*program, parts, len(groups), groups.at, at, room.at, self.room)
 
 
 @cache
@@ -51,7 +52,7 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     now."""
     of = dict(named)
     _begin(double)
-    library = load(render(program, of, double))
+    library = load(render(program, of, double), "run", "scratch_size")
     common = products(double)
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     product = address(common.product_direct if direct else common.product)
@@ -84,22 +85,29 @@ class Prepared:
         self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
 
 
-class _Remembered:
-    """What was prepared for some parameters, and what they were then."""
+class _Memory:
+    """Where the parameters stand, for C."""
 
-    def __init__(self, mark: list[int], tensors: Sequence[Tensor], prepared: Prepared) -> None:
-        self.mark, self.prepared = mark, prepared
-        count = len(tensors)
-        self.memory = (
-            count,
-            (P * count)(*(t.data_ptr() for t in tensors)),
-            (I64 * count)(*(t.nbytes for t in tensors)),
-        )
-        self.bits: int | None = None
+    def __init__(self, at: list[int], sizes: list[int]) -> None:
+        self.given = len(at), (P * len(at))(*at), (I64 * len(at))(*sizes)
 
-    def digest(self) -> int:
-        """What tells whether any bit of the parameters has changed."""
-        return int(products(False).digests(*self.memory))
+    def digest(self) -> ctypes.Array[ctypes.c_char]:
+        found = ctypes.create_string_buffer(products(False).digest_size())
+        products(False).digest_all(*self.given, found)
+        return found
+
+    def has(self, digest: ctypes.Array[ctypes.c_char]) -> bool:
+        return bool(products(False).has_digest(*self.given, digest))
+
+
+class _Remembered(NamedTuple):
+    """What was prepared for some parameters, and what they were then. digest: of all their bits, where it is known."""
+
+    first: weakref.ref[Tensor]
+    mark: list[int]
+    memory: _Memory
+    prepared: Prepared
+    digest: ctypes.Array[ctypes.c_char] | None
 
 
 _remembered: dict[tuple[Kernel, int], _Remembered] = {}  # by the first of the parameters, as long as that lives
@@ -107,22 +115,32 @@ _remembered: dict[tuple[Kernel, int], _Remembered] = {}  # by the first of the p
 
 def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[], Prepared]) -> Prepared:
     """The prepared values of a kernel, made anew whenever a parameter has changed, by whatever way: torch counts most
-    changes, and of what it does not see (``.data``, numpy, another process) the bits tell."""
+    changes, and of what it does not see (``.data``, numpy, another process) the digest tells.
+
+    Threads share what is remembered, so it is replaced as a whole. Who runs with what was there before holds it."""
     tensors = list(parameters.values())
     if not tensors:
         return make()
+    held = [t.untyped_storage() for t in tensors]  # another thread may give a parameter other memory (``.data = ...``)
     mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
-    key = kernel, id(tensors[0])
+    key, first = (kernel, id(tensors[0])), tensors[0]
     known = _remembered.get(key)
-    if known is None or known.mark != mark:
-        if not all(mark[2::3]):
-            return make()
-        if known is None:
-            weakref.finalize(tensors[0], _remembered.pop, key, None).atexit = False
-        _remembered[key] = known = _Remembered(mark, tensors, make())
-    elif known.bits != (now := known.digest()):
-        known.bits, known.prepared = now, make()
-    return known.prepared
+    mine = known is not None and known.first() is first
+    if known and mine and known.mark == mark:
+        if known.digest and known.memory.has(known.digest):
+            return known.prepared
+        digest, now = known.memory.digest(), make()
+        # where a thread has written meanwhile, the next call makes them anew
+        _remembered[key] = known._replace(prepared=now, digest=digest if known.memory.has(digest) else None)
+        return now
+    now = make()
+    if all(mark[2::3]):
+        if not mine:
+            weakref.finalize(first, _remembered.pop, key, None).atexit = False
+        memory = _Memory(mark[::3], [t.nbytes for t in tensors])
+        _remembered[key] = _Remembered(weakref.ref(first), mark, memory, now, None)
+    del held
+    return now
 
 
 def pack(A: Tensor) -> Tensor:
@@ -131,32 +149,3 @@ def pack(A: Tensor) -> Tensor:
     room = A.new_empty((rows + 16) * columns + 16)
     products(A.dtype == torch.float64).pack(A.data_ptr(), *A.stride(), rows, columns, aligned(room))
     return room
-
-
-# room to work in
-
-
-class _Room(threading.local):
-    """Memory of a thread that every run uses again; it grows to the most that was needed."""
-
-    def __init__(self) -> None:
-        self.size = 0
-
-    def grow(self, size: int) -> None:
-        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8)
-        self.address = aligned(self.bytes)
-
-
-_room = _Room()
-
-
-def scratch(size: int) -> int:
-    """The address of room of so many bytes."""
-    if _room.size < size:
-        _room.grow(size)
-    return _room.address
-
-
-def aligned(room: Tensor) -> int:
-    """The first address in a tensor that a vector may have; it has 64 bytes to spare."""
-    return in_lines(room.data_ptr())

@@ -4,8 +4,9 @@ are busy. A lane goes through one piece after another; pieces begin and end wher
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +26,35 @@ class Lanes:
     of_lane: Integers
 
 
-class Groups(tuple[Lanes, ...]):
-    """All lanes, in groups."""
+class Groups:
+    """All lanes, in groups. ``at`` is the address of the table of groups that C reads (see launch.c), for as long as
+    this lives."""
 
-    @cached_property
-    def _table(self) -> Integers:
-        rows = [(len(g.of_lane) - 1, g.pieces.ctypes.data, g.of_lane.ctypes.data) for g in self]
-        return np.array(rows, np.int64)
+    def __init__(self, groups: Iterable[Lanes] = ()) -> None:
+        self.groups = tuple(groups)
+        rows = [(len(g.of_lane) - 1, g.pieces.ctypes.data, g.of_lane.ctypes.data) for g in self.groups]
+        self.table = np.array(rows, np.int64)
+        self.at = int(self.table.ctypes.data)
 
-    @cached_property
-    def table(self) -> int:
-        """Where the groups stand for C (see launch.c)."""
-        return int(self._table.ctypes.data)
+    def __len__(self) -> int:
+        return len(self.groups)
+
+
+class Pieces:
+    """The pieces of all sequences in the order of their rows. ``at`` is the address of the table, for as long as this
+    lives."""
+
+    def __init__(self, table: Integers) -> None:
+        self.table = np.ascontiguousarray(table, np.int64)
+        self.at = int(self.table.ctypes.data)
+
+    def __len__(self) -> int:
+        return len(self.table)
 
 
 @lru_cache(maxsize=64)
-def pieces(layout: Layout) -> Integers:
-    """The pieces of all sequences in the order of their rows: a sequence, or a part of one up to where it is reset."""
+def pieces(layout: Layout) -> Pieces:
+    """The pieces of a layout: each is a sequence, or a part of one up to where it is reset."""
     length = np.asarray(layout.lengths, np.int64)
     end = np.cumsum(length)
     number = np.flatnonzero(length)
@@ -55,14 +68,14 @@ def pieces(layout: Layout) -> Integers:
         fresh = set(layout.resets)
         begins &= np.array([row not in fresh for row in first.tolist()], bool)
     table = [first, last - first, np.where(begins, owner, NOWHERE), np.where(ends, owner, NOWHERE)]
-    return np.ascontiguousarray(np.stack(table, 1), np.int64)
+    return Pieces(np.stack(table, 1))
 
 
 @lru_cache(maxsize=64)
 def deal(layout: Layout, groups: int, most: int, backward: bool) -> Groups:
     """The pieces dealt out to groups of lanes, at most ``most`` in each: the longest first, to the lane that is done
     first."""
-    table = pieces(layout)
+    table = pieces(layout).table
     if not len(table):
         return Groups()
     length = table[:, 1]

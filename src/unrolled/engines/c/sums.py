@@ -8,7 +8,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -16,13 +16,11 @@ from torch import Tensor
 from ...graph.node import TOKEN, Node
 from ...plan.plan import Backward
 from ...plan.stages import ONCE, Kinds
-from ...sequence.layout import Layout
 from ...transform.sums import inner, terms
 from ..call import Call
 from ..sums import accumulate, inner_total, outer_total
-from .blocks import in_lines
-from .crew import with_crew
-from .kernel import scratch
+from .blocks import in_lines, scratch
+from .crew import crew
 from .lanes import pieces
 from .libraries import I64, sums
 
@@ -79,13 +77,6 @@ def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ..
     return _Table(rows, sum(us * (vs or 1) for _, us, _, vs, _, _ in rows))
 
 
-@lru_cache(maxsize=64)
-def _pieces(layout: Layout) -> tuple[int, int, object]:
-    """The pieces, for C, and what holds them."""
-    table = pieces(layout)
-    return table.ctypes.data, len(table), table
-
-
 @dataclass(frozen=True)
 class Sums:
     """Sums over the rows of some series, which stand ``at`` addresses. start: of the series that are read one step
@@ -119,9 +110,9 @@ class Sums:
             numbers.extend((at[u], first.get(u, 0), us, *right, goal[name], add))
         threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
         all_terms = numbers.buffer_info()[0], len(table.rows)
-        room = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
-        given = threads, *_pieces(self.call.layout)[:2], *all_terms, scratch(room * threads), room
-        with_crew(threads, lambda crew: library.outer_sums(crew, *given))
+        size = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
+        rows, room = pieces(self.call.layout), scratch(size * threads)  # held until C returns: caches may drop them
+        library.outer_sums(crew(threads), threads, rows.at, len(rows), *all_terms, room.at, size)
 
     def factor(self, node: Node) -> tuple[int, int, int]:
         """A series that is summed over, or, with a start, the series one step earlier."""
@@ -130,10 +121,6 @@ class Sums:
         return self.at[node], 0 if start is None else start.data_ptr(), size
 
     # sums of other kinds
-
-    @cached_property
-    def values(self) -> Mapping[Node, Tensor]:
-        return self.everything()
 
     def mixed(self, nodes: list[Node], shape: torch.Size) -> Tensor:
         """The sum of terms of any kind."""
@@ -144,10 +131,10 @@ class Sums:
 
     def add(self, total: Tensor, node: Node) -> None:
         if moving := inner(node):
-            part = inner_total(total, node, moving, self.values)
+            part = inner_total(total, node, moving, self.everything())
             for term in terms(moving):
                 self.add(part, term)
-            total += outer_total(part, node, moving, self.values)
+            total += outer_total(part, node, moving, self.everything())
         elif node.op == "outer" and all(map(self.is_series, node.args)):
             part = self.call.like.new_empty(total.shape)
             self.add_plain((("sum", (node.args[0], node.args[1])),), {"sum": part})
@@ -159,7 +146,7 @@ class Sums:
             self.add_scattered(turned, node.args[1].args[0], node.args[0])
             total += turned.mT
         else:
-            known = {**self.values, **{n: self.earlier(n) for n in self.start if n in self.values}}
+            known = {**self.everything(), **{n: self.earlier(n) for n in self.start if n in self.everything()}}
             part = self.call.like.new_zeros(total.shape)
             accumulate(part, node, known, (self.call.layout.rows,))
             total += part
@@ -175,14 +162,14 @@ class Sums:
     def add_scattered(self, total: Tensor, token: Node, v: Node) -> None:
         """Row token[i] of the total += row i of the series."""
         series, start, size = self.factor(v)
-        factor = (I64 * 3)(series, start, size)
-        room = scratch(size * self.call.like.dtype.itemsize)
-        library = sums(self.call.like.dtype == torch.float64)
-        library.scatter_sum(self.at[token], factor, *_pieces(self.call.layout)[:2], total.data_ptr(), room)
+        factor, kind = (I64 * 3)(series, start, size), self.call.like.dtype
+        rows, room = pieces(self.call.layout), scratch(size * kind.itemsize)
+        library = sums(kind == torch.float64)
+        library.scatter_sum(self.at[token], factor, rows.at, len(rows), total.data_ptr(), room.at)
 
     def earlier(self, node: Node) -> Tensor:
         """A series one step earlier."""
-        first, _, start, _ = torch.from_numpy(pieces(self.call.layout)).unbind(1)
-        result = self.values[node].roll(1, 0)
+        first, _, start, _ = torch.from_numpy(pieces(self.call.layout).table).unbind(1)
+        result = self.everything()[node].roll(1, 0)
         result[first] = self.start[node][start.clamp(min=0)].masked_fill((start < 0)[:, None], 0)
         return result
