@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Self
 
@@ -10,9 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, readable, shape_of, watched
 from ..engines.call import Call, Engine
 from ..engines.ends import last
 from ..engines.function import run, run_sequences
+from ..engines.plain import PLAIN
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
@@ -22,7 +24,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, flat, shifted
+from .incoming import Incoming, Series, flat, shifted, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
@@ -76,18 +78,24 @@ class Recurrent(nn.Module):
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
-        for name, shape in shapes(circuit.recurrence, self._sizes).items():
+        if dtype is not None and dtype not in FLOATS:
+            raise InputError(f"parameters are {', '.join(map(short, FLOATS))}, got dtype={dtype}")
+        self._shapes = shapes(circuit.recurrence, self._sizes)
+        for name, shape in self._shapes.items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        self._known: dict[object, tuple[Engine, Recurrence, Layout, int]] = {}  # calls of some kind (see _mark)
-        self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
+        self._known: dict[object, tuple[Engine, Recurrence, Layout, int, Guards]] = {}  # calls of some kind (see _mark)
+        if not self._shapes:  # nothing else says which dtype and device .to() has chosen
+            self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         self._choice()  # refuse a named engine now rather than later
 
     def reset_parameters(self) -> None:
         """Draw new starting values, as the circuit's ``init`` says."""
-        for name, parameter in self.named_parameters(recurse=False):
+        for name in self._shapes:
+            if (parameter := self._parameters.get(name)) is None:
+                raise InputError(f"parameter '{name}' is computed from others, which have starting values of their own")
             self.circuit.initialise(name, parameter)
 
     def _choice(self) -> tuple[Engine, str]:
@@ -148,7 +156,8 @@ class Recurrent(nn.Module):
         series = self._incoming().by_name(series_given, named)
         _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
         call, start, forced = self._checked(series, state, given or {}, reset, steps)
-        return self._results(*self._remembered(mark, call, 2), start, forced)
+        tensors = *series_given, *named.values(), *(state or {}).values()
+        return self._results(*self._remembered(mark, call, 2, tensors), start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
@@ -159,21 +168,25 @@ class Recurrent(nn.Module):
         """
         given, state = _parted(inputs, state)
         mark = self._mark(1, given, named, state)
-        again = self._again(mark, given, named, state)
-        results = run(*(again or self._remembered(mark, self._checked_step(given, named, state), 1)))
+        known = self._again(mark, given, named, state)
+        if known is None:
+            tensors = *given, *named.values(), *(state or {}).values()
+            known = self._remembered(mark, self._checked_step(given, named, state), 1, tensors)
+        results = run(*known)
         return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
     def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
         """The call of a step."""
+        weights = self._checked_weights()
         check = self._incoming()
         rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
-        batches = {len(x) for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
+        batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
         if len(batches) > 1:
             raise InputError(f"all inputs of a step have the same batch, got {sorted(batches)}")
         if self.circuit.inputs and not rows:
             raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
         layout = Layout.dense(batches.pop(), 1)
-        return self._of_rows(rows, check.start(state, layout.count), layout)
+        return self._of_rows(weights, rows, check.start(state, layout.count), layout)
 
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
         """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
@@ -213,6 +226,7 @@ class Recurrent(nn.Module):
         states_only: bool = False,
     ) -> tuple[Call, dict[str, Tensor], dict[str, Tensor]]:
         """The call of sequences; where all states start; and those that are fed from outside, as rows."""
+        weights = self._checked_weights()
         check = self._incoming()
         everything = {**series, **given}
         leading = 1 if check.ragged(everything) else 2
@@ -223,10 +237,11 @@ class Recurrent(nn.Module):
         forced = {n: flat(x, layout) for n, x in forced.items()}
         rows = {n: flat(x, layout) for n, x in values.items()}
         rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        return self._of_rows(rows, start, layout, tuple(sorted(forced)), states_only), start, forced
+        return self._of_rows(weights, rows, start, layout, tuple(sorted(forced)), states_only), start, forced
 
     def _of_rows(
         self,
+        weights: dict[str, Tensor],
         rows: dict[str, Tensor],
         start: dict[str, Tensor],
         layout: Layout,
@@ -241,7 +256,7 @@ class Recurrent(nn.Module):
         absent = tuple(n for n in absent if n in recurrence.inputs)
         step = _variant(recurrence, absent, spoken, forced)
         begin = {n: start[n] for n in step.states}
-        return Call(step, self._sizes, self._weights(), rows, begin, layout, self._like())
+        return Call(step, self._sizes, weights, rows, begin, layout, self._like(weights))
 
     def _results(
         self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
@@ -252,51 +267,90 @@ class Recurrent(nn.Module):
             ends |= {n: last(x, start[n], layout) for n, x in forced.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
-            lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+            lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")
             values = {n: Ragged(values=x, lengths=lengths) for n, x in found.items()}
         return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
 
     # what was checked once is not checked again, which is a good part of a call of few steps
 
     def _mark(
-        self, leading: int, given: tuple[object, ...], named: Mapping[str, object], state: State | None
-    ) -> object:
-        """What the checks of a call look at, which are the names and kinds of tensors, and of tokens the values; None
-        where they look at more."""
+        self, leading: int, given: tuple[Any, ...], named: Mapping[str, Any], state: State | None
+    ) -> tuple[object, ...] | None:
+        """What tells kinds of calls apart: how the inputs are given, their names and shapes; None where the checks look
+        at more."""
+        if watched() or not (given or named):
+            return None
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
-        tensors = [*given, *named.values(), *(() if state is None else state.values())]
-        like, kinds = self._like(), [(t.shape, t.dtype, t.device) for t in tensors if isinstance(t, Tensor)]
-        if not (given or named) or len(kinds) < len(tensors):
+        try:
+            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+        except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
-        return like.dtype, like.device, leading, len(given), *named, *(() if state is None else state), *kinds
+        names = *named, *(() if state is None else state)
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
 
-    def _remembered(self, mark: object, call: Call, leading: int) -> tuple[Engine, Call]:
-        """A call that was checked, and what runs it; under a mark (None: under none) for calls like it."""
+    def _remembered(
+        self, mark: tuple[object, ...] | None, call: Call, leading: int, given: Sequence[Any] = ()
+    ) -> tuple[Engine, Call]:
+        """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
+        of all tensors that were given."""
+        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+            return self.memory.around(PLAIN, call), call
         engine = self._choice()[0]
         if mark is not None:
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[mark] = engine, call.recurrence, call.layout, leading
+            tensors: list[Any] = [*given, *(self._weights() or self._buffers).values()]
+            if all(as_given(t) for t in tensors):
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[mark] = engine, call.recurrence, call.layout, leading, guards(tensors)
         return self.memory.around(engine, call), call
 
     def _again(
-        self, mark: object, inputs: tuple[object, ...], named: Mapping[str, object], state: State | None
+        self,
+        mark: tuple[object, ...] | None,
+        inputs: tuple[Any, ...],
+        named: Mapping[str, Any],
+        state: State | None,
     ) -> tuple[Engine, Call] | None:
         """A call like one before, but for the values."""
-        if mark not in self._known:
+        if mark is None or not (known := self._known.get(mark)):
             return None
-        engine, step, layout, leading = self._known[mark]
+        engine, step, layout, leading, kinds = known
+        weights, begun = self._weights(), () if state is None else state.values()
+        if not kinds.check(*inputs, *named.values(), *begun, *(weights or self._buffers).values()):
+            return None
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
         for n, x in series.items():
             rows = x if x.is_floating_point() else self._incoming().series(n, x, leading)
             series[n] = flat(rows, layout) if leading == 2 else rows
         start = self._incoming().start(None, layout.count) if state is None else dict(state.items())
-        call = Call(step, self._sizes, self._weights(), series, start, layout, self._like())
+        call = Call(step, self._sizes, weights, series, start, layout, self._like(weights))
         return self.memory.around(engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
-        return {n: p for n, p in self._parameters.items() if p is not None}
+        """The parameters of the circuit, also those that are computed from others (parametrizations, pruning)."""
+        own = self._parameters
+        return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
+
+    def _checked_weights(self) -> dict[str, Tensor]:
+        """The same, each of the shape that the equations need, and all of one dtype on one device."""
+        found, first = dict[str, Tensor](), ""
+        for n, p in self._weights().items():
+            if not isinstance(p, Tensor):
+                raise InputError(f"parameter '{n}' must be a tensor, got {type(p).__name__}")
+            p = found[n] = readable(f"parameter '{n}'", p)
+            if shape_of(p) != self._shapes[n]:
+                raise InputError(f"parameter '{n}' must be {self._shapes[n]}, got {shape_of(p)}")
+            if p.dtype not in FLOATS:
+                raise InputError(f"parameter '{n}' must be {', '.join(map(short, FLOATS))}, got {short(p.dtype)}")
+            first = first or n
+            for what, one, other in (("dtype", found[first].dtype, p.dtype), ("device", found[first].device, p.device)):
+                if one != other:
+                    raise InputError(
+                        f"all parameters of a network have one {what}: '{first}' has {short(one)}, "
+                        f"'{n}' has {short(other)}. Convert all: net.to(...)"
+                    )
+        return found
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
@@ -307,8 +361,10 @@ class Recurrent(nn.Module):
     def _incoming(self) -> Incoming:
         return Incoming(self.circuit, self.sizes, self._like())
 
-    def _like(self) -> Tensor:
+    def _like(self, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """A tensor with the dtype and device of the parameters, also where there are none."""
+        for weight in (weights or self._weights()).values():
+            return weight
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
 
@@ -329,12 +385,12 @@ def _front(name: str, series: object) -> object:
             raise InputError(
                 f"sequence {int(empty[0])} of '{name}' has no steps, so that there is no last one to answer at"
             )
-        keep = torch.ones(len(series.values), dtype=torch.bool)
+        keep = torch.ones(len(series.values), dtype=torch.bool, device="cpu")
         keep[series.offsets[1:] - 1] = False
         return Ragged(values=series.values[keep.to(series.device)], lengths=series.lengths - 1)
     if isinstance(series, Tensor) and series.ndim > 1:
-        if not series.shape[1]:
-            raise InputError(f"'{name}' {tuple(series.shape)} has no steps, so that there is no last one to answer at")
+        if not shape_of(series)[1]:
+            raise InputError(f"'{name}' {shape_of(series)} has no steps, so that there is no last one to answer at")
         return series[:, :-1]
     return series
 

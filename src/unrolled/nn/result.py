@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..engines.border import shape_of
 from ..errors import InputError, did_you_mean
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
@@ -59,6 +60,6 @@ class Result(Named):
 
 
 def _last(series: Tensor) -> Tensor:
-    if not series.shape[1]:
+    if not shape_of(series)[1]:
         raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
     return series[:, -1]

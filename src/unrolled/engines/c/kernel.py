@@ -111,7 +111,10 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
     tensors = list(parameters.values())
     if not tensors:
         return make()
-    mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
+    try:
+        mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
+    except RuntimeError:  # a tensor that was made in inference mode counts no changes; its bits tell
+        mark = [number for t in tensors for number in (t.data_ptr(), 0, t.is_contiguous())]
     key = kernel, id(tensors[0])
     known = _remembered.get(key)
     if known is None or known.mark != mark:
@@ -143,7 +146,7 @@ class _Room(threading.local):
         self.size = 0
 
     def grow(self, size: int) -> None:
-        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8)
+        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8, device="cpu")
         self.address = aligned(self.bytes)
 
 
