@@ -52,6 +52,11 @@ def watched() -> bool:
     )
 
 
+def recorded() -> bool:
+    """Whether torch records operations to run them again on other tensors: ``torch.jit.trace``, ``make_fx``."""
+    return C._get_tracing_state() is not None or C._get_dispatch_mode(C._TorchDispatchModeKey.PROXY) is not None
+
+
 def _replaced() -> bool:
     """Whether functions are replaced by a mode. ``torch.set_default_device`` is one too, and does no harm."""
     return any(not isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..engines.border import constants, ordinary, readable, shape_of, watched
+from ..engines.border import constants, ordinary, readable, recorded, shape_of, watched
 from ..errors import InputError, did_you_mean
 from ..graph.node import TOKEN
 from ..sequence.layout import Layout
@@ -133,11 +133,9 @@ class Incoming:
     def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
         """How many steps each sequence has, on which all that comes in must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
-        if (ragged or reset is not None) and torch.jit.is_tracing():
+        if (ragged or reset is not None) and recorded():
             what = "the lengths of a Ragged" if ragged else "reset"
-            raise InputError(
-                f"torch.jit.trace cannot record {what}: every call of the traced model would have the same"
-            )
+            raise InputError(f"torch cannot trace {what}: every call of the traced model would have the same")
         if ragged:
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
             first = next(iter(lengths.values()))
