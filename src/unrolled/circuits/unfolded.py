@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.numbers import Numbers
 from ..errors import InputError, did_you_mean
 from ..graph.node import Node, order
 from ..graph.size import Conflict, Size, Solver
+from ..graph.stored import as_text, from_text
 from ..graph.text import Format
 from ..transform.evaluate import evaluate
-from ..transform.unfold import Unfolded
+from ..transform.unfold import Unfolded, unfold
 from ..transform.unfolded_equations import Form, unfolded_equations
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Graph:
         last = times[-1] if times else self.unfolded.start_time
         return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only, numbers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unfolded_again, (as_text(self.unfolded.recurrence), self.unfolded.times.stop - 1)
+
     def _repr_svg_(self) -> str:
         return self.draw().svg
 
@@ -105,6 +109,11 @@ class Graph:
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
         together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
+
+
+def _unfolded_again(text: str, steps: int) -> Graph:
+    """From a pickle."""
+    return Graph(unfold(from_text(text), steps))
 
 
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:
