@@ -157,9 +157,8 @@ class Circuit:
     def __reduce__(self) -> tuple[Any, ...]:
         """The equations, as text. A circuit that its module holds under its name is looked up there when it is loaded,
         and taken if its equations are still the same."""
-        place = self.__module__, getattr(self.function, "__qualname__", "")
-        if _held(sys.modules.get(place[0]), place[1]) is not self:
-            place = None
+        module, name = self.__module__, self.function.__qualname__
+        place = (module, name) if _held(sys.modules.get(module), name) is self else None
         return _restored, (place, as_text(self.recurrence), self.__doc__, packed(self.init))
 
     def __repr__(self) -> str:
@@ -215,11 +214,8 @@ class Adjoint:
 
     def __reduce__(self) -> tuple[Any, ...]:
         assert self.recurrence.primal is not None
-        primal = self.recurrence.primal
-        return _adjoint_again, (
-            as_text(primal),
-            tuple(n for n in primal.returns if direct(n) in self.recurrence.inputs),
-        )
+        primal, inputs = self.recurrence.primal, self.recurrence.inputs
+        return _adjoint_again, (as_text(primal), tuple(n for n in primal.returns if direct(n) in inputs))
 
     def __repr__(self) -> str:
         return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"

@@ -109,8 +109,8 @@ class Lost:
 
     def __call__(self, parameter: Tensor) -> NoReturn:
         raise CircuitError(
-            f"parameter '{self.name}' has no starting values: the function that draws them ({self.called}) did not come "
-            f"with the pickled circuit. Name one: circuit.init['{self.name}'] = orthogonal()"
+            f"parameter '{self.name}' has no starting values: the function that draws them ({self.called}) did not "
+            f"come with the pickled circuit. Name one: circuit.init['{self.name}'] = orthogonal()"
         )
 
 

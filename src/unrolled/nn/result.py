@@ -33,7 +33,8 @@ class Named:
         return iter(self._values)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{n}={tuple(v.shape)}' for n, v in self._values.items())})"
+        shown = (f"{n}={v!r}" if isinstance(v, Ragged) else f"{n}={tuple(v.shape)}" for n, v in self._values.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Step(Named):
