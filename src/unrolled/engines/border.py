@@ -122,10 +122,14 @@ def guards(tensors: Sequence[Tensor]) -> Guards:
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:
     """The shape in plain numbers; while torch traces, ``tensor.shape`` may hold tensors or symbols."""
-    if C._get_tracing_state() is None:
-        return tuple(map(int, tensor.shape))
-    with unwatched():
+    if not recorded():
         return tuple(tensor.shape)
+    tracing = C._get_tracing_state()
+    C._set_tracing_state(None)
+    try:
+        return tuple(map(int, tensor.shape))
+    finally:
+        C._set_tracing_state(tracing)
 
 
 def readable(what: str, tensor: Tensor) -> Tensor:
@@ -135,10 +139,10 @@ def readable(what: str, tensor: Tensor) -> Tensor:
     Raises:
         InputError: a tensor that is not dense.
     """
-    if nn.parameter.is_lazy(tensor):
-        raise InputError(f"{what} is not initialised yet: it has no shape. Run the module that makes it first")
     if ordinary(tensor) and not tensor.is_inference():
         return tensor
+    if nn.parameter.is_lazy(tensor):
+        raise InputError(f"{what} is not initialised yet: it has no shape. Run the module that makes it first")
     if tensor.is_nested:
         raise InputError(f"{what} is a nested tensor. Convert it: unrolled.Ragged.from_nested(x)")
     if tensor.layout is not torch.strided:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from .ends import last, of_empty, with_last
 from .plain import PLAIN
 
 Tensors = dict[str, Tensor]
+_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 def run(engine: Engine, call: Call) -> Tensors:
@@ -54,8 +54,7 @@ class _Sequence(torch.autograd.Function):
         found, kept = engine.forward(call, keep=True)
         tensors = [t for values in kept for t in values.values()]
         ctx.shapes = [t.shape for t in tensors]
-        hooked = torch._C._autograd._top_saved_tensors_default_hooks(False) is not None
-        ctx.kinds = [_kind(t) for t in (*leaves, *tensors)] if hooked else None
+        ctx.kinds = [_kind(t) for t in (*leaves, *tensors)] if _hooks(False) else None
         given = _given(found, call, sequences)
         ctx.save_for_backward(*leaves, *tensors)
         ctx.engine, ctx.call = engine, call._replace(inputs={}, state={}, parameters={})
@@ -69,8 +68,10 @@ class _Sequence(torch.autograd.Function):
                 "second derivatives of a recurrent network are not available: its backward pass is derived once. "
                 "Take the gradient without create_graph=True"
             )
-        with unwatched() if watched() else nullcontext():
-            return _backward(ctx, grads)
+        if watched():
+            with unwatched():
+                return _backward(ctx, grads)
+        return _backward(ctx, grads)
 
 
 def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -> tuple[Tensor, ...]:
@@ -104,8 +105,9 @@ def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None
     call = ctx.call._replace(inputs=inputs, state=state, parameters=parameters)
     wanted = {n for n, wants in zip(call.leaves, needed, strict=True) if wants}
     returns, arrived = call.recurrence.returns, iter(grads)
-    readable = {n: readable_gradient(n, g) for n in returns if (g := next(arrived)) is not None}
-    given = {n: _as_rows(g, returns[n]) for n, g in readable.items()}
+    given = {
+        n: _as_rows(readable_gradient(n, g), node) for n, node in returns.items() if (g := next(arrived)) is not None
+    }
     of_ends = {n: readable_gradient(n, g) for n, g in zip(state, arrived, strict=False) if g is not None}
     given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
     found = ctx.engine.backward(call, kept, given, wanted) if given else {}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..engines.border import constants, ordinary, readable, recorded, shape_of, watched
+from ..engines.border import FLOATS, constants, ordinary, readable, recorded, shape_of, watched
 from ..errors import InputError, did_you_mean
 from ..graph.node import TOKEN
 from ..sequence.layout import Layout
@@ -209,6 +209,28 @@ class Incoming:
                 raise InputError(f"state '{name}' is {short(value.dtype)}, the parameters {short(self.like.dtype)}")
             self.check_device(f"state '{name}'", value)
         return found
+
+
+def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Parameters, each of the shape that the equations need, and all of one dtype on one device."""
+    found, first = dict[str, Tensor](), ""
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"parameter '{name}' must be a tensor, got {type(value).__name__}")
+        value = found[name] = readable(f"parameter '{name}'", value)
+        if shape_of(value) != shapes[name]:
+            raise InputError(f"parameter '{name}' must be {shapes[name]}, got {shape_of(value)}")
+        if value.dtype not in FLOATS:
+            raise InputError(f"parameter '{name}' must be {', '.join(map(short, FLOATS))}, got {short(value.dtype)}")
+        first = first or name
+        one = found[first]
+        for what, expected, got in (("dtype", one.dtype, value.dtype), ("device", one.device, value.device)):
+            if got != expected:
+                raise InputError(
+                    f"all parameters of a network have one {what}: '{first}' has {short(expected)}, '{name}' has "
+                    f"{short(got)}. Convert all: net.to(...)"
+                )
+    return found
 
 
 def flat(value: Tensor, layout: Layout) -> Tensor:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, readable, shape_of, watched
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, watched
 from ..engines.call import Call, Engine
 from ..engines.ends import last
 from ..engines.function import run, run_sequences
@@ -24,7 +24,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, flat, shifted, short
+from .incoming import Incoming, Series, checked_parameters, flat, shifted, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
@@ -85,7 +85,8 @@ class Recurrent(nn.Module):
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        self._known: dict[object, tuple[Engine, Recurrence, Layout, int, Guards]] = {}  # calls of some kind (see _mark)
+        self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
+        self._fits: dict[object, Guards] = {}  # the parameters as they were when they were last checked, by mode
         if not self._shapes:  # nothing else says which dtype and device .to() has chosen
             self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
@@ -151,13 +152,13 @@ class Recurrent(nn.Module):
         series_given, state = _parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
-        if again := self._again(mark, series_given, named, state):
+        if again := self._again(mark, 2, series_given, named, state):
             return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
         _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
         call, start, forced = self._checked(series, state, given or {}, reset, steps)
         tensors = *series_given, *named.values(), *(state or {}).values()
-        return self._results(*self._remembered(mark, call, 2, tensors), start, forced)
+        return self._results(*self._remembered(mark, call, tensors), start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
@@ -168,10 +169,10 @@ class Recurrent(nn.Module):
         """
         given, state = _parted(inputs, state)
         mark = self._mark(1, given, named, state)
-        known = self._again(mark, given, named, state)
+        known = self._again(mark, 1, given, named, state)
         if known is None:
             tensors = *given, *named.values(), *(state or {}).values()
-            known = self._remembered(mark, self._checked_step(given, named, state), 1, tensors)
+            known = self._remembered(mark, self._checked_step(given, named, state), tensors)
         results = run(*known)
         return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
@@ -204,7 +205,7 @@ class Recurrent(nn.Module):
         needed = only_states(self.circuit.recurrence).inputs
         front = {n: _front(n, x) for n, x in series.items() if n in needed}
         call, start, forced = self._checked(front, state, {}, None, None, states_only=True)
-        before = self._results(*self._remembered(None, call, 2), start, forced)
+        before = self._results(*self._remembered(None, call), start, forced)
         return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
@@ -290,24 +291,23 @@ class Recurrent(nn.Module):
         return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
 
     def _remembered(
-        self, mark: tuple[object, ...] | None, call: Call, leading: int, given: Sequence[Any] = ()
+        self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
     ) -> tuple[Engine, Call]:
         """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
         of all tensors that were given."""
         if watched() or not all(ordinary(t) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
-        engine = self._choice()[0]
-        if mark is not None:
-            tensors: list[Any] = [*given, *(self._weights() or self._buffers).values()]
-            if all(as_given(t) for t in tensors):
-                if len(self._known) >= MOST_KNOWN:
-                    self._known.clear()
-                self._known[mark] = engine, call.recurrence, call.layout, leading, guards(tensors)
+        engine, fit = self._choice()[0], self._fits.get(_mode())
+        if mark is not None and fit is not None and all(as_given(t) for t in given):
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
+            self._known[mark] = _Known(engine, call.recurrence, call.layout, fit, guards(given))
         return self.memory.around(engine, call), call
 
     def _again(
         self,
         mark: tuple[object, ...] | None,
+        leading: int,
         inputs: tuple[Any, ...],
         named: Mapping[str, Any],
         state: State | None,
@@ -315,17 +315,20 @@ class Recurrent(nn.Module):
         """A call like one before, but for the values."""
         if mark is None or not (known := self._known.get(mark)):
             return None
-        engine, step, layout, leading, kinds = known
         weights, begun = self._weights(), () if state is None else state.values()
-        if not kinds.check(*inputs, *named.values(), *begun, *(weights or self._buffers).values()):
+        if not (
+            known.fit.check(*(weights or self._buffers).values())
+            and known.given.check(*inputs, *named.values(), *begun)
+        ):
             return None
+        layout, like = known.layout, self._like(weights)
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
         for n, x in series.items():
-            rows = x if x.is_floating_point() else self._incoming().series(n, x, leading)
+            rows = x if x.is_floating_point() else self._incoming(like).series(n, x, leading)
             series[n] = flat(rows, layout) if leading == 2 else rows
-        start = self._incoming().start(None, layout.count) if state is None else dict(state.items())
-        call = Call(step, self._sizes, weights, series, start, layout, self._like(weights))
-        return self.memory.around(engine, call), call
+        start = self._incoming(like).start(None, layout.count) if state is None else dict(state.items())
+        call = Call(known.step, self._sizes, weights, series, start, layout, like)
+        return self.memory.around(known.engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
         """The parameters of the circuit, also those that are computed from others (parametrizations, pruning)."""
@@ -333,40 +336,50 @@ class Recurrent(nn.Module):
         return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
 
     def _checked_weights(self) -> dict[str, Tensor]:
-        """The same, each of the shape that the equations need, and all of one dtype on one device."""
-        found, first = dict[str, Tensor](), ""
-        for n, p in self._weights().items():
-            if not isinstance(p, Tensor):
-                raise InputError(f"parameter '{n}' must be a tensor, got {type(p).__name__}")
-            p = found[n] = readable(f"parameter '{n}'", p)
-            if shape_of(p) != self._shapes[n]:
-                raise InputError(f"parameter '{n}' must be {self._shapes[n]}, got {shape_of(p)}")
-            if p.dtype not in FLOATS:
-                raise InputError(f"parameter '{n}' must be {', '.join(map(short, FLOATS))}, got {short(p.dtype)}")
-            first = first or n
-            for what, one, other in (("dtype", found[first].dtype, p.dtype), ("device", found[first].device, p.device)):
-                if one != other:
-                    raise InputError(
-                        f"all parameters of a network have one {what}: '{first}' has {short(one)}, "
-                        f"'{n}' has {short(other)}. Convert all: net.to(...)"
-                    )
+        """The same, checked, unless they are as they were when they were last checked."""
+        weights = self._weights()
+        mode = _mode()
+        fit = self._fits.get(mode)
+        if fit is not None and fit.check(*(weights or self._buffers).values()):
+            return weights
+        found = checked_parameters(weights, self._shapes)
+        met: list[Any] = list((weights or self._buffers).values())
+        self._fits.pop(mode, None)
+        if not watched() and all(t is not None and as_given(t) for t in met):
+            self._fits[mode] = guards(met)
         return found
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}}
+        return {**self.__dict__, "_known": {}, "_fits": {}}
 
-    def _incoming(self) -> Incoming:
-        return Incoming(self.circuit, self.sizes, self._like())
+    def _incoming(self, like: Tensor | None = None) -> Incoming:
+        return Incoming(self.circuit, self.sizes, self._like() if like is None else like)
 
     def _like(self, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """A tensor with the dtype and device of the parameters, also where there are none."""
         for weight in (weights or self._weights()).values():
-            return weight
+            if weight is not None:
+                return weight
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
+
+
+class _Known(NamedTuple):
+    """A call that was checked: what runs it, and what tells that parameters and what is given are of the same kinds."""
+
+    engine: Engine
+    step: Recurrence
+    layout: Layout
+    fit: Guards
+    given: Guards
+
+
+def _mode() -> tuple[bool, bool]:
+    """What decides, beside the tensors, whether they can be read as they are."""
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
 
 def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
