@@ -424,10 +424,14 @@ def test_another_default_device_changes_nothing(engine: str):
     text = f"""
 import torch, unrolled
 from unrolled import Ragged, Recurrent, Snapshots, cells
+from unrolled.sequence import document_windows
 torch.set_default_device("meta")
 x = torch.ones(2, 5, 3, device="cpu")
 for memory in (None, Snapshots(every=2)):
     net = Recurrent(cells.gru, x=3, h=4, engine="{engine}", memory=memory, device="cpu")
+    ragged = Ragged.from_padded(x, mask=torch.ones(2, 5, dtype=torch.bool, device="cpu"))
+    assert all(len(Ragged.from_packed(ragged.to_packed())[i]) == 5 for i in range(2)) and ragged.mask().all()
+    assert torch.equal(ragged.to_padded()[0], x) and len(list(document_windows(ragged, 2, 3)))
     out, apart = net(x), net(Ragged([x[0], x[1, :2]]))
     again, begun = net(x, given={{"h": out.h.detach()}}), net(x, reset=x[..., 0] > 0)
     (out.h.sum() + apart.h.values.sum() + begun.h.sum() + again.h.sum() + net.read(x).h.sum()).backward()

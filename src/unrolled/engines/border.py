@@ -187,7 +187,7 @@ def readable_gradient(name: str, gradient: Tensor) -> Tensor:
     gradient = gradient.resolve_neg()
     if not ordinary(gradient):
         raise EngineError(
-            "the backward pass of a recurrent network takes one ordinary gradient at a time, no batch of them and no "
-            f"subclass of Tensor, as that of '{name}' is. Leave out is_grads_batched=True and vectorize=True"
+            f"the gradient of '{name}' is a batch of gradients or a subclass of Tensor, but the backward pass of a "
+            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True (vectorize=True)"
         )
     return gradient

@@ -135,7 +135,9 @@ class Incoming:
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
         if (ragged or reset is not None) and recorded():
             what = "the lengths of a Ragged" if ragged else "reset"
-            raise InputError(f"torch cannot trace {what}: every call of the traced model would have the same")
+            raise InputError(
+                f"torch cannot trace {what}: each call of the traced model would have the same. Leave it out"
+            )
         if ragged:
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
             first = next(iter(lengths.values()))
