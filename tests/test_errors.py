@@ -4,11 +4,13 @@ test_cli.py."""
 from __future__ import annotations
 
 import math
+import pickle
 import re
 
 import numpy as np
 import pytest
 import torch
+from torch.fx.experimental.proxy_tensor import make_fx
 
 import unrolled
 from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
@@ -504,6 +506,80 @@ def whole_numbers_for_a_vector():
 @misuse
 def series_for_one_step():
     NET.step(torch.zeros(1, 5, 3))
+
+
+def changed(change) -> unrolled.Recurrent:
+    net = unrolled.Recurrent(elman, x=3, h=4, o=2)
+    change(net)
+    return net
+
+
+@misuse
+def parameter_of_another_shape():
+    changed(lambda net: setattr(net, "U", torch.nn.Parameter(torch.zeros(3, 4))))(torch.zeros(1, 5, 3))
+
+
+@misuse
+def parameters_of_two_dtypes():
+    changed(lambda net: setattr(net.V, "data", net.V.data.double()))(torch.zeros(1, 5, 3))
+
+
+@misuse
+def parameter_removed():
+    changed(lambda net: setattr(net, "W", None))(torch.zeros(1, 5, 3))
+
+
+@misuse
+def parameters_of_whole_numbers():
+    unrolled.Recurrent(rnn, x=3, h=4, dtype=torch.int64)
+
+
+@misuse
+def sparse_input():
+    NET(torch.zeros(1, 5, 3).to_sparse())
+
+
+@misuse
+def nested_input():
+    NET(torch.nested.nested_tensor([torch.zeros(2, 3), torch.zeros(5, 3)], layout=torch.jagged))
+
+
+@misuse
+def complex_input():
+    NET(torch.zeros(1, 5, 3, dtype=torch.complex64))
+
+
+@misuse
+def network_made_in_inference_mode():
+    with torch.inference_mode():
+        net = unrolled.Recurrent(rnn, x=3, h=4)
+    net(torch.zeros(1, 5, 3))
+
+
+@misuse
+def batch_of_gradients():
+    out = NET(torch.zeros(1, 5, 3)).o.sum((0, 1))
+    torch.autograd.grad(out, list(NET.parameters()), torch.eye(2), is_grads_batched=True)
+
+
+@misuse
+def reset_in_a_trace():
+    make_fx(lambda x, reset: NET(x, reset=reset).o)(torch.zeros(1, 5, 3), torch.zeros(1, 5, dtype=torch.bool))
+
+
+@misuse
+def truncated_in_a_transform():
+    net = unrolled.Recurrent(rnn, x=3, h=4, memory=unrolled.Truncated(window=2))
+    torch.func.grad(lambda x: net(x).h.sum())(torch.zeros(1, 5, 3))
+
+
+@misuse
+def starting_values_lost_in_a_pickle():
+    @circuit(init={"W": lambda p: p.zero_()})
+    def cell(x, h, *, W):
+        return {"h": tanh(W @ h + x)}
+
+    unrolled.Recurrent(pickle.loads(pickle.dumps(cell)), h=3)
 
 
 @misuse

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from importlib import import_module
@@ -12,14 +13,15 @@ from ..errors import CircuitError, did_you_mean
 from ..graph.bind import bind, shapes
 from ..graph.equations import equations
 from ..graph.recurrence import Recurrence
+from ..graph.stored import as_text, from_text
 from ..graph.text import Format
 from ..plan.explain import explain
 from ..plan.plan import Plan, make_plan
-from ..transform.differentiate import differentiate, loss_on
+from ..transform.differentiate import differentiate, direct, loss_on
 from ..transform.gradient_equations import gradient_equations
 from ..transform.restrict import fed
 from ..transform.unfold import unfold
-from .initial import Start, default, fill, is_start, kept
+from .initial import Packed, Start, default, fill, is_start, kept, packed, unpacked
 from .read import read
 from .trace import Symbol, Trace
 from .unfolded import Graph
@@ -47,6 +49,13 @@ class Circuit:
         self.__name__ = recurrence.name
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
+
+    @classmethod
+    def stored(cls, recurrence: Recurrence, init: Mapping[str, Start] | None = None, doc: str | None = None) -> Circuit:
+        """A circuit that was read as data. It has equations, but no Python function to be used in another circuit."""
+        made = cls(_no_function, recurrence, init)
+        made.__doc__ = doc
+        return made
 
     @property
     def name(self) -> str:
@@ -143,11 +152,18 @@ class Circuit:
             )
         return self.function(*args, **kwargs)
 
+    def __copy__(self) -> Circuit:
+        return self
+
     def __deepcopy__(self, memo: object) -> Circuit:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _find, (self.__module__, self.name)
+        """The equations, as text. A circuit that its module holds under its name is looked up there when it is loaded,
+        and taken if its equations are still the same."""
+        module, name = self.__module__, self.function.__qualname__
+        place = (module, name) if _held(sys.modules.get(module), name) is self else None
+        return _restored, (place, as_text(self.recurrence), self.__doc__, packed(self.init))
 
     def __repr__(self) -> str:
         return f"<circuit {self.name}({', '.join((*self.inputs, *self.states))}; {', '.join(self.parameters)})>"
@@ -165,6 +181,9 @@ class PlanView:
     def explain(self) -> str:
         """In words: what is computed once, before the loop, in it and after it, forward and backward."""
         return explain(self.plan)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _plan_again, (as_text(self.plan.step),)
 
     def __repr__(self) -> str:
         return f"<plan of {self.plan.step.name}>"
@@ -197,6 +216,11 @@ class Adjoint:
     def _repr_svg_(self) -> str:
         return self.draw().svg
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        assert self.recurrence.primal is not None
+        primal, inputs = self.recurrence.primal, self.recurrence.inputs
+        return _adjoint_again, (as_text(primal), tuple(n for n in primal.returns if direct(n) in inputs))
+
     def __repr__(self) -> str:
         return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"
 
@@ -208,10 +232,40 @@ def _steps(recurrence: Recurrence, steps: int) -> int:
     return steps
 
 
-def _find(module: str, name: str) -> Circuit:
-    """A pickled circuit is its module and name, as a function is."""
-    found: Circuit = getattr(import_module(module), name)
+def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
+    """In the place of the function of a circuit that was read as data."""
+    raise CircuitError("a circuit that was read from a file has no Python function to be used in another circuit")
+
+
+# from a pickle
+
+
+def _held(module: object, name: str) -> object:
+    """What a module holds under a name such as ``cell`` or ``Cells.cell``; None for nothing."""
+    found = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
     return found
+
+
+def _restored(place: tuple[str, str] | None, text: str, doc: str | None, init: Packed) -> Circuit:
+    recurrence = from_text(text)
+    if place is not None:
+        try:
+            found = _held(import_module(place[0]), place[1])
+        except Exception:  # whatever a module does when it is imported; the equations are here
+            found = None
+        if isinstance(found, Circuit) and as_text(found.recurrence) == as_text(recurrence):
+            return found
+    return Circuit.stored(recurrence, unpacked(init), doc)
+
+
+def _adjoint_again(text: str, of: tuple[str, ...]) -> Adjoint:
+    return Adjoint(differentiate(from_text(text), of))
+
+
+def _plan_again(text: str) -> PlanView:
+    return PlanView(make_plan(from_text(text)))
 
 
 @overload

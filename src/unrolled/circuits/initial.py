@@ -3,9 +3,12 @@ parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..errors import CircuitError
 
@@ -53,66 +56,119 @@ def fill(parameter: Tensor, array: object, of: str) -> None:
 def default(parameter: Tensor) -> None:
     """Matrices: Glorot and Bengio (2010), eq. 16. Vectors: zero."""
     if parameter.ndim == 2:
-        glorot()(parameter)
+        _glorot(parameter, 1)
     else:
-        constant(0.0)(parameter)
+        parameter.zero_()
 
 
 def glorot(gates: int = 1) -> Initialiser:
     """Uniform in ±sqrt(6 / (rows + columns)) of each gate's block (Glorot and Bengio 2010, eq. 16)."""
-    from_torch = _nn("xavier_uniform_")
-    return lambda p: [from_torch(block) for block in p.chunk(gates)]
+    return partial(_glorot, gates=gates)
 
 
 def orthogonal(gates: int = 1) -> Initialiser:
     """Each gate's square block orthogonal, so that repeated products keep lengths (Saxe et al. 2014)."""
-    from_torch = _nn("orthogonal_")
-
-    def fill(p: Tensor) -> None:
-        for block in p.chunk(gates):
-            exact = block.double()  # torch finds no orthogonal matrices in half precision
-            from_torch(exact)
-            block.copy_(exact)
-
-    return fill
+    return partial(_orthogonal, gates=gates)
 
 
 def identity(scale: float = 1.0) -> Initialiser:
     """scale times the identity (Le et al. 2015)."""
-    eye = _nn("eye_")
-
-    def fill(p: Tensor) -> None:
-        eye(p)
-        p.mul_(scale)
-
-    return fill
+    return partial(_identity, scale=scale)
 
 
 def uniform(low: float, high: float) -> Initialiser:
     """Uniform between two bounds."""
-    return lambda p: p.uniform_(low, high)
+    return partial(_uniform, low=low, high=high)
 
 
 def constant(value: float) -> Initialiser:
     """The same value everywhere."""
-    return lambda p: p.fill_(value)
+    return partial(_constant, value=value)
 
 
 def gate(index: int, of: int, value: float) -> Initialiser:
     """Zero, but ``value`` for one gate of a stacked bias: gate(1, of=4, value=1.0) is the forget bias 1 of an
     LSTM with gates i f g o (Jozefowicz et al. 2015)."""
-
-    def fill(p: Tensor) -> None:
-        p.zero_()
-        p.chunk(of)[index].fill_(value)
-
-    return fill
+    return partial(_gate, index=index, of=of, value=value)
 
 
-def _nn(name: str) -> Callable[[Tensor], object]:
-    def fill(p: Tensor) -> object:
-        from torch.nn import init
+# functions of the module, and not inside those above, can be pickled
 
-        return getattr(init, name)(p)
 
-    return fill
+def _glorot(p: Tensor, gates: int) -> None:
+    from torch.nn.init import xavier_uniform_
+
+    for block in p.chunk(gates):
+        xavier_uniform_(block)
+
+
+def _orthogonal(p: Tensor, gates: int) -> None:
+    from torch.nn.init import orthogonal_
+
+    for block in p.chunk(gates):
+        exact = block.double()  # torch finds no orthogonal matrices in half precision
+        orthogonal_(exact)
+        block.copy_(exact)
+
+
+def _identity(p: Tensor, scale: float) -> None:
+    from torch.nn.init import eye_
+
+    eye_(p)
+    p.mul_(scale)
+
+
+def _uniform(p: Tensor, low: float, high: float) -> None:
+    p.uniform_(low, high)
+
+
+def _constant(p: Tensor, value: float) -> None:
+    p.fill_(value)
+
+
+def _gate(p: Tensor, index: int, of: int, value: float) -> None:
+    p.zero_()
+    p.chunk(of)[index].fill_(value)
+
+
+# as parts of a pickle
+
+Packed = dict[str, tuple[str, bytes]]  # by parameter: what the initialiser is called, and its pickle, if it has one
+
+
+@dataclass(frozen=True)
+class Lost:
+    """In the place of an initialiser that could not be pickled, or not be loaded: starting values are never drawn from
+    another one without a word."""
+
+    name: str
+    called: str
+
+    def __call__(self, parameter: Tensor) -> NoReturn:
+        raise CircuitError(
+            f"parameter '{self.name}' has no starting values: the function that draws them ({self.called}) did not "
+            f"come with the pickled circuit. Name one: circuit.init['{self.name}'] = orthogonal()"
+        )
+
+
+def packed(init: Mapping[str, Start]) -> Packed:
+    """Initialisers as bytes, empty for one that cannot be pickled, such as a lambda."""
+    found: Packed = {}
+    for name, initialiser in init.items():
+        called = getattr(initialiser, "__qualname__", type(initialiser).__name__)
+        try:
+            found[name] = called, pickle.dumps(initialiser)
+        except Exception:  # what pickle raises depends on the object
+            found[name] = called, b""
+    return found
+
+
+def unpacked(init: Packed) -> dict[str, Start]:
+    """The initialisers again; ``Lost`` for one that is not there."""
+    found: dict[str, Start] = {}
+    for name, (called, content) in init.items():
+        try:
+            found[name] = pickle.loads(content)
+        except Exception:  # its module may not be here
+            found[name] = Lost(name, called)
+    return found

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.numbers import Numbers
 from ..errors import InputError, did_you_mean
 from ..graph.node import Node, order
 from ..graph.size import Conflict, Size, Solver
+from ..graph.stored import as_text, from_text
 from ..graph.text import Format
 from ..transform.evaluate import evaluate
-from ..transform.unfold import Unfolded
+from ..transform.unfold import Unfolded, unfold
 from ..transform.unfolded_equations import Form, unfolded_equations
 
 if TYPE_CHECKING:
@@ -68,6 +69,9 @@ class Graph:
         last = times[-1] if times else self.unfolded.start_time
         return draw_unfolded(self.unfolded.recurrence, last, gates, gradient, most, last_only, numbers)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unfolded_again, (as_text(self.unfolded.recurrence), self.unfolded.times.stop - 1)
+
     def _repr_svg_(self) -> str:
         return self.draw().svg
 
@@ -111,6 +115,11 @@ class Graph:
 def _columns(value: Tensor, node: Node) -> Tensor:
     """A state as (batch, size), also if it is a scalar (batch,)."""
     return value if node.type.dims or value.ndim != 1 else value[:, None]
+
+
+def _unfolded_again(text: str, steps: int) -> Graph:
+    """From a pickle."""
+    return Graph(unfold(from_text(text), steps))
 
 
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import torch
 from torch import Tensor
 
 from ..sequence.layout import Layout
+from .border import constants
 
 
 def last(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
@@ -34,7 +33,7 @@ def of_empty(of_last: Tensor, layout: Layout) -> Tensor:
     return of_last.index_fill(0, filled.to(of_last.device), 0)
 
 
-@lru_cache(maxsize=32)
+@constants
 def _last_rows(layout: Layout) -> tuple[Tensor, Tensor]:
     """The sequences that have steps, and their last rows."""
     lengths = torch.tensor(layout.lengths, dtype=torch.int64)

@@ -13,10 +13,13 @@ from ..errors import EngineError
 from ..graph.node import Node
 from ..graph.ops import LEAVES
 from ..graph.recurrence import Recurrence
+from .border import ordinary, readable_gradient, unwatched, watched
 from .call import Call, Engine
 from .ends import last, of_empty, with_last
+from .plain import PLAIN
 
 Tensors = dict[str, Tensor]
+_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 def run(engine: Engine, call: Call) -> Tensors:
@@ -33,6 +36,8 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
 
 
 def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    if engine is PLAIN:
+        return _given(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if not torch.is_grad_enabled():
         return _given(engine.forward(call, keep=False)[0], call, sequences)
     leaves = call.leaves
@@ -53,6 +58,7 @@ class _Sequence(torch.autograd.Function):
         found, kept = engine.forward(call, keep=True)
         tensors = [t for values in kept for t in values.values()]
         ctx.shapes = [t.shape for t in tensors]
+        ctx.kinds = [_kind(t) for t in (*leaves, *tensors)] if _hooks(False) else None
         given = _given(found, call, sequences)
         ctx.save_for_backward(*leaves, *tensors)
         ctx.engine, ctx.call = engine, call._replace(inputs={}, state={}, parameters={})
@@ -66,25 +72,13 @@ class _Sequence(torch.autograd.Function):
                 "second derivatives of a recurrent network are not available: its backward pass is derived once. "
                 "Take the gradient without create_graph=True"
             )
-        needed, layout = ctx.needs_input_grad[3:], ctx.call.layout
-        leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
-        # of these, outputs have the shape that was given to others
-        rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
-        tensors = iter((*leaves, *rows))
-        inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]
-        call = ctx.call._replace(inputs=inputs, state=state, parameters=parameters)
-        wanted = {n for n, wants in zip(call.leaves, needed, strict=True) if wants}
-        returns, arrived = call.recurrence.returns, iter(grads)
-        given = {n: _as_rows(g, node) for n, node in returns.items() if (g := next(arrived)) is not None}
-        of_ends = {n: (g if g.ndim == 2 else g[:, None]) for n, g in zip(state, arrived, strict=False) if g is not None}
-        given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
-        found = ctx.engine.backward(call, kept, given, wanted) if given else {}
-        if layout.empty:
-            found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
-        return None, None, None, *(found.get(n) for n in call.leaves)
+        if watched():
+            with unwatched():
+                return _backward(ctx, grads)
+        return _backward(ctx, grads)
 
 
-def _given(found: Tensors, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -> tuple[Tensor, ...]:
     """What an engine found, in the shapes that are given to others, and the states after the last steps."""
     layout = call.layout
     for n in _shared(call.recurrence):
@@ -93,7 +87,8 @@ def _given(found: Tensors, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
         if len(first) > 1 or not node.type.dims:
-            found[n] = _reshaped(found[n], (*first, *found[n].shape[-1:]) if node.type.dims else first)
+            shape = (*first, *found[n].shape[-1:]) if node.type.dims else first
+            found[n] = _reshaped(found[n], shape) if in_place else found[n].reshape(shape)
     return *found.values(), *(e if call.recurrence.states[n].type.dims else e[:, 0] for n, e in ends.items())
 
 
@@ -118,10 +113,39 @@ def _as_rows(gradient: Tensor, of: Node) -> Tensor:
     return gradient.flatten(0, -2) if of.type.dims else gradient.reshape(-1, 1)
 
 
+def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    needed, layout = ctx.needs_input_grad[3:], ctx.call.layout
+    leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
+    # of these, outputs have the shape that was given to others
+    rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
+    tensors = iter((*leaves, *rows))
+    inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]
+    call = ctx.call._replace(inputs=inputs, state=state, parameters=parameters)
+    wanted = {n for n, wants in zip(call.leaves, needed, strict=True) if wants}
+    returns, arrived = call.recurrence.returns, iter(grads)
+    given = {
+        n: _as_rows(readable_gradient(n, g), node) for n, node in returns.items() if (g := next(arrived)) is not None
+    }
+    of_ends = {n: readable_gradient(n, g) for n, g in zip(state, arrived, strict=False) if g is not None}
+    of_ends = {n: g if g.ndim == 2 else g[:, None] for n, g in of_ends.items()}
+    given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
+    found = ctx.engine.backward(call, kept, given, wanted) if given else {}
+    if layout.empty:
+        found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
+    return None, None, None, *(found.get(n) for n in call.leaves)
+
+
 def _saved(ctx: Any) -> tuple[Tensor, ...]:
     try:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
-        return saved
+        if ctx.kinds is None:
+            return saved
+        if [_kind(t) for t in saved] != ctx.kinds:
+            raise EngineError(
+                "saved_tensors_hooks gave back a tensor of another shape, dtype or device than was saved. The backward "
+                "pass needs the same"
+            )
+        return tuple(t.contiguous() for t in saved)
     except RuntimeError as problem:
         if "modified by an inplace operation" not in str(problem):
             raise
@@ -131,3 +155,7 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
             f"needs it as it was. Of an output, change a copy: out.{outputs[0]}.clone(); change a parameter after the "
             "backward pass"
         ) from problem
+
+
+def _kind(tensor: Tensor) -> tuple[object, ...]:
+    return tensor.numel(), tensor.dtype, tensor.device, ordinary(tensor)

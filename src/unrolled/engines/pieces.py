@@ -46,9 +46,9 @@ class Pieces:
 
     def __init__(self, layout: Layout, every: int, window: int = 0) -> None:
         self.every, self.window = every, window
-        self.lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+        self.lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")
         self.begin = self.lengths.cumsum(0) - self.lengths
-        self.resets = torch.tensor(layout.resets, dtype=torch.int64)
+        self.resets = torch.tensor(layout.resets, dtype=torch.int64, device="cpu")
         self.count = -(-layout.longest // every)
 
     def __getitem__(self, number: int) -> Piece:
@@ -58,7 +58,7 @@ class Pieces:
         start = (stop - self.window).clamp(min=0) if self.window else torch.full_like(stop, place)
         count, firsts = stop - start, self.begin[alive] + start
         ends = count.cumsum(0)
-        rows = torch.arange(int(ends[-1])) + torch.repeat_interleave(firsts - (ends - count), count)
+        rows = torch.arange(int(ends[-1]), device="cpu") + torch.repeat_interleave(firsts - (ends - count), count)
         new = rows >= torch.repeat_interleave(self.begin[alive] + place, count)
         equal = int(count[0]) if bool((count == count[0]).all()) else None
         resets = tuple(torch.isin(rows, self.resets).nonzero().flatten().tolist()) if len(self.resets) else ()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ..sequence.layout import Layout
+from .border import constants
 
 
 class Steps:
@@ -23,6 +23,7 @@ class Steps:
         self.live: Sequence[Tensor | None] = [None] * layout.longest
         self.fresh: list[Tensor | None] = [None] * layout.longest
         self.order: Tensor | None = None
+        self.place: Tensor | None = None  # where each row of the series stands in the order
         self.counts: list[int] = []
         if layout.steps is not None and not layout.resets:
             return
@@ -34,7 +35,7 @@ class Steps:
         reset = torch.zeros(layout.rows, dtype=torch.bool)
         reset[list(layout.resets)] = True
         self.counts = torch.bincount(time, minlength=layout.longest).tolist()
-        self.order = order.to(device)
+        self.order, self.place = order.to(device), order.argsort().to(device)
         self.live = sequence[order].to(device).split(self.counts)
         fresh = reset[order].to(device)[:, None].split(self.counts)
         self.fresh = [f if bool(f.any()) else None for f in fresh]
@@ -49,12 +50,8 @@ class Steps:
     def write(self, steps: Sequence[Tensor]) -> Tensor:
         """The series of these steps, of which there is at least one, in memory of its own."""
         if self.order is None:
-            first = steps[0]
-            series = first.new_empty(self.layout.rows, *first.shape[1:])
-            torch.stack(list(steps), 1, out=series.view(self.layout.count, self.layout.longest, *first.shape[1:]))
-            return series
-        joined = torch.cat(list(steps))
-        return torch.empty_like(joined).index_copy_(0, self.order, joined)
+            return torch.stack(list(steps), 1).flatten(0, 1).clone()
+        return torch.cat(list(steps))[self.place]
 
     def alive(self, t: int) -> int:
         """How many sequences have a step t."""
@@ -77,6 +74,6 @@ class Steps:
         return [v if fresh is None else v.masked_fill(fresh, 0) for v in values]
 
 
-@lru_cache(maxsize=32)
+@constants
 def steps_of(layout: Layout, device: torch.device) -> Steps:
     return Steps(layout, device)

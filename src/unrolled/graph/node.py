@@ -9,7 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import Source
 from .size import Size
@@ -75,6 +75,9 @@ class Node:
 
     def __deepcopy__(self, memo: object) -> Node:
         return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a node is no data of its own: pickle its circuit")
 
     def __getitem__(self, attr: str) -> Any:
         return dict(self.attrs)[attr]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from fractions import Fraction
 from typing import Any
@@ -66,6 +67,15 @@ def load(data: Any) -> Recurrence:
         raise DataError(f"this is no stored circuit: {problem}") from None
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as problem:
         raise DataError(f"this is no stored circuit ({type(problem).__name__}: {problem})") from None
+
+
+def as_text(recurrence: Recurrence) -> str:
+    """The same as JSON text. Equal texts are equal equations."""
+    return json.dumps(dump(recurrence))
+
+
+def from_text(text: str) -> Recurrence:
+    return load(json.loads(text))
 
 
 def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:

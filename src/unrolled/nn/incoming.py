@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
+from ..engines.border import FLOATS, constants, ordinary, readable, recorded, shape_of, watched
 from ..errors import InputError, did_you_mean
 from ..graph.node import TOKEN
 from ..sequence.layout import Layout
+from ..sequence.layouts import some
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 
@@ -49,6 +50,7 @@ class Incoming:
         a Ragged or of one step, which have no time."""
         if not isinstance(value, Tensor):
             raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
+        value = readable(f"input '{name}'", value)
         self.check_device(f"input '{name}'", value)
         whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
         if self.circuit.recurrence.inputs[name].type.kind == TOKEN or (whole and value.ndim == leading):
@@ -63,19 +65,23 @@ class Incoming:
             raise InputError(
                 f"input '{name}' holds tokens: whole numbers {expected}, got {value.dtype} {tuple(value.shape)}"
             )
+        if not ordinary(value) or value.is_meta or watched():
+            known = torch.arange(size, device=value.device)  # values cannot be looked at here; torch refuses wrong ones
+            return known.index_select(0, value.long().flatten()).view_as(value)
+        value = value.to(torch.int64, copy=True)  # the caller may write to its memory before the backward pass reads it
         if value.numel():
             low, high = (int(v) for v in value.aminmax())
             if low < 0 or high >= size:
                 raise InputError(
                     f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}"
                 )
-        return value.long()
+        return value
 
     def one_step(self, name: str, value: object) -> Tensor:
         """An input of one step: (batch, size), or whole numbers (batch,)."""
         if isinstance(value, Tensor) and value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
             expected = f"(batch, {self.sizes[name]}), or whole numbers (batch,)"
-            raise InputError(f"at one step, input '{name}' must be {expected}, got {tuple(value.shape)}")
+            raise InputError(f"at one step, input '{name}' must be {expected}, got {shape_of(value)}")
         return self.series(name, value, leading=1)
 
     def given(self, name: str, value: object, leading: int) -> Tensor:
@@ -86,7 +92,8 @@ class Incoming:
             raise InputError(f"given= names '{name}', which is no state of '{self.circuit.name}'{hint}")
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
-        if scalar := name not in self.sizes:
+        value, scalar = readable(f"given['{name}']", value), name not in self.sizes
+        if scalar:
             self.check_scalars(f"given['{name}']", value, leading)
         else:
             self.check_vectors(f"given['{name}']", value, self.sizes[name], leading)
@@ -94,20 +101,21 @@ class Incoming:
         return value[..., None] if scalar else value
 
     def check_vectors(self, what: str, value: Tensor, size: int, leading: int) -> None:
-        if value.ndim != leading + 1 or value.shape[-1] != size:
+        shape = shape_of(value)
+        if value.ndim != leading + 1 or shape[-1] != size:
             hint = ""
-            if value.ndim == 2 and leading == 2 and value.shape[1] == size:
+            if value.ndim == 2 and leading == 2 and shape[1] == size:
                 hint = ". For one sequence write x[None]"
-            elif value.ndim == 3 and value.shape[1] == size and value.shape[2] != size:
+            elif value.ndim == 3 and shape[1] == size and shape[2] != size:
                 hint = ". For (batch, feature, time) write x.mT"
             expected = f"(batch, time, {size})" if leading == 2 else f"(rows, {size})"
-            raise InputError(f"{what} must be {expected}, got {tuple(value.shape)}{hint}")
+            raise InputError(f"{what} must be {expected}, got {shape}{hint}")
         self.check_dtype(what, value)
 
     def check_scalars(self, what: str, value: Tensor, leading: int) -> None:
         if value.ndim != leading:
             expected = "(batch, time)" if leading == 2 else "(rows,)"
-            raise InputError(f"{what} holds scalars, {expected}, got {tuple(value.shape)}")
+            raise InputError(f"{what} holds scalars, {expected}, got {shape_of(value)}")
         self.check_dtype(what, value)
 
     def check_dtype(self, what: str, value: Tensor) -> None:
@@ -115,6 +123,8 @@ class Incoming:
         if value.dtype != dtype:
             either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
             remedy = either if value.is_floating_point() else f"it: x.to({dtype})"
+            if value.is_complex():
+                remedy = f"it to real numbers: x.real or torch.view_as_real(x), then .to({dtype})"
             raise InputError(f"{what} is {short(value.dtype)}, but the parameters are {short(dtype)}. Convert {remedy}")
 
     def check_device(self, what: str, value: Tensor) -> None:
@@ -135,9 +145,20 @@ class Incoming:
     def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
         """How many steps each sequence has, on which all that comes in must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
+        if (ragged or reset is not None) and recorded():
+            what = "the lengths of a Ragged" if ragged else "reset"
+            raise InputError(
+                f"torch cannot trace {what}: each call of the traced model would have the same. Leave it out"
+            )
         if ragged:
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
             first = next(iter(lengths.values()))
+            for n, x in ragged.items():
+                if sum(lengths[n]) != len(x.values) or min(lengths[n], default=0) < 0:
+                    raise InputError(
+                        f"the lengths of '{n}' were changed: {some(list(lengths[n]))} for {len(x.values)} steps. "
+                        "A Ragged keeps its lengths; make another one"
+                    )
             for n, other in lengths.items():
                 if other != first:
                     raise InputError(f"all series of a call have the same lengths; those of '{n}' differ")
@@ -155,8 +176,8 @@ class Incoming:
                 raise InputError(
                     f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}"
                 )
-            return (next(iter(state.values())).shape[0] if state else 1), steps
-        extents = {n: (v.shape[0], v.shape[1]) for n, v in series.items() if isinstance(v, Tensor)}
+            return (shape_of(next(iter(state.values())))[0] if state else 1), steps
+        extents = {n: shape_of(v)[:2] for n, v in series.items() if isinstance(v, Tensor)}
         if len(set(extents.values())) > 1:
             raise InputError(f"all series of a call have the same batch and time, got {extents}")
         batch, length = next(iter(extents.values()))
@@ -187,20 +208,45 @@ class Incoming:
         return {n: columns(given[n]) if n in given else self.like.new_zeros(batch, s) for n, s in sizes.items()}
 
     def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
-        states = self.circuit.states
+        states, found = self.circuit.states, dict[str, Tensor]()
         if not isinstance(state, Mapping):
             raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
         for name, value in state.items():
             if name not in states:
                 hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
                 raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
+            if not isinstance(value, Tensor):
+                raise InputError(f"state '{name}' must be a tensor, got {type(value).__name__}")
+            value = found[name] = readable(f"state '{name}'", value)
             shape = (batch, self.sizes[name]) if name in self.sizes else (batch,)
-            if value.shape != shape:
-                raise InputError(f"state '{name}' must be {shape}, got {tuple(value.shape)}")
+            if shape_of(value) != shape:
+                raise InputError(f"state '{name}' must be {shape}, got {shape_of(value)}")
             if value.dtype != self.like.dtype:
                 raise InputError(f"state '{name}' is {short(value.dtype)}, the parameters {short(self.like.dtype)}")
             self.check_device(f"state '{name}'", value)
-        return state
+        return found
+
+
+def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Parameters, each of the shape that the equations need, and all of one dtype on one device."""
+    found, first = dict[str, Tensor](), ""
+    for name, value in given.items():
+        if not isinstance(value, Tensor):
+            raise InputError(f"parameter '{name}' must be a tensor, got {type(value).__name__}")
+        value = found[name] = readable(f"parameter '{name}'", value)
+        if shape_of(value) != shapes[name]:
+            raise InputError(f"parameter '{name}' must be {shapes[name]}, got {shape_of(value)}")
+        if value.dtype not in FLOATS:
+            raise InputError(f"parameter '{name}' must be {', '.join(map(short, FLOATS))}, got {short(value.dtype)}")
+        first = first or name
+        one = found[first]
+        for what, expected, got in (("dtype", one.dtype, value.dtype), ("device", one.device, value.device)):
+            if got != expected:
+                raise InputError(
+                    f"all parameters of a network have one {what}: '{first}' has {short(expected)}, '{name}' has "
+                    f"{short(got)}. Convert all: net.to(...)"
+                )
+    return found
 
 
 def columns(state: Tensor) -> Tensor:
@@ -210,17 +256,24 @@ def columns(state: Tensor) -> Tensor:
 
 def flat(value: Tensor, layout: Layout) -> Tensor:
     """(batch, time, ...) as rows; the rows of a Ragged are that already."""
-    return value if layout.steps is None else value.flatten(0, 1)
+    if layout.steps is None:
+        return value
+    if torch._C._get_tracing_state() is not None:  # what is traced runs for this batch and this time alone, and says so
+        value = value.split_with_sizes([layout.count])[0].split_with_sizes([layout.steps], 1)[0]
+    return value.flatten(0, 1)
 
 
 def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
     """The series one step later: the starting state, then all rows but the last of each sequence."""
+    if layout.steps and not layout.resets:
+        steps = series.unflatten(0, (layout.count, layout.steps))
+        return torch.cat([start[:, None], steps[:, :-1]], 1).flatten(0, 1)
     source, fresh = _earlier(layout)
     result = torch.cat([start, series])[source.to(series.device)]
     return result.masked_fill(fresh.to(series.device), 0) if layout.resets else result
 
 
-@lru_cache(maxsize=32)
+@constants
 def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     """Rows of (starting states, series) that come one step before each row; where the state is set to zero."""
     lengths = torch.tensor(layout.lengths, dtype=torch.int64)
@@ -236,5 +289,5 @@ def _described(value: object) -> str:
     return f"{short(value.dtype)} {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def short(dtype: torch.dtype) -> str:
+def short(dtype: torch.dtype | torch.device) -> str:
     return str(dtype).removeprefix("torch.")

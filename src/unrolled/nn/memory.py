@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from ..engines.call import Call, Engine
+from ..engines.plain import PLAIN
 from ..engines.snapshots import Snapshotting
 from ..engines.truncated import Truncating
-from ..errors import InputError
+from ..errors import EngineError, InputError
 from ..graph.node import Node
 from ..graph.recurrence import Recurrence
 from ..plan.plan import make_plan
@@ -63,7 +66,7 @@ class Snapshots:
 
     def around(self, engine: Engine, call: Call) -> Engine:
         """The engine with this policy."""
-        if call.layout.longest < 2:
+        if engine is PLAIN or call.layout.longest < 2:  # torch keeps what its own gradient needs
             return engine
         return Snapshotting(engine, self.every or self._steps(call, bytes_of(self.memory or 0)))
 
@@ -116,6 +119,14 @@ class Truncated:
 
     def around(self, engine: Engine, call: Call) -> Engine:
         """The engine with this policy."""
+        if engine is PLAIN:
+            if torch.is_grad_enabled() and any(t.requires_grad for t in call.leaves.values()):
+                raise EngineError(
+                    "memory=Truncated(...) changes the gradient, but where torch traces or transforms operations "
+                    "(torch.jit.trace, torch.func, FakeTensorMode) it takes the whole one. Use memory=Store(), or "
+                    "torch.no_grad()"
+                )
+            return engine
         return Truncating(engine, self.window, self.stride or self.window)
 
 

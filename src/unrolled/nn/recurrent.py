@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, watched
 from ..engines.call import Call, Engine
 from ..engines.ends import last
 from ..engines.function import run, run_sequences
+from ..engines.plain import PLAIN
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
@@ -22,7 +24,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, columns, flat, shifted
+from .incoming import Incoming, Series, checked_parameters, columns, flat, shifted, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
@@ -42,7 +44,9 @@ class Recurrent(nn.Module):
 
     Args:
         circuit: the equations.
-        engine: 'auto', or the name of an engine, which is then used or refused.
+        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces or
+            transforms operations (``torch.jit.trace``, ``torch.func``, ``FakeTensorMode``), or a tensor is a subclass
+            that stands for others, torch sees every operation of the equations instead.
         memory: what is kept for the backward pass: ``Store()``, everything; ``Snapshots(...)``, which bounds it; or
             ``Truncated(...)``, which is not exact.
         device, dtype: where and in what precision parameters are made, as for torch's modules.
@@ -76,7 +80,10 @@ class Recurrent(nn.Module):
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
-        for name, shape in shapes(circuit.recurrence, self._sizes).items():
+        if dtype is not None and dtype not in FLOATS:
+            raise InputError(f"parameters are {', '.join(map(short, FLOATS))}, got dtype={dtype}")
+        self._shapes = shapes(circuit.recurrence, self._sizes)
+        for name, shape in self._shapes.items():
             if hasattr(self, name):
                 raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
             value = torch.empty(shape, device=device, dtype=dtype)
@@ -84,14 +91,19 @@ class Recurrent(nn.Module):
                 self.register_buffer(name, value)
             else:
                 self.register_parameter(name, nn.Parameter(value))
-        self._known: dict[object, tuple[Engine, Recurrence, Layout, int]] = {}  # calls of some kind (see _mark)
-        self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
+        self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
+        self._fits: dict[object, Guards] = {}  # the parameters as they were when they were last checked, by mode
+        if not self._shapes:  # nothing else says which dtype and device .to() has chosen
+            self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
         self._choice()  # refuse a named engine now rather than later
 
     def reset_parameters(self) -> None:
         """Set starting values, constants included, as the circuit's ``init`` says."""
-        for name, value in self._weights().items():
+        for name in self._shapes:
+            value = self._buffers.get(name) if name in self.circuit.constants else self._parameters.get(name)
+            if value is None:
+                raise InputError(f"parameter '{name}' is computed from others, which have starting values of their own")
             self.circuit.initialise(name, value)
 
     def _choice(self) -> tuple[Engine, str]:
@@ -147,12 +159,13 @@ class Recurrent(nn.Module):
         series_given, state = _parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
-        if again := self._again(mark, series_given, named, state):
+        if again := self._again(mark, 2, series_given, named, state):
             return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
         _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
         call, start, forced = self._checked(series, state, given or {}, reset, steps)
-        return self._results(*self._remembered(mark, call, 2), start, forced)
+        tensors = *series_given, *named.values(), *(state or {}).values()
+        return self._results(*self._remembered(mark, call, tensors), start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """One step, for streams: inputs (batch, size), tokens (batch,).
@@ -163,21 +176,25 @@ class Recurrent(nn.Module):
         """
         given, state = _parted(inputs, state)
         mark = self._mark(1, given, named, state)
-        again = self._again(mark, given, named, state)
-        results = run(*(again or self._remembered(mark, self._checked_step(given, named, state), 1)))
+        known = self._again(mark, 1, given, named, state)
+        if known is None:
+            tensors = *given, *named.values(), *(state or {}).values()
+            known = self._remembered(mark, self._checked_step(given, named, state), tensors)
+        results = run(*known)
         return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
     def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
         """The call of a step."""
+        weights = self._checked_weights()
         check = self._incoming()
         rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
-        batches = {len(x) for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
+        batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
         if len(batches) > 1:
             raise InputError(f"all inputs of a step have the same batch, got {sorted(batches)}")
         if self.circuit.inputs and not rows:
             raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
         layout = Layout.dense(batches.pop(), 1)
-        return self._of_rows(rows, check.start(state, layout.count), layout)
+        return self._of_rows(weights, rows, check.start(state, layout.count), layout)
 
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
         """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
@@ -194,7 +211,7 @@ class Recurrent(nn.Module):
         series = self._incoming().by_name(series_given, named)
         front = {n: _front(n, x) for n, x in series.items()}
         call, start, forced = self._checked(front, state, {}, None, None, states_only=True)
-        before = self._results(*self._remembered(None, call, 2), start, forced)
+        before = self._results(*self._remembered(None, call), start, forced)
         return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
@@ -217,6 +234,7 @@ class Recurrent(nn.Module):
         states_only: bool = False,
     ) -> tuple[Call, dict[str, Tensor], dict[str, Tensor]]:
         """The call of sequences; where all states start; and those that are fed from outside, as rows."""
+        weights = self._checked_weights()
         check = self._incoming()
         everything = {**series, **given}
         leading = 1 if check.ragged(everything) else 2
@@ -229,10 +247,11 @@ class Recurrent(nn.Module):
             values = {n: x for n, x in values.items() if n in only_states(self.circuit.recurrence).inputs}
         rows = {n: flat(x, layout) for n, x in values.items()}
         rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        return self._of_rows(rows, start, layout, tuple(sorted(forced)), states_only), start, forced
+        return self._of_rows(weights, rows, start, layout, tuple(sorted(forced)), states_only), start, forced
 
     def _of_rows(
         self,
+        weights: dict[str, Tensor],
         rows: dict[str, Tensor],
         start: dict[str, Tensor],
         layout: Layout,
@@ -247,7 +266,7 @@ class Recurrent(nn.Module):
         absent = tuple(n for n in absent if n in recurrence.inputs)
         step = _variant(recurrence, absent, spoken, forced)
         begin = {n: start[n] for n in step.states}
-        return Call(step, self._sizes, self._weights(), rows, begin, layout, self._like())
+        return Call(step, self._sizes, weights, rows, begin, layout, self._like(weights))
 
     def _results(
         self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
@@ -259,70 +278,121 @@ class Recurrent(nn.Module):
             ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
-            lengths = torch.tensor(layout.lengths, dtype=torch.int64)
+            lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")
             values = {n: Ragged(values=x, lengths=lengths) for n, x in found.items()}
         return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
 
     # what was checked once is not checked again, which is a good part of a call of few steps
 
     def _mark(
-        self, leading: int, given: tuple[object, ...], named: Mapping[str, object], state: State | None
-    ) -> object:
-        """What the checks of a call look at, which are the names and kinds of tensors, and of tokens the values; None
-        where they look at more."""
+        self, leading: int, given: tuple[Any, ...], named: Mapping[str, Any], state: State | None
+    ) -> tuple[object, ...] | None:
+        """What tells kinds of calls apart: how the inputs are given, their names and shapes; None where the checks look
+        at more."""
+        if watched() or not (given or named):
+            return None
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
-        tensors = [*given, *named.values(), *(() if state is None else state.values())]
-        like, kinds = self._like(), [(t.shape, t.dtype, t.device) for t in tensors if isinstance(t, Tensor)]
-        if not (given or named) or len(kinds) < len(tensors):
+        try:
+            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+        except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
-        return like.dtype, like.device, leading, len(given), *named, *(() if state is None else state), *kinds
+        names = *named, *(() if state is None else state)
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
 
-    def _remembered(self, mark: object, call: Call, leading: int) -> tuple[Engine, Call]:
-        """A call that was checked, and what runs it; under a mark (None: under none) for calls like it."""
-        engine = self._choice()[0]
-        if mark is not None:
+    def _remembered(
+        self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
+    ) -> tuple[Engine, Call]:
+        """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
+        of all tensors that were given."""
+        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+            return self.memory.around(PLAIN, call), call
+        engine, fit = self._choice()[0], self._fits.get(_mode())
+        if mark is not None and fit is not None and all(as_given(t) for t in given):
             if len(self._known) >= MOST_KNOWN:
                 self._known.clear()
-            self._known[mark] = engine, call.recurrence, call.layout, leading
+            self._known[mark] = _Known(engine, call.recurrence, call.layout, fit, guards(given))
         return self.memory.around(engine, call), call
 
     def _again(
-        self, mark: object, inputs: tuple[object, ...], named: Mapping[str, object], state: State | None
+        self,
+        mark: tuple[object, ...] | None,
+        leading: int,
+        inputs: tuple[Any, ...],
+        named: Mapping[str, Any],
+        state: State | None,
     ) -> tuple[Engine, Call] | None:
         """A call like one before, but for the values."""
-        if mark not in self._known:
+        if mark is None or not (known := self._known.get(mark)):
             return None
-        engine, step, layout, leading = self._known[mark]
-        check = self._incoming()
+        weights, begun = self._weights(), () if state is None else state.values()
+        if not (
+            known.fit.check(*(weights or self._buffers).values())
+            and known.given.check(*inputs, *named.values(), *begun)
+        ):
+            return None
+        layout, like = known.layout, self._like(weights)
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
         for n, x in series.items():
-            rows = x if x.is_floating_point() else check.series(n, x, leading)
+            rows = x if x.is_floating_point() else self._incoming(like).series(n, x, leading)
             series[n] = flat(rows, layout) if leading == 2 else rows
-        start = check.start(None, layout.count) if state is None else {n: columns(s) for n, s in state.items()}
-        call = Call(step, self._sizes, self._weights(), series, start, layout, self._like())
-        return self.memory.around(engine, call), call
+        if state is None:
+            start = self._incoming(like).start(None, layout.count)
+        else:
+            start = {n: columns(s) for n, s in state.items()}
+        call = Call(known.step, self._sizes, weights, series, start, layout, like)
+        return self.memory.around(known.engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
-        """What the equations call parameters: those that are trained, and constants."""
-        weights: dict[str, Tensor] = {n: p for n, p in self._parameters.items() if p is not None}
-        for n in self.circuit.constants:
-            weights[n] = self._buffers[n]  # type: ignore[assignment]
-        return weights
+        """The parameters of the circuit: trained, constant, or computed from others (parametrizations, pruning)."""
+        own = self._parameters
+        return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
+
+    def _checked_weights(self) -> dict[str, Tensor]:
+        """The same, checked, unless they are as they were when they were last checked."""
+        weights = self._weights()
+        mode = _mode()
+        fit = self._fits.get(mode)
+        if fit is not None and fit.check(*(weights or self._buffers).values()):
+            return weights
+        found = checked_parameters(weights, self._shapes)
+        met: list[Any] = list((weights or self._buffers).values())
+        self._fits.pop(mode, None)
+        if not watched() and all(t is not None and as_given(t) for t in met):
+            self._fits[mode] = guards(met)
+        return found
 
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}}
+        return {**self.__dict__, "_known": {}, "_fits": {}}
 
-    def _incoming(self) -> Incoming:
-        return Incoming(self.circuit, self.sizes, self._like())
+    def _incoming(self, like: Tensor | None = None) -> Incoming:
+        return Incoming(self.circuit, self.sizes, self._like() if like is None else like)
 
-    def _like(self) -> Tensor:
+    def _like(self, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """A tensor with the dtype and device of the parameters, also where there are none."""
+        for weight in (weights or self._weights()).values():
+            if weight is not None:
+                return weight
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
+
+
+class _Known(NamedTuple):
+    """A call that was checked: what runs it, and what tells that parameters and what is given are of the same kinds."""
+
+    engine: Engine
+    step: Recurrence
+    layout: Layout
+    fit: Guards
+    given: Guards
+
+
+def _mode() -> tuple[bool, bool]:
+    """What decides, beside the tensors, whether they can be read as they are."""
+    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
 
 
 def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
@@ -341,12 +411,12 @@ def _front(name: str, series: object) -> object:
             raise InputError(
                 f"sequence {int(empty[0])} of '{name}' has no steps, so that there is no last one to answer at"
             )
-        keep = torch.ones(len(series.values), dtype=torch.bool)
+        keep = torch.ones(len(series.values), dtype=torch.bool, device="cpu")
         keep[series.offsets[1:] - 1] = False
         return Ragged(values=series.values[keep.to(series.device)], lengths=series.lengths - 1)
     if isinstance(series, Tensor) and series.ndim > 1:
-        if not series.shape[1]:
-            raise InputError(f"'{name}' {tuple(series.shape)} has no steps, so that there is no last one to answer at")
+        if not shape_of(series)[1]:
+            raise InputError(f"'{name}' {shape_of(series)} has no steps, so that there is no last one to answer at")
         return series[:, :-1]
     return series
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..engines.border import shape_of
 from ..errors import InputError, did_you_mean
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
@@ -32,7 +33,8 @@ class Named:
         return iter(self._values)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{n}={tuple(v.shape)}' for n, v in self._values.items())})"
+        shown = (f"{n}={v!r}" if isinstance(v, Ragged) else f"{n}={tuple(v.shape)}" for n, v in self._values.items())
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 class Step(Named):
@@ -59,6 +61,6 @@ class Result(Named):
 
 
 def _last(series: Tensor) -> Tensor:
-    if not series.shape[1]:
+    if not shape_of(series)[1]:
         raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
     return series[:, -1]

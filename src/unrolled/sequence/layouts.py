@@ -17,8 +17,8 @@ from ..errors import InputError
 
 def rows_and_times(lengths: Tensor) -> tuple[Tensor, Tensor]:
     """For every valid step: which sequence it belongs to, and which step of that it is. Both (sum of times,)."""
-    rows = torch.repeat_interleave(torch.arange(len(lengths)), lengths)
-    return rows, torch.arange(len(rows)) - starts(lengths)[rows]
+    rows = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
+    return rows, torch.arange(len(rows), device="cpu") - starts(lengths)[rows]
 
 
 def starts(lengths: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def prefix_lengths(mask: Tensor) -> Tensor:
     """How many steps of each row are true, in a mask (batch, time) whose rows must be true first and then false."""
     mask = mask.cpu()
     lengths = mask.sum(1)
-    wrong = (mask != (torch.arange(mask.shape[1]) < lengths[:, None])).nonzero()
+    wrong = (mask != (torch.arange(mask.shape[1], device="cpu") < lengths[:, None])).nonzero()
     if len(wrong):
         row, hole = wrong[0].tolist()
         step = hole + int(mask[row, hole:].int().argmax())
@@ -67,9 +67,9 @@ def prefix_lengths(mask: Tensor) -> Tensor:
 def from_packed(packed: PackedSequence) -> tuple[Tensor, Tensor]:
     """``values`` and ``lengths`` of a PackedSequence, in the order before it was sorted."""
     alive = packed.batch_sizes
-    sorted_lengths = (torch.arange(int(alive[0]))[:, None] < alive).sum(1)
+    sorted_lengths = (torch.arange(int(alive[0]), device="cpu")[:, None] < alive).sum(1)
     order = packed.unsorted_indices
-    place = torch.arange(len(sorted_lengths)) if order is None else order.cpu()
+    place = torch.arange(len(sorted_lengths), device="cpu") if order is None else order.cpu()
     lengths = sorted_lengths[place]
     rows, times = rows_and_times(lengths)
     return take(packed.data, starts(alive)[times] + place[rows]), lengths
@@ -84,7 +84,7 @@ def to_packed(values: Tensor, lengths: Tensor) -> PackedSequence:
             f"a PackedSequence needs a step in every sequence; {what if empty else 'there is no sequence'}"
         )
     by_length, order = lengths.sort(descending=True, stable=True)
-    times, ranks = (torch.arange(int(by_length[0]))[:, None] < by_length).nonzero(as_tuple=True)
+    times, ranks = (torch.arange(int(by_length[0]), device="cpu")[:, None] < by_length).nonzero(as_tuple=True)
     alive = torch.bincount(times)
     data = take(values, starts(lengths)[order[ranks]] + times)
     order = order.to(values.device)

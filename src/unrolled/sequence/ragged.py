@@ -103,7 +103,7 @@ class Ragged:
     def mask(self) -> Tensor:
         """Booleans (n, longest): the valid steps of the padded tensor."""
         longest = int(self.lengths.max()) if len(self) else 0
-        return (torch.arange(longest) < self.lengths[:, None]).to(self.device)
+        return (torch.arange(longest, device="cpu") < self.lengths[:, None]).to(self.device)
 
     @staticmethod
     def from_packed(packed: PackedSequence) -> Ragged:

@@ -115,9 +115,9 @@ def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
     """Each step and the one behind it in the same document, document by document; and where each begins."""
     long = documents.lengths > 1
     first, last = documents.offsets[:-1][documents.lengths > 0], documents.offsets[1:][documents.lengths > 0] - 1
-    followed, follows = (torch.ones(len(documents.values), dtype=torch.bool) for _ in range(2))
+    followed, follows = (torch.ones(len(documents.values), dtype=torch.bool, device="cpu") for _ in range(2))
     followed[last] = follows[first] = False
-    begin = torch.zeros(len(documents.values), dtype=torch.bool)
+    begin = torch.zeros(len(documents.values), dtype=torch.bool, device="cpu")
     begin[documents.offsets[:-1][long]] = True
     x, y = (documents.values[kept.to(documents.device)] for kept in (followed, follows))
     return x, y, begin[followed].to(documents.device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..errors import CircuitError, DataError, InputError, UnrolledError
+from ..errors import DataError, InputError, UnrolledError
 from ..graph.node import TOKEN
 from ..graph.stored import dump, load
 from ..nn.recurrent import Recurrent
@@ -68,7 +68,7 @@ def load_network(path: Path | str) -> tuple[Recurrent, dict[str, Any] | None]:
             raise DataError(f"its format is {about['format']!r}; this version reads {FORMAT}")
         tensors = safetensors.torch.load(content)
         dtype = next(iter(tensors.values())).dtype if tensors else None
-        net = Recurrent(Circuit(_no_function, load(about["circuit"])), dtype=dtype, **about["sizes"])
+        net = Recurrent(Circuit.stored(load(about["circuit"])), dtype=dtype, **about["sizes"])
         net.load_state_dict(tensors)
         _check_input(net)
         audio: dict[str, Any] | None = about["audio"]
@@ -130,11 +130,6 @@ def _check_input(net: Recurrent) -> int:
     except UnrolledError as problem:
         raise InputError(f"'{net.circuit.name}' cannot be run with its first input '{name}' alone: {problem}") from None
     return net.sizes[name]
-
-
-def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
-    """A circuit that was read from a file."""
-    raise CircuitError("a circuit that was read from a file has no Python function to be used in another circuit")
 
 
 def _line(problem: Exception) -> str:

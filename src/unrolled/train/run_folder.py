@@ -24,7 +24,7 @@ from typing import Any, NoReturn
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..errors import CircuitError, DataError, UnrolledError, UsageError, did_you_mean
+from ..errors import DataError, UnrolledError, UsageError, did_you_mean
 from ..graph.stored import dump, load
 from .checkpoint import CONFIG, PROGRESS, Checkpoint, as_json, is_checkpoint, read_checkpoint, write_checkpoint
 from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
@@ -298,7 +298,7 @@ class Config:
         """The circuit as it was stored. No code is run."""
         stored = self.get("circuit", dict)
         try:
-            return Circuit(_no_function, load(stored))
+            return Circuit.stored(load(stored))
         except UnrolledError as problem:
             self.refuse(str(problem))
 
@@ -344,11 +344,6 @@ def _stands(line: str, update: int) -> bool:
     except ValueError:
         return False
     return line.endswith("\n") and isinstance(record, dict) and record.get("update", 0) <= update
-
-
-def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
-    """A circuit that was read from a file."""
-    raise CircuitError("a circuit that was read from a file has no Python function to be used in another circuit")
 
 
 def equations_text(circuit: Circuit) -> str:

@@ -24,7 +24,7 @@ def rules() -> dict[str, Callable[..., Any]]:
     import torch
 
     def matvec(A: Tensor, x: Tensor) -> Tensor:
-        return x @ A.mT if A.ndim == 2 else (A @ x[..., None])[..., 0]
+        return x @ A.transpose(-2, -1) if A.ndim == 2 else (A @ x[..., None])[..., 0]
 
     def softmax(x: Tensor) -> Tensor:
         return torch.softmax(x, -1)
@@ -82,7 +82,7 @@ def rules() -> dict[str, Callable[..., Any]]:
         "where": torch.where,
         "matvec": matvec,
         "matmul": torch.matmul,
-        "transpose": lambda A: A.mT,
+        "transpose": lambda A: A.transpose(-2, -1),
         "outer": lambda u, v: u[..., :, None] * v[..., None, :],
         "sum": total,
         "mean": lambda x: x.mean(-1, keepdim=True),

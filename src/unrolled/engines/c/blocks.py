@@ -88,7 +88,7 @@ class Room:
     """Aligned memory: ``at`` is its address for as long as this lives."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8)
+        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8, device="cpu")
         self.at = aligned(self.bytes)
 
 

@@ -122,7 +122,10 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
     if not tensors:
         return make()
     held = [t.untyped_storage() for t in tensors]  # another thread may give a parameter other memory (``.data = ...``)
-    mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
+    try:
+        mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
+    except RuntimeError:  # a tensor that was made in inference mode counts no changes; its bits tell
+        mark = [number for t in tensors for number in (t.data_ptr(), 0, t.is_contiguous())]
     key, first = (kernel, id(tensors[0])), tensors[0]
     known = _remembered.get(key)
     mine = known is not None and known.first() is first

@@ -124,7 +124,7 @@ class Sums:
 
     def mixed(self, nodes: list[Node], shape: torch.Size) -> Tensor:
         """The sum of terms of any kind."""
-        total = torch.zeros(shape, dtype=torch.float64)
+        total = torch.zeros(shape, dtype=torch.float64, device="cpu")
         for node in nodes:
             self.add(total, node)
         return total.to(self.call.like.dtype)
