@@ -67,7 +67,12 @@ def learn(
                 note(diagnosis)
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
-    last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
+    last: dict[str, Any] = {
+        "update": training.update,
+        "seconds": round(training.seconds, 3),
+        "stopped": stopped,
+        **result,
+    }
     worse = worse_than(result) + (() if training.improved else ("untrained",))
     if result:
         losses = {"validation": training.lowest, "untrained": training.untrained}
