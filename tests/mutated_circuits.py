@@ -33,8 +33,8 @@ HOSTILE: tuple[Any, ...] = (
     None, True, False, 0, 1, -1, 7, 2**31, 2**63, 10**400, 0.0, -0.0, 1.5, 1e308,
     float("inf"), float("-inf"), float("nan"), "inf", "nan", "", "x", "h", "W", "self", "size", "size h",
     "0", "1", "-1", "1/2", "1/0", "0/1", "4/2", "1/4097", "2147483649", "1e999999999", "1" * 10_000, "1/" + "9" * 4_000,
-    "٣", "1_0", " 1 ", "<script>", "../../x", "__dict__", "__class__", "a\nb", "a\0b", "\ud800", "state", "steps", "batch",
-    "input", "parameter", "tanh", "concat", "broadcast", "real", "token", "mask",
+    "٣", "1_0", " 1 ", "<script>", "../../x", "__dict__", "__class__", "a\nb", "a\0b", "\ud800", "state", "steps",
+    "batch", "input", "parameter", "tanh", "concat", "broadcast", "real", "token", "mask",
     [], {}, [[]], [{}], [0], [-1], [True], {"constant": "1"}, {"constant": "0"}, {"constant": "-3", "size h": "1"},
     {"constant": "0", "size h": "1/3"}, {"size h": "1"}, {"op": "tanh", "args": [0]},
 )  # fmt: skip
