@@ -108,7 +108,7 @@ results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reb
 	$(BIN)/python examples/long_memory.py order --steps 200
 	$(BIN)/python examples/long_memory.py reber
 
-torture: $(READY)  ## kill a training 100 times, damage 10,000 models and 1,000,000 circuits: nothing may be lost; an hour
+torture: $(READY)  ## kill a training 100 times, damage 10,000 models and 1,000,000 circuits: nothing may be lost; half an hour
 	@nice $(BIN)/python tests/torture.py kill --kills 100
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
 	@nice $(BIN)/python tests/torture.py circuits --mutations 1000000

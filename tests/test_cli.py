@@ -193,7 +193,7 @@ def test_the_document_of_equations_is_plain_latex(trained: Path):
 def test_every_document_of_equations_can_be_typeset(name: str, tmp_path: Path):
     if not shutil.which("pdflatex"):
         pytest.skip("needs pdflatex")
-    from unrolled.train.run_folder import equations_document
+    from unrolled.train.views import equations_document
 
     (tmp_path / "equations.tex").write_text(equations_document(cells.ALL[name]))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "equations.tex"]

@@ -57,17 +57,11 @@ from .files import (
 )
 from .loop import Snapshot
 from .toml import write_toml
+from .views import VIEWS, write_views
 
 FORMAT = 2
-MARK, LOG, OPTIONS, CHECKPOINTS, FAULTS, TRACK = (
-    ".unrolled",
-    "log.jsonl",
-    "config.toml",
-    "checkpoints",
-    "faults",
-    "track",
-)
-VIEWS = ("circuit.svg", "unfolded.svg", "equations.txt", "equations.tex")
+MARK, LOG, OPTIONS = ".unrolled", "log.jsonl", "config.toml"
+CHECKPOINTS, FAULTS, TRACK = "checkpoints", "faults", "track"
 FILES = (CONFIG, OPTIONS, LOG, *VIEWS)
 DAMAGED = ".damaged"
 OURS = re.compile(rf"\d+({re.escape(DAMAGED)}(-\d+)?)?")  # in checkpoints/ and faults/
@@ -164,18 +158,12 @@ class RunFolder:
         """Fill a new folder: the views, a checkpoint of the model before it learns, and at last config.json (the
         circuit, and what the task adds), which makes it a run: whatever is killed later can be gone on with."""
         self.config = {"format": FORMAT, **values, "circuit": dump(circuit.recurrence)}
-        self.views(circuit)
+        write_views(self.path, circuit)
         if "options" in values:
             write_text(self.path / OPTIONS, write_toml(values["options"]))
         write_text(self.path / LOG, "")
         self.save(snapshot)
         write_bytes(self.path / CONFIG, as_json(self.config))
-
-    def views(self, circuit: Circuit, steps: int = 3) -> None:
-        """Write the circuit as pictures and equations."""
-        drawn = circuit.draw(steps).svg, circuit.unfold(steps).draw().svg
-        for name, text in zip(VIEWS, (*drawn, equations_text(circuit), equations_document(circuit)), strict=True):
-            write_text(self.path / name, text)
 
     def log(self, record: Mapping[str, Any]) -> None:
         """Add a line to log.jsonl. It is on the disk with the next checkpoint, or after ``sync_log``."""
@@ -444,35 +432,3 @@ def _stands(line: str, update: int) -> bool:
 def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
     """A circuit that was read from a file."""
     raise CircuitError("a circuit that was read from a file has no Python function to be used in another circuit")
-
-
-def equations_text(circuit: Circuit) -> str:
-    """The equations of a step, and those of the gradient, as text."""
-    return (
-        f"{circuit.name}\n\n{circuit.equations()}\n\n"
-        f"The gradient, by back-propagation through time:\n\n{circuit.adjoint().equations()}\n"
-    )
-
-
-def equations_document(circuit: Circuit) -> str:
-    """The same as a complete LaTeX document."""
-    return DOCUMENT % {
-        "name": circuit.name.replace("_", r"\_"),
-        "step": circuit.equations("latex"),
-        "gradient": circuit.adjoint().equations("latex"),
-    }
-
-
-DOCUMENT = r"""\documentclass{article}
-\usepackage[paperwidth=420mm,paperheight=297mm,margin=12mm]{geometry}
-\usepackage{amsmath}
-\allowdisplaybreaks
-\pagestyle{empty}
-\begin{document}
-\footnotesize
-\section*{%(name)s}
-%(step)s
-\section*{The gradient, by back-propagation through time}
-%(gradient)s
-\end{document}
-"""
