@@ -98,6 +98,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
     log = (here / run / "log.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in log] == training.lines
     assert sorted(p.name for p in (here / run).iterdir()) == [
+        ".unrolled",
         "checkpoints",
         "circuit.svg",
         "config.json",

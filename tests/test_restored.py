@@ -133,7 +133,8 @@ def test_every_generator_goes_on_where_it_was():
 
 WAYS = [
     {"optimizer": "adam", "schedule": "plateau", "halve_after": 1, "average": 0.5},
-    {"optimizer": "sgd", "momentum": 0.9, "patience": 4},
+    {"optimizer": "sgd", "momentum": 0.9, "patience": 5},
+    {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "plateau", "halve_after": 3},
     {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "constant"},
 ]
 FALLING = [9.0, 5.0, 3.0, 4.0, 6.0, 6.5, 6.6, 6.7, 6.8, 6.9, 7.0]  # the first is that of the untrained model
@@ -165,16 +166,16 @@ def test_all_of_a_training_is_restored(way: dict[str, object], tmp_path: Path):
         seen.append((p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done))
         if p.best:
             kept = {n: v.clone() for n, v in whole.kept.items()}
-        if p.update == 7:
+        if p.update == 8:  # after a validation, and before an update without one
             cut = through_the_disk(tmp_path / "cut", whole.snapshot())
     assert cut is not None and cut.best == 4 and cut.progress["index"] > 0 and cut.progress["epoch"] > 0
     assert equal(whole.model.state_dict(), kept), "at the end the model is the best one"
 
     torch.manual_seed(99), numpy.random.seed(99), random.seed(99)
-    again = Training(lesson(model(seed=3, dropout=0.3, weight_dropout=0.2), FALLING[4:]), settings)
+    again = Training(lesson(model(seed=3, dropout=0.3, weight_dropout=0.2), FALLING[5:]), settings)
     again.restore(cut, kept)
     assert equal(vars(through_the_disk(tmp_path / "again", again.snapshot())), vars(cut))
     found = [(p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done) for p in again.run()]
-    assert found == seen[7:]
+    assert found == seen[8:]
     assert equal(again.model.state_dict(), whole.model.state_dict())
     assert equal(again.snapshot().progress | {"seconds": 0}, whole.snapshot().progress | {"seconds": 0})

@@ -209,7 +209,7 @@ def test_a_folder_is_free_again_when_a_training_was_refused(here: Path):
         RunFolder(Path("run"))
     with RunFolder(Path("run"), again=True):
         pass
-    with pytest.raises(DataError, match=r"the run folder 'text.txt' cannot be used: file exists"):
+    with pytest.raises(DataError, match=r"the run folder 'text.txt' cannot be made: file exists"):
         RunFolder(Path("text.txt"))
     shutil.rmtree("run")
     with pytest.raises(DataError, match="there is no run folder 'run'"):

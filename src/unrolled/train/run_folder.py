@@ -106,7 +106,8 @@ class RunFolder:
                 self._take(overwrite)
         except OSError as problem:
             self.close()
-            raise DataError(f"the run folder '{path}' cannot be used: {reason(problem)}") from None
+            what = "used" if again else "made"
+            raise DataError(f"the run folder '{path}' cannot be {what}: {reason(problem)}") from None
         except BaseException:
             self.close()
             raise
