@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import math
 import struct
+from pathlib import Path
 
 import pytest
+import safetensors.torch
 
 import mutated_circuits
 from cells_for_tests import CIRCUITS
 from mutated_circuits import no_longer_than
-from unrolled import CircuitError, DataError, circuit, tanh
+from unrolled import CircuitError, DataError, Recurrent, circuit, tanh
 from unrolled.graph import stored
 from unrolled.graph.node import leaf, vector
 from unrolled.graph.ops import constant, make
 from unrolled.graph.recurrence import Recurrence
 from unrolled.graph.size import Size
+from unrolled.tasks.network import load_network, metadata, save_network
 from unrolled.train.checkpoint import from_json
 
 
@@ -124,3 +127,26 @@ def test_the_mutations_see_a_reader_without_limits(monkeypatch: pytest.MonkeyPat
             patch.setattr(stored, check, lambda *args: None)
             with pytest.raises(AssertionError, match="mutation"):
                 mutated_circuits.mutate(2_000, 5, processes=1)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"x": 3, "h": 2**33, "o": 2},
+        {"x": 3, "h": 4, "o": 2},
+        {"x": 3, "h": True, "o": 2},
+        {"h": 5},
+        [],
+        {"engine": "c"},
+    ],
+)
+def test_a_network_of_other_sizes_takes_no_memory(tmp_path: Path, sizes: object):
+    """The sizes beside a circuit come from elsewhere, too: nothing is made of them before they fit the parameters."""
+    path = tmp_path / "net.safetensors"
+    save_network(Recurrent(CIRCUITS["elman"], x=3, h=5, o=2), path)
+    about = json.loads(metadata(path.read_bytes())["network"])
+    tensors = safetensors.torch.load_file(path)
+    about["sizes"] = sizes
+    path.write_bytes(safetensors.torch.save(tensors, {"network": json.dumps(about)}))
+    with no_longer_than(10.0), pytest.raises(DataError, match="is no network, or is damaged"):
+        load_network(path)
