@@ -108,9 +108,10 @@ results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reb
 	$(BIN)/python examples/long_memory.py order --steps 200
 	$(BIN)/python examples/long_memory.py reber
 
-torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing may be lost; some minutes
+torture: $(READY)  ## kill a training 100 times, damage 10,000 models and 1,000,000 circuits: nothing may be lost; half an hour
 	@nice $(BIN)/python tests/torture.py kill --kills 100
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
+	@nice $(BIN)/python tests/torture.py circuits --mutations 1000000
 
 sanitize: $(READY)  ## run engine c with kernels that check their addresses, undefined behaviour and races of threads; 10 minutes
 	@nice $(BIN)/python tests/sanitize.py

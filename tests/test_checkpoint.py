@@ -20,7 +20,7 @@ import torture
 from cells_for_tests import said
 from unrolled.cells import lstm
 from unrolled.cli import main
-from unrolled.errors import DataError, UnrolledError
+from unrolled.errors import DataError, UsageError
 from unrolled.tasks.language_run import Language, load
 from unrolled.tasks.registry import options_for
 from unrolled.train import checkpoint as ck
@@ -36,17 +36,28 @@ def task_in(path: Path, **settings: object) -> Language:
     return Language.read(path / "text.txt", lstm, options_for("language", sections))
 
 
+held: dict[Path, RunFolder] = {}  # the folders that this process trains into
+
+
+def opened(path: Path, **how: bool) -> RunFolder:
+    """A run folder, as if whoever had it before had ended."""
+    if path in held:
+        held.pop(path).close()
+    held[path] = RunFolder(path, **how)
+    return held[path]
+
+
 def begun(path: Path, **settings: object) -> Recorded:
     task = task_in(path, **settings)
-    recorded = Recorded(task, task.options.settings, RunFolder(path / "run"))
+    recorded = Recorded(task, task.options.settings, opened(path / "run"))
     recorded.begin(lstm, task.config())
     return recorded
 
 
-def again(path: Path, **settings: object) -> Recorded:
+def again(path: Path, tell: Callable[[str], object] = pytest.fail, **settings: object) -> Recorded:
     task = task_in(path, **settings)
-    recorded = Recorded(task, task.options.settings, RunFolder(path / "run", again=True))
-    recorded.resume(pytest.fail)
+    recorded = Recorded(task, task.options.settings, opened(path / "run", again=True))
+    recorded.resume(tell)
     return recorded
 
 
@@ -84,7 +95,7 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(tmp_path: Path, set
 
 
 def test_the_checkpoint_of_the_best_validation_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    values = iter([3.0, 1.0, 2.0, 2.0])
+    values = iter([4.0, 3.0, 1.0, 2.0, 2.0])  # the first is that of the untrained model
     monkeypatch.setattr(Language, "validate", lambda self: next(values))
     recorded = begun(tmp_path)
     assert [p.update for p in recorded.run() if p.best] == [6, 12]
@@ -101,10 +112,8 @@ def test_what_is_damaged_is_set_aside_and_the_one_before_it_goes_on(tmp_path: Pa
     flip(newest / ck.OPTIMIZER, 300)
     with pytest.raises(DataError, match=r"00000024' is damaged: optimizer.safetensors"):
         load(tmp_path / "run")
-    task = task_in(tmp_path)
-    recorded = Recorded(task, task.options.settings, RunFolder(tmp_path / "run", again=True))
     told: list[str] = []
-    recorded.resume(told.append)
+    recorded = again(tmp_path, told.append)
     assert len(told) == 1 and "is damaged" in told[0] and "the one before it" in told[0]
     assert newest.with_name("00000024.damaged").is_dir() and recorded.training.update == 20
     assert [p.loss for p in recorded.run()] == expected[20:]
@@ -370,6 +379,10 @@ def test_resume_refuses_what_was_decided_before(tmp_path: Path, capsys: pytest.C
 
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path):
     folder = begun(tmp_path).folder
-    second = RunFolder(tmp_path / "run", again=True).locked()
-    with folder.locked(), pytest.raises(UnrolledError, match="another process is training into"), second:
-        pass
+    for how in ({}, {"again": True}, {"overwrite": True}):
+        with pytest.raises(UsageError, match="another process is training into"):
+            RunFolder(tmp_path / "run", **how)
+    folder.close()
+    with RunFolder(tmp_path / "run", again=True), pytest.raises(UsageError):
+        RunFolder(tmp_path / "run", again=True)
+    RunFolder(tmp_path / "run", again=True)

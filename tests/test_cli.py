@@ -98,6 +98,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
     log = (here / run / "log.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in log] == training.lines
     assert sorted(p.name for p in (here / run).iterdir()) == [
+        ".unrolled",
         "checkpoints",
         "circuit.svg",
         "config.json",
@@ -193,7 +194,7 @@ def test_the_document_of_equations_is_plain_latex(trained: Path):
 def test_every_document_of_equations_can_be_typeset(name: str, tmp_path: Path):
     if not shutil.which("pdflatex"):
         pytest.skip("needs pdflatex")
-    from unrolled.train.run_folder import equations_document
+    from unrolled.train.views import equations_document
 
     (tmp_path / "equations.tex").write_text(equations_document(cells.ALL[name]))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "equations.tex"]

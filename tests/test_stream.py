@@ -217,6 +217,61 @@ def test_a_state_is_written_while_it_runs(here: Path, monkeypatch: pytest.Monkey
     assert Path("killed").read_bytes() == expected
 
 
+@pytest.mark.parametrize("pieces", [0, 1])
+def test_what_is_killed_at_once_goes_on(here: Path, pieces: int):
+    """Before ten seconds are over: the state is there before the first output."""
+    expected = whole("rows")
+    Path("killed").write_bytes(b"an output of another day\n" * 1_000)
+    Path("killed.state").write_bytes(b"and its state")
+    way = Way(100)
+    streamed, rows = open_streamed(Path("rows.safetensors"), way), Path("rows.csv")
+    running = Streaming(streamed, rows, Path("killed"), way, overwrite=True).run()
+    for _ in range(pieces + 1):  # the first piece is written after the first state
+        next(running)
+        shutil.copy("killed", "left")
+        shutil.copy("killed.state", "left.state")  # all that a killed process would leave
+    assert stream("rows.safetensors", "rows.csv", "--chunk", "100", "--out", "left", "--resume", "--json") == 0
+    assert Path("left").read_bytes() == expected
+    running.close()
+
+
+def test_two_do_not_write_one_output(here: Path, capsys: pytest.CaptureFixture[str]):
+    way = Way(100)
+    running = Streaming(open_streamed(Path("rows.safetensors"), way), Path("rows.csv"), Path("out"), way).run()
+    next(running)
+    before = Path("out").read_bytes(), Path("out.state").read_bytes()
+    for how in ("--overwrite", "--resume"):
+        assert stream("rows.safetensors", "rows.csv", "--chunk", "100", "--out", "out", how, "--json") == 2
+        assert "another process is writing 'out'" in capsys.readouterr().err
+        assert (Path("out").read_bytes(), Path("out.state").read_bytes()) == before
+    for _ in running:
+        pass
+    assert Path("out").read_bytes() == whole("rows")
+
+
+def test_a_state_holds_all_that_the_next_piece_needs(here: Path):
+    """Two layers of LSTM: each tensor of the state matters, and is that of one call over what was read."""
+    small = ("--cell", "lstm", "--layers", "2", "--hidden", "5", "--batch", "4", "--window", "16", "--updates", "30")
+    assert main(["train", "text.txt", *small, "--rate", "0.05", "--out", "deep", "--json"]) == 0
+    way = Way(100, each=True)
+    running = Streaming(open_streamed(Path("deep"), way), Path("text.txt"), Path("out"), way)
+    steps = running.run()
+    assert [next(steps) for _ in range(3)] == [100, 200, 300]
+    running.save()
+    carried = safetensors.torch.load_file("out.state")
+    trained = load(here / "deep")
+    with torch.no_grad():
+        _, states = trained.model(trained.encode(TEXT[:299])[None])
+    expected = {f"{i}.{n}": v for i, layer in enumerate(states) for n, v in layer.items()}
+    assert carried.keys() == {"last", "0.h", "0.c", "1.h", "1.c"} and carried["last"] == trained.encode(TEXT[299])
+    for name, value in expected.items():
+        torch.testing.assert_close(carried[name], value)
+    list(steps)
+    assert main(["stream", "deep", "text.txt", "--each", "--chunk", "5000", "--out", "once", "--json"]) == 0
+    bits = [[row["bits"] for row in records(name)[1:]] for name in ("out", "once")]
+    torch.testing.assert_close(torch.tensor(bits[0]), torch.tensor(bits[1]), rtol=1e-4, atol=1e-5)
+
+
 def test_a_fault_in_the_input_keeps_what_was_before_it(here: Path, capsys: pytest.CaptureFixture[str]):
     expected, sound = whole("recording"), Path("voice.flac").read_bytes()
     Path("voice.flac").write_bytes(sound[: len(sound) // 2])

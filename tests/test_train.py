@@ -186,7 +186,7 @@ def learn_zero(values: list[float], **settings: object) -> list[Progress]:
             return super().forward(x), ()
 
     torch.manual_seed(0)
-    model, given = One(1, 1), iter(values)
+    model, given = One(1, 1), iter([1.0, *values])  # the first is that of the untrained model
     how = Settings(**{"updates": 40, "rate": 0.1, "schedule": "constant", "warmup": 0.0, **settings})
     window = Window(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
     return list(train(model, losses.squared_error, lambda: iter([window]), lambda: next(given), how))
@@ -207,6 +207,7 @@ def test_averaged_weights_are_those_that_are_validated_and_kept():
 
     torch.manual_seed(0)
     model, seen, raw = One(1, 1, bias=False), [], []
+    start = model.weight.item()
     window = Window(torch.ones(1, 1, 1), torch.zeros(1, 1, 1))
 
     def validate() -> float:
@@ -216,6 +217,7 @@ def test_averaged_weights_are_those_that_are_validated_and_kept():
     how = Settings(updates=6, rate=0.1, average=0.75, validations=6)
     for _ in train(model, losses.squared_error, lambda: iter([window]), validate, how):
         raw.append(model.weight.item())
+    assert seen.pop(0) == start, "the untrained model is measured first"
     average = raw[0]
     for i, weight in enumerate(raw):
         average = weight if i == 0 else 0.75 * average + 0.25 * weight
@@ -295,7 +297,8 @@ def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
 
 def test_a_training_is_replaced_only_when_asked_for(tmp_path: Path):
     model = LanguageModel(gru, 5, 3)
-    RunFolder(tmp_path).begin(gru, {}, Snapshot(0, None, model.state_dict(), {}, {}))
+    with RunFolder(tmp_path) as folder:
+        folder.begin(gru, {}, Snapshot(0, None, model.state_dict(), {}, {}))
     with pytest.raises(UsageError, match="holds a training already"):
         RunFolder(tmp_path)
     RunFolder(tmp_path, overwrite=True)

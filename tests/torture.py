@@ -2,6 +2,7 @@
 
     python tests/torture.py kill --kills 100       # kill -9 at random instants of every phase, go on, compare
     python tests/torture.py mutate --folders 10000 # damaged model folders: each is refused, none read silently
+    python tests/torture.py circuits --mutations 1000000 # damaged circuits: each is in order or refused, and soon
 
 Killing: a training runs in a child process, which says by a byte of shared memory in which phase it is
 (`train/phase.py`). It is killed at a random instant of a phase chosen in turn; what the byte says after its death is
@@ -25,12 +26,14 @@ import tempfile
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 
+import mutated_circuits
+from mutated_circuits import no_longer_than
 from unrolled.cli import learn, main  # noqa: F401  (loaded here, the children need not)
 from unrolled.errors import DataError
 from unrolled.tasks.language_run import load
@@ -262,20 +265,6 @@ def signed(files: Files, draw: random.Random) -> tuple[str, Files]:
     return f"signed {key} in {name}", changed
 
 
-@contextlib.contextmanager
-def no_longer_than(seconds: float) -> Iterator[None]:
-    def late(*_: object) -> None:
-        raise TimeoutError(f"more than {seconds} s")
-
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-
-
 def mutate(folders: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Counter[str]:
     """Damage a model folder in so many ways, and read each; how it went.
 
@@ -327,11 +316,21 @@ def mutate(folders: int, seed: int, folder: Path, tell: Callable[[str], None]) -
     return counts
 
 
+def circuits(mutations: int, seed: int, processes: int, tell: Callable[[str], None]) -> Counter[str]:
+    """Read so many damaged circuits; how it went. Raises AssertionError as ``mutated_circuits.piece`` does."""
+    counts, longest = mutated_circuits.mutate(mutations, seed, processes)
+    tell(f"{mutations} damaged circuits: " + ", ".join(f"{n} {what}" for what, n in sorted(counts.items())))
+    tell(f"0 crashes, 0 hangs, one exception type (DataError); the longest took {longest:.2f} s")
+    return counts
+
+
 def _main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("kill", "mutate"))
+    parser.add_argument("what", choices=("kill", "mutate", "circuits"))
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--folders", type=int, default=10_000)
+    parser.add_argument("--mutations", type=int, default=1_000_000)
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(4), "little"))
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
@@ -346,6 +345,8 @@ def _main() -> int:
     ):
         if given.what == "kill":
             kill(given.kills, given.seed, Path(name), tell)
+        elif given.what == "circuits":
+            circuits(given.mutations, given.seed, given.processes, tell)
         else:
             mutate(given.folders, given.seed, Path(name), tell)
     return 0

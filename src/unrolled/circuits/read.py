@@ -7,11 +7,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import CircuitError, Source
-from ..graph.recurrence import Recurrence
+from ..graph.recurrence import RESERVED, Recurrence
 from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
-
-RESERVED = ("state", "given", "steps", "last", "batch")
 
 
 def read(function: Callable[..., Any], constants: Iterable[str] = ()) -> Recurrence:

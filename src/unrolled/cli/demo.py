@@ -38,16 +38,15 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     from .learn import learn
 
     text = python_reference()
-    run = RunFolder(out or free_folder(Path("runs"), "demo-gru"))
-    write_text(run.path / "text.txt", text)
     training = {"minutes": seconds / 60, "rate": RATE}
     options = options_for("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
-    task = Language.read(run.path / "text.txt", gru, options)
-    recorded = Recorded(task, options.settings, run)
-    recorded.begin(task.circuit, task.config())
-    if not json:
-        _explain(task, seconds)
-    with run.locked():
+    with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as run:
+        write_text(run.path / "text.txt", text)
+        task = Language.read(run.path / "text.txt", gru, options)
+        recorded = Recorded(task, options.settings, run)
+        recorded.begin(task.circuit, task.config())
+        if not json:
+            _explain(task, seconds)
         ended = learn(task, recorded, for_programs=json)
     if not json:
         _conclude(task, ended, run.path)

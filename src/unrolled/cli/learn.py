@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,14 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Ended:
     """How a training ended: after how many updates and seconds, with what exit code (0, or that of the signal that
-    stopped it), and how good the model is on held-out data (nothing when it was stopped)."""
+    stopped it), how good the model is on held-out data (nothing when it was stopped), and which yardsticks are better
+    than it: those of the result, and 'untrained' for the model before the training."""
 
     updates: int
     seconds: float
     code: int
     result: dict[str, float]
+    worse_than: tuple[str, ...] = ()
 
 
 def learn(
@@ -34,6 +35,7 @@ def learn(
 ) -> Ended:
     """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
     from ..diagnosis.run import regularly
+    from ..train.run_folder import as_line
 
     folder, training = recorded.folder, recorded.training
     diagnosed = regularly(task, recorded.settings.diagnose)
@@ -43,7 +45,7 @@ def learn(
     def note(record: dict[str, Any]) -> None:
         folder.log(record)
         if for_programs:
-            print(json.dumps(record), flush=True)
+            print(as_line(record), flush=True)
 
     start = "resume" if training.update else "start"
     with (
@@ -65,10 +67,31 @@ def learn(
                 note(diagnosis)
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, task.result())
-    last = {"update": training.update, "seconds": round(training.seconds, 3), "stopped": stopped, **result}
+    last: dict[str, Any] = {
+        "update": training.update,
+        "seconds": round(training.seconds, 3),
+        "stopped": stopped,
+        **result,
+    }
+    worse = worse_than(result) + (() if training.improved else ("untrained",))
+    if result:
+        losses = {"validation": training.lowest, "untrained": training.untrained}
+        last |= {name: loss * task.scale for name, loss in losses.items()} | {"worse_than": worse}
     last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
-    return Ended(training.update, training.seconds, code, result)
+    folder.sync_log()
+    return Ended(training.update, training.seconds, code, result, worse)
+
+
+def worse_than(result: dict[str, float]) -> tuple[str, ...]:
+    """The yardsticks of a result, whose names begin with 'by', that are better than the model, whose figure is first.
+
+    >>> worse_than({"bits_per_character": 5.1, "by_frequency_alone": 4.8})
+    ('by_frequency_alone',)
+    """
+    name, value = next(iter(result.items()), ("", 0.0))
+    sign = -1 if name == "accuracy" else 1
+    return tuple(n for n, other in result.items() if n.startswith("by_") and sign * value > sign * other)
 
 
 def engine_of(task: Task) -> dict[str, Any]:

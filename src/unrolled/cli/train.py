@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from ..tasks.task import Task
     from ..train.distributed import Ranks
     from ..train.recorded import Recorded
+    from ..train.run_folder import RunFolder
     from ..train.toml import Sections
     from .learn import Ended
 
@@ -127,25 +129,25 @@ def train(
             raise UsageError(f"--{option} was decided when '{resume}' began; a resumed training goes on as it was")
 
     from ..train.distributed import joined
+    from ..train.run_folder import TRACK
     from . import screen
     from .learn import follow, learn
 
-    with joined() as ranks, ExitStack() as open_until_the_end:
+    with joined() as ranks, ExitStack() as locked:
         if resume is None and data is not None:
             learned = ranks.together(lambda: _read(data, task, config, named, set or []))
             resume = ranks.from_first(_interrupted(learned, out))
-            recorded = None if resume else _begin(learned, out, overwrite, ranks)
+            recorded = None if resume else _begin(learned, out, overwrite, ranks, locked)
         if resume is not None:
-            learned, recorded = _resume(resume, data, ranks)
+            learned, recorded = _resume(resume, data, ranks, locked)
         assert recorded is not None
-        ranks.together(lambda: ranks.first and open_until_the_end.enter_context(recorded.folder.locked()))
         if resume is not None:
             recorded.resume(screen.warn)
         if not ranks.first:
             return follow(recorded, threads)
         if not json:
             _tell(learned, recorded)
-        ended = learn(learned, recorded, threads, json, recorded.folder.path / "track" if track else None)
+        ended = learn(learned, recorded, threads, json, recorded.folder.path / TRACK if track else None)
     if not json:
         _conclude(learned, recorded, ended)
     return ended.code
@@ -183,28 +185,33 @@ def _interrupted(task: Task, out: Path | None) -> Path | None:
     return path if path is not None and is_taken(path) else None
 
 
-def _begin(task: Task, out: Path | None, overwrite: bool, ranks: Ranks) -> Recorded:
+def _begin(task: Task, out: Path | None, overwrite: bool, ranks: Ranks, locked: ExitStack) -> Recorded:
     """A new training in a new run folder."""
     from ..train.recorded import Recorded
-    from ..train.run_folder import RunFolder, free_folder
+    from ..train.run_folder import free_folder
 
-    def folder() -> RunFolder | None:
-        return RunFolder(out or free_folder(RUNS, _name(task)), overwrite) if ranks.first else None
-
-    recorded = Recorded(task, task.options.settings, ranks.together(folder), ranks)
+    folder = _locked(lambda: out or free_folder(RUNS, _name(task)), ranks, locked, overwrite=overwrite)
+    recorded = Recorded(task, task.options.settings, folder, ranks)
     recorded.begin(task.circuit, task.config())
     return recorded
 
 
-def _resume(path: Path, data: Path | None, ranks: Ranks) -> tuple[Task, Recorded]:
-    """A training to go on with, as its folder describes it."""
+def _resume(path: Path, data: Path | None, ranks: Ranks, locked: ExitStack) -> tuple[Task, Recorded]:
+    """The training of a run folder, to be continued."""
     from ..tasks.registry import resumed
     from ..train.recorded import Recorded
-    from ..train.run_folder import Config, RunFolder
+    from ..train.run_folder import Config
 
+    folder = _locked(lambda: path, ranks, locked, again=True)
     task = ranks.together(lambda: resumed(Config(path), data))
-    folder = ranks.together(lambda: RunFolder(path, again=True) if ranks.first else None)
     return task, Recorded(task, task.options.settings, folder, ranks)
+
+
+def _locked(path: Callable[[], Path], ranks: Ranks, locked: ExitStack, **how: bool) -> RunFolder | None:
+    """The run folder for the first process, which keeps others out of it until the stack is closed."""
+    from ..train.run_folder import RunFolder
+
+    return ranks.together(lambda: locked.enter_context(RunFolder(path(), **how)) if ranks.first else None)
 
 
 def _name(task: Task) -> str:
@@ -242,10 +249,25 @@ def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To go on:\n")
         screen.out(f"  unrolled train --resume {path}")
         return
-    screen.out(f"  done after {ended.updates:,} updates in {ended.seconds:.0f} s{_cost(task, recorded)}")
+    done = "done" if recorded.training.improved else "diverged"
+    screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s{_cost(task, recorded)}")
     screen.out("  On held-out data:")
     for number, (name, value) in enumerate(ended.result.items()):
         shown = f"{value:6.3f} {name.replace('_', ' ')}"
         screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
+    if ended.worse_than:
+        screen.out(f"\n  {_advice(recorded, ended)}")
     follow = "--length 400" if task.name == "language" else task.source["path"]
     screen.out(f"\n  unrolled {'sample' if task.name == 'language' else 'predict'} {path} {follow}")
+
+
+def _advice(recorded: Recorded, ended: Ended) -> str:
+    """What to do about a model that is worse than a yardstick."""
+    training, rate = recorded.training, recorded.settings.rate
+    if not training.improved:
+        times = f"{training.lowest / training.untrained:,.3g} times that of the untrained model"
+        return (
+            f"The training diverged: its lowest validation loss is {times}. Try --rate {rate / 10:g} (it was {rate:g})"
+        )
+    names = " and ".join(name.replace("_", " ") for name in ended.worse_than)
+    return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"

@@ -13,6 +13,8 @@ from functools import cached_property
 from .node import Node, order
 from .verify import verify
 
+RESERVED = ("state", "given", "steps", "last", "batch")  # words of calls and results: no value can have such a name
+
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:

@@ -74,10 +74,13 @@ class Size:
 
 def total(sizes: Iterable[Size]) -> Size:
     """The sum of sizes: how long a concatenation is."""
-    result = Size(())
+    terms: dict[str, Fraction] = {}
+    constant = Fraction(0)
     for size in sizes:
-        result = result + size
-    return result
+        constant += size.constant
+        for name, c in size.terms:
+            terms[name] = terms.get(name, Fraction(0)) + c
+    return Size._from(terms, constant)
 
 
 class Conflict(Exception):

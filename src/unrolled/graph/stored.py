@@ -1,19 +1,39 @@
-"""Recurrences as data: a circuit can be written to JSON and read back, without running anybody's code."""
+"""Recurrences as data: a circuit can be written to JSON and read back, without running anybody's code.
+
+Stored circuits may come from anybody. So ``load`` bounds everything that costs time or memory (LIMITS) and checks
+every name, before it makes anything of them; ``dump`` refuses what ``load`` would not read.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import Any
+from typing import Any, NoReturn
 
-from ..errors import DataError, GraphError, UnrolledError
-from .node import Node, Type, leaf
+from ..errors import CircuitError, DataError, UnrolledError
+from .node import REAL, TOKEN, Node, Type, leaf
 from .ops import LEAVES, OPS, make
-from .recurrence import Recurrence
+from .recurrence import RESERVED, Recurrence
 from .size import Size
 
 FORMAT = 1
+
+NODES = 2_000  # in one circuit
+DEPTH = 1_000  # operations in a row
+ARGUMENTS = 1_000  # of one operation; pieces of one vector
+LINKS = 10_000  # arguments and sizes of all operations
+TERMS = 50  # names in one size
+LARGEST = 2**31  # in a size: entries of a vector
+FINEST = 2**12  # in a size: denominator of a fraction
+LETTERS = 100  # in a name
+
+RATIONAL = re.compile(r"-?[0-9]{1,10}(/[0-9]{1,10})?")
+NOT_FINITE = ("inf", "-inf", "nan")  # JSON has no numbers for these
+GROUPS = ("inputs", "states", "parameters", "returns", "labels")
+LAMBDA = "<lambda>"  # what Python calls a function without a name
 
 # what else an operation says, beside its arguments
 ATTRIBUTES: dict[str, dict[str, type]] = {
@@ -25,13 +45,18 @@ ATTRIBUTES: dict[str, dict[str, type]] = {
 }
 
 
-NOT_FINITE = ("inf", "-inf", "nan")
+class Unfit(Exception):
+    """What is stored is no circuit, or one beyond the limits. Its message ends the sentence 'this is no ...'."""
 
 
 def dump(recurrence: Recurrence) -> dict[str, Any]:
-    """Plain lists, numbers and strings. Nodes refer to earlier nodes by position."""
+    """Plain lists, numbers and strings. Nodes refer to earlier nodes by position.
+
+    Raises:
+        CircuitError: ``load`` would refuse it: it is too large, or has a name that is not allowed.
+    """
     position = {node: i for i, node in enumerate(recurrence.nodes)}
-    return {
+    data = {
         "format": FORMAT,
         "name": recurrence.name,
         "nodes": [_dump_node(node, position) for node in recurrence.nodes],
@@ -41,32 +66,30 @@ def dump(recurrence: Recurrence) -> dict[str, Any]:
         "returns": {n: position[x] for n, x in recurrence.returns.items()},
         "labels": {n: position[x] for x, n in recurrence.labels.items()},
     }
+    try:
+        _check_limits(data)
+    except Unfit as problem:
+        raise CircuitError(f"circuit '{recurrence.name}' cannot be stored: {problem}") from None
+    return data
 
 
 def load(data: Any) -> Recurrence:
     """The recurrence again. Raises DataError for anything that ``dump`` does not write."""
     try:
-        if data["format"] != FORMAT:
-            raise DataError(f"the circuit has format {data['format']!r}; this version reads {FORMAT}")
+        _check_limits(data)
         nodes: list[Node] = []
         for row in data["nodes"]:
             nodes.append(_load_node(row, nodes))
-
-        def named(group: str) -> dict[str, Node]:
-            return {str(n): nodes[i] for n, i in data[group].items()}
-
-        return Recurrence(
-            str(data["name"]),
-            named("inputs"),
-            named("states"),
-            named("parameters"),
-            named("returns"),
-            labels={node: n for n, node in named("labels").items()},
-        )
-    except UnrolledError as problem:
-        raise DataError(f"this is no stored circuit: {problem}") from None
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError, ZeroDivisionError) as problem:
-        raise DataError(f"this is no stored circuit ({type(problem).__name__}: {problem})") from None
+            _check_sizes(nodes[-1].type.dims)
+        inputs, states, parameters, returns, labels = ({n: nodes[i] for n, i in data[g].items()} for g in GROUPS)
+        named = {node: n for n, node in labels.items()}
+        recurrence = Recurrence(data["name"], inputs, states, parameters, returns, labels=named)
+        _need(set(nodes) == set(recurrence.nodes), "it has an operation that nothing uses")
+        return recurrence
+    except (Unfit, UnrolledError) as problem:
+        raise DataError(f"this is no stored circuit: {problem!s:.300}") from None
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as problem:
+        raise DataError(f"this is no stored circuit ({type(problem).__name__}: {problem!s:.300})") from None
 
 
 def as_text(recurrence: Recurrence) -> str:
@@ -78,7 +101,56 @@ def from_text(text: str) -> Recurrence:
     return load(json.loads(text))
 
 
-def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
+def _check_limits(data: Any) -> None:
+    """Refuse data whose numbers and names are beyond the limits. Looks at each entry once, and builds nothing."""
+    _need(isinstance(data, dict), "it must be an object")
+    _need(data["format"] == FORMAT, "its format is {!a:.40}; this version reads {}", data["format"], FORMAT)
+    rows = data["nodes"]
+    _need(isinstance(rows, list) and len(rows) <= NODES, "it must be a list of at most {:,} operations", NODES)
+    depths: list[int] = []
+    links = 0
+    for row in rows:
+        _need(isinstance(row, dict) and isinstance(row.get("op"), str), "an operation must be an object with its name")
+        args = [] if row["op"] in LEAVES else row["args"]
+        _need(isinstance(args, list) and len(args) <= ARGUMENTS, "an operation takes at most {:,} values", ARGUMENTS)
+        for i in args:
+            _need(_is_whole(i, len(depths)), "'{}' refers to a node that does not come before it", row["op"])
+        depths.append(1 + max((depths[i] for i in args), default=0))
+        attrs = row.get("attrs", {})
+        _need(isinstance(attrs, dict), "the attributes of '{}' must be an object", row["op"])
+        links += len(args) + sum(len(v) for v in attrs.values() if isinstance(v, list))
+        _need(depths[-1] <= DEPTH, "it has more than {:,} operations in a row", DEPTH)
+        _need(links <= LINKS, "its operations take more than {:,} values", LINKS)
+        if row["op"] in LEAVES:
+            _check_name(row["name"], RESERVED)
+    if data["name"] != LAMBDA:
+        _check_name(data["name"])
+    for group in GROUPS:
+        _need(isinstance(data[group], dict) and len(data[group]) <= NODES, "'{}' must be an object", group)
+        for name, i in data[group].items():
+            _check_name(name, () if group == "labels" else RESERVED)
+            _need(_is_whole(i, len(rows)), "'{}' refers to a node that does not exist", name)
+
+
+def _check_name(name: object, reserved: tuple[str, ...] = ()) -> None:
+    fits = isinstance(name, str) and len(name) <= LETTERS and name.isidentifier()
+    _need(fits, "{!a:.40} is no name: a name is an identifier of at most {} letters", name, LETTERS)
+    assert isinstance(name, str)
+    _need(not (name.startswith("__") and name.endswith("__")), "the name '{}' has a meaning in Python", name)
+    _need(name not in reserved, "the name '{}' is reserved", name)
+
+
+def _check_sizes(dims: tuple[Size, ...]) -> None:
+    for size in dims:
+        _need(len(size.terms) <= TERMS, "a size is made of more than {} others", TERMS)
+        for number in (size.constant, *(c for _, c in size.terms)):
+            _need(abs(number) <= LARGEST, "a size is larger than {:,}", LARGEST)
+            _need(number.denominator <= FINEST, "a size is a fraction finer than 1/{:,}", FINEST)
+        whole = size.constant.denominator == 1 and size.constant > 0
+        _need(bool(size.terms) or whole, "a size must be a whole number from 1, got {}", size)
+
+
+def _dump_node(node: Node, position: Mapping[Node, int]) -> dict[str, Any]:
     row: dict[str, Any] = {"op": node.op}
     if node.op in LEAVES:
         row |= {**dict(node.attrs), "kind": node.type.kind, "dims": _dump_value(node.type.dims)}
@@ -91,36 +163,102 @@ def _dump_node(node: Node, position: dict[Node, int]) -> dict[str, Any]:
 def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
     op = row["op"]
     if op in LEAVES:
-        attrs: dict[str, Any] = {"name": str(row["name"])}
+        _need(row["kind"] in (REAL, TOKEN), "'{}' must be real or a token", row["name"])
+        attrs: dict[str, Any] = {"name": row["name"]}
         if op == "parameter" and row.get("constant") is True:
             attrs["constant"] = True
-        return leaf(op, Type(str(row["kind"]), _load_value(row["dims"])), **attrs)
-    if op not in OPS:
-        raise GraphError(f"'{op}' is no operation")
-    if any(not isinstance(i, int) or not 0 <= i < len(nodes) for i in row["args"]):
-        raise GraphError(f"'{op}' refers to a node that does not come before it")
-    attrs = {n: _load_value(v) for n, v in row.get("attrs", {}).items()}
-    if {n: type(v) for n, v in attrs.items()} != ATTRIBUTES.get(op, {}):
-        raise GraphError(f"'{op}' has the attributes {', '.join(row.get('attrs', {})) or 'none'}")
+        return leaf(op, Type(row["kind"], _load_dims(row["dims"])), **attrs)
+    _need(op in OPS, "there is no operation {!a:.40}", op)
+    kinds, given = ATTRIBUTES.get(op, {}), row.get("attrs", {})
+    _need(given.keys() == kinds.keys(), "'{}' has the attributes {}", op, ", ".join(kinds) or "none")
+    attrs = {n: READERS[kinds[n]](v) for n, v in given.items()}
+    if "dims" in attrs:
+        _need(len(attrs["dims"]) <= 2, "a value has at most two sizes")
     return make(op, *(nodes[i] for i in row["args"]), **attrs)
 
 
 def _dump_value(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_dump_value(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)  # JSON has no numbers for these
     if isinstance(value, Size):
         return {"constant": str(value.constant), **{f"size {n}": str(c) for n, c in value.terms}}
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return value
 
 
-def _load_value(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(_load_value(v) for v in value)
-    if value in NOT_FINITE:
+def _load_dims(value: Any) -> tuple[Size, ...]:
+    _need(isinstance(value, list) and len(value) <= 2, "a value has at most two sizes")
+    return _load_sizes(value)
+
+
+def _load_sizes(value: Any) -> tuple[Size, ...]:
+    _need(isinstance(value, list) and len(value) <= ARGUMENTS, "sizes must be a list of at most {:,}", ARGUMENTS)
+    sizes = tuple(_load_size(v) for v in value)
+    _check_sizes(sizes)
+    return sizes
+
+
+def _load_size(value: Any) -> Size:
+    _need(isinstance(value, dict) and len(value) <= 1 + TERMS, "a size must be an object of at most {} names", TERMS)
+    terms = []
+    for key, text in value.items():
+        if key != "constant":
+            word, _, name = key.partition(" ")
+            _need(word == "size", "a size has names and a constant, not {!a:.40}", key)
+            _check_name(name)
+            terms.append((name, _load_rational(text)))
+    _need(all(c for _, c in terms), "a size has no use for a name zero times")
+    return Size(tuple(sorted(terms)), _load_rational(value["constant"]))
+
+
+def _load_rational(text: object) -> Fraction:
+    fits = isinstance(text, str) and RATIONAL.fullmatch(text)
+    _need(bool(fits), "a size is written as a whole number or a fraction such as 3/4, got {!a:.40}", text)
+    return Fraction(str(text))
+
+
+def _load_index(value: object) -> int:
+    _need(_is_whole(value, ARGUMENTS), "an index must be a whole number below {:,}", ARGUMENTS)
+    assert isinstance(value, int)
+    return value
+
+
+def _load_number(value: object) -> float:
+    if isinstance(value, str) and value in NOT_FINITE:
         return float(value)
-    if isinstance(value, dict):
-        terms = sorted((n.removeprefix("size "), Fraction(c)) for n, c in value.items() if n.startswith("size "))
-        return Size(tuple(terms), Fraction(value["constant"]))
+    finite = isinstance(value, float) and math.isfinite(value)
+    _need(finite, "a constant must be a number with a decimal point, got {!a:.40}", value)
+    assert isinstance(value, float)
     return value
+
+
+def _load_one_size(value: Any) -> Size:
+    return _load_sizes([value])[0]
+
+
+def _load_truth(value: object) -> bool:
+    _need(isinstance(value, bool), "expected true or false, got {!a:.40}", value)
+    return value is True
+
+
+READERS: dict[type, Callable[[Any], Any]] = {
+    int: _load_index,
+    float: _load_number,
+    bool: _load_truth,
+    tuple: _load_sizes,
+    Size: _load_one_size,
+}
+
+
+def _is_whole(value: object, below: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < below
+
+
+def _need(condition: bool, message: str, *values: object) -> None:
+    if not condition:
+        _unfit(message.format(*values))
+
+
+def _unfit(message: str) -> NoReturn:
+    raise Unfit(message)

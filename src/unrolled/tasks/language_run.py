@@ -162,7 +162,9 @@ class Language(Task):
         bits = bits_per_character(self.model.eval(), self.parts.held_out)
         by_frequency = frequency_bits(_all(self.parts.train), _all(self.parts.held_out), len(self.vocabulary))
         found = {f"bits_per_{self.piece}": bits, "by_frequency_alone": by_frequency}
-        return found | ({"perplexity": 2**bits} if self.piece in ("word", "subword") else {})
+        return found | (
+            {"perplexity": 2**bits if bits < 1024 else math.inf} if self.piece in ("word", "subword") else {}
+        )
 
     def summary(self) -> list[tuple[str, str]]:
         known = f"{len(self.vocabulary):,} different {'ones' if self.piece == 'character' else f'{self.piece}s'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,16 +15,20 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, InputError, UnrolledError
+from ..graph.bind import bind
 from ..graph.node import TOKEN
+from ..graph.recurrence import Recurrence
 from ..graph.stored import dump, load
 from ..nn.recurrent import Recurrent
 from ..sequence.state import State
+from ..train.checkpoint import from_json
 from ..train.files import read_bytes, write_bytes
 from ..train.sources import LogMel
 from .stream_input import ByteStream, Frames, Pieces, Rows
 from .stream_output import Table
 
 FORMAT, SUFFIX = 1, ".safetensors"
+LARGEST = 1_000_000  # entries of a value for which no parameter need be as large
 
 
 def save_network(net: Recurrent, path: Path | str, features: LogMel | None = None) -> None:
@@ -52,7 +57,7 @@ def save_network(net: Recurrent, path: Path | str, features: LogMel | None = Non
     about: dict[str, Any] = {"format": FORMAT, "circuit": dump(net.circuit.recurrence), "sizes": net.sizes}
     about["audio"] = {"rate": features.audio.rate, "mel": features.parameters} if features else None
     tensors = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
-    write_bytes(path, safetensors.torch.save(tensors, {"network": json.dumps(about)}))
+    write_bytes(path, safetensors.torch.save(tensors, {"network": json.dumps(about, allow_nan=False)}))
 
 
 def load_network(path: Path | str) -> tuple[Recurrent, dict[str, Any] | None]:
@@ -63,16 +68,28 @@ def load_network(path: Path | str) -> tuple[Recurrent, dict[str, Any] | None]:
     """
     content = read_bytes(Path(path), "a network, as save_network writes it")
     try:
-        about = json.loads(metadata(content)["network"])
+        about = from_json(metadata(content)["network"])
         if about["format"] != FORMAT:
             raise DataError(f"its format is {about['format']!r}; this version reads {FORMAT}")
         tensors = safetensors.torch.load(content)
         dtype = next(iter(tensors.values())).dtype if tensors else None
-        net = Recurrent(Circuit.stored(load(about["circuit"])), dtype=dtype, **about["sizes"])
+        circuit = Circuit.stored(load(about["circuit"]))
+        sizes = _checked_sizes(circuit.recurrence, about["sizes"], tensors)
+        net = Recurrent(circuit, device="meta", dtype=dtype, **sizes)
+        _check_shapes(net, tensors)
+        net = net.to_empty(device="cpu")
         net.load_state_dict(tensors)
         _check_input(net)
         audio: dict[str, Any] | None = about["audio"]
-    except (SafetensorError, UnrolledError, ValueError, KeyError, TypeError, RuntimeError) as problem:
+    except (
+        SafetensorError,
+        UnrolledError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RuntimeError,  # also too deep a recursion
+    ) as problem:
         raise DataError(f"'{path}' is no network, or is damaged ({_line(problem)}). Save it again") from None
     return net, audio
 
@@ -84,7 +101,7 @@ def metadata(content: bytes) -> dict[str, str]:
         ValueError: for a file that is none.
     """
     size = int.from_bytes(content[:8], "little")
-    found = json.loads(content[8 : 8 + size]).get("__metadata__")
+    found = from_json(content[8 : 8 + size]).get("__metadata__")
     if not isinstance(found, dict):
         raise ValueError("it says nothing beside its tensors")
     return found
@@ -130,6 +147,26 @@ def _check_input(net: Recurrent) -> int:
     except UnrolledError as problem:
         raise InputError(f"'{net.circuit.name}' cannot be run with its first input '{name}' alone: {problem}") from None
     return net.sizes[name]
+
+
+def _checked_sizes(recurrence: Recurrence, sizes: Any, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Sizes by name. None makes a value that is out of proportion to the parameters: it would fill the memory."""
+    largest = max([LARGEST, *(value.numel() for value in tensors.values())])
+    known = bind(recurrence, sizes)
+    for node in recurrence.nodes:
+        entries = math.prod(dim.value(known) for dim in node.type.dims)
+        if entries > largest:
+            raise DataError(f"it has a value of {entries:,} entries; with these parameters, {largest:,} are the most")
+    return dict(sizes)
+
+
+def _check_shapes(net: Recurrent, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse parameters that are not those of a network, before room is made for them."""
+    needed = {name: tuple(value.shape) for name, value in net.state_dict().items()}
+    for name in sorted({*needed, *tensors}):
+        found = tuple(tensors[name].shape) if name in tensors else "missing"
+        if found != needed.get(name):
+            raise DataError(f"its parameter {name!a:.40} is {found}, expected {needed.get(name, 'none of that name')}")
 
 
 def _line(problem: Exception) -> str:

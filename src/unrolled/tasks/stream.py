@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import DataError, UnrolledError, UsageError
+from ..train.checkpoint import from_json
 from ..train.files import read_bytes, write_bytes
 from ..train.run_folder import Config
 from .language_stream import open_language
@@ -81,8 +82,8 @@ class Reached:
 
 
 class Streaming:
-    """One run over one stream. The state of an output ``out.jsonl`` is kept in ``out.jsonl.state``: written every ten
-    seconds and when the run stops, removed when it comes to its end.
+    """One run over one stream. The state of an output ``out.jsonl`` is kept in ``out.jsonl.state``: written before the
+    first output, then every ten seconds and when the run stops, and removed when it comes to its end.
 
     Args:
         streamed: the trained model.
@@ -141,8 +142,9 @@ class Streaming:
 
     def run(self) -> Iterator[int]:
         """Read to the end, giving the number of steps after each piece. Whatever ends it, the state is kept before."""
-        saved = time.monotonic()
         try:
+            self.save()
+            saved = time.monotonic()
             with torch.no_grad():
                 while not self.stop() and self._advance():
                     yield self.steps
@@ -178,7 +180,7 @@ class Streaming:
         about = {"format": 1, "model": self.fingerprint, "way": asdict(self.way)}
         about |= {"steps": self.steps, "size": self.reached.size, "mark": self.reached.mark}
         tensors = {name: value.cpu().contiguous() for name, value in self.reached.carried.items()}
-        write_bytes(self.kept, safetensors.torch.save(tensors, {"stream": json.dumps(about)}))
+        write_bytes(self.kept, safetensors.torch.save(tensors, {"stream": json.dumps(about, allow_nan=False)}))
 
     def _reached(self) -> Reached:
         """The state on the disk, which must be of this model and of this way."""
@@ -187,11 +189,11 @@ class Streaming:
             raise UsageError(f"there is no state '{self.kept}' to go on from: the run came to its end, or never began")
         content = read_bytes(self.kept, "the state of a stream")
         try:
-            about = json.loads(metadata(content)["stream"])
+            about = from_json(metadata(content)["stream"])
             carried = safetensors.torch.load(content)
             reached = Reached(int(about["steps"]), int(about["size"]), str(about["mark"]), carried)
             model, way = about["model"], Way(**about["way"])
-        except (SafetensorError, ValueError, KeyError, TypeError) as problem:
+        except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             raise DataError(f"'{self.kept}' is damaged ({problem}). Begin again: --overwrite") from None
         if model != self.fingerprint:
             raise UsageError(f"'{self.kept}' was made with another model. Name that one, or begin again: --overwrite")

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,8 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import DataError, UsageError
-from ..train.files import no_such_file, reason
+from ..errors import DataError, UnrolledError, UsageError
+from ..train.files import lock, no_such_file, reason
 
 Table = Mapping[str, "Tensor | list[str]"]  # columns by name: tensors (rows,) or (rows, size), or words
 FORMATS = ("jsonl", "csv")
@@ -76,7 +77,7 @@ class OutputFile:
     """A file that is written to its end and can be gone on with from a place that was reached before.
 
     Raises:
-        UsageError: it is there already, and is neither to be replaced nor gone on with.
+        UsageError: it is there already, and is neither to be replaced nor gone on with; another process writes it.
         DataError: it cannot be written; it is shorter than the place to go on from.
     """
 
@@ -87,19 +88,31 @@ class OutputFile:
                 f"'{path}' is there already. Choose another --out, add --resume to go on with it, or --overwrite"
             )
         try:
-            self._file = path.open("wb" if size is None else "r+b", buffering=0)
-            if size is not None:
-                there = self._file.seek(0, os.SEEK_END)
-                if there < size:
-                    self._file.close()
-                    raise DataError(f"'{path}' has {there} bytes, but {size} were written. Begin again: --overwrite")
-                self._file.truncate(size)
-                self._file.seek(size)
+            # neither emptied nor cut before it is known that nobody else writes it
+            self._file = path.open("ab" if size is None else "r+b", buffering=0)
         except FileNotFoundError:
             raise no_such_file(path, "an output to go on with, or a place for one") from None
         except OSError as problem:
             raise DataError(f"'{path}' cannot be written: {reason(problem)}") from None
         self.size = size or 0
+        try:
+            self._begin(self.size)
+        except OSError as problem:
+            self._file.close()
+            raise DataError(f"'{path}' cannot be written: {reason(problem)}") from None
+        except UnrolledError:
+            self._file.close()
+            raise
+
+    def _begin(self, size: int) -> None:
+        lock(self._file.fileno(), f"another process is writing '{self.path}'. Wait for it, or choose another --out")
+        if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
+            return  # a pipe or a device, such as /dev/null
+        there = self._file.seek(0, os.SEEK_END)
+        if there < size:
+            raise DataError(f"'{self.path}' has {there} bytes, but {size} were written. Begin again: --overwrite")
+        self._file.truncate(size)
+        self._file.seek(size)
 
     def write(self, text: str) -> None:
         content = memoryview(text.encode("utf-8", "surrogatepass"))

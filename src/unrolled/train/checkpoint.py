@@ -73,7 +73,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     content = {name: _checked(folder, name, manifest) for name in FILES}
     try:
         model, optimizer = (safetensors.torch.load(content[name]) for name in (MODEL, OPTIMIZER))
-        config, progress = (json.loads(content[name]) for name in (CONFIG, PROGRESS))
+        config, progress = (from_json(content[name]) for name in (CONFIG, PROGRESS))
     except (SafetensorError, ValueError, KeyError, RecursionError) as problem:
         _damaged(folder, f"a file is not what its name says ({problem})")
     if not isinstance(config, dict) or not isinstance(progress, dict):
@@ -87,8 +87,21 @@ def is_checkpoint(folder: Path) -> bool:
 
 
 def as_json(values: Mapping[str, Any]) -> bytes:
-    """JSON as it stands in our files; NaN and infinity are refused."""
+    """JSON as our files have it; NaN and infinity are refused."""
     return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "surrogatepass")
+
+
+def from_json(content: bytes | str) -> Any:
+    """The values of a JSON text, as strict as ``as_json``.
+
+    Raises:
+        ValueError: no JSON, or with NaN or infinity in it; RecursionError: nested too deeply.
+    """
+    return json.loads(content, parse_constant=_no_number)
+
+
+def _no_number(word: str) -> NoReturn:
+    raise ValueError(f"{word} is not allowed")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
@@ -98,7 +111,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     _check_size(path, None)
     content = read_bytes(path, "the manifest of a checkpoint")
     try:
-        manifest = json.loads(content)
+        manifest = from_json(content)
     except (ValueError, RecursionError) as problem:
         _damaged(folder, f"{MANIFEST} is no JSON ({problem})")
     if isinstance(manifest, dict) and isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:

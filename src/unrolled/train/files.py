@@ -2,17 +2,24 @@
 
 What is being written has a temporary name (``.NAME.123.part``) until it is whole and on the disk. A process that is
 killed leaves it behind; ``remove_orphans`` takes it away. Permissions are those that the process's umask gives.
+
+The order is always: write, flush the file to the disk, rename, flush the folder. Without the first flush a power cut
+can leave a whole name on half a file; without the second it can take the rename back.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import DataError, did_you_mean
+from ..errors import DataError, UsageError, did_you_mean
 from .phase import enter
+
+ORPHAN = re.compile(r"\..+\.\d+\.part")
 
 
 def read_bytes(path: Path, what: str) -> bytes:
@@ -52,6 +59,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     part = _part(path)
     try:
+        part.unlink(missing_ok=True)
         _write(part, content)
         enter("rename")
         part.replace(path)
@@ -91,10 +99,76 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 def remove_orphans(folder: Path) -> list[str]:
     """Take away what killed processes left half-written in a folder, and name it."""
-    found = sorted(folder.glob(".*.part"))
+    found = sorted(path for path in folder.iterdir() if ORPHAN.fullmatch(path.name))
     for path in found:
         _remove(path)
     return [path.name for path in found]
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are missing, and flush their names to the disk.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)  # another process may be as fast
+    sync_folder(path.parent)
+
+
+def append_text(path: Path, content: str) -> None:
+    """Add text to the end of a file. ``sync_file`` flushes it to the disk.
+
+    Raises:
+        DataError: it cannot be written, or is a link.
+    """
+    try:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        with open(os.open(path, flags, 0o666), "w", encoding="utf-8") as file:
+            file.write(content)
+    except OSError as problem:
+        raise DataError(f"'{path}' cannot be written: {reason(problem)}") from None
+
+
+def sync_file(path: Path) -> None:
+    """Flush what was written to a file to the disk, if the file is there.
+
+    Raises:
+        DataError: it cannot be flushed.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as problem:
+        raise DataError(f"'{path}' cannot be written: {reason(problem)}") from None
+    finally:
+        os.close(descriptor)
+
+
+def lock(descriptor: int, busy: str) -> None:
+    """Keep other processes from locking the same file or folder, until the descriptor is closed or the process ends.
+
+    Where the system or the file system has no such locks (Windows, some network drives), nothing happens.
+
+    Raises:
+        UsageError: another process has locked it, with the message ``busy``.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UsageError(busy) from None
+    except OSError as problem:
+        if problem.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
 
 
 def sync_folder(folder: Path) -> None:
@@ -138,7 +212,7 @@ def _part(path: Path) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     enter("write")
-    with path.open("wb") as file:
+    with path.open("xb") as file:  # new: never through a link that somebody has put there
         file.write(content)
         file.flush()
         enter("flush")

@@ -31,6 +31,7 @@ from .schedule import Plateau
 from .settings import Settings
 
 States = tuple[State, ...]  # one per layer
+EXPLODED = 100.0  # a validation loss that is so many times that of the untrained model ends the training
 
 
 class Loss(NamedTuple):
@@ -116,12 +117,18 @@ class Training:
         self.seconds, self.mean, self.early = 0.0, math.nan, False
         self.states: States = ()
         self.best: int | None = None
+        self.untrained = math.nan  # the validation loss before the first update; NaN when it is not known
         self.lowest, self.kept = math.inf, _copy(self.model)
 
     @property
     def done(self) -> float:
         """Which part of the training is behind, from 0 to 1."""
         return 1.0 if self.early else self.settings.done(self.update, self.seconds)
+
+    @property
+    def improved(self) -> bool:
+        """Whether a validation was better than that of the untrained model; also true when that is not known."""
+        return not self.lowest >= self.untrained
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, and tell after each update.
@@ -131,9 +138,13 @@ class Training:
 
         Raises:
             NumberError: a loss or a gradient that is NaN or infinite, with the time step, state or gate, and sequence
-                where it was first. The optimizer is not touched.
+                where it was first; the optimizer is not touched. Or a validation loss far above that of the untrained
+                model, while the training loss is above it, too.
         """
         begun, before = time.perf_counter(), self.seconds
+        if self.update == 0:
+            with self.ready():
+                self.untrained = self.measure()
         while self.done < 1:
             enter("read")
             for batch in islice(self.task.batches(self.epoch), self.index, None):
@@ -213,14 +224,10 @@ class Training:
         """The loss on other data when it is time for that, and whether it is the lowest so far."""
         if self.done < 1 and self.done * self.settings.validations < self.tried + 1:
             return None, False
-        enter("validate")
         self.tried = int(self.done * self.settings.validations)
         with self.ready():
-            value, _ = self.ranks.agreed(self.task.validate(), False)
-            if not math.isfinite(value):
-                raise NumberError(
-                    f"after update {self.update}: the loss on the validation data is {value}. {_remedy(self)}"
-                )
+            value = self.measure()
+            self.check(value)
             if better := value < self.lowest:
                 self.lowest, self.best, self.kept = value, self.update, _copy(self.model)
         if self.settings.schedule == "plateau":
@@ -228,6 +235,27 @@ class Training:
         self.waiting = 0 if better else self.waiting + 1
         self.early = self.early or 0 < self.settings.patience <= self.waiting
         return value, better
+
+    def measure(self) -> float:
+        """The loss on other data."""
+        enter("validate")
+        return self.ranks.agreed(self.task.validate(), False)[0]
+
+    def check(self, value: float) -> None:
+        """Refuse a validation loss after which there is no point in training on."""
+        if not math.isfinite(value):
+            raise NumberError(
+                f"after update {self.update}: the loss on the validation data is {value}. {_remedy(self)}"
+            )
+        if 0 < EXPLODED * self.untrained < value and self.mean > self.untrained:
+            kept = (
+                f"The best model, of update {self.best}, is kept" if self.best else "There was no better model before"
+            )
+            raise NumberError(
+                f"after update {self.update}: the training diverged. The loss on the validation data is {value:.3g}, "
+                f"{value / self.untrained:,.0f} times that of the untrained model ({self.untrained:.3g}). {kept}. "
+                f"{_remedy(self)}"
+            )
 
     @contextmanager
     def ready(self) -> Iterator[None]:
@@ -257,7 +285,9 @@ class Training:
         with self.ready():
             model = _copy(self.model)
         progress = {name: getattr(self, name) for name in COUNTS}
-        progress |= {"mean": _number(self.mean), "lowest": _number(self.lowest), "random": states}
+        progress |= {name: _number(getattr(self, name)) for name in ("mean", "lowest", "untrained")} | {
+            "random": states
+        }
         progress |= {"plateau": [self.plateau.factor, self.plateau.waiting]}
         optimizer = {**moments, **carried, **raw, **count, **tensors}
         return Snapshot(self.update, self.best, model, optimizer, progress)
@@ -283,6 +313,8 @@ class Training:
             setattr(self, name, progress[name])
         self.mean = math.nan if progress["mean"] is None else progress["mean"]
         self.lowest = math.inf if progress["lowest"] is None else progress["lowest"]
+        untrained = progress.get("untrained")  # absent in checkpoints of earlier versions
+        self.untrained = math.nan if untrained is None else untrained
         self.plateau.factor, self.plateau.waiting = progress["plateau"]
         self.kept = snapshot.model if kept is None else kept
         random_states.restore(extra, progress["random"], self.ranks.rank)
@@ -357,7 +389,8 @@ def _split(tensors: dict[str, Tensor], kind: str) -> Iterator[tuple[str, str, st
 
 def _remedy(training: Training, rate: float | None = None) -> str:
     now = training.settings.rate if rate is None else rate
-    return f"Try a learning rate (now {now:.3g}) ten times smaller, or a smaller clip (now {training.settings.clip:g})"
+    clip = training.settings.clip
+    return f"Try a learning rate (--rate, now {now:.3g}) ten times smaller, or a smaller clip (now {clip:g})"
 
 
 def _number(value: float) -> float | None:

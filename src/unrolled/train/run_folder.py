@@ -1,5 +1,6 @@
 """The folder of a training: what describes it, how it went, its views, and its checkpoints.
 
+.unrolled           says that the folder is one of ours, from before anything else is in it
 config.json         sizes, vocabulary, settings, versions, and the circuit itself: no one's code is needed again
 config.toml         the options alone, to be used again with --config
 log.jsonl           the training, line by line
@@ -9,30 +10,62 @@ circuit.svg         the circuit diagram
 unfolded.svg        the graph without recurrence
 equations.txt       the equations, and those of the gradient
 equations.tex       the same as a document to typeset
+track/              curves for TensorBoard, if they were asked for
+
+A process locks the folder before it looks into it, and writes only into a folder that was empty or is ours.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import re
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import count, takewhile
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UnrolledError, UsageError, did_you_mean
 from ..graph.stored import dump, load
-from .checkpoint import CONFIG, PROGRESS, Checkpoint, as_json, is_checkpoint, read_checkpoint, write_checkpoint
-from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
+from .checkpoint import (
+    CONFIG,
+    LARGEST_TEXT,
+    PROGRESS,
+    Checkpoint,
+    as_json,
+    from_json,
+    is_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
+from .files import (
+    append_text,
+    lock,
+    make_folder,
+    read_bytes,
+    reason,
+    remove_orphans,
+    sync_file,
+    sync_folder,
+    write_bytes,
+    write_text,
+)
 from .loop import Snapshot
 from .toml import write_toml
+from .views import VIEWS, write_views
 
 FORMAT = 2
-LOG, OPTIONS, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "config.toml", "checkpoints", "faults", ".damaged"
+MARK, LOG, OPTIONS = ".unrolled", "log.jsonl", "config.toml"
+CHECKPOINTS, FAULTS, TRACK = "checkpoints", "faults", "track"
+FILES = (CONFIG, OPTIONS, LOG, *VIEWS)
+DAMAGED = ".damaged"
+OURS = re.compile(rf"\d+({re.escape(DAMAGED)}(-\d+)?)?")  # in checkpoints/ and faults/
+CHANGED = "it is not what the checkpoints were made with"
 BATCH = "batch."  # how tensors of a batch that went wrong are named
 KEEP = 2  # of the newest checkpoints; the best one is kept as well
 
@@ -43,34 +76,71 @@ class RunFolder:
     >>> run = RunFolder(Path("runs/mine"))
     >>> run.begin(circuit, {"task": "language"}, training.snapshot())
 
+    It is locked until ``close`` (or the end of a ``with``): no other process can train into it, nor replace it.
+
     Args:
         path: made when it does not exist.
-        overwrite: whether a training that is already there may be replaced.
-        again: whether it is to be gone on with.
+        overwrite: whether a training that is already there may be replaced. Only what is ours is removed.
+        again: whether the training that is there is continued.
 
     Raises:
-        UsageError: a training is there.
-        DataError: the folder cannot be made; with ``again``, it is no run folder or a damaged one.
+        UsageError: a training is there, another process is training into it, or the folder holds something else.
+        DataError: the folder cannot be made, or has links inside; with ``again``, it is no run folder or a damaged one.
     """
 
     def __init__(self, path: Path, overwrite: bool = False, again: bool = False) -> None:
         self.path, self.config = path, dict[str, Any]()
         if again:
-            self.config = Config(path).values
-            return
-        if is_taken(path) and not overwrite:
-            raise UsageError(
-                f"'{path}' holds a training already. Choose another --out, add --overwrite to replace it, "
-                f"or go on with it: unrolled train --resume {path}"
-            )
+            _check_folder(path)
+        self.close: Callable[[], object] = lambda: None
         try:
-            path.mkdir(parents=True, exist_ok=True)
-            for name in (CONFIG, LOG):
-                (path / name).unlink(missing_ok=True)
-            self._remove_checkpoints()
-            self.tidy()
+            make_folder(path)
+            if os.name != "nt":  # Windows cannot open folders
+                descriptor = os.open(path, os.O_RDONLY)
+                self.close = weakref.finalize(self, os.close, descriptor)
+                lock(descriptor, f"another process is training into '{path}'. Wait for it, or stop it")
+            _refuse_links(path)
+            if again:
+                self.config = Config(path).values
+            else:
+                self._take(overwrite)
         except OSError as problem:
-            raise DataError(f"the run folder '{path}' cannot be made: {reason(problem)}") from None
+            self.close()
+            what = "used" if again else "made"
+            raise DataError(f"the run folder '{path}' cannot be {what}: {reason(problem)}") from None
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _take(self, overwrite: bool) -> None:
+        """Make the folder ours, and remove what another training has left in it."""
+        foreign = None if _is_ours(self.path) else next(self.path.iterdir(), None)
+        if foreign is not None:
+            raise UsageError(
+                f"'{self.path}' holds '{foreign.name}' and no training of ours, so nothing in it is touched. "
+                "Choose another --out: a new folder, or an empty one"
+            )
+        if is_taken(self.path) and not overwrite:
+            raise UsageError(
+                f"'{self.path}' holds a training already. Choose another --out, add --overwrite to replace it, "
+                f"or go on with it: unrolled train --resume {self.path}"
+            )
+        append_text(self.path / MARK, "")
+        sync_folder(self.path)
+        for name in FILES:  # config.json first: without it the rest is no run
+            (self.path / name).unlink(missing_ok=True)
+        for folder in (CHECKPOINTS, FAULTS):
+            self._remove(path for path in _entries(self.path / folder) if OURS.fullmatch(path.name))
+        for path in _entries(self.path / TRACK):
+            if path.name.startswith("events.out.tfevents."):
+                path.unlink()
+        self.tidy()
 
     def tidy(self) -> None:
         """Remove what a killed process left half-written.
@@ -79,57 +149,30 @@ class RunFolder:
             DataError: the folder cannot be written.
         """
         try:
-            (self.path / CHECKPOINTS).mkdir(exist_ok=True)
-            remove_orphans(self.path)
-            remove_orphans(self.path / CHECKPOINTS)
+            make_folder(self.path / CHECKPOINTS)
+            for folder in (self.path, self.path / CHECKPOINTS):
+                remove_orphans(folder)
         except OSError as problem:
             raise DataError(f"the run folder '{self.path}' cannot be written: {reason(problem)}") from None
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Keep other processes from training into the same folder while the block runs.
-
-        Raises:
-            UsageError: one does.
-        """
-        try:
-            import fcntl
-        except ImportError:  # Windows has other locks
-            yield
-            return
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        except BlockingIOError:
-            raise UsageError(f"another process is training into '{self.path}'. Wait for it, or stop it") from None
-        finally:
-            os.close(descriptor)
 
     def begin(self, circuit: Circuit, values: Mapping[str, Any], snapshot: Snapshot) -> None:
         """Fill a new folder: the views, a checkpoint of the model before it learns, and at last config.json (the
         circuit, and what the task adds), which makes it a run: whatever is killed later can be gone on with."""
         self.config = {"format": FORMAT, **values, "circuit": dump(circuit.recurrence)}
-        self.views(circuit)
+        write_views(self.path, circuit)
         if "options" in values:
             write_text(self.path / OPTIONS, write_toml(values["options"]))
+        write_text(self.path / LOG, "")
         self.save(snapshot)
         write_bytes(self.path / CONFIG, as_json(self.config))
 
-    def views(self, circuit: Circuit, steps: int = 3) -> None:
-        """Write the circuit as pictures and equations."""
-        write_text(self.path / "circuit.svg", circuit.draw(steps).svg)
-        write_text(self.path / "unfolded.svg", circuit.unfold(steps).draw().svg)
-        write_text(self.path / "equations.txt", equations_text(circuit))
-        write_text(self.path / "equations.tex", equations_document(circuit))
-
     def log(self, record: Mapping[str, Any]) -> None:
-        """Add a line to log.jsonl."""
-        try:
-            with (self.path / LOG).open("a", encoding="utf-8") as file:
-                file.write(json.dumps(record) + "\n")
-        except OSError as problem:
-            raise DataError(f"'{self.path / LOG}' cannot be written: {reason(problem)}") from None
+        """Add a line to log.jsonl. It is on the disk with the next checkpoint, or after ``sync_log``."""
+        append_text(self.path / LOG, as_line(record) + "\n")
+
+    def sync_log(self) -> None:
+        """Flush log.jsonl to the disk."""
+        sync_file(self.path / LOG)
 
     def cut_log(self, update: int) -> None:
         """Take back the lines of log.jsonl that come after an update, and a last one that was cut off."""
@@ -144,6 +187,7 @@ class RunFolder:
         Raises:
             DataError: it cannot be written. The checkpoints before it are as they were.
         """
+        self.sync_log()  # a checkpoint never knows more than the log
         path = self.path / CHECKPOINTS / f"{snapshot.update:08d}"
         write_checkpoint(path, Checkpoint(snapshot.model, snapshot.optimizer, self.config, snapshot.progress))
         self.prune()
@@ -152,7 +196,10 @@ class RunFolder:
         """Write a batch that went wrong, with the training as it was before it; where that is."""
         folder = self.path / FAULTS
         path = folder / f"{snapshot.update + 1:08d}"
-        folder.mkdir(exist_ok=True)
+        try:
+            make_folder(folder)
+        except OSError as problem:
+            raise DataError(f"'{folder}' cannot be made: {reason(problem)}") from None
         if not path.exists():
             tensors = snapshot.optimizer | {f"{BATCH}{n}": v for n, v in batch.items()}
             write_checkpoint(path, Checkpoint(snapshot.model, tensors, self.config, snapshot.progress))
@@ -164,14 +211,14 @@ class RunFolder:
         for path in checkpoints(self.path)[-KEEP:]:
             best = _best_as_it_says(path)
             kept |= {path} if best is None else {path, path.with_name(f"{best:08d}")}
-        self._remove_checkpoints(keep=kept)
+        self._remove(path for path in checkpoints(self.path) if path not in kept)
 
     def newest(self, tell: Callable[[str], None]) -> Checkpoint:
-        """The newest checkpoint that is whole. Damaged ones after it are set aside, under a name that says so, and
-        ``tell`` is told.
+        """The newest checkpoint that is whole. Damaged ones after it are renamed to a name that says so, and ``tell``
+        is told.
 
         Raises:
-            DataError: there is no checkpoint, or all are damaged.
+            DataError: there is no checkpoint, all are damaged, or config.json has been changed since.
         """
         found = checkpoints(self.path)
         for path in reversed(found):
@@ -181,19 +228,19 @@ class RunFolder:
                 if path == found[0]:
                     raise
                 tell(f"{problem}. Going on from the one before it")
-                path.rename(path.with_name(path.name + DAMAGED))
+                path.rename(free_folder(path.parent, path.name + DAMAGED))
+                sync_folder(path.parent)
                 continue
-            self.config = checkpoint.config
+            if checkpoint.config != self.config:
+                Config(self.path).refuse(CHANGED)
             return checkpoint
         raise _no_checkpoint(self.path)
 
-    def _remove_checkpoints(self, keep: set[Path] = frozenset()) -> None:  # type: ignore[assignment]
+    def _remove(self, paths: Iterable[Path]) -> None:
         """Remove checkpoints, each under a temporary name first, so that no part of one is ever seen."""
-        for path in checkpoints(self.path):
-            if path not in keep:
-                path.rename(path.with_name(f".{path.name}.{os.getpid()}.part"))
-        if (self.path / CHECKPOINTS).is_dir():
-            remove_orphans(self.path / CHECKPOINTS)
+        for path in list(paths):
+            path.rename(path.with_name(f".{path.name}.{os.getpid()}.part"))
+            remove_orphans(path.parent)
 
 
 def free_folder(parent: Path, name: str) -> Path:
@@ -216,10 +263,42 @@ def is_taken(run: Path) -> bool:
     return (run / CONFIG).exists()
 
 
+def _is_ours(run: Path) -> bool:
+    """Whether a training was begun in a folder. Runs of earlier versions have no mark, but a description."""
+    if (run / MARK).is_file():
+        return True
+    try:
+        values = json.loads((run / CONFIG).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and "format" in values and isinstance(values.get("circuit"), dict)
+
+
+def _refuse_links(run: Path) -> None:
+    """A run folder may be named by a link, but holds none: what is written or removed stays inside it."""
+    inside = [run / name for name in (MARK, *FILES, CHECKPOINTS, FAULTS, TRACK)]
+    links = [path for path in inside if path.is_symlink()]
+    links += [path for folder in inside if folder not in links for path in _entries(folder) if path.is_symlink()]
+    if links:
+        raise DataError(
+            f"'{links[0]}' is a link, so a training would change files outside of its folder. "
+            "Put the files themselves in its place"
+        )
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def as_line(record: Mapping[str, Any]) -> str:
+    """A record as a line of JSON; a number that is not finite is null."""
+    finite = {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in record.items()}
+    return json.dumps(finite, allow_nan=False)
+
+
 def checkpoints(run: Path) -> list[Path]:
     """The checkpoint folders of a run, oldest first."""
-    folder = run / CHECKPOINTS
-    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+    return [path for path in _entries(run / CHECKPOINTS) if path.name.isdigit()]
 
 
 def best_update(progress: Mapping[str, Any]) -> int | None:
@@ -254,7 +333,7 @@ def read_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
     if best is not None and f"{best:08d}" != found[-1].name:
         checkpoint = read_checkpoint(run / CHECKPOINTS / f"{best:08d}")
     if checkpoint.config != config.values:
-        config.refuse("it is not what the checkpoints were made with")
+        config.refuse(CHANGED)
     return config, checkpoint.model
 
 
@@ -269,13 +348,18 @@ class Config:
         self.run, self.path = run, run / CONFIG
         _check_folder(run)
         try:
-            self.values = json.loads(read_bytes(self.path, "the description of a run")) if values is None else values
+            self.values = from_json(self._read()) if values is None else values
         except (ValueError, RecursionError) as problem:
             self.refuse(f"it is no JSON ({problem})")
         if not isinstance(self.values, dict) or "format" not in self.values:
             self.refuse("it does not describe a run")
         if self.values["format"] != FORMAT:
             self.refuse(f"its format is {self.values['format']!r}; this version reads {FORMAT}")
+
+    def _read(self) -> bytes:
+        if (size := self.path.stat().st_size) > LARGEST_TEXT:
+            self.refuse(f"it has {size:,} bytes, too many for one")
+        return read_bytes(self.path, "the description of a run")
 
     def get(self, name: str, kind: type) -> Any:
         """The value under a dotted name such as 'model.hidden', which must be of a kind."""
@@ -344,35 +428,3 @@ def _stands(line: str, update: int) -> bool:
     except ValueError:
         return False
     return line.endswith("\n") and isinstance(record, dict) and record.get("update", 0) <= update
-
-
-def equations_text(circuit: Circuit) -> str:
-    """The equations of a step, and those of the gradient, as text."""
-    return (
-        f"{circuit.name}\n\n{circuit.equations()}\n\n"
-        f"The gradient, by back-propagation through time:\n\n{circuit.adjoint().equations()}\n"
-    )
-
-
-def equations_document(circuit: Circuit) -> str:
-    """The same as a complete LaTeX document."""
-    return DOCUMENT % {
-        "name": circuit.name.replace("_", r"\_"),
-        "step": circuit.equations("latex"),
-        "gradient": circuit.adjoint().equations("latex"),
-    }
-
-
-DOCUMENT = r"""\documentclass{article}
-\usepackage[paperwidth=420mm,paperheight=297mm,margin=12mm]{geometry}
-\usepackage{amsmath}
-\allowdisplaybreaks
-\pagestyle{empty}
-\begin{document}
-\footnotesize
-\section*{%(name)s}
-%(step)s
-\section*{The gradient, by back-propagation through time}
-%(gradient)s
-\end{document}
-"""
