@@ -240,9 +240,9 @@ def test_what_was_in_memory_before_makes_no_difference(name):
 
     first = everything()
     blocks.scratch(1_600_000).bytes.fill_(0xFF)  # every number is NaN
-    assert blocks._blocks
-    for block in blocks._blocks.values():
-        assert block.lent() is None
+    free = [block for block in blocks._blocks.values() if block.lent() is None]  # others are of networks still alive
+    assert free
+    for block in free:
         block.memory.fill(0xFF)
     assert all(torch.equal(a, b) for a, b in zip(first, everything(), strict=True))
 

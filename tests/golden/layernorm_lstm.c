@@ -70,7 +70,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 ADDING(total5) for (int j = 0; j < 80; j++) {
                     const real v2 = n1_0;
                     const real v3 = n0[j] - v2;
-                    const real v4 = v3 * v3;
+                    const real v4 = ROUNDED(v3 * v3);
                     total5 += v4;
                     k13[j] = v3;
                 }
@@ -137,7 +137,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                         const real v9 = k13[j] / v8;
                         const real v14 = n13_0;
                         const real v15 = n12[j] - v14;
-                        const real v16 = v15 * v15;
+                        const real v16 = ROUNDED(v15 * v15);
                         total17 += v16;
                         n9[j] = v9;
                         k11[j] = v15;
@@ -160,28 +160,28 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 {
                     real total35 = 0;
                     ADDING(total35) for (int j = 0; j < 20; j++) {
-                        const real v10_60 = f0[60 + j] * n9[60 + j];
+                        const real v10_60 = ROUNDED(f0[60 + j] * n9[60 + j]);
                         const real v11_60 = f1[60 + j] + v10_60;
-                        const real v22_60 = f2[60 + j] * n21[60 + j];
+                        const real v22_60 = ROUNDED(f2[60 + j] * n21[60 + j]);
                         const real v23_60 = v11_60 + v22_60;
                         const real v25 = u_sigmoid(v23_60);
-                        const real v10_20 = f0[20 + j] * n9[20 + j];
+                        const real v10_20 = ROUNDED(f0[20 + j] * n9[20 + j]);
                         const real v11_20 = f1[20 + j] + v10_20;
-                        const real v22_20 = f2[20 + j] * n21[20 + j];
+                        const real v22_20 = ROUNDED(f2[20 + j] * n21[20 + j]);
                         const real v23_20 = v11_20 + v22_20;
                         const real v27 = u_sigmoid(v23_20);
-                        const real v28 = v27 * s1[j];
-                        const real v10 = f0[j] * n9[j];
+                        const real v28 = ROUNDED(v27 * s1[j]);
+                        const real v10 = ROUNDED(f0[j] * n9[j]);
                         const real v11 = f1[j] + v10;
-                        const real v22 = f2[j] * n21[j];
+                        const real v22 = ROUNDED(f2[j] * n21[j]);
                         const real v23 = v11 + v22;
                         const real v30 = u_sigmoid(v23);
-                        const real v10_40 = f0[40 + j] * n9[40 + j];
+                        const real v10_40 = ROUNDED(f0[40 + j] * n9[40 + j]);
                         const real v11_40 = f1[40 + j] + v10_40;
-                        const real v22_40 = f2[40 + j] * n21[40 + j];
+                        const real v22_40 = ROUNDED(f2[40 + j] * n21[40 + j]);
                         const real v23_40 = v11_40 + v22_40;
                         const real v32 = u_tanh(v23_40);
-                        const real v33 = v30 * v32;
+                        const real v33 = ROUNDED(v30 * v32);
                         const real v34 = v28 + v33;
                         total35 += v34;
                         k4[j] = v25;
@@ -199,7 +199,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     ADDING(total39) for (int j = 0; j < 20; j++) {
                         const real v36 = n35_0;
                         const real v37 = s1[j] - v36;
-                        const real v38 = v37 * v37;
+                        const real v38 = ROUNDED(v37 * v37);
                         total39 += v38;
                         k6[j] = v37;
                     }
@@ -215,10 +215,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 20; j++) {
                         const real v42 = k5_0;
                         const real v43 = k6[j] / v42;
-                        const real v44 = f3[j] * v43;
+                        const real v44 = ROUNDED(f3[j] * v43);
                         const real v45 = f4[j] + v44;
                         const real v46 = u_tanh(v45);
-                        const real v47 = k4[j] * v46;
+                        const real v47 = ROUNDED(k4[j] * v46);
                         k3[j] = v46;
                         s0[j] = v47;
                         k0[j] = v47;
@@ -371,26 +371,26 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total23 = 0;
                     ADDING(total23) for (int j = 0; j < 20; j++) {
                         const real v0 = (real)1.0 - m0[j];
-                        const real v1 = m0[j] * v0;
-                        const real v2 = m1[j] * m1[j];
+                        const real v1 = ROUNDED(m0[j] * v0);
+                        const real v2 = ROUNDED(m1[j] * m1[j]);
                         const real v3 = (real)1.0 - v2;
                         const real v4 = m2_0;
                         const real v5 = m3[j] / v4;
                         const real v7 = (real)1.0 - m4[j];
-                        const real v8 = m4[j] * v7;
-                        const real v9 = m5[j] * m5[j];
+                        const real v8 = ROUNDED(m4[j] * v7);
+                        const real v9 = ROUNDED(m5[j] * m5[j]);
                         const real v10 = (real)1.0 - v9;
                         const real v11 = (real)1.0 - m6[j];
-                        const real v12 = m6[j] * v11;
+                        const real v12 = ROUNDED(m6[j] * v11);
                         const real v16 = m9[j] + s1[j];
                         const real v17 = m10[j] + s0[j];
-                        const real v18 = m6[j] * v17;
-                        const real v19 = v3 * v18;
-                        const real v20 = f0[j] * v19;
+                        const real v18 = ROUNDED(m6[j] * v17);
+                        const real v19 = ROUNDED(v3 * v18);
+                        const real v20 = ROUNDED(f0[j] * v19);
                         const real v21 = v20 / v4;
-                        const real v22 = v5 * v20;
-                        const real v44 = m1[j] * v17;
-                        const real v45 = v12 * v44;
+                        const real v22 = ROUNDED(v5 * v20);
+                        const real v44 = ROUNDED(m1[j] * v17);
+                        const real v45 = ROUNDED(v12 * v44);
                         total23 += v22;
                         n1[j] = v1;
                         n5[j] = v5;
@@ -405,8 +405,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     n23[0] = total23;
                 }
                 EACH for (int j = 0; j < 1; j++) {
-                    const real v6 = (real)2.0 * m2[0];
-                    const real v15 = (real)2.0 * m7[0];
+                    const real v6 = ROUNDED((real)2.0 * m2[0]);
+                    const real v15 = ROUNDED((real)2.0 * m7[0]);
                     const real v24 = n23[0] / m2[0];
                     const real v25 = -v24;
                     const real v26 = v25 / v6;
@@ -427,7 +427,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total33 = 0;
                     ADDING(total33) for (int j = 0; j < 20; j++) {
                         const real v28 = n27_0;
-                        const real v29 = m3[j] * v28;
+                        const real v29 = ROUNDED(m3[j] * v28);
                         const real v30 = n21[j] + v29;
                         const real v31 = v30 + v29;
                         const real v32 = n16[j] + v31;
@@ -446,13 +446,13 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 20; j++) {
                         const real v36 = n35_0;
                         const real v37 = n32[j] + v36;
-                        const real v38 = m5[j] * v37;
-                        const real v39 = n1[j] * v38;
-                        const real v40 = q0[j] * v37;
-                        const real v41 = n8[j] * v40;
-                        const real v42 = m0[j] * v37;
-                        const real v43 = n10[j] * v42;
-                        const real v65 = m4[j] * v37;
+                        const real v38 = ROUNDED(m5[j] * v37);
+                        const real v39 = ROUNDED(n1[j] * v38);
+                        const real v40 = ROUNDED(q0[j] * v37);
+                        const real v41 = ROUNDED(n8[j] * v40);
+                        const real v42 = ROUNDED(m0[j] * v37);
+                        const real v43 = ROUNDED(n10[j] * v42);
+                        const real v65 = ROUNDED(m4[j] * v37);
                         n46[j] = v39;
                         k2[j] = v39;
                         n46[20 + j] = v41;
@@ -466,10 +466,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     const real m7_0 = m7[0];
                     real total50 = 0;
                     ADDING(total50) for (int j = 0; j < 80; j++) {
-                        const real v47 = f1[j] * n46[j];
+                        const real v47 = ROUNDED(f1[j] * n46[j]);
                         const real v13 = m7_0;
                         const real v48 = v47 / v13;
-                        const real v49 = n14[j] * v47;
+                        const real v49 = ROUNDED(n14[j] * v47);
                         total50 += v49;
                         n48[j] = v48;
                     }
@@ -487,7 +487,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total59 = 0;
                     ADDING(total59) for (int j = 0; j < 80; j++) {
                         const real v55 = n54_0;
-                        const real v56 = m8[j] * v55;
+                        const real v56 = ROUNDED(m8[j] * v55);
                         const real v57 = n48[j] + v56;
                         const real v58 = v57 + v56;
                         total59 += v58;
@@ -544,11 +544,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 ADDING(total72) for (int j = 0; j < 80; j++) {
                     const real v66 = m11_0;
                     const real v67 = m12[j] / v66;
-                    const real v69 = f2[j] * k2[j];
+                    const real v69 = ROUNDED(f2[j] * k2[j]);
                     const real v70 = v69 / v66;
-                    const real v71 = v67 * v69;
-                    const real v86 = v67 * k2[j];
-                    const real v87 = n14[j] * k2[j];
+                    const real v71 = ROUNDED(v67 * v69);
+                    const real v86 = ROUNDED(v67 * k2[j]);
+                    const real v87 = ROUNDED(n14[j] * k2[j]);
                     total72 += v71;
                     n70[j] = v70;
                     k3[j] = v86;
@@ -557,7 +557,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 n72[0] = total72;
             }
             EACH for (int j = 0; j < 1; j++) {
-                const real v68 = (real)2.0 * m11[0];
+                const real v68 = ROUNDED((real)2.0 * m11[0]);
                 const real v73 = n72[0] / m11[0];
                 const real v74 = -v73;
                 const real v75 = v74 / v68;
@@ -569,7 +569,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real total81 = 0;
                 ADDING(total81) for (int j = 0; j < 80; j++) {
                     const real v77 = n76_0;
-                    const real v78 = m12[j] * v77;
+                    const real v78 = ROUNDED(m12[j] * v77);
                     const real v79 = n70[j] + v78;
                     const real v80 = v79 + v78;
                     total81 += v80;
@@ -591,7 +591,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 }
             }
             EACH for (int j = 0; j < 20; j++) {
-                const real v88 = n5[j] * k6[j];
+                const real v88 = ROUNDED(n5[j] * k6[j]);
                 k5[j] = v88;
             }
         }
