@@ -113,6 +113,10 @@ torture: $(READY)  ## kill a training 100 times, damage 10,000 models and 1,000,
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
 	@nice $(BIN)/python tests/torture.py circuits --mutations 1000000
 
+.PHONY: fuzz
+fuzz: $(READY)  ## 100,000 random circuits on every engine, against an independent interpreter; hours. ARGS="--circuits 1000"
+	@nice $(BIN)/python tests/fuzz.py $(ARGS)
+
 sanitize: $(READY)  ## run engine c with kernels that check their addresses, undefined behaviour and races of threads; 10 minutes
 	@nice $(BIN)/python tests/sanitize.py
 

@@ -45,7 +45,7 @@ class Planned:
         values = _leaves(step, call)
         self.sweep(plan.forward(keep), values, call.state, call)
         outputs = {n: _series(values[node], call) for n, node in step.returns.items()}
-        return outputs, [{node: values[node] for node in plan.kept}] if keep else []
+        return outputs, [{node: _owned(values[node]) for node in plan.kept}] if keep else []
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         plan = make_plan(call.recurrence)
@@ -79,7 +79,11 @@ def _leaves(step: Recurrence, call: Call) -> Values:
 
 def _series(value: Tensor, call: Call) -> Tensor:
     """A returned value in memory of its own; one that does not move is the same at every step of every sequence."""
-    value = value if value.ndim == 2 else value.expand(call.layout.rows, -1)
+    return _owned(value if value.ndim == 2 else value.expand(call.layout.rows, -1))
+
+
+def _owned(value: Tensor) -> Tensor:
+    """In memory of its own: torch lets nobody change a tensor of which a view is saved for the backward pass."""
     return value.clone(memory_format=torch.contiguous_format) if value._is_view() else value
 
 

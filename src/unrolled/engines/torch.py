@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
-from ..graph.node import Node
+from ..graph.node import MASK, Node
 from ..plan.loop import Loop
 from ..transform.evaluate import execute, instructions
 from .call import Call
@@ -37,4 +38,5 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
 def _joined(steps: list[Tensor], node: Node, call: Call) -> Tensor:
     if steps:
         return steps_of(call.layout, call.like.device).write(steps)
-    return call.like.new_empty(0, *([d.value(call.sizes) for d in node.type.dims] or [1]))
+    shape = [d.value(call.sizes) for d in node.type.dims] or [1]
+    return call.like.new_empty(0, *shape, dtype=torch.bool if node.type.kind == MASK else None)
