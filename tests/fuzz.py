@@ -1,8 +1,8 @@
 """Random circuits in random calls, on every engine, against the independent interpreter, for as long as you like.
 
-A failing circuit is printed as its equations with the number that draws it again: ``--first NUMBER --circuits 1``. Loops
-are compiled without optimisation, which takes a tenth of the time and computes the same equations; ``--optimise`` compiles
-them as users do.
+A failing circuit is printed as its equations with the number that draws it again: ``--first NUMBER --circuits 1``.
+Loops are compiled without optimisation, which takes a tenth of the time and computes the same equations; with
+``--optimise`` they are compiled as for users.
 """
 
 from __future__ import annotations

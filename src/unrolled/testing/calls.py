@@ -28,8 +28,8 @@ LARGEST = 1e6  # values beyond say nothing about an engine
 
 
 def check(case: Case, engine: str) -> str:
-    """Compare an engine with the interpreter. Returns what came: "equal"; "refused", where the engine says that it cannot
-    run the circuit; "unbounded", where numbers overflow.
+    """Compare an engine with the interpreter. Returns "equal"; "refused", where the engine says that it cannot run the
+    circuit; or "unbounded", where numbers overflow.
 
     Raises AssertionError, naming the values and gradients that differ.
     """
