@@ -29,7 +29,7 @@ class LanguageModel(SequenceModel):
 
     Args:
         characters: size of the vocabulary.
-        circuit, hidden, layers, options: as for ``SequenceModel``.
+        circuit, hidden, layers, options: as for ``SequenceModel``, but for ``bidirectional``.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class LanguageModel(SequenceModel):
         layers: int = 1,
         **options: Any,
     ) -> None:
+        if options.get("bidirectional"):
+            raise UsageError("bidirectional=True: the backward direction reads the character that is to be predicted")
         super().__init__(circuit, characters, characters, hidden, layers, **options)
 
 

@@ -48,6 +48,10 @@ class LanguageData:
     vocabulary: int = 8000
     document: str = "file"
 
+    @property
+    def predicts(self) -> str:
+        return f"the next {self.unit}"
+
     def __post_init__(self) -> None:
         if self.document not in DOCUMENTS:
             hint = did_you_mean(self.document, DOCUMENTS) or f". There are {', '.join(DOCUMENTS)}"

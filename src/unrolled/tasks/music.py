@@ -32,6 +32,7 @@ class MusicData:
     train: str = PARTS[0]
     validation: str = PARTS[1]
     test: str = PARTS[2]
+    predicts: ClassVar[str] = "the next frame"
 
 
 class Music(SequenceTask):

@@ -108,6 +108,11 @@ class Streaming:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.streamed, self.way, self.stop, self.finished = streamed, way, stop, False
+        if getattr(streamed.model, "backward_layers", None):
+            raise UsageError(
+                "a model of two directions cannot read a stream: its backward direction starts at the end, which a "
+                "stream has not reached. Train one without model.bidirectional"
+            )
         self.writer = Writer(way.format)
         if resume and out is None:
             raise UsageError("only what was written to a file can be gone on with: name it with --out")

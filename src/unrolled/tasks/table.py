@@ -49,6 +49,10 @@ class TableData:
     validation: float = 0.15
     test: float = 0.15
 
+    @property
+    def predicts(self) -> str:
+        return "a later value (data.goal=forecast)" if self.goal == "forecast" else ""
+
     def __post_init__(self) -> None:
         for name, known in (("goal", GOALS), ("missing", ("previous", "mean", "refuse"))):
             value = getattr(self, name)

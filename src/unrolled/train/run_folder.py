@@ -31,7 +31,7 @@ from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
 from .loop import Snapshot
 from .toml import write_toml
 
-FORMAT = 2
+FORMAT, OLDEST = 3, 2  # in format 2 two directions gave another last answer: see registry.py
 LOG, OPTIONS, CHECKPOINTS, FAULTS, DAMAGED = "log.jsonl", "config.toml", "checkpoints", "faults", ".damaged"
 BATCH = "batch."  # how tensors of a batch that went wrong are named
 KEEP = 2  # of the newest checkpoints; the best one is kept as well
@@ -274,8 +274,8 @@ class Config:
             self.refuse(f"it is no JSON ({problem})")
         if not isinstance(self.values, dict) or "format" not in self.values:
             self.refuse("it does not describe a run")
-        if self.values["format"] != FORMAT:
-            self.refuse(f"its format is {self.values['format']!r}; this version reads {FORMAT}")
+        if self.values["format"] not in (OLDEST, FORMAT):
+            self.refuse(f"its format is {self.values['format']!r}; this version reads {OLDEST} and {FORMAT}")
 
     def get(self, name: str, kind: type) -> Any:
         """The value under a dotted name such as 'model.hidden', which must be of a kind."""
