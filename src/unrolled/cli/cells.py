@@ -15,7 +15,10 @@ def cells(*, json: bool = False) -> None:
     """
     from inspect import getdoc, getmodule
 
+    from rich.markup import escape
+
     from ..cells import ALL
+    from ..errors import command_line
     from .screen import out
 
     if json:
@@ -40,8 +43,8 @@ def cells(*, json: bool = False) -> None:
         return
     width = max(map(len, ALL))
     for cell in ALL.values():
-        out(f"  [bold]{cell.name:<{width}}[/]  {getdoc(cell)}")
+        out(f"  [bold]{cell.name:<{width}}[/]  {escape(getdoc(cell) or '')}")
     out(
-        "\nThe equations of one: [bold]unrolled equations gru[/]. "
+        f"\nThe equations of one: [bold]{escape(command_line('equations', 'gru'))}[/]. "
         "Wherever a cell is named, FILE.py:NAME is one of your own."
     )

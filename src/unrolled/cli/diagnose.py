@@ -63,4 +63,4 @@ def diagnose(
     for line in report.lines():
         screen.out(escape(line))
     if out is not None:
-        screen.out(f"\n{out}")
+        screen.plain(f"\n{out}")

@@ -48,8 +48,8 @@ def look(
     """
     from ..errors import UsageError
     from ..look.look import explore
+    from . import screen
     from .cell import find_cell
-    from .screen import out as say
 
     for name, number in (("--steps", steps), ("--first", first), ("--piece", piece), ("--hidden", hidden)):
         if number < 1:
@@ -65,9 +65,8 @@ def look(
     if json:
         print(_json.dumps({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
         return
-    for note in found.notes:
-        say(note)
-    say(f"{path}")
+    for line in (*found.notes, path):
+        screen.plain(line)
     if out is None:
         import webbrowser
 

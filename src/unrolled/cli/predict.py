@@ -48,4 +48,4 @@ def predict(
         sys.stdout.write(text.getvalue())
         return
     write_text(out, text.getvalue())
-    screen.out(f"{out}: {len(rows):,} rows")
+    screen.plain(f"{out}: {len(rows):,} rows")

@@ -56,9 +56,9 @@ def stream(
     from ..errors import UsageError
     from ..tasks.stream import Streaming, open_streamed
     from ..tasks.way import Way
+    from . import screen
     from .interrupt import interruptible
     from .meter import meter
-    from .screen import out as tell
     from .threads import processor_threads
 
     if json and out is None:
@@ -74,6 +74,7 @@ def stream(
     if json:
         print(_json.dumps({"steps": streaming.steps, "unit": unit, "finished": streaming.finished, "out": str(out)}))
     elif out:
-        how = "read" if streaming.finished else f"read; go on with: unrolled stream {run} {input} --out {out} --resume"
-        tell(f"  {streaming.steps:,} {unit} {how}")
+        screen.out(f"  {streaming.steps:,} {unit} read{'' if streaming.finished else '; to go on:'}")
+        if not streaming.finished:
+            screen.command("stream", run, input, "--out", out, *str(way).split(), "--resume")
     return 0 if streaming.finished else 130

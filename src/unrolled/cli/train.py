@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import UsageError
+from ..errors import UsageError, command_line
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
@@ -115,7 +115,8 @@ def train(
     named = {name: section for name, section in named.items() if section}
     if resume is None:
         if data is None:
-            raise UsageError("name data to learn from, or a training to go on with: unrolled train --resume RUN")
+            go_on = command_line("train", "--resume", "RUN")
+            raise UsageError(f"name data to learn from, or a training to go on with: {go_on}")
         if {"updates", "minutes"} <= named.get("training", {}).keys():
             raise UsageError("give --updates or --minutes, not both")
     else:
@@ -213,13 +214,15 @@ def _name(task: Task) -> str:
 
 
 def _tell(task: Task, recorded: Recorded) -> None:
+    from rich.markup import escape
+
     from . import screen
 
     name = Path(task.source["path"]).name
     for number, (word, text) in enumerate(task.summary()):
-        screen.out(f"  {word:<7} {name + ': ' if number == 0 else ''}{text}")
+        screen.out(escape(f"  {word:<7} {name + ': ' if number == 0 else ''}{text}"))
     screen.out(f"  model   {task.circuit.name}, {task.parameters:,} parameters, engine {task.model.first.engine}")
-    screen.out(f"  run     {recorded.folder.path}")
+    screen.out(escape(f"  run     {recorded.folder.path}"))
     if update := recorded.training.update:
         screen.out(f"  goes on after update {update:,}, {recorded.training.done:.0%} of the training")
     screen.out()
@@ -240,12 +243,15 @@ def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
     path = recorded.folder.path
     if not ended.result:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To go on:\n")
-        screen.out(f"  unrolled train --resume {path}")
+        screen.command("train", "--resume", path)
         return
     screen.out(f"  done after {ended.updates:,} updates in {ended.seconds:.0f} s{_cost(task, recorded)}")
     screen.out("  On held-out data:")
     for number, (name, value) in enumerate(ended.result.items()):
         shown = f"{value:6.3f} {name.replace('_', ' ')}"
         screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
-    follow = "--length 400" if task.name == "language" else task.source["path"]
-    screen.out(f"\n  unrolled {'sample' if task.name == 'language' else 'predict'} {path} {follow}")
+    screen.out()
+    if task.name == "language":
+        screen.command("sample", path, "--length", 400)
+    else:
+        screen.command("predict", path, task.source["path"])

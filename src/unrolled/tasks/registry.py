@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UnrolledError, UsageError, did_you_mean
+from ..errors import DataError, UnrolledError, UsageError, command_line, did_you_mean
 from ..train.checkpoint import read_checkpoint
 from ..train.files import no_such_file
 from ..train.loop import Training
@@ -102,7 +102,7 @@ def resumed(config: Config, data: Path | None = None) -> Task:
     ):
         raise DataError(
             f"'{path}' is not what '{config.run}' was learning from, or has changed since. Name the right data: "
-            f"unrolled train DATA --resume {config.run}"
+            f"{command_line('train', 'DATA', '--resume', config.run)}"
         )
     return task
 

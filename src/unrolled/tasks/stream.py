@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..errors import DataError, UnrolledError, UsageError
+from ..errors import DataError, UnrolledError, UsageError, command_line
 from ..train.files import read_bytes, write_bytes
 from ..train.run_folder import Config
 from .language_stream import open_language
@@ -57,7 +57,8 @@ def open_streamed(run: Path, way: Way) -> Streamed:
     """The trained model of a run folder, or of a network in a file.
 
     Raises:
-        DataError: none, a damaged one, or one of a task that knows nothing of streams.
+        DataError: none, or a damaged one.
+        UsageError: one of a task that knows nothing of streams.
     """
     if run.suffix == SUFFIX:
         if way.each or way.skip_unknown:
@@ -66,7 +67,10 @@ def open_streamed(run: Path, way: Way) -> Streamed:
     config = Config(run)
     task = config.get("task", str)
     if task not in TASKS:
-        config.refuse(f"runs of the task '{task}' cannot read streams; those of {', '.join(TASKS)} can")
+        raise UsageError(
+            f"'{run}' is a run of the task '{task}', which cannot read a stream. Runs of the task {' or '.join(TASKS)} "
+            f"can, and networks in a file NAME{SUFFIX}. For the answers to a file: {command_line('predict', run, 'DATA')}"
+        )
     return TASKS[task](run, way)
 
 

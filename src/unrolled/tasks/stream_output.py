@@ -13,8 +13,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import DataError, UsageError
-from ..train.files import no_such_file, reason
+from ..errors import DataError, UsageError, reason
+from ..train.files import no_such_file
 
 Table = Mapping[str, "Tensor | list[str]"]  # columns by name: tensors (rows,) or (rows, size), or words
 FORMATS = ("jsonl", "csv")

@@ -24,10 +24,10 @@ from typing import Any, NoReturn
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..errors import CircuitError, DataError, UnrolledError, UsageError, did_you_mean
+from ..errors import CircuitError, DataError, UnrolledError, UsageError, command_line, did_you_mean, reason
 from ..graph.stored import dump, load
 from .checkpoint import CONFIG, PROGRESS, Checkpoint, as_json, is_checkpoint, read_checkpoint, write_checkpoint
-from .files import read_bytes, reason, remove_orphans, write_bytes, write_text
+from .files import read_bytes, remove_orphans, write_bytes, write_text
 from .loop import Snapshot
 from .toml import write_toml
 
@@ -61,7 +61,7 @@ class RunFolder:
         if is_taken(path) and not overwrite:
             raise UsageError(
                 f"'{path}' holds a training already. Choose another --out, add --overwrite to replace it, "
-                f"or go on with it: unrolled train --resume {path}"
+                f"or go on with it: {command_line('train', '--resume', path)}"
             )
         try:
             path.mkdir(parents=True, exist_ok=True)
