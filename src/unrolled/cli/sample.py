@@ -24,13 +24,13 @@ def sample(
     run
         The folder of the trained model.
     prompt
-        What the model reads first, and goes on from.
+        The text that the model reads first and continues.
     length
         How many characters to write.
     temperature
-        Below 1 bolder, above 1 more varied; 0 always takes the likeliest character.
+        Below 1 favours likely characters, above 1 gives more varied text; 0 always takes the likeliest character.
     top_p
-        Draw only among the likeliest characters that have this probability together.
+        Draw only from the likeliest characters, as few as have this probability together.
     seed
         The same seed gives the same text.
     json

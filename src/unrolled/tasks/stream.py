@@ -69,7 +69,7 @@ def open_streamed(run: Path, way: Way) -> Streamed:
     if task not in TASKS:
         raise UsageError(
             f"'{run}' is a run of the task '{task}', which cannot read a stream. Runs of the task {' or '.join(TASKS)} "
-            f"can, and networks in a file NAME{SUFFIX}. For the answers to a file: {command_line('predict', run, 'DATA')}"
+            f"can, and networks in a file NAME{SUFFIX}. For answers to a file: {command_line('predict', run, 'DATA')}"
         )
     return TASKS[task](run, way)
 

@@ -18,6 +18,7 @@ from ..train import random_states
 from ..train.losses import nll, squared_error
 from ..train.run_folder import Config
 from ..train.toml import Sections
+from .defaults import BY_TASK
 from .frame import Frame
 from .options import Options, resolve
 from .sequences import Batch, Example, Parts, SequenceTask, drawn_apart, lengths_text
@@ -89,7 +90,7 @@ class Table(SequenceTask):
     unit: ClassVar[str] = "loss per answer"
     steps: ClassVar[str] = "answers"
     section: ClassVar[type | None] = TableData
-    defaults: ClassVar[Sections] = {"model": {"cell": "gru", "hidden": 64}, "training": {"rate": 3e-3}}
+    defaults: ClassVar[Sections] = BY_TASK["table"]
 
     missing: dict[str, int]
 
