@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
-
 
 def cells(*, json: bool = False) -> None:
     """List the published cells, with what each one is.
@@ -19,11 +17,11 @@ def cells(*, json: bool = False) -> None:
 
     from ..cells import ALL
     from ..errors import command_line
-    from .screen import out
+    from . import screen
 
     if json:
         print(
-            _json.dumps(
+            screen.as_json(
                 {
                     "cells": [
                         {
@@ -43,8 +41,8 @@ def cells(*, json: bool = False) -> None:
         return
     width = max(map(len, ALL))
     for cell in ALL.values():
-        out(f"  [bold]{cell.name:<{width}}[/]  {escape(getdoc(cell) or '')}")
-    out(
+        screen.out(f"  [bold]{cell.name:<{width}}[/]  {escape(getdoc(cell) or '')}")
+    screen.out(
         f"\nThe equations of one: [bold]{escape(command_line('equations', 'gru'))}[/]. "
         "Wherever a cell is named, FILE.py:NAME is one of your own."
     )

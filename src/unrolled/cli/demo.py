@@ -23,11 +23,11 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     seconds
         How long it learns.
     seed
-        Of the starting values.
+        Seed of the initial parameters.
     out
-        The folder for the model and what belongs to it; runs/demo-gru unless given.
+        The folder for the model, the log and the pictures. By default runs/demo-gru.
     json
-        The log as JSON lines.
+        Print the log as JSON lines.
     """
     from ..cells import gru
     from ..tasks.language_run import Language

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,9 +50,11 @@ def doctor(*, json: bool = False) -> int:
     json
         One JSON object.
     """
+    from .screen import as_json
+
     report = _look(quiet=json)
     if json:
-        print(_json.dumps(_record(report)))
+        print(as_json(_record(report)))
     else:
         _show(report)
     return 1 if report.wrong else 0

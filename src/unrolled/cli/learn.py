@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +40,9 @@ def learn(
     from ..speed.machine import peak_memory
 
     def note(record: dict[str, Any]) -> None:
-        folder.log(record)
+        folder.log(screen.finite(record))
         if for_programs:
-            print(json.dumps(record), flush=True)
+            print(screen.as_json(record), flush=True)
 
     start = "resume" if training.update else "start"
     with (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 
@@ -38,7 +37,7 @@ def look(
     piece
         Which recording of a folder, piece of music or sequence of a table.
     layer
-        Which layer to show, from 1; the last one unless given.
+        Which layer to show, from 1. By default the last one.
     hidden
         How many hidden units a cell gets.
     seed
@@ -63,7 +62,7 @@ def look(
     path = out or _somewhere(what)
     found.save(path)
     if json:
-        print(_json.dumps({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
+        print(screen.as_json({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
         return
     for line in (*found.notes, path):
         screen.plain(line)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 
@@ -41,6 +40,7 @@ def sample(
     from ..errors import UsageError
     from ..tasks.language import write
     from ..tasks.language_run import load
+    from . import screen
     from .threads import processor_threads
 
     if length < 1:
@@ -56,7 +56,7 @@ def sample(
     with processor_threads():
         if json:
             text = "".join(characters)
-            print(_json.dumps({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
+            print(screen.as_json({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
             return
         print(prompt, end="", flush=True)
         for character in characters:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import command_line
 
@@ -32,6 +34,20 @@ def plain(text: object) -> None:
 def command(*words: object, indent: int = 2) -> None:
     """Print a command for the user to run: in one line however long, so that it can be copied."""
     console().print(" " * indent + command_line(*words), style="bold", markup=False, soft_wrap=True)
+
+
+def as_json(values: object) -> str:
+    """Values as one line of JSON, which has no NaN and no infinity: null instead."""
+    return json.dumps(finite(values))
+
+
+def finite(values: Any) -> Any:
+    """The same values with None for every number that is not finite."""
+    if isinstance(values, dict):
+        return {name: finite(value) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        return [finite(value) for value in values]
+    return None if isinstance(values, float) and not math.isfinite(values) else values
 
 
 def warn(text: str) -> None:
