@@ -330,11 +330,11 @@ def _no_checkpoint(run: Path) -> DataError:
 def _check_folder(run: Path) -> None:
     if not run.exists():
         siblings = [str(path.parent) for path in run.parent.glob(f"*/{CONFIG}")] if run.parent.is_dir() else []
-        hint = did_you_mean(str(run), siblings) or ". 'unrolled train' makes one"
+        hint = did_you_mean(str(run), siblings) or f". To make one: {command_line('train', 'DATA')}"
         raise DataError(f"there is no run folder '{run}'{hint}")
     if not (run / CONFIG).exists():
         what = "a file" if run.is_file() else f"a folder without {CONFIG}"
-        raise DataError(f"'{run}' is no run folder but {what}. 'unrolled train' makes one")
+        raise DataError(f"'{run}' is no run folder but {what}. To make one: {command_line('train', 'DATA')}")
 
 
 def _stands(line: str, update: int) -> bool:
