@@ -79,8 +79,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         _discard_output()
         return 0
     except OSError as problem:  # whatever no command has said better
-        name = f"'{problem.filename}'" if problem.filename else "standard output" if _discard_output() else ""
-        return _refuse("unrolled", f"{name}: {reason(problem)}" if name else reason(problem))
+        where = f"'{problem.filename}'" if problem.filename else "standard output"
+        return _refuse("unrolled", f"{where}: {reason(problem)}")
 
 
 def _sentence(problem: CycloptsError) -> str:
@@ -100,14 +100,12 @@ def _sentence(problem: CycloptsError) -> str:
     return text[0].lower() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
-def _discard_output() -> bool:
-    """Drop what standard output does not take, as on a full disk; whether there was such."""
+def _discard_output() -> None:
+    """Drop what standard output does not take, as on a full disk, so that the end of the process is quiet."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _refuse(name: str, message: str, code: int = WRONG) -> int:

@@ -118,11 +118,12 @@ class Streaming:
                 "stream has not reached. Train one without model.bidirectional"
             )
         self.writer = Writer(way.format)
-        if resume and out is None:
-            raise UsageError("only what was written to a file can be gone on with: name it with --out")
+        if resume and (out is None or (out.exists() and not out.is_file())):
+            raise UsageError("only an output in a file can be continued: name the file with --out")
         if source and out and out.exists() and source.exists() and out.samefile(source):
             raise UsageError(f"'{out}' is the input itself. Choose another --out")
-        self.kept = out.with_name(out.name + ".state") if out else None
+        continues = out and (out.is_file() or not out.exists())  # a device or a pipe cannot be continued
+        self.kept = out.with_name(out.name + ".state") if out and continues else None
         self.fingerprint = _fingerprint(streamed.model)
         self.reached = self._reached() if resume else Reached()
         if out and not resume and out.exists() and not overwrite:
@@ -165,8 +166,10 @@ class Streaming:
             )
             raise type(problem)(f"{problem}\n  {self.steps:,} {self.streamed.unit} were read{kept}") from None
         finally:
-            self.save()
-            self.output.close()
+            try:
+                self.save()
+            finally:
+                self.output.close()
         if self.finished and self.kept:
             self.kept.unlink(missing_ok=True)
 

@@ -112,6 +112,8 @@ class OutputFile:
 
     def flush(self) -> None:
         """Onto the disk."""
+        if not self.path.is_file():
+            return
         try:
             os.fsync(self._file.fileno())
         except OSError as problem:

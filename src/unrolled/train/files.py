@@ -54,12 +54,20 @@ def write_bytes(path: Path, content: bytes) -> None:
         DataError: it cannot be written. What was there before is as it was.
     """
     try:
-        if path.exists() and not path.is_file() and not path.is_dir():
-            path.write_bytes(content)
+        if _is_device(path):
+            with path.open("ab") as file:
+                file.write(content)
         else:
             _replace(path, content)
     except (OSError, ValueError) as problem:
         raise cannot_write(path, problem, len(content)) from None
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a name stands for something other than a file: a device, a pipe, or a link of the system's own to what
+    is open, such as /dev/stdout. A rename would put a file in its place."""
+    own = path.is_symlink() and path.absolute().parts[1] in ("dev", "proc")
+    return own or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _replace(path: Path, content: bytes) -> None:
