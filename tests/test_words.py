@@ -275,7 +275,7 @@ def test_a_stream_of_a_run_that_takes_none(made: Path, told: Callable[..., tuple
 
 LONG = "n" * 300
 OUTPUTS = [
-    "/dev/full",
+    "full{}",
     "/proc/x{}",
     "/sys/x{}",
     "text.txt/x{}",
@@ -311,12 +311,14 @@ def test_an_output_that_cannot_be_written_is_one_message(
         path = output.format(ending)
         if path.startswith("folder"):
             Path(path).mkdir()
+        if path.startswith("full"):
+            Path(path).symlink_to("/dev/full")
         if not ending and path in MADE:
             continue
         code, _, message = told(*arguments, path)
         assert code == 2 and len(message.splitlines()) <= 2 and "Errno" not in message, (path, message)
         assert message.startswith("unrolled: "), message
-    assert Path("/dev/full").is_char_device(), "a device is written to, not replaced"
+        assert not path.startswith("full") or Path(path).is_symlink(), "a device is written to, not replaced"
     assert not list(tmp_path.rglob(".*.part")), "nothing half-written is left"
 
 
