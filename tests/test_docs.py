@@ -9,12 +9,15 @@ import importlib.util
 import io
 import linecache
 import re
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from cells_for_tests import needs_compiler
+from unrolled.cli import main
 
 ROOT = Path(__file__).parent.parent
 _spec = importlib.util.spec_from_file_location("figures", ROOT / "docs" / "figures.py")
@@ -72,12 +75,63 @@ def test_shown_shapes_are_true(tmp_path, monkeypatch):
     assert checked >= 2
 
 
+COMMAND = re.compile(r"^\.venv/bin/unrolled (.+)$|`\.venv/bin/unrolled (.+?)`", re.M)
+SLOW = ("doctor", "bench")  # minutes; tested elsewhere
+
+
+def readme_commands() -> list[list[str]]:
+    """The commands that README shows, in its blocks and in its text."""
+    found = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    return [shlex.split(block or inline) for block, inline in found]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme_run(tmp_path, monkeypatch, data):
+    """In their order, with fewer updates, on a text and on some recordings."""
+    monkeypatch.chdir(tmp_path)
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    (tmp_path / "my.txt").write_text("The quick brown fox jumps over the lazy dog.\n" * 60)
+    (tmp_path / "recordings").mkdir()
+    for number in (0, 1, 3, 7):
+        for kind in ("0", "1", "3", "5", "6", "7", "8"):
+            name = f"{number}_jackson_{kind}.wav"
+            shutil.copy(data(f"free-spoken-digit/recordings/{name}"), tmp_path / "recordings" / name)
+    commands = readme_commands()
+    for command in commands:
+        if command[0] not in SLOW:
+            short = " ".join(command).replace("--minutes 1", "--updates 3")
+            if "--resume" in command:
+                continue  # the run is finished, so there is nothing to continue: checked below
+            assert main(shlex.split(short)) == 0, command
+    assert ["train", "--resume", "runs/my-gru"] in commands and main(["train", "--resume", "runs/my-gru"]) == 0
+    assert {command[0] for command in commands} >= {"train", "sample", "look", "diagnose", "predict", "draw", *SLOW}
+    assert len(opened) == 3 and (tmp_path / "answers.csv").exists() and (tmp_path / "gru.svg").exists()
+
+
+def test_the_readme_calls_programs_where_make_puts_them():
+    """Not as if the environment were active, and nothing from a registry that does not have it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [line for code in re.findall(r"^```\n(.*?)^```", text, re.M | re.S) for line in code.splitlines()]
+    assert len(shown) > 10
+    shown += re.findall(r"`([^`\n]+ [^`\n]+)`", text)
+    for line in shown:
+        assert not re.match(r"(unrolled|python|pip|torchrun) ", line) or line.startswith("pip install -e"), line
+        assert 'install "unrolled' not in line, line
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M)) | {".venv"}
+    for target in re.findall(r"^make (\S+)|`make (\S+)`", text, re.M):
+        assert "".join(target) in targets, target
+    for script in re.findall(r"\.venv/bin/python (\S+\.py)", text):
+        assert (ROOT / script).exists(), script
+
+
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
-DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings"]
+DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]
+DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)

@@ -10,12 +10,15 @@ import re
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import unrolled
 from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
 from unrolled.cells import autonomous, elman, jordan, lstm, rnn
 from unrolled.circuits import orthogonal
+from unrolled.circuits.advice import ADVICE
+from unrolled.circuits.trace import _FUNCTIONS
 from unrolled.nn import interop
 
 MISUSES = {}
@@ -287,6 +290,85 @@ def method_of_a_symbol():
     @circuit
     def cell(x, h):
         return {"h": (h + x).tanh()}
+
+
+@misuse
+def method_in_place():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x).relu_()}
+
+
+@misuse
+def shape_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x).view(1, -1)}
+
+
+@misuse
+def size_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x) / h.shape[0]}
+
+
+@misuse
+def device_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": (h + x).to("cuda")}
+
+
+@misuse
+def number_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": h + x.item()}
+
+
+@misuse
+def dropout_on_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": F.dropout(h, 0.5) + x}
+
+
+@misuse
+def layer_norm_of_torch():
+    @circuit
+    def cell(x, h):
+        return {"h": F.layer_norm(h + x, (4,))}
+
+
+@misuse
+def layer_of_torch():
+    linear = torch.nn.Linear(4, 4)
+
+    @circuit
+    def cell(x, h):
+        return {"h": linear(h) + x}
+
+
+@misuse
+def torch_function_on_a_list():
+    @circuit
+    def cell(x, h):
+        return {"h": torch.cat([h, x])}
+
+
+@misuse
+def operator_that_there_is_not():
+    @circuit
+    def cell(x, h):
+        return {"h": h % 2 + x}
+
+
+@misuse
+def numpy_function_of_one_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": np.tanh(h + x)}
 
 
 @misuse
@@ -691,6 +773,51 @@ def test_errors_name_the_users_line():
         MISUSES["vector_left_of_a_product"]()
     source = caught.value.source
     assert source is not None and source.file == "test_errors.py" and "h @ x" in source.text
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda h: F.dropout(h, 0.5),
+        lambda h: F.layer_norm(h, (4,)),
+        lambda h: torch.nn.LayerNorm(4)(h),
+        lambda h: torch.nn.Dropout()(h),
+        lambda h: F.cross_entropy(h, h),
+        lambda h: torch.nn.LSTMCell(4, 4)(h),
+        lambda h: torch.einsum("i,i->", h, h),
+        lambda h: torch.cat([h, h]),
+        lambda h: torch.as_tensor(h),
+        lambda h: np.tanh(h),
+        lambda h: np.ones(4) @ h,
+        lambda h: round(h),
+        lambda h: f"{h:.2f}",
+    ],
+)
+def test_the_users_line_is_named_wherever_it_fails(call):
+    """Also inside of torch or numpy, whose files say nothing to the user."""
+    with pytest.raises(CircuitError) as caught:
+
+        @circuit
+        def cell(x, h):
+            return {"h": call(h) + x}
+
+    assert caught.value.source is not None and caught.value.source.file == "test_errors.py"
+    assert "lambda h" in caught.value.source.text
+
+
+def test_advice_names_functions_that_there_are():
+    for text in ADVICE.values():
+        for name in re.findall(r"(?<![\w.])([a-z]\w*)\(", text):
+            assert name in _FUNCTIONS or name in ("net", "print"), (text, name)
+    assert not set(ADVICE) & set(_FUNCTIONS)
+
+
+def test_other_type_errors_stay_as_they_are():
+    with pytest.raises(TypeError, match="can only concatenate str"):
+
+        @circuit
+        def cell(x, h):
+            return {"h": h + x + ("a" + 1)}
 
 
 def test_a_helper_functions_own_line_is_named():

@@ -38,7 +38,14 @@ savemat = pytest.importorskip("scipy.io").savemat
 
 
 @pytest.mark.parametrize(
-    "options", [{"bidirectional": True}, {"answer": "last"}, {"answer": "mean"}, {"residual": True}]
+    "options",
+    [
+        {"bidirectional": True},
+        {"answer": "last"},
+        {"answer": "mean"},
+        {"residual": True},
+        {"bidirectional": True, "answer": "last", "residual": True},
+    ],
 )
 def test_a_sequence_gets_the_same_answer_in_every_company(options: dict):
     torch.manual_seed(0)

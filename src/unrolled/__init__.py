@@ -6,8 +6,8 @@ Everything is loaded on first use, so that importing the package is light.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # that of typing would be imported before Ctrl-C is looked after
 __version__ = "0.1.0"
 
 _HOME = {

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,31 @@ class NumberError(UnrolledError):
 
 class UsageError(UnrolledError):
     """The command line was used wrongly."""
+
+
+def reason(problem: Exception) -> str:
+    """What the system says of an error, without its number and path."""
+    return (getattr(problem, "strerror", None) or str(problem)).lower()
+
+
+def command_line(*words: object) -> str:
+    """A command of this program as the user can run it again from the same folder, for messages that show one.
+
+    >>> command_line("train", "--resume", Path("runs/my text"))
+    "unrolled train --resume 'runs/my text'"
+    """
+    return shlex.join([*_program(), *map(str, words)])
+
+
+def _program() -> list[str]:
+    """How this program was called; just its name where that finds it, or where Python uses it as a library."""
+    called = Path(sys.argv[0])
+    if (called.parent.name, called.name) == ("unrolled", "__main__.py"):
+        return [sys.orig_argv[0], "-m", "unrolled"]
+    found = shutil.which("unrolled")
+    if called.stem != "unrolled" or (found and called.exists() and called.samefile(found)):
+        return ["unrolled"]
+    return [sys.argv[0]]
 
 
 def did_you_mean(name: str, known: object) -> str:

@@ -12,10 +12,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from traceback import walk_tb
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..errors import CircuitError, Source, did_you_mean
+from ..errors import CircuitError, Source
+from .advice import advice
 
 _HERE = str(Path(__file__).parent)
 _FUNCTIONS = (
@@ -23,9 +25,6 @@ _FUNCTIONS = (
     "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
     "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
-
-# what to write instead of some methods of tensors
-_METHODS = {"detach": "stop_gradient(...)", "clamp": "minimum(maximum(..., low), high)", "chunk": "split(..., n)"}
 
 _ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
 
@@ -138,20 +137,20 @@ class Symbol:
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        if name in _FUNCTIONS or name in _METHODS:
-            hint = f". Write {_METHODS.get(name, f'{name}(...)')}"
-        else:
-            hint = did_you_mean(name, _FUNCTIONS) or f". The functions are {', '.join(_FUNCTIONS)}"
-        self._refuse(f"a symbol has no attribute '{name}'{hint}")
+        self._refuse(f"a symbol has no attribute '{name}'. {advice(name, _FUNCTIONS)}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
-        symbol = next((a for a in args if isinstance(a, Symbol)), None)
+        from torch import Tensor
+
+        given = [*args, *(kwargs or {}).values()]
+        given += [v for a in given if isinstance(a, (list, tuple)) for v in a]  # as of cat([a, b])
+        symbol = next((a for a in given if isinstance(a, Symbol)), None)
         name = getattr(func, "__name__", str(func))
-        if len(args) > 1 and any(not isinstance(a, (Symbol, int, float)) for a in args):
+        if any(isinstance(a, Tensor) for a in given):
             message = f"a tensor meets a symbol in '{name}'. {_ENTER}"
         else:
-            message = f"torch.{name} does not work on symbols. The functions of circuits are {', '.join(_FUNCTIONS)}"
+            message = f"torch's '{name}' does not work on symbols. {advice(name, _FUNCTIONS)}"
         raise CircuitError(message, symbol._trace.here() if symbol is not None else None)
 
 
@@ -164,13 +163,19 @@ class Trace:
         self.recorded = 0
 
     def here(self) -> Source:
-        """The user's line that is being executed."""
+        """The user's line that is being executed: the innermost one outside of this room and of tensor libraries."""
         frame: FrameType | None = sys._getframe(1)
-        while frame is not None and frame.f_code.co_filename.startswith(_HERE):
+        while frame is not None and _is_not_the_users(frame):
             frame = frame.f_back
         if frame is None:
             return self.at(self.code.co_filename, self.code.co_firstlineno)
         return self.at(frame.f_code.co_filename, frame.f_lineno)
+
+    def raised(self, problem: Exception) -> Source:
+        """The user's line in which an error was raised."""
+        frames = [(frame, line) for frame, line in walk_tb(problem.__traceback__) if not _is_not_the_users(frame)]
+        frame, line = frames[-1]
+        return self.at(frame.f_code.co_filename, line)
 
     def at(self, file: str, line: int) -> Source:
         text = linecache.getline(file, line).strip()
@@ -183,6 +188,11 @@ class Trace:
             if linecache.getline(file, line).lstrip().startswith("def "):
                 return self.at(file, line)
         return self.at(file, first)
+
+
+def _is_not_the_users(frame: FrameType) -> bool:
+    package = frame.f_globals.get("__name__", "").partition(".")[0]
+    return frame.f_code.co_filename.startswith(_HERE) or package in ("torch", "numpy", "einops")
 
 
 def record(op: str, *args: object, **attrs: Any) -> Symbol:
@@ -239,6 +249,14 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
     sys.setprofile(watch)
     try:
         returned = function(*args, **kwargs)
+    except TypeError as problem:  # such as that of int(h), h % 2 or numpy.tanh(h)
+        symbol = next(iter((*args, *kwargs.values())), None)
+        if "Symbol" not in str(problem) or symbol is None:
+            raise
+        known = f"Equations are written with + - * / @ **, with comparisons, and with {', '.join(_FUNCTIONS)}"
+        raise CircuitError(
+            f"this does not work on symbols: {problem}. {known}", symbol._trace.raised(problem)
+        ) from None
     finally:
         _restore(before)
     return Recording(returned, local)

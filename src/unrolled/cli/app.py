@@ -6,10 +6,10 @@ import os
 import sys
 from collections.abc import Sequence
 
-from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter, UnknownOptionError, UnusedCliTokensError
 
 from .. import __version__
-from ..errors import UnrolledError
+from ..errors import UnrolledError, command_line, reason
 from .bench import bench
 from .cells import cells
 from .demo import demo
@@ -24,6 +24,7 @@ from .predict import predict
 from .replay import replay
 from .sample import sample
 from .stream import stream
+from .synonyms import synonym
 from .train import train
 
 WRONG, INTERRUPTED = 2, 130
@@ -57,8 +58,8 @@ for command in COMMANDS:
     app.command(command, sort_key=len(list(app)))
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line and give its exit code: 0, 2 for wrong use or bad data, 130 when interrupted."""
+def run(arguments: Sequence[str] | None = None) -> int:
+    """See ``cli.main``."""
     for file in (sys.stdout, sys.stderr):
         if hasattr(file, "reconfigure"):
             file.reconfigure(errors="replace")  # a terminal without Unicode shows '?' where it must
@@ -70,13 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnrolledError as problem:
         return _refuse("unrolled", str(problem))
     except CycloptsError as problem:
-        name = " ".join(("unrolled", *(problem.command_chain or ())))
-        return _refuse(name, f"{_sentence(problem)} See: {name} --help")
+        chain = problem.command_chain or ()
+        return _refuse(" ".join(("unrolled", *chain)), f"{_sentence(problem)} See: {command_line(*chain, '--help')}")
     except KeyboardInterrupt:
         return _refuse("unrolled", "interrupted", INTERRUPTED)
     except BrokenPipeError:  # the reader has gone, as in: unrolled cells | head -1
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except OSError as problem:  # whatever no command has said better
+        where = f"'{problem.filename}'" if problem.filename else "standard output"
+        return _refuse("unrolled", f"{where}: {reason(problem)}")
 
 
 def _sentence(problem: CycloptsError) -> str:
@@ -85,14 +89,27 @@ def _sentence(problem: CycloptsError) -> str:
         name = problem.argument.name
         return f"{name} needs a value." if name.startswith("-") else f"{name} is missing."
     if isinstance(problem, UnusedCliTokensError) and problem.unused_tokens:
-        return f"there is nothing for '{problem.unused_tokens[0]}' to be: one argument too many."
+        return f"unexpected argument '{problem.unused_tokens[0]}'."
+    if isinstance(problem, UnknownOptionError):
+        option = problem.token.keyword or problem.token.value
+        known = [name for argument in problem.argument_collection for name in argument.names]
+        if phrase := synonym(option, known):
+            return f"unknown option: {option.partition('=')[0]}. {phrase}."
     problem.verbose = False
     text = " ".join(str(problem).split())
     return text[0].lower() + text[1:] + ("" if text.endswith((".", "?")) else ".")
 
 
+def _discard_output() -> None:
+    """Drop what standard output does not take, as on a full disk, so that the end of the process is quiet."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _refuse(name: str, message: str, code: int = WRONG) -> int:
-    sys.stdout.flush()
+    _discard_output()
     if os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ:  # under torchrun, one tells
         print(f"{name}: {message}", file=sys.stderr)
     return code

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json as _json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from ..errors import UsageError, did_you_mean
 
@@ -16,12 +17,17 @@ CELLS = ("rnn", "gru", "lstm", "peephole_lstm")  # unless others are named
 SHAPES = ((200, 1, 128), (50, 32, 128), (25, 32, 512))  # steps, batch, hidden
 
 
+def _each(position: int) -> Parameter:
+    """An option whose default is that of each of three measurements, shown in the help."""
+    return Parameter(show_default=lambda _: ", ".join(str(shape[position]) for shape in SHAPES) + " in turn")
+
+
 def bench(
     *,
-    cell: list[str] | None = None,
-    hidden: int | None = None,
-    batch: int | None = None,
-    steps: int | None = None,
+    cell: Annotated[list[str] | None, Parameter(show_default=lambda _: ", ".join(CELLS))] = None,
+    hidden: Annotated[int | None, _each(2)] = None,
+    batch: Annotated[int | None, _each(1)] = None,
+    steps: Annotated[int | None, _each(0)] = None,
     threads: int = 1,
     json: bool = False,
 ) -> None:
@@ -33,15 +39,15 @@ def bench(
     Parameters
     ----------
     cell
-        A cell: rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm or mgu. Can be given several times.
+        A cell: rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm or mgu. Can be repeated.
     hidden
-        Hidden units; the input is as large.
+        Number of hidden units. The input has the same size.
     batch
-        Sequences at once.
+        Number of sequences in a batch.
     steps
-        Their length.
+        Length of the sequences.
     threads
-        Of the processor.
+        Number of CPU threads.
     json
         One JSON object instead of a table.
     """
@@ -49,6 +55,7 @@ def bench(
 
     from ..speed.machine import machine
     from ..speed.measure import Effort, local_players, measure, processors
+    from . import screen
     from .steps import counted
 
     rows = []
@@ -58,7 +65,7 @@ def bench(
             done(f"{point}")
     here = machine()
     if json:
-        print(_json.dumps({"machine": asdict(here), "rows": [_record(r) for r in rows]}))
+        print(screen.as_json({"machine": asdict(here), "rows": [_record(r) for r in rows]}))
     else:
         _show(rows, str(here))
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
-
 
 def cells(*, json: bool = False) -> None:
     """List the published cells, with what each one is.
@@ -15,12 +13,15 @@ def cells(*, json: bool = False) -> None:
     """
     from inspect import getdoc, getmodule
 
+    from rich.markup import escape
+
     from ..cells import ALL
-    from .screen import out
+    from ..errors import command_line
+    from . import screen
 
     if json:
         print(
-            _json.dumps(
+            screen.as_json(
                 {
                     "cells": [
                         {
@@ -40,8 +41,8 @@ def cells(*, json: bool = False) -> None:
         return
     width = max(map(len, ALL))
     for cell in ALL.values():
-        out(f"  [bold]{cell.name:<{width}}[/]  {getdoc(cell)}")
-    out(
-        "\nThe equations of one: [bold]unrolled equations gru[/]. "
+        screen.out(f"  [bold]{cell.name:<{width}}[/]  {escape(getdoc(cell) or '')}")
+    screen.out(
+        f"\nThe equations of one: [bold]{escape(command_line('equations', 'gru'))}[/]. "
         "Wherever a cell is named, FILE.py:NAME is one of your own."
     )

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DataError
+from ..errors import DataError, command_line
 
 if TYPE_CHECKING:
     from ..tasks.language_run import Language
@@ -23,11 +23,11 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     seconds
         How long it learns.
     seed
-        Of the starting values.
+        Seed of the initial parameters.
     out
-        The folder for the model and what belongs to it; runs/demo-gru unless given.
+        The folder for the model, the log and the pictures. By default runs/demo-gru.
     json
-        The log as JSON lines.
+        Print the log as JSON lines.
     """
     from ..cells import gru
     from ..tasks.language_run import Language
@@ -63,13 +63,13 @@ def python_reference() -> str:
     except ImportError:
         raise DataError(
             "this Python comes without its language reference (pydoc_data.topics), which the demo learns from. "
-            "Use a complete Python, or a text of your own: unrolled train my.txt --minutes 1"
+            f"Use a complete Python, or a text of your own: {command_line('train', 'my.txt', '--minutes', 1)}"
         ) from None
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
 
 def _explain(task: Language, seconds: float) -> None:
-    from .screen import out, program
+    from .screen import command, out
 
     sizes, net = task.sizes(), task.model.first
     out("\n  [bold]A network learns to write[/]\n")
@@ -80,7 +80,8 @@ def _explain(task: Language, seconds: float) -> None:
         out(f"      [cyan]{line}[/]")
     out("\n  That is all that is written down. How it learns was derived from these lines,")
     out("  by back-propagation through time. To see that:\n")
-    out(f"      {program()} [bold]equations gru --adjoint[/]\n")
+    command("equations", "gru", "--adjoint", indent=6)
+    out()
     out("  text       the reference of the Python language, as this Python carries it:")
     out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
     out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
@@ -89,8 +90,10 @@ def _explain(task: Language, seconds: float) -> None:
 
 
 def _conclude(task: Language, ended: Ended, run: Path) -> None:
+    from rich.markup import escape
+
     from ..tasks.language import write
-    from .screen import out, program
+    from .screen import command, out
     from .threads import processor_threads
 
     result = ended.result or task.result()
@@ -108,19 +111,19 @@ def _conclude(task: Language, ended: Ended, run: Path) -> None:
     with processor_threads():
         _stream(PROMPT, task.vocabulary.texts(numbers))
     out("\n  Letter by letter: nobody told it what a word is.\n")
-    out(f"  All of this is kept in [bold]{run}[/]:\n")
+    out(f"  All of this is kept in [bold]{escape(str(run))}[/]:\n")
     for name, what in FILES.items():
         out(f"      {name:<20} {what}")
     out("\n  Try next:\n")
-    for command in (
-        f'sample {run} --prompt "class "',
-        f"evaluate {run} {run / 'text.txt'}",
-        "train my.txt --cell gru --minutes 1",
-        f"look {run} --data {run / 'text.txt'}",
-        "cells",
-        "draw lstm --steps 4 --out lstm.svg",
+    for example in (
+        ("sample", run, "--prompt", "class "),
+        ("evaluate", run, run / "text.txt"),
+        ("train", "my.txt", "--cell", "gru", "--minutes", "1"),
+        ("look", run, "--data", run / "text.txt"),
+        ("cells",),
+        ("draw", "lstm", "--steps", "4", "--out", "lstm.svg"),
     ):
-        out(f"      {program()} [bold]{_plain(command)}[/]")
+        command(*example, indent=6)
     out()
 
 
@@ -144,9 +147,3 @@ def _stream(prompt: str, characters: Iterable[str]) -> None:
         print("\n" + MARGIN if breaks else character, end="", flush=True)
         column = 0 if breaks else column + 1
     print()
-
-
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)

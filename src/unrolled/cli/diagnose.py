@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 COLOURS = {"healthy": "green", "nan": "red", "explode": "red"}
@@ -26,14 +25,13 @@ def diagnose(
     run
         The folder of the trained model.
     data
-        Data like those it learned from; unless given, those themselves, of which the part is read that chose the best
-        model.
+        Data like those it learned from. By default the validation part of the data it learned from.
     steps
-        How many steps to look back; unless given, the window of a language model, and up to 1,000 for others.
+        How many steps to look back. By default the window of a language model, and up to 1,000 steps of others.
     exponents
         How many Lyapunov exponents.
     seed
-        Of the random directions that are followed.
+        Seed of the random directions that are followed.
     out
         The picture to write, FILE.svg, .png or .pdf; or a page with it, FILE.html; or the numbers, FILE.json.
     json
@@ -57,10 +55,10 @@ def diagnose(
     if out is not None:
         report.save(out)
     if json:
-        print(_json.dumps({"run": str(run), **report.as_dict()}))
+        print(screen.as_json({"run": str(run), **report.as_dict()}))
         return
     screen.out(f"[bold {COLOURS.get(report.kind, 'yellow')}]{escape(report.verdict)}[/]")
     for line in report.lines():
         screen.out(escape(line))
     if out is not None:
-        screen.out(f"\n{out}")
+        screen.plain(f"\n{out}")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json as _json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
+
+from ..errors import command_line
 
 if TYPE_CHECKING:
     from ..speed.machine import Machine
@@ -48,9 +49,11 @@ def doctor(*, json: bool = False) -> int:
     json
         One JSON object.
     """
+    from .screen import as_json
+
     report = _look(quiet=json)
     if json:
-        print(_json.dumps(_record(report)))
+        print(as_json(_record(report)))
     else:
         _show(report)
     return 1 if report.wrong else 0
@@ -137,7 +140,7 @@ def _show(report: Report) -> None:
     for finding in report.wrong[:SHOWN]:
         out(f"  {escape(str(finding))}")
     if len(report.wrong) > SHOWN:
-        out(f"  and {len(report.wrong) - SHOWN} more: unrolled doctor --json names them all")
+        out(f"  and {len(report.wrong) - SHOWN} more: {escape(command_line('doctor', '--json'))} names them all")
     out(f"\n  {_advice(report)}")
 
 
@@ -175,4 +178,4 @@ def _advice(report: Report) -> str:
     other = f'use engine="{right[0]}", which agrees; ' if right else ""
     if "c" in wrong:
         other += f"empty {report.cache.folder}, or name another compiler with $CC, and try again; "
-    return f"What to do: {other}and report it with what [bold]unrolled doctor --json[/] prints."
+    return f"What to do: {other}and report it with what [bold]{command_line('doctor', '--json')}[/] prints."

@@ -35,4 +35,4 @@ def draw(cell: str, /, *, out: Path, steps: int = 3, folded: bool = False, gradi
         write_text(out, picture.svg)
     else:
         picture.save(out)
-    screen.out(f"{out}")
+    screen.plain(out)

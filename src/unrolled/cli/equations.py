@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from typing import Literal
 
 
@@ -22,11 +21,12 @@ def equations(
     json
         One JSON object.
     """
+    from . import screen
     from .cell import find_cell
 
     circuit = find_cell(cell)
     text = circuit.adjoint().equations(format) if adjoint else circuit.equations(format)
     if json:
-        print(_json.dumps({"cell": circuit.name, "format": format, "adjoint": adjoint, "equations": text}))
+        print(screen.as_json({"cell": circuit.name, "format": format, "adjoint": adjoint, "equations": text}))
     else:
         print(text)

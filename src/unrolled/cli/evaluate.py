@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 
@@ -23,7 +22,7 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     from ..errors import UsageError
     from ..tasks.language_run import Language
     from ..tasks.registry import check_readable, trained
-    from .screen import out
+    from . import screen
     from .threads import processor_threads
 
     task = trained(run)
@@ -36,9 +35,9 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
         else:
             score = task.evaluate(data)
     if json:
-        print(_json.dumps({"run": str(run), "data": str(data), **score}))
+        print(screen.as_json({"run": str(run), "data": str(data), **score}))
         return
     (name, value), *others = score.items()
     which = "the held-out part of what it learned from" if score.get("held_out") else "all of it"
     rest = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in others if n != "held_out" and not isinstance(v, dict))
-    out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")
+    screen.out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")

@@ -35,7 +35,6 @@ def learn(
 ) -> Ended:
     """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
     from ..diagnosis.run import regularly
-    from ..train.run_folder import as_line
 
     folder, training = recorded.folder, recorded.training
     diagnosed = regularly(task, recorded.settings.diagnose)
@@ -43,9 +42,9 @@ def learn(
     from ..speed.machine import peak_memory
 
     def note(record: dict[str, Any]) -> None:
-        folder.log(record)
+        folder.log(screen.finite(record))
         if for_programs:
-            print(as_line(record), flush=True)
+            print(screen.as_json(record), flush=True)
 
     start = "resume" if training.update else "start"
     with (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 
@@ -38,7 +37,7 @@ def look(
     piece
         Which recording of a folder, piece of music or sequence of a table.
     layer
-        Which layer to show, from 1; the last one unless given.
+        Which layer to show, from 1. By default the last one.
     hidden
         How many hidden units a cell gets.
     seed
@@ -48,8 +47,8 @@ def look(
     """
     from ..errors import UsageError
     from ..look.look import explore
+    from . import screen
     from .cell import find_cell
-    from .screen import out as say
 
     for name, number in (("--steps", steps), ("--first", first), ("--piece", piece), ("--hidden", hidden)):
         if number < 1:
@@ -63,11 +62,10 @@ def look(
     path = out or _somewhere(what)
     found.save(path)
     if json:
-        print(_json.dumps({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
+        print(screen.as_json({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
         return
-    for note in found.notes:
-        say(note)
-    say(f"{path}")
+    for line in (*found.notes, path):
+        screen.plain(line)
     if out is None:
         import webbrowser
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
-
 
 def plan(cell: str, /, *, given: list[str] | None = None, json: bool = False) -> None:
     """Say what of a cell is computed for all steps at once, and what must be done step by step.
@@ -17,8 +15,9 @@ def plan(cell: str, /, *, given: list[str] | None = None, json: bool = False) ->
     json
         One JSON object.
     """
+    from . import screen
     from .cell import find_cell
 
     circuit = find_cell(cell)
     text = circuit.plan(given or ()).explain()
-    print(_json.dumps({"cell": circuit.name, "given": given or [], "plan": text}) if json else text)
+    print(screen.as_json({"cell": circuit.name, "given": given or [], "plan": text}) if json else text)

@@ -9,7 +9,7 @@ from typing import Literal
 def predict(
     run: Path, data: Path, /, *, out: Path | None = None, format: Literal["csv", "jsonl"] | None = None
 ) -> None:
-    """Let a trained model answer: one row for each answer, as CSV or JSON lines.
+    """Predict with a trained model: one row per answer, as CSV or JSON lines.
 
     Parameters
     ----------
@@ -18,9 +18,9 @@ def predict(
     data
         Data like those it learned from: a table, a MATLAB file of music, a recording or a folder of recordings.
     out
-        The file to write; standard output unless given.
+        The file to write. By default the rows go to standard output.
     format
-        csv or jsonl; unless given, what the name of the file says, else csv.
+        By default jsonl if the name of the file ends in .jsonl, else csv.
     """
     import csv
     import io
@@ -43,9 +43,9 @@ def predict(
         writer.writeheader()
         writer.writerows(rows)
     else:
-        text.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        text.writelines(json.dumps(screen.finite(row), ensure_ascii=False) + "\n" for row in rows)
     if out is None:
         sys.stdout.write(text.getvalue())
         return
     write_text(out, text.getvalue())
-    screen.out(f"{out}: {len(rows):,} rows")
+    screen.plain(f"{out}: {len(rows):,} rows")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 
 
@@ -24,13 +23,13 @@ def sample(
     run
         The folder of the trained model.
     prompt
-        What the model reads first, and goes on from.
+        The text that the model reads first and continues.
     length
         How many characters to write.
     temperature
-        Below 1 bolder, above 1 more varied; 0 always takes the likeliest character.
+        Below 1 favours likely characters, above 1 gives more varied text; 0 always takes the likeliest character.
     top_p
-        Draw only among the likeliest characters that have this probability together.
+        Draw only from the likeliest characters, as few as have this probability together.
     seed
         The same seed gives the same text.
     json
@@ -41,6 +40,7 @@ def sample(
     from ..errors import UsageError
     from ..tasks.language import write
     from ..tasks.language_run import load
+    from . import screen
     from .threads import processor_threads
 
     if length < 1:
@@ -56,7 +56,7 @@ def sample(
     with processor_threads():
         if json:
             text = "".join(characters)
-            print(_json.dumps({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
+            print(screen.as_json({"prompt": prompt, "text": text, "temperature": temperature, "seed": seed}))
             return
         print(prompt, end="", flush=True)
         for character in characters:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as _json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,28 +36,28 @@ def stream(
         A file, or - for standard input: text (UTF-8), rows of numbers with commas or blanks between them, or a
         recording.
     out
-        The file to write; standard output unless given. Its state is in OUT.state meanwhile.
+        The file to write. By default the results go to standard output. While it runs, its state is in OUT.state.
     format
         JSON lines or CSV.
     chunk
-        How many steps are read at a time. Larger is faster, smaller answers sooner.
+        Number of steps that are read at a time. Larger is faster, smaller answers sooner.
     each
-        Of a text: a line for each character instead of one for each chunk.
+        Text only: one line per character instead of one per chunk.
     skip_unknown
-        Of a text: pass over characters that the model has never seen.
+        Text only: skip characters that the model has never seen.
     resume
-        Go on where it was stopped. The input must be the same from its beginning, also if it comes by a pipe.
+        Continue where it was stopped. The input must be the same from its beginning, also if it comes by a pipe.
     overwrite
-        Replace an output that is there.
+        Replace an existing output.
     json
-        At the end one JSON object that says how far it came. Needs --out.
+        At the end, print one JSON object that says how far it came. Needs --out.
     """
     from ..errors import UsageError
     from ..tasks.stream import Streaming, open_streamed
     from ..tasks.way import Way
+    from . import screen
     from .interrupt import interruptible
     from .meter import meter
-    from .screen import out as tell
     from .threads import processor_threads
 
     if json and out is None:
@@ -72,8 +71,9 @@ def stream(
             for steps in streaming.run():
                 show(steps, streaming.pieces.done)
     if json:
-        print(_json.dumps({"steps": streaming.steps, "unit": unit, "finished": streaming.finished, "out": str(out)}))
+        print(screen.as_json({"steps": streaming.steps, "unit": unit, "finished": streaming.finished, "out": str(out)}))
     elif out:
-        how = "read" if streaming.finished else f"read; go on with: unrolled stream {run} {input} --out {out} --resume"
-        tell(f"  {streaming.steps:,} {unit} {how}")
+        screen.out(f"  {streaming.steps:,} {unit} read{'' if streaming.finished else '; to go on:'}")
+        if not streaming.finished:
+            screen.command("stream", run, input, "--out", out, *str(way).split(), "--resume")
     return 0 if streaming.finished else 130

@@ -6,9 +6,12 @@ import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from ..errors import UsageError
+from cyclopts import Parameter
+
+from ..errors import UsageError, command_line
+from ..tasks.defaults import in_words
 
 if TYPE_CHECKING:
     from ..tasks.task import Task
@@ -21,21 +24,26 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 
 
+def usual(section: str, key: str) -> Parameter:
+    """An option whose default depends on the task, and is shown in the help."""
+    return Parameter(show_default=lambda _: in_words(section, key))
+
+
 def train(
     data: Path | None = None,
     /,
     *,
-    cell: str | None = None,
-    hidden: int | None = None,
-    layers: int | None = None,
+    cell: Annotated[str | None, usual("model", "cell")] = None,
+    hidden: Annotated[int | None, usual("model", "hidden")] = None,
+    layers: Annotated[int | None, usual("model", "layers")] = None,
     updates: int | None = None,
-    minutes: float | None = None,
-    batch: int | None = None,
-    window: int | None = None,
+    minutes: Annotated[float | None, usual("training", "minutes")] = None,
+    batch: Annotated[int | None, usual("reading", "batch")] = None,
+    window: Annotated[int | None, usual("reading", "window")] = None,
     stride: int | None = None,
-    rate: float | None = None,
+    rate: Annotated[float | None, usual("training", "rate")] = None,
     memory: str | None = None,
-    seed: int | None = None,
+    seed: Annotated[int | None, usual("reading", "seed")] = None,
     checkpoint_every: int | None = None,
     out: Path | None = None,
     overwrite: bool = False,
@@ -52,53 +60,52 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8) or a folder of them, a table (CSV, Parquet), a MATLAB file of music, or a folder of
-        recordings. A part of it is not learned from: one half chooses the best model, the other tests it.
+        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet), a MATLAB file of music, or a folder of
+        recordings. A part is held out: one half of it chooses the best model, the other half tests it.
     cell
-        The name of a cell (see: unrolled cells), or FILE.py:NAME for your own; gru unless given.
+        The name of a cell (see: unrolled cells), or FILE.py:NAME for your own.
     hidden
-        Size of the state; 128 unless given.
+        Size of the hidden state, where the equations leave it open.
     layers
-        How many layers, each reading what the one below gives.
+        Number of layers. Each reads the output of the one below.
     updates
-        Train for so many updates. Gives the same numbers again.
+        Train for this many updates. The same seed then gives the same numbers.
     minutes
-        Train for so long; 1 unless --updates is given.
+        Train for this many minutes, if --updates is not given.
     batch
-        How many sequences, or pieces of a text, are read side by side.
+        Number of sequences, or of pieces of a text, that are read side by side.
     window
-        Over how many steps errors go back: 64 characters of a text, whole sequences of other data unless given.
+        Number of steps that errors go back. Without a window they go back over the whole sequence.
     stride
-        From every how many steps they go back, which are new to each update of a text; as many as --window unless
-        given.
+        Errors go back from every stride-th step. Text only: new characters per update. The same as --window by default.
     rate
-        Learning rate at its highest.
+        The largest learning rate.
     memory
-        What the backward pass may keep, such as '500 MB'; the rest is computed again. The gradient is the same, unlike
-        that of a --window.
+        Memory for the backward pass of each layer, such as '500 MB'. The rest is computed again; unlike with --window,
+        the gradient stays exact.
     seed
-        Of the starting values.
+        Seed of the initial parameters and of the order of the data.
     checkpoint_every
-        Updates between two checkpoints, beside those at each of the ten validations.
+        Number of updates between checkpoints. There is also one after each validation.
     out
-        The folder for the model and what belongs to it; runs/DATA-CELL unless given.
+        The folder for the model, the log and the pictures. By default runs/DATA-CELL.
     overwrite
-        Replace a training that is already in that folder.
+        Replace the training in that folder.
     resume
-        The run folder of a training that was stopped, to go on with from its last checkpoint. Everything else is as
-        it was; DATA need only be named when it has moved.
+        The run folder of a stopped training, which is continued from its last checkpoint with the same options. DATA
+        is only needed when the data have moved.
     task
-        What to learn, where the data do not say: language, table, music, voice.
+        What to learn, if the data do not show it: language, table, music or voice.
     config
         A TOML file of options, such as the config.toml of another run.
     set
-        One option as SECTION.KEY=VALUE, such as training.schedule=plateau; may be given again.
+        One option as SECTION.KEY=VALUE, such as training.schedule=plateau. Can be repeated.
     track
-        Write the curves for TensorBoard as well, into the folder track/ of the run.
+        Also write curves for TensorBoard, to the folder track/ of the run.
     threads
-        Threads of the processor. One is best for small networks.
+        Number of CPU threads. One is best for small networks.
     json
-        The log as JSON lines.
+        Print the log as JSON lines.
     """
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
@@ -117,7 +124,8 @@ def train(
     named = {name: section for name, section in named.items() if section}
     if resume is None:
         if data is None:
-            raise UsageError("name data to learn from, or a training to go on with: unrolled train --resume RUN")
+            go_on = command_line("train", "--resume", "RUN")
+            raise UsageError(f"name data to learn from, or a training to go on with: {go_on}")
         if {"updates", "minutes"} <= named.get("training", {}).keys():
             raise UsageError("give --updates or --minutes, not both")
     else:
@@ -220,13 +228,15 @@ def _name(task: Task) -> str:
 
 
 def _tell(task: Task, recorded: Recorded) -> None:
+    from rich.markup import escape
+
     from . import screen
 
     name = Path(task.source["path"]).name
     for number, (word, text) in enumerate(task.summary()):
-        screen.out(f"  {word:<7} {name + ': ' if number == 0 else ''}{text}")
+        screen.out(escape(f"  {word:<7} {name + ': ' if number == 0 else ''}{text}"))
     screen.out(f"  model   {task.circuit.name}, {task.parameters:,} parameters, engine {task.model.first.engine}")
-    screen.out(f"  run     {recorded.folder.path}")
+    screen.out(escape(f"  run     {recorded.folder.path}"))
     if update := recorded.training.update:
         screen.out(f"  goes on after update {update:,}, {recorded.training.done:.0%} of the training")
     screen.out()
@@ -247,7 +257,7 @@ def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
     path = recorded.folder.path
     if not ended.result:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To go on:\n")
-        screen.out(f"  unrolled train --resume {path}")
+        screen.command("train", "--resume", path)
         return
     done = "done" if recorded.training.improved else "diverged"
     screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s{_cost(task, recorded)}")
@@ -257,8 +267,11 @@ def _conclude(task: Task, recorded: Recorded, ended: Ended) -> None:
         screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
     if ended.worse_than:
         screen.out(f"\n  {_advice(recorded, ended)}")
-    follow = "--length 400" if task.name == "language" else task.source["path"]
-    screen.out(f"\n  unrolled {'sample' if task.name == 'language' else 'predict'} {path} {follow}")
+    screen.out()
+    if task.name == "language":
+        screen.command("sample", path, "--length", 400)
+    else:
+        screen.command("predict", path, task.source["path"])
 
 
 def _advice(recorded: Recorded, ended: Ended) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UsageError
+from ..errors import UsageError, command_line
 from ..tasks.registry import check_readable, trained
 from ..tasks.task import Task
 from .diagnose import FARTHEST, diagnose_loss
@@ -36,7 +36,7 @@ def diagnose_run(
         if not data.exists() or data == Path():
             raise UsageError(
                 f"'{run}' learned from '{data}', which is not there any more. Say what its network is to read: "
-                f"unrolled diagnose {run} DATA"
+                f"{command_line('diagnose', run, 'DATA')}"
             )
     check_readable(task, data)
     farthest = looked_back(task) if farthest is None else farthest

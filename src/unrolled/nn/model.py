@@ -49,7 +49,8 @@ class SequenceModel(nn.Module):
         tied: the read-out is the embedding's transpose (Press and Wolf 2017), after a linear layer if sizes differ.
         dropout: share of values that are zero in training, before each layer but the first and before the read-out.
         weight_dropout: share of the recurrent weights that are zero in training: see ``weight_drop``.
-        answer: at 'every' step, from the 'last' one, or from the 'mean' over all.
+        answer: at 'every' step, from the 'last' state, or from the 'mean' over all steps. A layer that reads backward
+            has its last state at the first step, as in torch's ``h_n``.
 
     Raises:
         CircuitError: a circuit with no input or several.
@@ -154,8 +155,10 @@ class SequenceModel(nn.Module):
             else:
                 reached.append(out.state if after is None else State(**{n: out[n][:, after - 1] for n in out.state}))
             values = _each(torch.add, values, given) if self.residual and _shape(values) == _shape(given) else given
-        if self.answer != "every":
-            values = (_last if self.answer == "last" else _mean)(values)
+        if self.answer == "last":
+            values = _last_of_both(values, reset) if self.backward_layers else _last(values)
+        elif self.answer == "mean":
+            values = _mean(values)
         if not isinstance(self.read_out, nn.Identity):
             values = _each(self.bridge, _each(self.dropout, values))
         return _each(self.read_out, values), tuple(reached)
@@ -203,6 +206,22 @@ def _ends(reset: Series | None) -> Series | None:
 
 def _last(series: Series) -> Tensor:
     return series.last if isinstance(series, Ragged) else series[:, -1]
+
+
+def _last_of_both(series: Series, reset: Series | None) -> Tensor:
+    """The state of each direction after it has read everything: (n, forward features + backward features). The forward
+    direction ends at the last step, the backward one at the first, or at the last one that begins anew."""
+    last = _last(series)
+    if not isinstance(series, Ragged):
+        rows, steps = series.shape[:2]
+        series = Ragged(values=series.flatten(0, 1), lengths=[steps] * rows)
+    first = series.offsets[:-1]
+    if reset is not None:
+        begins = _steps(reset).flatten().nonzero().flatten().cpu()
+        rows_of = torch.searchsorted(series.offsets, begins, right=True) - 1
+        first = first.scatter_reduce(0, rows_of, begins, "amax")
+    forward, backward = last.shape[-1] // 2, series.values[first.to(series.device)]
+    return _side_by_side(last[:, :forward], backward[:, forward:])
 
 
 def _mean(series: Series) -> Tensor:

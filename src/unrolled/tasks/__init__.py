@@ -1,1 +1,1 @@
-"""What a data set and a measure mean: so far, text, one character at a time."""
+"""What is learned from which data: text, music, voice, tables."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -26,15 +25,21 @@ class Frame:
         except ImportError:
             raise DataError("to read tables takes pyarrow: pip install 'unrolled[tables]'") from None
         self.path, self.content = path, read_bytes(path, "a table (CSV, TSV, Parquet)")
-        buffer = io.BytesIO(self.content)
         try:
+            # Arrow's threads end after Python does. One that still holds a Python object then aborts the process
+            # (apache/arrow#34314), so Arrow gets a copy of its own, and reads it without threads where it can.
+            copy = pyarrow.BufferOutputStream()
+            copy.write(self.content)
+            source = pyarrow.BufferReader(copy.getvalue())
             if path.suffix.lower() == ".parquet":
-                table = parquet.read_table(buffer)
+                table = parquet.read_table(source, use_threads=False, pre_buffer=False)
             else:
                 delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-                strings = csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING | {"NA", "NaN"}))
                 table = csv.read_csv(
-                    buffer, parse_options=csv.ParseOptions(delimiter=delimiter), convert_options=strings
+                    source,
+                    csv.ReadOptions(use_threads=False),
+                    csv.ParseOptions(delimiter=delimiter),
+                    csv.ConvertOptions(strings_can_be_null=True, null_values=sorted(MISSING | {"NA", "NaN"})),
                 )
         except (pyarrow.ArrowException, ValueError) as problem:
             first = (str(problem).splitlines() or [type(problem).__name__])[0]

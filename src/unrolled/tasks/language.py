@@ -29,7 +29,7 @@ class LanguageModel(SequenceModel):
 
     Args:
         characters: size of the vocabulary.
-        circuit, hidden, layers, options: as for ``SequenceModel``.
+        circuit, hidden, layers, options: as for ``SequenceModel``, but for ``bidirectional``.
     """
 
     def __init__(
@@ -40,6 +40,8 @@ class LanguageModel(SequenceModel):
         layers: int = 1,
         **options: Any,
     ) -> None:
+        if options.get("bidirectional"):
+            raise UsageError("bidirectional=True: the backward direction reads the character that is to be predicted")
         super().__init__(circuit, characters, characters, hidden, layers, **options)
 
 
@@ -83,7 +85,8 @@ def write(
 
     Args:
         start: the characters (at least one,) that are read first, and not given back.
-        temperature: scores are divided by it: below 1 bolder, above 1 more varied; 0 takes the likeliest.
+        temperature: scores are divided by it: below 1 favours likely characters, above 1 gives more varied
+            text; 0 takes the likeliest.
         seed: the same seed gives the same text.
         top_p: draw only among the likeliest characters that have this probability together (Holtzman et al. 2020).
         border: the character with which a document ends and the next one begins, with a new state.

@@ -21,6 +21,7 @@ from ..train.loop import Loss
 from ..train.losses import nll
 from ..train.run_folder import Config
 from ..train.toml import Sections
+from .defaults import BY_TASK
 from .documents import Documents, read_documents
 from .language import bits_per_character
 from .options import Options, resolve
@@ -30,7 +31,7 @@ from .text import Parts, Vocabulary, frequency_bits
 from .vocabulary import UNITS, Units, stored_units, units_of
 
 DOCUMENTS = ("file", "line")
-WINDOW = 64  # characters that errors go back over
+WINDOW: int = BY_TASK["language"]["reading"]["window"]  # characters that errors go back over
 EXCERPT = 16  # pieces of an excerpt, side by side
 VALIDATED, PIECE = 100_000, 500  # characters at most and at a time, while training: it happens ten times
 
@@ -47,6 +48,10 @@ class LanguageData:
     unit: str = "character"
     vocabulary: int = 8000
     document: str = "file"
+
+    @property
+    def predicts(self) -> str:
+        return f"the next {self.unit}"
 
     def __post_init__(self) -> None:
         if self.document not in DOCUMENTS:
@@ -78,7 +83,7 @@ class Language(Task):
     steps: ClassVar[str] = "characters"
     scale: ClassVar[float] = 1 / math.log(2)
     section: ClassVar[type | None] = LanguageData
-    defaults: ClassVar[Sections] = {"reading": {"window": WINDOW}}
+    defaults: ClassVar[Sections] = BY_TASK["language"]
     batch_type = staticmethod(_batch)
 
     documents: Documents

@@ -19,6 +19,7 @@ from ..train.files import read_bytes
 from ..train.losses import bce
 from ..train.run_folder import Config
 from ..train.toml import Sections
+from .defaults import BY_TASK
 from .options import Options, resolve
 from .sequences import Example, Parts, SequenceTask, lengths_text
 
@@ -32,6 +33,7 @@ class MusicData:
     train: str = PARTS[0]
     validation: str = PARTS[1]
     test: str = PARTS[2]
+    predicts: ClassVar[str] = "the next frame"
 
 
 class Music(SequenceTask):
@@ -46,7 +48,7 @@ class Music(SequenceTask):
     unit: ClassVar[str] = "nats per frame"
     steps: ClassVar[str] = "frames"
     section: ClassVar[type | None] = MusicData
-    defaults: ClassVar[Sections] = {"model": {"cell": "lstm"}, "reading": {"batch": 8}}
+    defaults: ClassVar[Sections] = BY_TASK["music"]
 
     def __init__(self, keys: int, circuit: Circuit, options: Options, source: dict[str, str]) -> None:
         self.keys, self.circuit, self.options, self.source = keys, circuit, options, source

@@ -77,12 +77,24 @@ class ReadingOptions:
 
 @dataclass(frozen=True)
 class Options:
-    """All sections, each resolved. ``data`` is the task's own."""
+    """All sections, each resolved. ``data`` is the task's own; where each answer is a later input, ``data.predicts``
+    says which.
+
+    Raises:
+        UsageError: a model that reads backward, where an answer is a later input.
+    """
 
     settings: Settings
     model: ModelOptions = field(default_factory=ModelOptions)
     reading: ReadingOptions = field(default_factory=ReadingOptions)
     data: Any = None
+
+    def __post_init__(self) -> None:
+        if self.model.bidirectional and (predicted := getattr(self.data, "predicts", "")):
+            raise UsageError(
+                f"model.bidirectional=true cannot predict {predicted}: the backward direction reads it before it is "
+                "predicted. Leave model.bidirectional out. Two directions are for labels, as of recordings"
+            )
 
     def sequence_model(self, circuit: Circuit, inputs: int, outputs: int, answer: Answer = "every") -> SequenceModel:
         """The model that reads whole sequences: where a window is given, errors go back no further in each layer."""
@@ -134,7 +146,7 @@ def build(kind: type[T], values: Mapping[str, Any], section: str) -> T:
     hints, known = get_type_hints(kind), [f.name for f in fields(kind)]  # type: ignore[arg-type]
     checked = {}
     for key, value in values.items():
-        if key not in hints:
+        if key not in known:
             raise UsageError(f"[{section}] has no '{key}'{did_you_mean(key, known) or _known(known)}")
         checked[key] = _fitting(value, hints[key], f"{section}.{key}")
     return kind(**checked)

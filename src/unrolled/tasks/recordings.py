@@ -9,8 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..errors import DataError
-from ..train.files import read_bytes, reason
+from ..errors import DataError, reason
+from ..train.files import read_bytes
 from ..train.sources import LogMel
 
 MELS = 40  # features of a frame

@@ -8,12 +8,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UnrolledError, UsageError, did_you_mean
+from ..errors import DataError, UnrolledError, UsageError, command_line, did_you_mean
 from ..train.checkpoint import read_checkpoint
 from ..train.files import no_such_file
 from ..train.loop import Training
 from ..train.recorded import replay
-from ..train.run_folder import Config, check_fit, read_model
+from ..train.run_folder import OLDEST, Config, check_fit, read_model
 from ..train.toml import Sections
 from .documents import SUFFIX, text_files
 from .options import Options, resolve
@@ -96,12 +96,13 @@ def resumed(config: Config, data: Path | None = None) -> Task:
         task = kind.read(path, config.circuit(), options)
     except UsageError as problem:
         config.refuse(str(problem))
+    _check_answer(config, task)
     if task.source["sha256"] != config.get("source.sha256", str) or task.description() != config.get(
         "description", dict
     ):
         raise DataError(
             f"'{path}' is not what '{config.run}' was learning from, or has changed since. Name the right data: "
-            f"unrolled train DATA --resume {config.run}"
+            f"{command_line('train', 'DATA', '--resume', config.run)}"
         )
     return task
 
@@ -126,6 +127,7 @@ def trained(run: Path) -> Task:
         raise problem if isinstance(problem, DataError) else _refused(config, str(problem)) from None
     except Exception as problem:  # the file may say anything
         config.refuse(f"no model can be made of it ({type(problem).__name__}: {problem})")
+    _check_answer(config, task)
     check_fit(config, task.model, tensors)
     task.model.to_empty(device="cpu")
     task.model.load_state_dict(dict(tensors))
@@ -161,6 +163,15 @@ def _kind(config: Config) -> type[Task]:
     if name not in TASKS:
         config.refuse(f"it is a run of the task '{name}', which this version does not know")
     return kind_of(name)
+
+
+def _check_answer(config: Config, task: Task) -> None:
+    """Refuse a model that would now answer from another state than the one it was trained with."""
+    if config.values["format"] == OLDEST and task.model.backward_layers and task.model.answer == "last":
+        config.refuse(
+            "this model reads in two directions and answers once, and an earlier version trained it to answer from the "
+            "backward direction's state at the last step. The answer is now that direction's last state"
+        )
 
 
 def _refused(config: Config, why: str) -> DataError:

@@ -18,7 +18,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from ..errors import DataError, UnrolledError, UsageError
+from ..errors import DataError, UnrolledError, UsageError, command_line
 from ..train.checkpoint import from_json
 from ..train.files import read_bytes, write_bytes
 from ..train.run_folder import Config
@@ -58,7 +58,8 @@ def open_streamed(run: Path, way: Way) -> Streamed:
     """The trained model of a run folder, or of a network in a file.
 
     Raises:
-        DataError: none, a damaged one, or one of a task that knows nothing of streams.
+        DataError: none, or a damaged one.
+        UsageError: one of a task that knows nothing of streams.
     """
     if run.suffix == SUFFIX:
         if way.each or way.skip_unknown:
@@ -67,7 +68,10 @@ def open_streamed(run: Path, way: Way) -> Streamed:
     config = Config(run)
     task = config.get("task", str)
     if task not in TASKS:
-        config.refuse(f"runs of the task '{task}' cannot read streams; those of {', '.join(TASKS)} can")
+        raise UsageError(
+            f"'{run}' is a run of the task '{task}', which cannot read a stream. Runs of the task {' or '.join(TASKS)} "
+            f"can, and networks in a file NAME{SUFFIX}. For answers to a file: {command_line('predict', run, 'DATA')}"
+        )
     return TASKS[task](run, way)
 
 
@@ -109,12 +113,18 @@ class Streaming:
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self.streamed, self.way, self.stop, self.finished = streamed, way, stop, False
+        if getattr(streamed.model, "backward_layers", None):
+            raise UsageError(
+                "a model of two directions cannot read a stream: its backward direction starts at the end, which a "
+                "stream has not reached. Train one without model.bidirectional"
+            )
         self.writer = Writer(way.format)
-        if resume and out is None:
-            raise UsageError("only what was written to a file can be gone on with: name it with --out")
+        if resume and (out is None or (out.exists() and not out.is_file())):
+            raise UsageError("only an output in a file can be continued: name the file with --out")
         if source and out and out.exists() and source.exists() and out.samefile(source):
             raise UsageError(f"'{out}' is the input itself. Choose another --out")
-        self.kept = out.with_name(out.name + ".state") if out else None
+        continues = out and (out.is_file() or not out.exists())  # a device or a pipe cannot be continued
+        self.kept = out.with_name(out.name + ".state") if out and continues else None
         self.fingerprint = _fingerprint(streamed.model)
         self.reached = self._reached() if resume else Reached()
         if out and not resume and out.exists() and not overwrite:
@@ -158,8 +168,10 @@ class Streaming:
             )
             raise type(problem)(f"{problem}\n  {self.steps:,} {self.streamed.unit} were read{kept}") from None
         finally:
-            self.save()
-            self.output.close()
+            try:
+                self.save()
+            finally:
+                self.output.close()
         if self.finished and self.kept:
             self.kept.unlink(missing_ok=True)
 

@@ -17,8 +17,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from ..errors import DataError, UsageError
-from ..train.files import no_such_file, reason
+from ..errors import DataError, UsageError, reason
+from ..train.files import no_such_file
 from ..train.sources import AudioFile, LogMel
 
 BLOCK = 1 << 16  # bytes at a time

@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
-from ..errors import DataError, UnrolledError, UsageError
-from ..train.files import lock, no_such_file, reason
+from ..errors import DataError, UnrolledError, UsageError, reason
+from ..train.files import lock, no_such_file
 
 Table = Mapping[str, "Tensor | list[str]"]  # columns by name: tensors (rows,) or (rows, size), or words
 FORMATS = ("jsonl", "csv")
@@ -125,6 +125,8 @@ class OutputFile:
 
     def flush(self) -> None:
         """Onto the disk."""
+        if not self.path.is_file():
+            return
         try:
             os.fsync(self._file.fileno())
         except OSError as problem:

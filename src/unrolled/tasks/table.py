@@ -18,6 +18,7 @@ from ..train import random_states
 from ..train.losses import nll, squared_error
 from ..train.run_folder import Config
 from ..train.toml import Sections
+from .defaults import BY_TASK
 from .frame import Frame
 from .options import Options, resolve
 from .sequences import Batch, Example, Parts, SequenceTask, drawn_apart, lengths_text
@@ -48,6 +49,10 @@ class TableData:
     missing: str = "previous"
     validation: float = 0.15
     test: float = 0.15
+
+    @property
+    def predicts(self) -> str:
+        return "a later value (data.goal=forecast)" if self.goal == "forecast" else ""
 
     def __post_init__(self) -> None:
         for name, known in (("goal", GOALS), ("missing", ("previous", "mean", "refuse"))):
@@ -85,7 +90,7 @@ class Table(SequenceTask):
     unit: ClassVar[str] = "loss per answer"
     steps: ClassVar[str] = "answers"
     section: ClassVar[type | None] = TableData
-    defaults: ClassVar[Sections] = {"model": {"cell": "gru", "hidden": 64}, "training": {"rate": 3e-3}}
+    defaults: ClassVar[Sections] = BY_TASK["table"]
 
     missing: dict[str, int]
 
@@ -136,6 +141,8 @@ class Table(SequenceTask):
             raise DataError(f"'{path}': column '{name}' misses {task.missing[name]} values, which data.missing refuses")
         made = [[task.example(rows[i], *span) for i in part] for part, span in zip(parts, spans, strict=True)]
         task.parts = Parts(*([e for e in part if len(e.x)] for part in made)).check(f"'{path}'")
+        for name in ("train", "validation", "test"):
+            task.check_answers(path, getattr(task.parts, name), f"in the {name} part")
         return task
 
     @classmethod
@@ -177,6 +184,14 @@ class Table(SequenceTask):
             for step in range(1, len(x)):
                 x[step] = numpy.where(numpy.isnan(x[step]), x[step - 1], x[step])
         return numpy.nan_to_num(x)
+
+    def check_answers(self, path: Path, examples: list[Example], where: str) -> None:
+        """Refuse rows none of which has a target: there is nothing to measure."""
+        if self.goal == "forecast" and all(torch.isnan(e.y).all() for e in examples):
+            raise DataError(
+                f"'{path}': no row {where} has a value in the column '{self.target}', so there is nothing to measure. "
+                "Leave out the rows without values, or choose the parts with data.validation and data.test"
+            )
 
     @property
     def _target(self) -> tuple[float, float]:
@@ -249,6 +264,7 @@ class Table(SequenceTask):
     def evaluate(self, path: Path) -> dict[str, Any]:
         """Errors or accuracy on a table; of the table it learned from, on the held-out part."""
         examples, known = self._answered(path, part=2)
+        self.check_answers(path, examples, "in the test part" if known else "to be compared with")
         return {**self.measure(examples), "sequences": len(examples), "held_out": known}
 
     def chosen(self, path: Path) -> list[Example]:

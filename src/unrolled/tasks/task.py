@@ -11,7 +11,7 @@ import torch
 
 from .. import __version__
 from ..circuits.circuit import Circuit
-from ..errors import UsageError
+from ..errors import UsageError, command_line
 from ..nn.model import SequenceModel, States
 from ..train.loop import Loss
 from ..train.run_folder import Config
@@ -91,7 +91,8 @@ class Task(ABC):
 
     def predict(self, path: Path) -> Iterator[dict[str, Any]]:
         """What the model says about data, row by row."""
-        raise UsageError(f"a model of the task '{self.name}' predicts nothing for a file. See: unrolled sample --help")
+        see = command_line("sample", "--help")
+        raise UsageError(f"a model of the task '{self.name}' predicts nothing for a file. See: {see}")
 
     def config(self) -> dict[str, Any]:
         """What config.json says beside the circuit."""

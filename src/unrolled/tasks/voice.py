@@ -19,6 +19,7 @@ from ..train import random_states
 from ..train.losses import nll
 from ..train.run_folder import Config
 from ..train.toml import Sections
+from .defaults import BY_TASK
 from .options import Options, resolve
 from .recordings import MELS, log_mel, read_recording
 from .registry import RECORDINGS, sha256_of
@@ -70,11 +71,7 @@ class Voice(SequenceTask):
     unit: ClassVar[str] = "nats per answer"
     steps: ClassVar[str] = "answers"
     section: ClassVar[type | None] = VoiceData
-    defaults: ClassVar[Sections] = {
-        "model": {"cell": "gru", "hidden": 96},
-        "reading": {"batch": 32},
-        "training": {"rate": 3e-3},
-    }
+    defaults: ClassVar[Sections] = BY_TASK["voice"]
 
     skipped: list[str]
 

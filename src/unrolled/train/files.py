@@ -14,9 +14,10 @@ import os
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
-from ..errors import DataError, UsageError, did_you_mean
+from ..errors import DataError, UsageError, did_you_mean, reason
 from .phase import enter
 
 ORPHAN = re.compile(r"\..+\.\d+\.part")
@@ -52,11 +53,30 @@ def _a_file_of(folder: Path) -> str:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file under a temporary name, flush it to the disk, then rename it.
+    """Write a whole file under a temporary name, flush it to the disk, then rename it. A device or a pipe, such as
+    /dev/stdout, is written to as it is.
 
     Raises:
         DataError: it cannot be written. What was there before is as it was.
     """
+    try:
+        if _is_device(path):
+            with path.open("ab") as file:
+                file.write(content)
+        else:
+            _replace(path, content)
+    except (OSError, ValueError) as problem:
+        raise cannot_write(path, problem, len(content)) from None
+
+
+def _is_device(path: Path) -> bool:
+    """Whether a name stands for something other than a file: a device, a pipe, or a link of the system's own to what
+    is open, such as /dev/stdout. A rename would put a file in its place."""
+    own = path.is_symlink() and path.absolute().parts[1] in ("dev", "proc")
+    return own or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _replace(path: Path, content: bytes) -> None:
     part = _part(path)
     try:
         part.unlink(missing_ok=True)
@@ -64,10 +84,10 @@ def write_bytes(path: Path, content: bytes) -> None:
         enter("rename")
         part.replace(path)
         sync_folder(path.parent)
-    except OSError as problem:
-        raise cannot_write(path, problem, len(content)) from None
-    finally:
-        part.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError, ValueError):
+            part.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, content: str) -> None:
@@ -182,15 +202,33 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def cannot_write(path: Path, problem: OSError, need: int) -> DataError:
-    """The message for what could not be written: where, why, how much room it needs and how much there is."""
-    home = next((folder for folder in (path.parent, *path.parent.parents) if folder.is_dir()), None)
-    if not path.parent.is_dir():
+def cannot_write(path: Path, problem: OSError | ValueError, need: int) -> DataError:
+    """The message for what could not be written: where, why, and what to do."""
+    remedy = "Choose another place"
+    if isinstance(problem, FileNotFoundError) and not _is_folder(path.parent):
         return DataError(f"'{path}' cannot be written: there is no folder '{path.parent}'. Make it, or put it back")
-    free = shutil.disk_usage(home).free if home else 0
-    return DataError(
-        f"'{path}' cannot be written: {reason(problem)}. It needs {size(need)}; {size(free)} are free there"
-    )
+    if isinstance(problem, OSError) and problem.errno in FULL:
+        remedy = f"It needs {size(need)}{_free(path.parent)}"
+    elif isinstance(problem, IsADirectoryError):
+        remedy = "Name a file in it"
+    elif isinstance(problem, NotADirectoryError):
+        remedy = f"'{path.parent}' is a file. Name a file in a folder"
+    return DataError(f"'{path}' cannot be written: {reason(problem)}. {remedy}")
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):
+        return path.is_dir()
+    return False
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def _free(folder: Path) -> str:
+    with suppress(OSError):
+        return f"; {size(shutil.disk_usage(folder).free)} are free there"
+    return ""
 
 
 def size(count: int) -> str:
@@ -199,11 +237,6 @@ def size(count: int) -> str:
         if count >= bytes_:
             return f"{count / bytes_:.1f} {unit}"
     return f"{count} bytes"
-
-
-def reason(problem: Exception) -> str:
-    """What the system says, without its number and path."""
-    return (getattr(problem, "strerror", None) or str(problem)).lower()
 
 
 def _part(path: Path) -> Path:

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..errors import DataError, NumberError
+from ..errors import DataError, NumberError, command_line
 from .checkpoint import Checkpoint, read_checkpoint
 from .distributed import Ranks
 from .loop import ALONE, Progress, Snapshot, Task, Training
@@ -95,7 +95,8 @@ class Recorded:
             if not self.ranks.first:
                 raise
             path = self.folder.save_fault(snapshot, batch)
-            raise NumberError(f"{problem}.\nThe batch is kept. To read it again: unrolled replay {path}") from None
+            again = command_line("replay", path)
+            raise NumberError(f"{problem}.\nThe batch is kept. To read it again: {again}") from None
 
 
 def replay(checkpoint: Checkpoint, training: Training, batch_type: Callable[..., Any]) -> float:

@@ -30,7 +30,7 @@ from typing import Any, NoReturn, Self
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..errors import DataError, UnrolledError, UsageError, did_you_mean
+from ..errors import DataError, UnrolledError, UsageError, command_line, did_you_mean, reason
 from ..graph.stored import dump, load
 from .checkpoint import (
     CONFIG,
@@ -48,7 +48,6 @@ from .files import (
     lock,
     make_folder,
     read_bytes,
-    reason,
     remove_orphans,
     sync_file,
     sync_folder,
@@ -59,7 +58,7 @@ from .loop import Snapshot
 from .toml import write_toml
 from .views import VIEWS, write_views
 
-FORMAT = 2
+FORMAT, OLDEST = 3, 2  # in format 2 two directions gave another last answer: see registry.py
 MARK, LOG, OPTIONS = ".unrolled", "log.jsonl", "config.toml"
 CHECKPOINTS, FAULTS, TRACK = "checkpoints", "faults", "track"
 FILES = (CONFIG, OPTIONS, LOG, *VIEWS)
@@ -129,7 +128,7 @@ class RunFolder:
         if is_taken(self.path) and not overwrite:
             raise UsageError(
                 f"'{self.path}' holds a training already. Choose another --out, add --overwrite to replace it, "
-                f"or go on with it: unrolled train --resume {self.path}"
+                f"or go on with it: {command_line('train', '--resume', self.path)}"
             )
         append_text(self.path / MARK, "")
         sync_folder(self.path)
@@ -353,8 +352,8 @@ class Config:
             self.refuse(f"it is no JSON ({problem})")
         if not isinstance(self.values, dict) or "format" not in self.values:
             self.refuse("it does not describe a run")
-        if self.values["format"] != FORMAT:
-            self.refuse(f"its format is {self.values['format']!r}; this version reads {FORMAT}")
+        if self.values["format"] not in (OLDEST, FORMAT):
+            self.refuse(f"its format is {self.values['format']!r}; this version reads {OLDEST} and {FORMAT}")
 
     def _read(self) -> bytes:
         if (size := self.path.stat().st_size) > LARGEST_TEXT:
@@ -414,11 +413,11 @@ def _no_checkpoint(run: Path) -> DataError:
 def _check_folder(run: Path) -> None:
     if not run.exists():
         siblings = [str(path.parent) for path in run.parent.glob(f"*/{CONFIG}")] if run.parent.is_dir() else []
-        hint = did_you_mean(str(run), siblings) or ". 'unrolled train' makes one"
+        hint = did_you_mean(str(run), siblings) or f". To make one: {command_line('train', 'DATA')}"
         raise DataError(f"there is no run folder '{run}'{hint}")
     if not (run / CONFIG).exists():
         what = "a file" if run.is_file() else f"a folder without {CONFIG}"
-        raise DataError(f"'{run}' is no run folder but {what}. 'unrolled train' makes one")
+        raise DataError(f"'{run}' is no run folder but {what}. To make one: {command_line('train', 'DATA')}")
 
 
 def _stands(line: str, update: int) -> bool:

@@ -10,8 +10,8 @@ import os
 import weakref
 from pathlib import Path
 
-from ...errors import DataError
-from ..files import no_such_file, reason
+from ...errors import DataError, reason
+from ..files import no_such_file
 
 
 class BinaryFile:

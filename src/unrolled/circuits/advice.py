@@ -1,0 +1,74 @@
+"""What to write in a circuit instead of the words of torch and numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..errors import did_you_mean
+
+_NO_SIZE = "Equations need no sizes: they are chosen when the network is made, Recurrent(cell, x=..., h=...)"
+_NO_SHAPE = "A value is one column vector of one step, without batch or time, so there is nothing to reshape"
+_NO_VALUE = "It has no value when the circuit is defined. Numbers come when the network runs: out = net(x)"
+_NO_TYPE = "The network has a type and a device, its equations have none: net.to(...)"
+_NO_GRADIENT = "The gradient is derived from the equations: print(cell.adjoint().equations())"
+_NO_CHANGE = "Values of a circuit never change in place, so leave it out"
+_DROPOUT = "Dropout is an option of the model: SequenceModel(cell, ..., dropout=0.5, weight_dropout=0.5)"
+_MATRIX = "Write W @ x for a matrix and a vector, sum(a * b) for two vectors"
+_LAYER_NORM = "Write its equations as unrolled.cells.layernorm_lstm does, with mean(...) and sqrt(...)"
+
+ADVICE = {
+    **dict.fromkeys(("shape", "size", "ndim", "dim", "numel", "nelement"), _NO_SIZE),
+    **dict.fromkeys(
+        ("view", "reshape", "flatten", "squeeze", "unsqueeze", "permute", "expand", "expand_as", "repeat", "tile",
+         "movedim", "swapaxes", "ravel"), _NO_SHAPE),
+    **dict.fromkeys(("item", "numpy", "tolist", "data"), _NO_VALUE),
+    **dict.fromkeys(
+        ("to", "float", "double", "half", "bfloat16", "int", "long", "bool", "cpu", "cuda", "type", "type_as", "dtype",
+         "device", "astype"), _NO_TYPE),
+    **dict.fromkeys(("backward", "grad", "requires_grad", "requires_grad_", "retain_grad"), _NO_GRADIENT),
+    **dict.fromkeys(("clone", "contiguous", "copy", "copy_"), _NO_CHANGE),
+    **dict.fromkeys(("dropout", "alpha_dropout", "feature_dropout"), _DROPOUT),
+    **dict.fromkeys(("matmul", "mm", "bmm", "mv", "dot", "einsum", "inner"), _MATRIX),
+    **dict.fromkeys(("t", "transpose", "mT", "adjoint"), "The transpose of a matrix is W.T"),
+    **dict.fromkeys(("add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "neg", "negative"),
+                    "Write the operator: a + b, a - b, a * b, a / b, -a"),
+    **dict.fromkeys(("gt", "ge", "lt", "le", "eq"), "Write the operator: a > b, a >= b, a < b, a <= b, a == b"),
+    **dict.fromkeys(("pow", "power", "square"), "Write x ** 2; for other powers exp(p * log(x))"),
+    **dict.fromkeys(("cat", "concatenate", "hstack"), "Write concat(a, b)"),
+    **dict.fromkeys(("tensor_split", "chunk"), "Write split(x, n) for n pieces of equal size"),
+    **dict.fromkeys(("masked_fill", "masked_fill_"), "Write where(condition, a, b)"),
+    **dict.fromkeys(("layer_norm", "rms_norm", "batch_norm", "group_norm"), _LAYER_NORM),
+    **dict.fromkeys(("cross_entropy", "nll_loss"), "Write nll(o, y) for scores o and a token y"),
+    "detach": "Write stop_gradient(x)",
+    **dict.fromkeys(("clamp", "clip"), "Write minimum(maximum(x, low), high)"),
+    "mse_loss": "Write squared_error(o, y)",
+    "linear": "Write W @ x + b",
+    "embedding": "Write take(E, x) for a table E and a token x",
+    "one_hot": "Write onehot(x)",
+    "norm": "Write sqrt(sum(x * x))",
+    "var": "Write mean((x - mean(x)) ** 2)",
+    "std": "Write sqrt(mean((x - mean(x)) ** 2))",
+    "rsqrt": "Write 1 / sqrt(x)",
+    "reciprocal": "Write 1 / x",
+    "log_softmax": "Write x - logsumexp(x)",
+    "logsigmoid": "Write log(sigmoid(x))",
+    "silu": "Write x * sigmoid(x)",
+    "leaky_relu": "Write where(x > 0, x, 0.01 * x)",
+    "elu": "Write where(x > 0, x, exp(x) - 1)",
+}  # fmt: skip
+
+
+def advice(name: str, functions: Sequence[str]) -> str:
+    """What to write instead of a method or function of that name; ``functions`` are those of circuits.
+
+    >>> advice("relu_", ["tanh", "relu"])
+    'Write relu(...)'
+    >>> advice("tan", ["tanh", "relu"])
+    "Did you mean 'tanh'?"
+    """
+    plain = name.rstrip("_")  # as of relu_, which changes its argument in place
+    if plain in functions:
+        return f"Write {plain}(...)"
+    if found := ADVICE.get(name) or ADVICE.get(plain):
+        return found
+    return did_you_mean(name, functions).removeprefix(". ") or f"The functions are {', '.join(functions)}"
