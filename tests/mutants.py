@@ -1,7 +1,7 @@
 """Planted faults: what the tests must notice. `make mutants` plants them one by one; about fifteen minutes.
 
     python tests/mutants.py                            # all of them
-    python tests/mutants.py --only "max with ties"     # some, by a part of their name
+    python tests/mutants.py --only "max with ties"     # some, by a part of their name or of their file
     python tests/mutants.py --list                     # their names; nothing is run
 
 Each fault stands in a file of ``tests/planted``: a piece of the sources, what is put in its place, and the tests that
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import copy
 import os
 import queue
 import shutil
@@ -116,12 +117,20 @@ class Copy:
                 shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(root / "pyproject.toml", folder)
 
+    def again(self, folder: Path) -> Copy:
+        """The same once more, with what the tests have left: bytecode and compiled loops."""
+        twin = copy.copy(self)
+        twin.folder = shutil.copytree(self.folder, folder)
+        return twin
+
     def run(self, tests: Iterable[str], limit: float | None, report: Path | None = None) -> tuple[int | None, str]:
-        """Run tests; the exit code (None: not in time) and what was printed."""
+        """Run tests; the exit code (None: not in time) and what was printed. With a ``report``, nothing is planted, and
+        the bytecode is kept: the files that are changed later are newer than it."""
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "--tb=line"]
         command += [f"--junitxml={report}", "-o", "junit_family=legacy"] if report else ["-x"]
         command += [f"tests/{test}" for test in tests]
-        quiet = {"CI": "1", "PYTHONDONTWRITEBYTECODE": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        quiet = {"CI": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        quiet |= {} if report else {"PYTHONDONTWRITEBYTECODE": "1"}
         places = {"PYTHONPATH": str(self.folder / "src"), "UNROLLED_CACHE": str(self.folder / "kernels")}
         process = subprocess.Popen(
             command,
@@ -165,15 +174,15 @@ def _last_line(said: str) -> str:
     return next((line.strip("= ") for line in reversed(said.splitlines()) if line.strip()), "")
 
 
-def seconds_without_fault(copy: Copy, mutants: Sequence[Mutant]) -> dict[str, float]:
+def seconds_without_fault(project: Copy, mutants: Sequence[Mutant]) -> dict[str, float]:
     """How long each test of the mutants takes, of which all must pass without any fault.
 
     Raises:
         ValueError: one fails, or there is none of that name, with what pytest printed.
     """
     tests = dict.fromkeys(test for mutant in mutants for test in mutant.tests)
-    report = copy.folder / "report.xml"
-    code, said = copy.run(tests, None, report)
+    report = project.folder / "report.xml"
+    code, said = project.run(tests, None, report)
     if code != 0:
         raise ValueError(f"the tests do not pass without a fault:\n{said}")
     cases = [(f"{c.get('file')}::{c.get('name')}", float(c.get("time", 0))) for c in xml.parse(report).iter("testcase")]
@@ -185,18 +194,18 @@ def judge_all(
 ) -> list[Verdict]:
     """Plant all faults, ``jobs`` at a time, in the order in which they are judged; ``told`` of each at once."""
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
-        copies: queue.Queue[Copy] = queue.Queue()
-        for job in range(jobs):
-            copies.put(Copy(root, Path(name) / str(job)))
-        fresh = [m for m in mutants if not _stale(m, root)]
-        seconds = seconds_without_fault(copies.queue[0], fresh) if fresh else {}
+        first, free = Copy(root, Path(name) / "0"), queue.SimpleQueue[Copy]()
+        sound = [m for m in mutants if not _stale(m, root)]
+        seconds = seconds_without_fault(first, sound) if sound else {}
+        for project in (first, *(first.again(Path(name) / str(job)) for job in range(1, jobs))):
+            free.put(project)
 
         def judge(mutant: Mutant) -> Verdict:
-            copy = copies.get()
+            project = free.get()
             try:
-                return copy.judge(mutant, spare + SLOWER * sum(seconds.get(test, 0.0) for test in mutant.tests))
+                return project.judge(mutant, spare + SLOWER * sum(seconds.get(test, 0.0) for test in mutant.tests))
             finally:
-                copies.put(copy)
+                free.put(project)
 
         found = []
         with ThreadPoolExecutor(jobs) as pool:
@@ -216,13 +225,13 @@ def _stale(mutant: Mutant, root: Path) -> bool:
 
 def _main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", metavar="NAME", help="those whose name contains this")
+    parser.add_argument("--only", default="", metavar="NAME", help="those with this in their name or file")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="faults at a time (default: 1)")
     parser.add_argument("--list", action="store_true", help="print the names and faults, and run nothing")
     given = parser.parse_args()
-    mutants = [m for m in load() if given.only in m.name]
+    mutants = [m for m in load() if given.only in m.name or given.only in m.file]
     if not mutants:
-        parser.error(f"no planted fault has '{given.only}' in its name; --list prints them")
+        parser.error(f"no planted fault has '{given.only}' in its name or file; --list prints them")
     console = Console(highlight=False)
     if given.list:
         for mutant in mutants:

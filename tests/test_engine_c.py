@@ -14,6 +14,7 @@ from unittest.mock import Mock
 import pytest
 import torch
 
+import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import (
     EngineError,
@@ -99,6 +100,25 @@ def test_extremes_are_as_in_torch(name, dtype):
 def test_softmax_of_extremes_is_as_in_torch(value):
     values = torch.tensor([0.5, value, -3.0, 1.0])
     torch.testing.assert_close(apply(softmax, values), torch.softmax(values, 0), equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", ["max", "logsumexp", "softmax", "mean", "sum"])
+def test_reductions_of_extremes_are_as_in_torch(name, dtype):
+    """Whatever stands among the entries, wherever it stands."""
+    functions = {"max": torch.amax, "logsumexp": torch.logsumexp, "softmax": torch.softmax}
+    ours, theirs = getattr(unrolled, name), functions.get(name) or getattr(torch, name)
+
+    @circuit
+    def cell(x, s):
+        return {"s": x, "o": ours(x)}
+
+    net = Recurrent(cell, s=19, engine="c", dtype=dtype)
+    x = torch.linspace(-2, 1, 19, dtype=dtype).repeat(1, 24, 1)
+    for i, value in enumerate((torch.inf, -torch.inf, torch.nan, 1e4, -1e4, 0.0)):
+        for j, at in enumerate((0, 7, 18, slice(None))):
+            x[0, 4 * i + j, at] = value
+    torch.testing.assert_close(net(x).o, theirs(x, -1), rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "layernorm_lstm"])

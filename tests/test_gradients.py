@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from unrolled import Recurrent, State, circuit, max, relu, tanh, where
+from unrolled import Recurrent, State, circuit, max, onehot, relu, take, tanh, where
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
 from unrolled.testing.compare import largest
@@ -186,6 +186,22 @@ def test_gradients_where_entries_tie(engine):
     right = torch.autograd.grad((h * weight).sum() + (top * weight[..., 0]).sum(), [x, b])
     for mine, theirs in zip(ours, right, strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ["reference", *OTHERS])
+def test_tokens_that_come_again(engine):
+    """Each adds its gradient to the row of a table, or to the column of a matrix."""
+
+    @circuit
+    def cell(y, h, *, E, U, W, V):
+        h = tanh(take(E, y) + U @ onehot(y) + W @ h)
+        return {"h": h, "o": V @ onehot(y)}
+
+    recurrence, sizes = cell.recurrence, bind(cell.recurrence, {"y": 2, "h": 4, "o": 3})
+    if engine == "reference":
+        compare_with_autograd(recurrence, sizes, steps=5, batch=3)
+    else:
+        same_values_and_gradients(recurrence, sizes, 5, 3, engine)
 
 
 @pytest.mark.parametrize("engine", ["reference", "torch"])  # c has no matrix that moves
