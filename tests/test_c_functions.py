@@ -92,6 +92,8 @@ def test_sums_of_every_size(lengths: tuple[int, ...], dtype: type):
         table, ahead = np.array(terms, np.int64), earlier(v, start, pieces)
         both, U, V = u.astype(np.float64) + w, u.astype(np.float64), v.astype(np.float64)
         for parts in (1, 2, 3):
+            for room in to:
+                room.fill(np.nan)
             size = -(-library.outer_scratch(table.ctypes.data, len(table), parts) * u.itemsize // LINE) * LINE
             scratch = aligned(parts, size // u.itemsize, dtype)
             given = pieces.ctypes.data, len(pieces), table.ctypes.data, len(table), scratch.ctypes.data, size

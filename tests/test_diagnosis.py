@@ -415,7 +415,7 @@ def test_wrong_use_is_told(call, words):
 
 
 @pytest.mark.slow
-def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step():
+def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step(one_thread):
     """In turns, the best of each, on one thread: a busy machine is no fault.
 
     The gradient does not vanish, so that all of it is followed."""
@@ -430,15 +430,12 @@ def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_st
         net(x).h.square().mean().backward()
         optimizer.step()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     times: dict[str, list[float]] = {"step": [], "diagnosis": []}
     for _ in range(4):
         for name, run in (("step", step), ("diagnosis", lambda: unrolled.diagnose(net, x))):
             start = time.process_time()
             run()
             times[name].append(time.process_time() - start)
-    torch.set_num_threads(threads)
     assert min(times["diagnosis"]) < 3 * min(times["step"]), times
 
 

@@ -21,11 +21,6 @@ OTHERS = ["torch", pytest.param("c", marks=[needs_compiler, pytest.mark.slow])] 
 EXACT = TOLERANCES["complex step, float64"]
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 @pytest.mark.parametrize("steps", [1, 2, 7, 50, 500])
 @pytest.mark.parametrize("name", CIRCUITS)
 def test_adjoint_equals_complex_step(name, steps):
