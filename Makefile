@@ -5,7 +5,8 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
+.PHONY: help demo test test-files lint check bench bench-length bench-long bench-memory bench-parallel figures torture mutants
+.PHONY: results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -32,9 +33,15 @@ $(BENCH): benchmarks/requirements.txt constraints.txt
 demo: $(READY)  ## run the guided demonstration
 	@$(BIN)/unrolled demo
 
-test: $(READY)  ## run the whole test suite
-	@echo "test         the whole suite, two processes"
-	@$(BIN)/python -m pytest -n 2
+test: $(READY)  ## run the whole test suite, in random order; ARGS="--randomly-seed=N" for one that was
+	@echo "test         the whole suite in random order, two processes"
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-files: $(READY)  ## each test file in a process of its own, two at a time; ARGS='-m "not slow"'
+	@echo "test         each file alone"
+	@ls tests/test_*.py | xargs -P 2 -I FILE sh -c 'said=$$($(BIN)/python -m pytest -q FILE $(ARGS) 2>&1); code=$$?; \
+		test $$code -eq 0 -o $$code -eq 5 && echo "             FILE: $$(echo "$$said" | tail -1)" && exit 0; \
+		echo "$$said"; echo "             FILE fails alone"; exit 1'
 
 lint: $(READY)  ## formatting, lint, types
 	@echo "format       ruff format --check"
@@ -111,6 +118,9 @@ results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reb
 torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing may be lost; some minutes
 	@nice $(BIN)/python tests/torture.py kill --kills 100
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
+
+mutants: $(READY)  ## plant faults in the sources: the tests must see each; 25 minutes. ARGS='--only NAME --jobs 2'
+	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -149,7 +149,7 @@ class Copy:
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                process.communicate()
         return process.returncode, said
 
     def judge(self, mutant: Mutant, limit: float) -> Verdict:
