@@ -197,6 +197,7 @@ def test_what_is_held_out_follows_from_the_names_alone():
     names = [f"{i}.wav" for i in range(4000)]
     parts = drawn_apart(names, (0.7, 0.1, 0.2))
     assert drawn_apart(names[::-1], (0.7, 0.1, 0.2)) == parts[::-1]
+    assert drawn_apart(names[1::3], (0.7, 0.1, 0.2)) == parts[1::3], "whatever other names there are"
     assert [round(parts.count(k) / 4000, 1) for k in range(3)] == [0.7, 0.1, 0.2]
 
 
