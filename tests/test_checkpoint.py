@@ -211,6 +211,9 @@ def test_a_checkpoint_says_what_is_wrong_with_it(folder: Path, golden: Callable[
     (folder / ck.MANIFEST).unlink()
     tell("no manifest")
     golden("checkpoint_errors.txt", "\n".join(told) + "\n")
+    (folder / ck.MANIFEST).write_bytes(whole[folder / ck.MANIFEST].replace(b'"bytes": ', b'"bytes": 1', 1))
+    with pytest.raises(DataError, match="manifest.json does not have its own checksum"):
+        ck.read_checkpoint(folder)
 
 
 def test_a_description_that_was_edited_is_refused(tmp_path: Path):
