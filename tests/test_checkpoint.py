@@ -212,7 +212,7 @@ def test_a_checkpoint_says_what_is_wrong_with_it(folder: Path, golden: Callable[
     tell("no manifest")
     golden("checkpoint_errors.txt", "\n".join(told) + "\n")
     (folder / ck.MANIFEST).write_bytes(whole[folder / ck.MANIFEST].replace(b'"bytes": ', b'"bytes": 1', 1))
-    with pytest.raises(DataError, match="manifest.json does not have its own checksum"):
+    with pytest.raises(DataError, match=r"manifest\.json does not have its own checksum"):
         ck.read_checkpoint(folder)
 
 
