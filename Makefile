@@ -5,8 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 
-.PHONY: help demo test test-files lint check bench bench-length bench-long bench-memory bench-parallel figures torture mutants
-.PHONY: results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -37,6 +36,7 @@ test: $(READY)  ## run the whole test suite, in random order; ARGS="--randomly-s
 	@echo "test         the whole suite in random order, two processes"
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
+.PHONY: test-files
 test-files: $(READY)  ## each test file in a process of its own, two at a time; ARGS='-m "not slow"'
 	@echo "test         each file alone"
 	@ls tests/test_*.py | xargs -P 2 -I FILE sh -c 'said=$$($(BIN)/python -m pytest -q FILE $(ARGS) 2>&1); code=$$?; \
@@ -119,12 +119,13 @@ torture: $(READY)  ## kill a training 100 times, damage 10,000 models: nothing m
 	@nice $(BIN)/python tests/torture.py kill --kills 100
 	@nice $(BIN)/python tests/torture.py mutate --folders 10000
 
-mutants: $(READY)  ## plant faults in the sources: the tests must see each; 25 minutes. ARGS='--only NAME --jobs 2'
-	@nice $(BIN)/python tests/mutants.py $(ARGS)
-
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
+
+.PHONY: mutants
+mutants: $(READY)  ## plant faults in the sources: the tests must see each; 25 minutes. ARGS='--only NAME --jobs 2'
+	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
 	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
