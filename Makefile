@@ -32,9 +32,16 @@ $(BENCH): benchmarks/requirements.txt constraints.txt
 demo: $(READY)  ## run the guided demonstration
 	@$(BIN)/unrolled demo
 
-test: $(READY)  ## run the whole test suite
-	@echo "test         the whole suite, two processes"
-	@$(BIN)/python -m pytest -n 2
+test: $(READY)  ## run the whole test suite, in random order; ARGS="--randomly-seed=N" for one that was
+	@echo "test         the whole suite in random order, two processes"
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+.PHONY: test-files
+test-files: $(READY)  ## each test file in a process of its own, two at a time; ARGS='-m "not slow"'
+	@echo "test         each file alone"
+	@ls tests/test_*.py | xargs -P 2 -I FILE sh -c 'said=$$($(BIN)/python -m pytest -q FILE $(ARGS) 2>&1); code=$$?; \
+		test $$code -eq 0 -o $$code -eq 5 && echo "             FILE: $$(echo "$$said" | tail -1)" && exit 0; \
+		echo "$$said"; echo "             FILE fails alone"; exit 1'
 
 lint: $(READY)  ## formatting, lint, types
 	@echo "format       ruff format --check"
@@ -123,6 +130,10 @@ sanitize: $(READY)  ## run engine c with kernels that check their addresses, und
 format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
+
+.PHONY: mutants
+mutants: $(READY)  ## plant faults in the sources: the tests must see each; 25 minutes. ARGS='--only NAME --jobs 2'
+	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
 	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -76,7 +76,16 @@ class Streaming:
 
 
 def streaming(hidden: int = 128, turns: int = 15, calls: int = 300) -> Streaming:
+    """On one thread; torch then has as many as before."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        return _streaming(hidden, turns, calls)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _streaming(hidden: int, turns: int, calls: int) -> Streaming:
     module = torch.nn.LSTM(hidden, hidden, batch_first=True)
     cell = torch.nn.LSTMCell(hidden, hidden)
     cell.load_state_dict({n.removesuffix("_l0"): p for n, p in module.state_dict().items()})

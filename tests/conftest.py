@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Callable
+import random
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
+import numpy
 import pytest
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -22,6 +25,59 @@ os.environ.setdefault("UNROLLED_CACHE", str(Path(__file__).parent.parent / ".pyt
 hypothesis.settings.register_profile("local", deadline=None)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """pytest-randomly chooses the order alone; what is drawn is the same in every run (see ``alone``)."""
+    if hasattr(config.option, "randomly_reset_seed"):
+        config.option.randomly_reset_seed = False
+
+
+def seed_all() -> None:
+    random.seed(0)
+    numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What a module shares is drawn the same, whichever of its tests is first."""
+    seed_all()
+
+
+LIBRARIES = ("PYTEST_", "TORCH", "TRITON", "KMP_")  # beginnings of variables that libraries set when they are loaded
+
+
+def shared_state() -> dict[str, object]:
+    """What all tests of a process share, and any could change for those behind it."""
+    state: dict[str, object] = {"the working folder": os.getcwd()}
+    state |= {f"${name}": value for name, value in os.environ.items() if not name.startswith(LIBRARIES)}
+    if torch := sys.modules.get("torch"):
+        state |= {"torch's threads": torch.get_num_threads(), "torch's default dtype": torch.get_default_dtype()}
+        state |= {"torch's deterministic mode": torch.are_deterministic_algorithms_enabled()}
+    return state
+
+
+@pytest.fixture(autouse=True)
+def alone() -> Iterator[None]:
+    """Every test draws the same random numbers, whatever ran before it, and leaves everything as it was."""
+    seed_all()
+    before = shared_state()
+    yield
+    after = shared_state()
+    known = {name for name in {**before, **after} if name.startswith("$") or name in before}  # torch may come late
+    changed = sorted(name for name in known if before.get(name) != after.get(name))
+    assert not changed, f"the test leaves {', '.join(changed)} changed for those that come after it"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """How to have the order of this run again, where it may be the reason why a test has failed."""
+    seed = getattr(config.option, "randomly_seed", None)
+    if isinstance(seed, int) and (terminalreporter.stats.get("failed") or terminalreporter.stats.get("error")):
+        terminalreporter.write_line(
+            f"the same order again: --randomly-seed={seed}; in the order of the files: -p no:randomly"
+        )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -47,6 +103,17 @@ def compare_golden(path: Path, text: str, update: bool) -> None:
     )
     shown = "\n".join(diff) or "(the texts differ in their line ends only)"
     pytest.fail(f"{path.name} has changed. {again}\n\n{shown}", pytrace=False)
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """One thread for torch, whatever the machine has."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -52,6 +52,8 @@ def test_seeds_give_other_orders_other_borders_and_other_neighbours():
     first, second = batches(lengths, 100, seed=0), batches(lengths, 100, seed=1)
     assert first != second
     assert {frozenset(b) for b in first} != {frozenset(b) for b in second}
+    unlike = [{frozenset(b) for b in batches(range(1, 61), 100, seed)} for seed in range(3)]
+    assert unlike[0] != unlike[1] != unlike[2], "where all lengths differ, the borders alone move"
 
 
 def test_a_sequence_too_long_for_any_batch_is_refused():

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import pickle
+import random
 import signal
 import stat
 import subprocess
@@ -13,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy
 import pytest
 import torch
 
@@ -24,6 +26,7 @@ from unrolled.errors import DataError, UsageError
 from unrolled.tasks.language_run import Language, load
 from unrolled.tasks.registry import options_for
 from unrolled.train import checkpoint as ck
+from unrolled.train import random_states
 from unrolled.train.phase import PHASES, watched
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder, checkpoints, read_model
@@ -92,6 +95,36 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(tmp_path: Path, set
     assert all(torch.equal(a, b) for a, b in same)
     a, b = (read_model(tmp_path / name / "run")[1] for name in ("whole", "cut"))
     assert all(torch.equal(a[n], b[n]) for n in a)
+
+
+def test_a_training_with_dropout_goes_on_to_the_same_bits(tmp_path: Path):
+    def dropping(recorded: Recorded) -> Recorded:
+        recorded.training.model.dropout.p = 0.5
+        return recorded
+
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    expected = [p.loss for p in dropping(begun(tmp_path / "whole")).run()]
+    first = dropping(begun(tmp_path / "cut"))
+    found = [p.loss for p in first.run(lambda: first.training.update >= 7)]
+    torch.randn(7)
+    assert found + [p.loss for p in dropping(again(tmp_path / "cut")).run()] == expected
+
+
+def test_all_generators_go_on_from_where_they_were():
+    def draw() -> list[float]:
+        return [torch.rand(()).item(), numpy.random.rand(), random.random()]
+
+    random_states.seed(3)
+    draw()
+    tensors, values = random_states.capture()
+    first, values = draw(), json.loads(json.dumps(values))
+    assert draw() != first
+    random_states.restore(tensors, values)
+    assert draw() == first
+    random_states.restore(tensors, values, rank=1)
+    other = draw()
+    assert other[0] != first[0] and other[1:] == first[1:], "a process that was not there draws numbers of its own"
 
 
 def test_the_checkpoint_of_the_best_validation_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -187,6 +220,9 @@ def test_a_checkpoint_says_what_is_wrong_with_it(folder: Path, golden: Callable[
     (folder / ck.MANIFEST).unlink()
     tell("no manifest")
     golden("checkpoint_errors.txt", "\n".join(told) + "\n")
+    (folder / ck.MANIFEST).write_bytes(whole[folder / ck.MANIFEST].replace(b'"bytes": ', b'"bytes": 1', 1))
+    with pytest.raises(DataError, match=r"manifest\.json does not have its own checksum"):
+        ck.read_checkpoint(folder)
 
 
 def test_a_description_that_was_edited_is_refused(tmp_path: Path):

@@ -17,7 +17,7 @@ from unrolled import cells, circuit
 from unrolled.cli import main
 from unrolled.diagnosis.jacobian import jacobians
 from unrolled.diagnosis.lyapunov import exponents
-from unrolled.diagnosis.reach import lags_to, looked_from, reach
+from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
 from unrolled.diagnosis.run import diagnose_run
 from unrolled.diagnosis.trajectory import follow
 from unrolled.nn.model import SequenceModel
@@ -241,6 +241,22 @@ def test_dead_relu_units_are_counted():
     assert report.kind == "dead" and report.verdict.startswith("8 of 20 units are dead")
 
 
+def test_units_that_are_seldom_alive_are_not_dead():
+    net = unrolled.Recurrent(cells.irnn, x=1, h=2)
+    with torch.no_grad():
+        net.W.zero_()
+        net.U.fill_(1.0)
+        net.b.copy_(torch.tensor([-2.0, -100.0]))  # above 2 is one number of fifty
+    (activity,) = unrolled.diagnose(net, noise(8, 60, 1)).layers[0].activities
+    assert activity.dead == (1,)
+
+
+def test_the_rate_is_that_of_long_lags():
+    lags = lags_to(100)
+    norms = [0.5**lag if lag < 20 else 0.5**20 * 0.99 ** (lag - 20) for lag in lags]
+    assert rate(lags, norms) == pytest.approx(0.99, rel=1e-9)
+
+
 def test_saturated_units_are_counted():
     net = scaled(cells.rnn, 0.9, size=20)
     with torch.no_grad():
@@ -399,7 +415,7 @@ def test_wrong_use_is_told(call, words):
 
 
 @pytest.mark.slow
-def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step():
+def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step(one_thread):
     """In turns, the best of each, on one thread: a busy machine is no fault.
 
     The gradient does not vanish, so that all of it is followed."""
@@ -414,15 +430,12 @@ def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_st
         net(x).h.square().mean().backward()
         optimizer.step()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     times: dict[str, list[float]] = {"step": [], "diagnosis": []}
     for _ in range(4):
         for name, run in (("step", step), ("diagnosis", lambda: unrolled.diagnose(net, x))):
             start = time.process_time()
             run()
             times[name].append(time.process_time() - start)
-    torch.set_num_threads(threads)
     assert min(times["diagnosis"]) < 3 * min(times["step"]), times
 
 

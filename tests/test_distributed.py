@@ -49,6 +49,11 @@ def test_every_row_is_read_once_and_steps_are_balanced(lengths: list[int], size:
     assert max(steps) - min(steps) <= max(lengths, default=0)
 
 
+def test_rows_are_dealt_by_their_steps_the_longest_first():
+    assert divided([9, 2, 3, 8, 4], 2) == [[0, 1, 2], [3, 4]]
+    assert divided([7, 7, 7], 2) == [[0, 2], [1]]
+
+
 @given(st.integers(1, 9), st.integers(1, 4))
 def test_streams_stay_with_their_process_and_states_come_back_in_order(rows: int, size: int):
     x = torch.arange(rows)[:, None].expand(rows, 3)

@@ -96,6 +96,27 @@ def test_names_become_mathematics():
     ]  # fmt: skip
 
 
+def test_brackets_are_where_they_are_needed():
+    @circuit
+    def cell(a, b, h, *, W):
+        first = a - (b - h)
+        second = a - b - h + (a + b)
+        third = (a + b) * (a - b) / (a * b) - -(a + h)
+        fourth = a / (b / h) - (a / b) / h
+        fifth = W @ (a + b) - (W + W.T) @ h
+        h = first + second + third + fourth + fifth
+        return {"h": h}
+
+    assert cell.equations().splitlines() == [
+        "first(t) = a(t) - (b(t) - h(t-1))",
+        "second(t) = a(t) - b(t) - h(t-1) + a(t) + b(t)",
+        "third(t) = (a(t) + b(t)) ⊙ (a(t) - b(t)) / (a(t) ⊙ b(t)) - (-(a(t) + h(t-1)))",
+        "fourth(t) = a(t) / (b(t) / h(t-1)) - a(t) / b(t) / h(t-1)",
+        "fifth(t) = W (a(t) + b(t)) - (W + Wᵀ) h(t-1)",
+        "h(t) = first(t) + second(t) + third(t) + fourth(t) + fifth(t)",
+    ]
+
+
 def test_latex_compiles(tmp_path):
     """All equations of all circuits, forward and backward, in one document."""
     if not shutil.which("pdflatex"):

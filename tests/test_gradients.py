@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from unrolled import circuit, tanh
+from unrolled import Recurrent, State, circuit, max, onehot, relu, take, tanh, where
 from unrolled.graph.bind import bind
 from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
 from unrolled.testing.compare import largest
@@ -19,11 +19,6 @@ from unrolled.transform.unfold import unfold
 
 OTHERS = ["torch", pytest.param("c", marks=[needs_compiler, pytest.mark.slow])]  # each circuit is compiled
 EXACT = TOLERANCES["complex step, float64"]
-
-
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 7, 50, 500])
@@ -156,6 +151,62 @@ def test_relu_by_finite_differences():
         return net(x).h
 
     assert torch.autograd.gradcheck(run, (x, *net.parameters()))
+
+
+@pytest.mark.parametrize("engine", ["reference", *OTHERS])
+def test_gradients_where_entries_tie(engine):
+    """Entries that are equal, and entries that are zero, have the values and gradients of torch's own operations."""
+
+    @circuit
+    def cell(x, h, *, b):
+        choice = where(x < b, 2 * x, 3 * b) + where(x <= b, 5 * x, 7 * b) + where(x == b, 11 * x, 13 * b)
+        return {"h": choice + max(x) * b + relu(x) + h, "top": max(b * x)}
+
+    x = torch.tensor([[[1.0, 1.0, 0.0, 1.0], [0.0, 0.0, 0.0, 0.0], [-1.0, 2.0, 2.0, 0.0]]], dtype=torch.float64)
+    b = torch.tensor([1.0, 0.0, 0.0, -1.0], dtype=torch.float64, requires_grad=True)
+    x.requires_grad_()
+    net = Recurrent(cell, x=4, engine=engine, dtype=torch.float64)
+    net.b.data.copy_(b)
+    out = net(x)
+    choice = torch.where(x < b, 2 * x, 3 * b) + torch.where(x <= b, 5 * x, 7 * b) + torch.where(x == b, 11 * x, 13 * b)
+    h = (choice + x.amax(-1, keepdim=True) * b + torch.relu(x)).cumsum(1)
+    top = (b * x).amax(-1)
+    torch.testing.assert_close(out.h, h, rtol=1e-14, atol=0)
+    torch.testing.assert_close(out.top, top, rtol=1e-14, atol=0)
+    weight = torch.arange(1.0, 13.0, dtype=torch.float64).reshape(1, 3, 4)
+    ours = torch.autograd.grad((out.h * weight).sum() + (out.top * weight[..., 0]).sum(), [x, net.b])
+    right = torch.autograd.grad((h * weight).sum() + (top * weight[..., 0]).sum(), [x, b])
+    for mine, theirs in zip(ours, right, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("engine", ["reference", *OTHERS])
+def test_tokens_that_come_again(engine):
+    """Each adds its gradient to the row of a table, or to the column of a matrix."""
+
+    @circuit
+    def cell(y, h, *, E, U, W, V):
+        h = tanh(take(E, y) + U @ onehot(y) + W @ h)
+        return {"h": h, "o": V @ onehot(y)}
+
+    recurrence, sizes = cell.recurrence, bind(cell.recurrence, {"y": 2, "h": 4, "o": 3})
+    if engine == "reference":
+        compare_with_autograd(recurrence, sizes, steps=5, batch=3)
+    else:
+        same_values_and_gradients(recurrence, sizes, 5, 3, engine)
+
+
+@pytest.mark.parametrize("engine", ["reference", "torch"])  # c has no matrix that moves
+def test_a_matrix_that_a_number_is_multiplied_with(engine):
+    """The gradient of the number is a sum over rows and columns."""
+
+    @circuit
+    def cell(x, h, *, W):
+        return {"h": tanh((max(x) * W) @ h)}
+
+    net = Recurrent(cell, x=3, h=4, engine=engine, dtype=torch.float64)
+    x, h = (torch.randn(2, *shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (4,)))
+    assert torch.autograd.gradcheck(lambda x, h, *_: net(x, State(h=h)).h, (x, h, *net.parameters()))
 
 
 def test_zero_where_nothing_flows():

@@ -145,6 +145,46 @@ def test_every_file_is_named_after_what_is_in_it():
     assert not found
 
 
+def defined_twice(path: Path) -> list[str]:
+    """Functions and classes of one name in one scope of a file: the second silently takes the place of the first.
+    Overloads and properties with a setter are no such."""
+    found = []
+    for scope in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+        if not isinstance(scope, ast.Module | ast.ClassDef):
+            continue
+        seen: set[str] = set()
+        for node in scope.body:
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                continue
+            again = [ast.unparse(d) for d in node.decorator_list]
+            if node.name in seen and not {f"{node.name}.setter", f"{node.name}.register"} & set(again):
+                found.append(f"{path.name}:{node.lineno}: '{node.name}' is defined a second time")
+            if "overload" not in again:
+                seen.add(node.name)
+    return found
+
+
+def test_no_test_takes_the_place_of_another():
+    files = [path for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    twice = [line for path in files for line in defined_twice(path)]
+    assert not twice, "\n" + "\n".join(twice)
+    tests = [path.name for path in files if path.name.startswith("test_")]
+    assert len(set(tests)) == len(tests), "two test files have one name"
+
+
+def test_the_check_of_names_sees_a_planted_one(tmp_path: Path):
+    path = tmp_path / "test_planted.py"
+    path.write_text(
+        "def test_a():\n    pass\n\n\ndef test_b():\n    pass\n\n\ndef test_a():\n    pass\n\n\n"
+        "class A:\n    def b(self): ...\n    @property\n    def a(self): ...\n    @a.setter\n    def a(self, v): ...\n"
+        "    def b(self): ...\n"
+    )
+    assert defined_twice(path) == [
+        "test_planted.py:9: 'test_a' is defined a second time",
+        "test_planted.py:19: 'b' is defined a second time",
+    ]
+
+
 def test_the_sources_hold_no_unfinished_notes():
     note = re.compile(r"\b(TODO|FIXME)\b")
     found = [

@@ -239,6 +239,14 @@ def test_rare_words_are_one():
     assert words.encode("a b").tolist() == [2, 1, 0]
 
 
+def test_words_are_those_of_the_part_to_learn_from(tmp_path: Path):
+    (tmp_path / "text.txt").write_text("alpha beta " * 300 + "omega " * 15)
+    options = options_for("language", {"data": {"unit": "word"}, "reading": {"batch": 2}})
+    task = Language.read(tmp_path / "text.txt", gru, options)
+    assert {" ", "alpha", "beta"} < set(task.vocabulary.words) and "omega" not in task.vocabulary.words
+    assert (task.parts.held_out == 0).any(), "omega is unknown there"
+
+
 @pytest.mark.parametrize("unit", ["byte", "word", "subword"])
 def test_a_text_is_learned_in_other_pieces(unit: str, tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

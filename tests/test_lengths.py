@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import CIRCUITS, ENGINES, SIZES
-from unrolled import InputError, Ragged, Recurrent, State
+from unrolled import InputError, Ragged, Recurrent, State, circuit, sigmoid, tanh
 from unrolled.engines.reference import Reference
 from unrolled.testing import assert_close
 
@@ -99,6 +99,56 @@ def test_ragged_equals_one_by_one(name, engine, lengths, seed, resets):
         assert_close(n, together[n], g, "engines, float64")
 
 
+def same_as_one_by_one(net, lengths, cuts):
+    """A ragged batch whose sequences begin anew at some steps: last states and all gradients."""
+    series, start = batch(net, lengths)
+    for s in start.values():
+        s.requires_grad_()
+    masks = [torch.zeros(k, dtype=torch.bool) for k in lengths]
+    for i, steps in cuts.items():
+        masks[i][steps] = True
+    out = net(**{n: Ragged(x) for n, x in series.items()}, state=start, reset=Ragged(masks))
+    single, ends = one_by_one(net, series, start, cuts)
+    together = gradients(net, weighted([out[n].values for n in out] + list(out.state.values())), start)
+    whole = [torch.cat([one[n] for one in single if n in one]) for n in out]
+    last = [torch.cat([end[n] for end in ends]) for n in net.circuit.states]
+    apart = gradients(net, weighted(whole + last), start)
+    for n in net.circuit.states:
+        torch.testing.assert_close(out.state[n], torch.cat([end[n] for end in ends]), rtol=1e-12, atol=1e-12)
+    for n, g in apart.items():
+        assert_close(n, together[n], g, "engines, float64")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_resets_and_products_of_parameters(engine):
+    """The gradient of a matrix that is made of others is no plain sum of outer products."""
+
+    @circuit
+    def cell(x, h, *, U, W, M):
+        return {"h": tanh((W @ W) @ h + sigmoid(M) @ h + (M @ U) @ x)}
+
+    torch.manual_seed(0)
+    net = Recurrent(cell, x=3, h=4, engine=engine, dtype=torch.float64)
+    same_as_one_by_one(net, [5, 1, 7], {0: [2], 1: [0], 2: [0, 3, 6]})
+
+
+@pytest.fixture
+def uninitialised():
+    """What torch gives out without filling it is full of NaN."""
+    torch.use_deterministic_algorithms(True)
+    assert torch.empty(3).isnan().all()
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("name", ["lstm", "jordan"])
+def test_what_was_in_memory_is_never_read(name, engine, uninitialised):
+    net = network(name, engine)
+    same_as_one_by_one(net, [4, 0, 2, 1, 0], {})
+    same_as_one_by_one(net, [3, 0, 5], {0: [0], 2: [1, 4]})
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_resets_in_a_batch_of_equal_lengths(engine):
     net = network("gru", engine)
@@ -140,11 +190,31 @@ def test_teacher_forcing_of_ragged_sequences(engine):
     lengths = [4, 0, 1, 3]
     x = [torch.randn(k, net.sizes["x"], dtype=torch.float64) for k in lengths]
     o = [torch.randn(k, net.sizes["o"], dtype=torch.float64) for k in lengths]
-    out = net(Ragged(x), given={"o": Ragged(o)})
-    for i in (0, 2, 3):
-        torch.testing.assert_close(out.o[i], net(x[i][None], given={"o": o[i][None]}).o[0])
-        torch.testing.assert_close(out.state.o[i], o[i][-1])
-    assert not out.state.o[1].any()
+    start = State(o=torch.randn(4, net.sizes["o"], dtype=torch.float64))
+    for state in (None, start):
+        out = net(Ragged(x), state, given={"o": Ragged(o)})
+        for i in (0, 2, 3):
+            alone = net(x[i][None], state.select([i]) if state else None, given={"o": o[i][None]})
+            torch.testing.assert_close(out.o[i], alone.o[0])
+            torch.testing.assert_close(out.state.o[i], o[i][-1])
+    assert torch.equal(out.state.o[1], start.o[1])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_teacher_forcing_begins_anew_where_the_state_does(engine):
+    net = network("jordan", engine)
+    x, o = (torch.randn(2, 6, net.sizes[n], dtype=torch.float64, requires_grad=True) for n in "xo")
+    start = State(o=torch.randn(2, net.sizes["o"], dtype=torch.float64))
+    reset = torch.zeros(2, 6, dtype=torch.bool)
+    reset[0, 2] = reset[1, 0] = reset[1, 5] = True
+    pieces = [(0, 0, 2, start.select([0])), (0, 2, 6, None), (1, 0, 5, None), (1, 5, 6, None)]
+    out = net(x, start, given={"o": o}, reset=reset).o
+    apart = [net(x[i : i + 1, a:b], s, given={"o": o[i : i + 1, a:b]}).o[0] for i, a, b, s in pieces]
+    torch.testing.assert_close(out.flatten(0, 1), torch.cat(apart), rtol=1e-12, atol=1e-12)
+    leaves = [x, o, *net.parameters()]
+    ours, right = (torch.autograd.grad(weighted([v]), leaves) for v in (out.flatten(0, 1), torch.cat(apart)))
+    for mine, theirs in zip(ours, right, strict=True):
+        torch.testing.assert_close(mine, theirs, rtol=1e-12, atol=1e-12)
 
 
 def test_order_and_company_change_no_bit():

@@ -61,8 +61,7 @@ def test_units_start_with_memories_of_every_length(memory, cell: str, gates: int
 
 @pytest.mark.parametrize(("name", "steps"), [("adding", 10), ("order", 20), ("reber", 9)])
 @pytest.mark.slow
-def test_short_ones_are_learned(memory, name: str, steps: int):
-    torch.set_num_threads(1)
+def test_short_ones_are_learned(memory, one_thread, name: str, steps: int):
     problem = memory.Problem(name, "lstm", 32, steps, 32, 0)
     before = problem.score()
     for _ in Training(problem, Settings(updates=400, rate=1e-2)).run():

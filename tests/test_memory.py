@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import unrolled
@@ -138,6 +138,7 @@ def step_of(net, x, h):
     window=st.integers(1, 14),
     stride=st.integers(1, 14),
 )
+@example(lengths=[12, 1, 5], window=5, stride=2)  # windows that overlap
 def test_truncated_is_that_of_williams_and_peng(engine, lengths, window, stride):
     """Their BPTT(h; h') word for word, sequence by sequence: after every h' steps, and at the end, the errors of the
     steps since the last time go back over h steps, through values that are taken as they were."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
+import torch
 
 from cells_for_tests import CIRCUITS
 from unrolled import CircuitError, circuit, take, tanh
 from unrolled.plan.plan import make_plan
+from unrolled.plan.regroup import regroup
+from unrolled.testing.strategies import read
+from unrolled.transform.evaluate import evaluate
 
 
 def ops(nodes):
@@ -44,6 +50,27 @@ def test_a_one_hot_input_is_a_look_up():
 
     assert ops(make_plan(reader.recurrence).forward(False).stages.before).count("take") == 1
     assert "matvec" not in ops(make_plan(tokens.recurrence).forward(False).stages.before)
+
+
+@pytest.mark.parametrize("signs", ["".join(signs) for signs in itertools.product("+-", repeat=4)])
+def test_regrouped_sums_keep_their_signs(signs):
+    """Terms that never move, that move with the inputs and with the states, with all signs and in brackets."""
+    first, second, third, fourth = signs
+    cell = read(
+        f"def drawn(x, h, *, W, U, b, c):\n"
+        f"    a = c {first} (b {second} W @ h) {third} (U @ x {fourth} (c {second} U @ x))\n"
+        f"    return {{'h': tanh(a), 'o': h {first} (x {second} (b {third} h))}}\n"
+    ).recurrence
+    torch.manual_seed(0)
+    like = torch.empty(0, dtype=torch.float64)
+    values = {node: torch.randn(3, dtype=torch.float64) for node in cell.leaves.values()}
+    values |= {node: torch.randn(3, 3, dtype=torch.float64) for n, node in cell.parameters.items() if n in "WU"}
+    again = regroup(cell)
+    assert again.returns["h"] is not cell.returns["h"]
+    for name in cell.returns:
+        old, new = cell.returns[name], again.returns[name]
+        found = (evaluate([node], values, {"h": 3, "x": 3}, like)[node] for node in (old, new))
+        torch.testing.assert_close(*found, rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("name", CIRCUITS)

@@ -16,11 +16,6 @@ from unrolled.cells import autonomous, elman, jordan, lstm
 from unrolled.testing import assert_close
 
 
-@pytest.fixture(autouse=True)
-def seed():
-    torch.manual_seed(0)
-
-
 def network(name, **options):
     return Recurrent(CIRCUITS[name], **SIZES[name], **options)
 

@@ -242,9 +242,9 @@ def test_any_piece_of_an_array(tmp_path: Path, array: numpy.ndarray, dtype: torc
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=60)
 
 
-@given(text=TEXTS, data=st.data())
-def test_any_piece_of_a_text(recordings: Path, text: str, data: st.DataObject):
-    path = recordings / "text.txt"
+@given(mark=st.booleans(), text=TEXTS, data=st.data())
+def test_any_piece_of_a_text(recordings: Path, mark: bool, text: str, data: st.DataObject):
+    path, text = recordings / "text.txt", "\ufeff" * mark + text
     path.write_bytes(text.encode())
     shown = text.removeprefix("\ufeff")
     before, text_source.STRIDE = text_source.STRIDE, data.draw(st.integers(4, 40))

@@ -122,8 +122,10 @@ def test_a_turn_measures_what_a_call_takes():
         run = torch_loop(problem, training)
         return Run(lambda: (time.sleep(0.02), run.call())[1])
 
-    row = measure(SMALL, [Local("slow", prepare)], BRIEF)
+    before = torch.get_num_threads()
+    row = measure(replace(SMALL, threads=2), [Local("slow", prepare)], BRIEF)
     assert 0.02 <= row.times["slow"].median < 0.2
+    assert torch.get_num_threads() == before
 
 
 def test_threads_and_processors_are_limited_and_given_back():

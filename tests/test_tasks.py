@@ -12,11 +12,11 @@ import numpy
 import pytest
 import torch
 
-from unrolled import Ragged, Truncated, cells
+from unrolled import Ragged, Recurrent, State, Truncated, cells, circuit
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
 from unrolled.nn.model import SequenceModel
-from unrolled.nn.weight_drop import recurrent_weights
+from unrolled.nn.weight_drop import recurrent_weights, run_dropped
 from unrolled.tasks.music import Music
 from unrolled.tasks.options import override, resolve
 from unrolled.tasks.recordings import log_mel, read_recording
@@ -105,10 +105,27 @@ def test_models_are_made_of_what_they_are_said_to_be():
     assert (model.first.U.grad != 0).all()
 
 
+def test_each_pass_drops_other_weights():
+    @circuit
+    def linear(x, h, *, W, U):
+        return {"h": W @ h + U @ x}
+
+    net, x, eye = Recurrent(linear, x=3, h=30), torch.zeros(30, 1, 3), State(h=torch.eye(30))
+    torch.manual_seed(0)
+    first, second = (run_dropped(net, 0.25, x=x, state=eye).h[:, 0].mT for _ in range(2))
+    for dropped in (first, second):
+        left = dropped != 0
+        assert 0.2 < 1 - left.float().mean() < 0.3
+        torch.testing.assert_close(dropped, torch.where(left, net.W / 0.75, 0.0))  # as large as before on average
+    assert 0.3 < ((first != 0) != (second != 0)).float().mean() < 0.45, "drawn anew"
+    x, nothing = torch.randn(1, 1, 3), State(h=torch.zeros(1, 30))
+    assert torch.equal(run_dropped(net, 0.25, x=x, state=nothing).h, net(x, nothing).h), "inputs are left alone"
+
+
 def test_recurrent_weights_are_those_that_carry_the_state():
     found = {name: recurrent_weights(cell.recurrence) for name, cell in cells.ALL.items()}
-    assert found["lstm"] == found["gru"] == found["elman"] == ["W"]
-    assert all(found[name] for name in ("peephole_lstm", "gru_reset_before", "mgu", "jordan"))
+    assert found["lstm"] == found["gru"] == found["elman"] == found["jordan"] == found["peephole_lstm"] == ["W"]
+    assert found["gru_reset_before"] == ["W", "Wn"] and found["mgu"] == ["W", "Wf"], "through a gate as well"
 
 
 @pytest.mark.parametrize(
@@ -187,6 +204,7 @@ def test_what_is_held_out_follows_from_the_names_alone():
     names = [f"{i}.wav" for i in range(4000)]
     parts = drawn_apart(names, (0.7, 0.1, 0.2))
     assert drawn_apart(names[::-1], (0.7, 0.1, 0.2)) == parts[::-1]
+    assert drawn_apart(names[1::3], (0.7, 0.1, 0.2)) == parts[1::3], "whatever other names there are"
     assert [round(parts.count(k) / 4000, 1) for k in range(3)] == [0.7, 0.1, 0.2]
 
 
@@ -246,6 +264,19 @@ def test_the_cost_of_music_is_summed_over_keys_and_meant_over_frames(rolls: Path
     assert task.frequency_cost() == pytest.approx(float(expected))
 
 
+def test_a_frame_is_predicted_from_the_one_before_it(rolls: Path):
+    for e in Music.read(rolls, cells.gru, options_for("music", {})).data.train:
+        roll = torch.arange(len(e.x) + 1)[:, None] % 4 == torch.arange(4)
+        assert torch.equal(e.x, roll[:-1].float()) and torch.equal(e.y, roll[1:].float())
+
+
+def test_each_pass_has_an_order_of_its_own(rolls: Path):
+    task = Music.read(rolls, cells.gru, options_for("music", {"reading": {"batch": 4}}))
+    first, again, second = ([b.lengths.tolist() for b in task.batches(epoch)] for epoch in (0, 0, 1))
+    assert first == again != second
+    assert sorted(n for lengths in second for n in lengths) == sorted(len(e.x) for e in task.data.train)
+
+
 def test_a_tune_is_learned(rolls: Path, monkeypatch, capsys):
     monkeypatch.chdir(rolls.parent)
     assert (
@@ -296,6 +327,52 @@ def test_a_forecast_is_scaled_filled_and_cut_in_time(series: Path):
     there = ~torch.isnan(held_out.y[:, 0])
     assert int(there.sum()) == 198 - int(198 * 0.85) and not there[: int(198 * 0.85)].any()
     assert any("y 1; the value before stands" in text for _, text in task.summary())
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Many sequences of different lengths, their target among larger numbers than the other column."""
+    draw, rows = numpy.random.default_rng(0), []
+    for s in range(120):
+        rows += [f"s{s},{t},{draw.normal():.4f},{1000 + 50 * draw.normal():.4f}" for t in range(3 + s % 9)]
+    return table(tmp_path / "many.csv", "who,t,a,y", rows)
+
+
+def test_the_error_of_a_forecast_is_in_the_scale_of_its_column(many: Path):
+    sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
+    task = Table.read(many, cells.gru, options_for("table", sections))
+    held_out, errors, changes = {e.name for e in task.data.test}, [], []
+    answers = list(task.predict(many))
+    for (name, forecast), after in zip(
+        [(row["sequence"], row["y_1_ahead"]) for row in answers], [*answers[1:], {"sequence": ""}], strict=True
+    ):
+        if name == after["sequence"] and name in held_out:
+            y = float(many.read_text().splitlines()[after["row"] - 1].rsplit(",")[-1])
+            before = float(many.read_text().splitlines()[after["row"] - 2].rsplit(",")[-1])
+            errors.append(forecast - y)
+            changes.append(before - y)
+    found = task.result()
+    assert found["root_mean_squared_error"] == pytest.approx(numpy.square(errors).mean() ** 0.5, rel=1e-4)
+    assert found["by_the_last_value"] == pytest.approx(numpy.square(changes).mean() ** 0.5, rel=1e-4)
+
+
+def test_a_mean_counts_every_answer_once(many: Path):
+    """Also where the examples take several batches."""
+    sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
+    task = Table.read(many, cells.gru, options_for("table", sections))
+    examples = sorted(task.data.train, key=lambda e: len(e.x))
+    assert len(examples) > 64
+    with torch.no_grad():
+        costs = [(task.model(e.x[None])[0][0] - e.y).square().sum() for e in examples]
+    wanted = float(sum(costs)) / sum(len(e.y) for e in examples)
+    assert task.mean_cost(examples) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_labels_of_one_sequence_are_answered_in_one_part_each(tmp_path: Path):
+    path = table(tmp_path / "one.csv", "a,label", [f"{i % 7},{'odd' if i % 2 else 'even'}" for i in range(100)])
+    task = Table.read(path, cells.gru, options_for("table", {"data": {"goal": "steps", "target": "label"}}))
+    answered = [(e.y >= 0).nonzero().flatten().tolist() for p in vars(task.data).values() for e in p]
+    assert answered == [[*range(70)], [*range(70, 85)], [*range(85, 100)]]
 
 
 def test_a_forecast_beats_the_last_value_and_is_written_in_its_own_scale(series: Path, monkeypatch, capsys):

@@ -21,7 +21,7 @@ from unrolled.train import losses
 from unrolled.train.files import read_bytes, write_bytes
 from unrolled.train.loop import Progress, Snapshot, train
 from unrolled.train.run_folder import RunFolder, check_fit, free_folder, read_model
-from unrolled.train.schedule import Plateau
+from unrolled.train.schedule import Plateau, shape
 from unrolled.train.settings import Settings
 
 TEXT = torch.arange(2000) ** 2 % 7  # 0 1 4 2 2 4 1, again and again: what follows 1, 2 and 4 depends on what was before
@@ -198,6 +198,30 @@ def test_patience_ends_the_training_early_and_a_plateau_halves_the_rate():
     assert learn_zero(values, patience=4)[-1].update == 40
     seen = learn_zero(values, schedule="plateau", halve_after=2)
     assert [p.rate for p in seen[::4]] == pytest.approx([0.1] * 4 + [0.05] * 4 + [0.025] * 2)
+
+
+def test_each_update_has_the_rate_of_its_middle():
+    for how, warmup in (("cosine", 0.25), ("constant", 0.25), ("cosine", 0.0)):
+        seen = learn_zero([1.0] * 10, schedule=how, warmup=warmup)
+        wanted = [0.1 * shape(how, warmup, (update + 0.5) / 40) for update in range(40)]
+        assert [p.rate for p in seen] == pytest.approx(wanted, rel=1e-12)
+
+
+def test_a_long_gradient_is_clipped():
+    """The loss w² has the gradient 2w: clipped to c, each update of rate r takes r c off the weight."""
+
+    class One(torch.nn.Linear):
+        def forward(self, x, states):
+            return super().forward(x), ()
+
+    model, weights = One(1, 1, bias=False, dtype=torch.float64), [3.0]
+    torch.nn.init.constant_(model.weight, 3.0)
+    window = Window(torch.ones(1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64))
+    how = Settings(updates=5, rate=0.5, clip=0.25, optimizer="sgd", schedule="constant", warmup=0.0)
+    for progress in train(model, losses.squared_error, lambda: iter([window]), lambda: 1.0, how):
+        assert progress.norm == pytest.approx(2 * weights[-1]), "told as it was before"
+        weights.append(model.weight.item())
+    assert [a - b for a, b in pairwise(weights)] == pytest.approx([0.5 * 0.25] * 5, rel=1e-5)
 
 
 def test_averaged_weights_are_those_that_are_validated_and_kept():

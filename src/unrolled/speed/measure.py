@@ -72,7 +72,16 @@ class Row:
 
 def measure(point: Point, players: Sequence[Player], effort: Effort = Effort()) -> Row:
     """Time the players at a point. Who disagrees with the float64 reference, fails, takes too long or uses more
-    processors than there are threads is not timed, and ``Row.absent`` says why."""
+    processors than there are threads is not timed, and ``Row.absent`` says why. Torch then has as many threads as
+    before."""
+    before = torch.get_num_threads()
+    try:
+        return _measured(point, players, effort)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measured(point: Point, players: Sequence[Player], effort: Effort) -> Row:
     row = Row(point)
     problem = make_problem(point)
     expected = reference(problem)

@@ -143,7 +143,7 @@ def divided(lengths: Sequence[int], size: int) -> list[list[int]]:
     They end up with steps that differ by one sequence at most; rows of one length are dealt in turn.
 
     >>> divided([9, 2, 3, 8, 4], 2)
-    [[0, 2], [1, 3, 4]]
+    [[0, 1, 2], [3, 4]]
     >>> divided([7, 7, 7], 2)
     [[0, 2], [1]]
     """
