@@ -265,7 +265,7 @@ def test_what_was_in_memory_before_makes_no_difference(name):
         return [out[n].detach() for n in out] + [p.grad.clone() for p in net.parameters()]
 
     first = everything()
-    blocks.scratch(1_600_000).bytes.fill_(0xFF)  # every number is NaN
+    blocks.scratch(1_600_000).bytes.fill(0xFF)  # every number is NaN
     free = [block for block in blocks._blocks.values() if block.lent() is None]  # others are of networks still alive
     assert free
     for block in free:

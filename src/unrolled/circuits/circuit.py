@@ -46,6 +46,7 @@ class Circuit:
         self.function = function
         self.recurrence = recurrence
         self.init = dict(init or {})
+        self._sized: dict[frozenset[str], Circuit] = {}
         self.__name__ = recurrence.name
         self.__doc__ = function.__doc__
         self.__module__ = function.__module__
@@ -84,7 +85,18 @@ class Circuit:
 
     def shapes(self, **sizes: int) -> dict[str, tuple[int, ...]]:
         """The shape of every parameter: ``elman.shapes(x=3, h=4, o=2)["W"] == (4, 4)``."""
-        return shapes(self.recurrence, bind(self.recurrence, sizes))
+        recurrence = self.sized(sizes).recurrence
+        return shapes(recurrence, bind(recurrence, sizes))
+
+    def sized(self, names: Iterable[str]) -> Circuit:
+        """The same equations with sizes for these names. A state that could be a scalar or a vector, as in
+        ``h = tanh(h + mean(x))``, is a vector where a size is given for it, else a scalar."""
+        vectors = frozenset(n for n in names if n in self.states and not self.recurrence.states[n].type.dims)
+        if not vectors or self.function is _no_function:
+            return self
+        if vectors not in self._sized:
+            self._sized[vectors] = Circuit(self.function, read(self.function, self.constants, vectors), self.init)
+        return self._sized[vectors]
 
     def initialise(self, name: str, parameter: Tensor) -> None:
         """Fill a parameter in place with its starting values: those of an array, or drawn from torch's generator."""

@@ -7,6 +7,8 @@ Inputs are vectors or tokens. A parameter left of '@', or that is a table, is a 
 - a state is a vector if its new value is, and the other way round;
 - what is left and meets a scalar, or is stacked, is a scalar: s in ``s = 0.9 * s + sum(w * x)``;
 - where nothing tells, as in ``s = a * s``, it is a vector.
+
+A state that could be either is a vector for who gives it a size (``Circuit.sized``).
 """
 
 from __future__ import annotations
@@ -40,9 +42,12 @@ def tokens(symbols: list[Symbol]) -> set[int]:
     return {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}
 
 
-def ranks(symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> dict[int, int]:
-    """The rank of every symbol, by its id."""
+def ranks(
+    symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol], vectors: Iterable[str] = ()
+) -> dict[int, int]:
+    """The rank of every symbol, by its id; ``vectors`` names states that are vectors, whatever their use says."""
     found = _Ranks([*states.values(), *(s for s in symbols if s._op != "state")], states, returned)
+    found.settle([states[n] for n in vectors], 1)
     while found.vectors() or found.scalars() or found.rest():
         pass
     return found.rank

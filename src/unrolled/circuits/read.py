@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..errors import CircuitError, Source
@@ -12,9 +12,11 @@ from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
 
 
-def read(function: Callable[..., Any], constants: Iterable[str] = ()) -> Recurrence:
-    """The recurrence that a function describes; ``constants`` are the parameters that are not trained. Raises
-    CircuitError at the user's line."""
+def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: Collection[str] = ()) -> Recurrence:
+    """The recurrence that a function describes. Raises CircuitError at the user's line.
+
+    constants: the parameters that are not trained. vectors: states that are vectors, though they could be scalars.
+    """
     if not inspect.isfunction(function):
         raise CircuitError(f"@circuit goes before a function, got {function!r}")
     trace = Trace(function, function.__name__)
@@ -42,7 +44,7 @@ def read(function: Callable[..., Any], constants: Iterable[str] = ()) -> Recurre
         n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
     }
     inputs = {n: symbols[n] for n in flowing if n not in returned}
-    return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here)
+    return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here, vectors)
 
 
 def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], list[str]]:

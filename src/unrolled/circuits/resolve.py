@@ -6,7 +6,7 @@ Every error here is about the user's equations and names the user's line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -200,13 +200,14 @@ def resolve(
     returned: Mapping[str, Symbol],
     local: Mapping[str, Symbol],
     definition: Source,
+    vectors: Collection[str] = (),
 ) -> Recurrence:
-    """The recurrence that the recorded symbols describe."""
+    """The recurrence that the recorded symbols describe; ``vectors`` are states that could be scalars, and are not."""
     used = order(returned.values())
     reached = {id(s) for s in used}
     _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
-    rank, as_token = ranks(used, states, returned), tokens(used)
+    rank, as_token = ranks(used, states, returned, vectors), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
 

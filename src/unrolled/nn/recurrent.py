@@ -72,7 +72,7 @@ class Recurrent(nn.Module):
             raise CircuitError(
                 f"Recurrent takes a circuit (a function decorated with @circuit), got a {type(circuit).__name__}"
             )
-        self.circuit = circuit
+        self.circuit = circuit = circuit.sized(sizes)
         self._asked = engine
         if not isinstance(memory, Store | Snapshots | Truncated | None):
             raise InputError(f"memory must be Store(), Snapshots(...) or Truncated(...), got {memory!r}")

@@ -88,8 +88,8 @@ class Room:
     """Aligned memory: ``at`` is its address for as long as this lives."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.bytes = size, torch.empty(size + ALIGNED, dtype=torch.uint8, device="cpu")
-        self.at = aligned(self.bytes)
+        self.size, self.bytes = size, np.empty(size + ALIGNED, np.uint8)  # torch's own may be made under a mode
+        self.at = in_lines(self.bytes.ctypes.data)
 
 
 class _OfThread(threading.local):
