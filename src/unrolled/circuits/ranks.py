@@ -98,7 +98,7 @@ class _Ranks:
             untold = [self.leaves[id(a)].values() for a in s._args]
             if s._op not in (*POINTWISE, "stack", "transpose"):  # of several states any may be the vector
                 found += [leaf for part in untold for leaf in part if len(part) == 1 or leaf._op == "parameter"]
-            elif self.rank[id(s)] > 0:
+            elif s._op in POINTWISE and self.rank[id(s)] > 0:
                 found += [leaf for part in untold for leaf in part if leaf._op == "parameter"]
         for state, new in self.loops:
             if self.rank[id(state)] > 0 or self.rank[id(new)] > 0:

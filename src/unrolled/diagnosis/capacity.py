@@ -72,7 +72,7 @@ def memory_capacity(
     """
     if len(net.circuit.inputs) != 1 or net._tokens:
         raise InputError(f"the memory capacity takes one input of numbers; '{net.circuit.name}' has other ones")
-    units = sum(net.sizes[n] for n in net.circuit.states)
+    units = sum(net.sizes.get(n, 1) for n in net.circuit.states)
     if steps < 4 * units + farthest + warm:
         raise InputError(f"{steps} steps are too few for {units} units: give {4 * units + farthest + warm} or more")
     generator = torch.Generator().manual_seed(seed)
@@ -80,7 +80,7 @@ def memory_capacity(
     x = torch.rand(1, steps, size, generator=generator, dtype=torch.float64).mul(2).sub(1).to(net._like())
     with torch.no_grad():
         out = net(x)
-    states = torch.cat([out[n][0] for n in net.circuit.states], 1)[warm + farthest :]
+    states = torch.cat([out[n][0].reshape(steps, -1) for n in net.circuit.states], 1)[warm + farthest :]
     seen = [x[0, warm + farthest - lag : steps - lag] for lag in range(farthest + 1)]
     shares = tuple(size * share for share in linear_memory(states, seen))
     return sum(shares), shares

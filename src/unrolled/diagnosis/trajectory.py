@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ class Trajectory:
 
     inputs, out: what it read and returned, by name (batch, time, ...). start: the states before (batch, size).
     direct: the gradient of the loss at what it returned, by whatever way but its own recurrence; like ``out``.
+    States that are scalars have the size 1 here.
     stretches: (sequence, first step, step behind the last), without a reset in between; the longest first.
     """
 
@@ -66,8 +67,9 @@ class Trajectory:
         for p in held:
             p.requires_grad_(False)
         try:
-            result: Result = self.net(state=State(**state), steps=None if read else steps, **read)
-            return result
+            given = State(**{n: s[:, 0] if n in _scalars(self.net) else s for n, s in state.items()})
+            result: Result = self.net(state=given, steps=None if read else steps, **read)
+            return Result(_wide(self.net, {n: result[n] for n in result}), State.of(_wide(self.net, result.state)))
         finally:
             for p in held:
                 p.requires_grad_()
@@ -104,7 +106,17 @@ def _trajectory(run: Run, direct: Values) -> Trajectory:
         stretches += [(row, a, b) for a, b in pairwise(cuts) if b > a]
     stretches.sort(key=lambda s: s[1] - s[2])
     inputs, start, out = ({n: v.detach() for n, v in of.items()} for of in (run.inputs, run.start, run.out))
+    start, out, direct = (_wide(run.net, values) for values in (start, out, direct))
     return Trajectory(run.layer, run.net, inputs, start, out, direct, tuple(stretches))
+
+
+def _scalars(net: Recurrent) -> set[str]:
+    return {n for n, s in net.circuit.recurrence.states.items() if not s.type.dims}
+
+
+def _wide(net: Recurrent, values: Mapping[str, Tensor]) -> Values:
+    """The same with a size of 1 for the states that are scalars."""
+    return {n: v[..., None] if n in _scalars(net) else v for n, v in values.items()}
 
 
 def _steps(series: Series) -> Tensor:

@@ -114,5 +114,5 @@ def _batched(value: Tensor, batch: int) -> Tensor:
 def _joined(series: list[Tensor], node: Node, call: Call) -> Tensor:
     if series:
         return steps_of(call.layout, call.like.device).write(series)
-    size = node.type.dims[0].value(call.sizes) if node.type.dims else 1
+    size = node.type.entries(call.sizes)
     return call.like.new_empty(0, size)

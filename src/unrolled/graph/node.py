@@ -6,6 +6,7 @@ interpreters, each with one table (``transform/evaluate.py``, ``transform/differ
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,10 @@ class Type:
 
     kind: str
     dims: tuple[Size, ...] = ()
+
+    def entries(self, sizes: Mapping[str, int]) -> int:
+        """How many numbers it holds: one for a scalar."""
+        return math.prod(d.value(sizes) for d in self.dims)
 
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]

@@ -87,7 +87,7 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         circuit.initialise(name, parameters[name])
     inputs = {}
     for name, node in step.inputs.items():
-        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        size = node.type.entries(sizes)
         tokens = node.type.kind == TOKEN
         inputs[name] = torch.randint(size, (steps,)) if tokens else torch.randn(steps, size, dtype=torch.float64)
     notes = ["The parameters are random: nothing has been learned."]
@@ -97,7 +97,7 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         notes.append("The circuit has no loss; the sum of its output stands for one.")
     start = {}
     if not inputs:  # from a state of zeros nothing would happen
-        start = {n: torch.randn(1, s.type.dims[0].value(sizes), dtype=torch.float64) for n, s in step.states.items()}
+        start = {n: torch.randn(1, s.type.entries(sizes), dtype=torch.float64) for n, s in step.states.items()}
     steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
     return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))

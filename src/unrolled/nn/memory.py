@@ -145,7 +145,7 @@ def bytes_of_step(recurrence: Recurrence, sizes: Mapping[str, int], one: int) ->
 
 def width(nodes: Iterable[Node], sizes: Mapping[str, int]) -> int:
     """Numbers in all."""
-    return sum(n.type.dims[0].value(sizes) if n.type.dims else 1 for n in nodes)
+    return sum(n.type.entries(sizes) for n in nodes)
 
 
 def bytes_of(text: str | int) -> int:

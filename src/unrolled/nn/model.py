@@ -83,7 +83,12 @@ class SequenceModel(nn.Module):
         self.input = only_input(circuit)
         plain = answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
-        self.output = "o" if scoring else circuit.states[0]
+        vectors = [n for n, state in circuit.recurrence.states.items() if state.type.dims]
+        if not (scoring or vectors):
+            raise CircuitError(
+                f"circuit '{circuit.name}' returns scalars alone; return a vector 'o' for the layer above"
+            )
+        self.output = "o" if scoring else vectors[0]
         if (len(widths) > 1 or embedding) and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
             raise CircuitError(
                 f"circuit '{circuit.name}' reads tokens, which only the first layer gets; "
@@ -269,14 +274,16 @@ def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int |
         for name, number in sizes.items():
             solver.equal(known[name], Size.of(number))
         free = []
-        for name in [*circuit.states, *known]:
+        for name in [n for n in (*circuit.states, *known) if n in known]:  # a scalar has no size
             if solver.resolve(known[name]).terms:
                 free.append(name)
                 solver.equal(known[name], Size.of(hidden or HIDDEN))
     except Conflict:
-        return sizes | dict.fromkeys(circuit.states, hidden or HIDDEN)  # Recurrent says what contradicts what
+        return sizes | dict.fromkeys(
+            (n for n in circuit.states if n in known), hidden or HIDDEN
+        )  # Recurrent says what contradicts what
     if hidden and not free:
-        fixed = ", ".join(f"{n}={solver.resolve(known[n])}" for n in circuit.states)
+        fixed = ", ".join(f"{n}={solver.resolve(known[n])}" for n in circuit.states if n in known)
         raise UsageError(
             f"the equations of '{circuit.name}' leave no hidden size to choose: with {source}={width} "
             f"they give {fixed}. Leave hidden out"

@@ -41,7 +41,7 @@ def work(point: Point) -> Work:
     for node in recurrence.nodes:
         if node.op == "matvec":
             matrix, v = node.args
-            entries = matrix.type.dims[0].value(sizes) * matrix.type.dims[1].value(sizes)
+            entries = matrix.type.entries(sizes)
             total += entries * ((3 if v in fed else 2) if point.training else 1)
             weights += 4 * entries if v in fed else 0
     return Work(total, weights, 2 if point.training else 1)

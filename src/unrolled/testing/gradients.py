@@ -88,7 +88,7 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
         else:
             values[name] = torch.randn(batch, steps, size, dtype=torch.float64)
     for name, node in recurrence.states.items():
-        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        size = node.type.entries(sizes)
         values[name] = torch.randn(batch, size, dtype=torch.float64) / 2
     return values
 
@@ -97,7 +97,7 @@ def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int,
     """A random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values."""
     weights = {}
     for name, node in recurrence.returns.items():
-        size = node.type.dims[0].value(sizes) if node.type.dims else 1
+        size = node.type.entries(sizes)
         weights[name] = torch.randn(batch, steps, size, dtype=torch.float64)
     return weights
 

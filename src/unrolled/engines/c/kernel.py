@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import math
 import weakref
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -57,10 +56,10 @@ def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, d
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
     product = address(common.product_direct if direct else common.product)
     work = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
-    numbers = {n: math.prod(d.value(of) for d in n.type.dims) for n in (*work, *program.matrices)}
+    numbers = {n: n.type.entries(of) for n in (*work, *program.matrices)}
     width = sum(numbers[n] for n in work)
     largest = max((numbers[n] for n in program.matrices), default=0)
-    sizes = {n: n.type.dims[0].value(of) if n.type.dims else 1 for n in (*program.states, *program.keep)}
+    sizes = {n: n.type.entries(of) for n in (*program.states, *program.keep)}
     room = in_lines(library.scratch_size(LANES) * (8 if double else 4))
     return Kernel(program, common.launch, address(library.run), product, room, width, largest, sizes)
 

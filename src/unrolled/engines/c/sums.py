@@ -68,7 +68,7 @@ def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ..
     named, rows, begun = dict(sizes), list[tuple[Node, int, Node | None, int, str, bool]](), set[str]()
 
     def size(n: Node | None) -> int:
-        return (n.type.dims[0].value(named) if n.type.dims else 1) if n else 0
+        return n.type.entries(named) if n else 0
 
     number = {u: i + 1 for i, u in enumerate(dict.fromkeys(u for _, (u, _) in terms))}
     for name, (u, v) in sorted(terms, key=lambda term: number[term[1][0]]):
@@ -117,7 +117,7 @@ class Sums:
     def factor(self, node: Node) -> tuple[int, int, int]:
         """A series that is summed over, or, with a start, the series one step earlier."""
         start = self.start.get(node)
-        size = node.type.dims[0].value(self.call.sizes) if node.type.dims else 1
+        size = node.type.entries(self.call.sizes)
         return self.at[node], 0 if start is None else start.data_ptr(), size
 
     # sums of other kinds
