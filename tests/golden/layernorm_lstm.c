@@ -371,26 +371,26 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total23 = 0;
                     ADDING(total23) for (int j = 0; j < 20; j++) {
                         const real v0 = (real)1.0 - m0[j];
-                        const real v1 = ROUNDED(m0[j] * v0);
-                        const real v2 = ROUNDED(m1[j] * m1[j]);
+                        const real v1 = m0[j] * v0;
+                        const real v2 = m1[j] * m1[j];
                         const real v3 = (real)1.0 - v2;
                         const real v4 = m2_0;
                         const real v5 = m3[j] / v4;
                         const real v7 = (real)1.0 - m4[j];
-                        const real v8 = ROUNDED(m4[j] * v7);
-                        const real v9 = ROUNDED(m5[j] * m5[j]);
+                        const real v8 = m4[j] * v7;
+                        const real v9 = m5[j] * m5[j];
                         const real v10 = (real)1.0 - v9;
                         const real v11 = (real)1.0 - m6[j];
-                        const real v12 = ROUNDED(m6[j] * v11);
+                        const real v12 = m6[j] * v11;
                         const real v16 = m9[j] + s1[j];
                         const real v17 = m10[j] + s0[j];
-                        const real v18 = ROUNDED(m6[j] * v17);
-                        const real v19 = ROUNDED(v3 * v18);
-                        const real v20 = ROUNDED(f0[j] * v19);
+                        const real v18 = m6[j] * v17;
+                        const real v19 = v3 * v18;
+                        const real v20 = f0[j] * v19;
                         const real v21 = v20 / v4;
-                        const real v22 = ROUNDED(v5 * v20);
-                        const real v44 = ROUNDED(m1[j] * v17);
-                        const real v45 = ROUNDED(v12 * v44);
+                        const real v22 = v5 * v20;
+                        const real v44 = m1[j] * v17;
+                        const real v45 = v12 * v44;
                         total23 += v22;
                         n1[j] = v1;
                         n5[j] = v5;
@@ -405,8 +405,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     n23[0] = total23;
                 }
                 EACH for (int j = 0; j < 1; j++) {
-                    const real v6 = ROUNDED((real)2.0 * m2[0]);
-                    const real v15 = ROUNDED((real)2.0 * m7[0]);
+                    const real v6 = (real)2.0 * m2[0];
+                    const real v15 = (real)2.0 * m7[0];
                     const real v24 = n23[0] / m2[0];
                     const real v25 = -v24;
                     const real v26 = v25 / v6;
@@ -427,7 +427,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total33 = 0;
                     ADDING(total33) for (int j = 0; j < 20; j++) {
                         const real v28 = n27_0;
-                        const real v29 = ROUNDED(m3[j] * v28);
+                        const real v29 = m3[j] * v28;
                         const real v30 = n21[j] + v29;
                         const real v31 = v30 + v29;
                         const real v32 = n16[j] + v31;
@@ -446,13 +446,13 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 20; j++) {
                         const real v36 = n35_0;
                         const real v37 = n32[j] + v36;
-                        const real v38 = ROUNDED(m5[j] * v37);
-                        const real v39 = ROUNDED(n1[j] * v38);
-                        const real v40 = ROUNDED(q0[j] * v37);
-                        const real v41 = ROUNDED(n8[j] * v40);
-                        const real v42 = ROUNDED(m0[j] * v37);
-                        const real v43 = ROUNDED(n10[j] * v42);
-                        const real v65 = ROUNDED(m4[j] * v37);
+                        const real v38 = m5[j] * v37;
+                        const real v39 = n1[j] * v38;
+                        const real v40 = q0[j] * v37;
+                        const real v41 = n8[j] * v40;
+                        const real v42 = m0[j] * v37;
+                        const real v43 = n10[j] * v42;
+                        const real v65 = m4[j] * v37;
                         n46[j] = v39;
                         k2[j] = v39;
                         n46[20 + j] = v41;
@@ -466,10 +466,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     const real m7_0 = m7[0];
                     real total50 = 0;
                     ADDING(total50) for (int j = 0; j < 80; j++) {
-                        const real v47 = ROUNDED(f1[j] * n46[j]);
+                        const real v47 = f1[j] * n46[j];
                         const real v13 = m7_0;
                         const real v48 = v47 / v13;
-                        const real v49 = ROUNDED(n14[j] * v47);
+                        const real v49 = n14[j] * v47;
                         total50 += v49;
                         n48[j] = v48;
                     }
@@ -487,7 +487,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     real total59 = 0;
                     ADDING(total59) for (int j = 0; j < 80; j++) {
                         const real v55 = n54_0;
-                        const real v56 = ROUNDED(m8[j] * v55);
+                        const real v56 = m8[j] * v55;
                         const real v57 = n48[j] + v56;
                         const real v58 = v57 + v56;
                         total59 += v58;
@@ -544,11 +544,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 ADDING(total72) for (int j = 0; j < 80; j++) {
                     const real v66 = m11_0;
                     const real v67 = m12[j] / v66;
-                    const real v69 = ROUNDED(f2[j] * k2[j]);
+                    const real v69 = f2[j] * k2[j];
                     const real v70 = v69 / v66;
-                    const real v71 = ROUNDED(v67 * v69);
-                    const real v86 = ROUNDED(v67 * k2[j]);
-                    const real v87 = ROUNDED(n14[j] * k2[j]);
+                    const real v71 = v67 * v69;
+                    const real v86 = v67 * k2[j];
+                    const real v87 = n14[j] * k2[j];
                     total72 += v71;
                     n70[j] = v70;
                     k3[j] = v86;
@@ -557,7 +557,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 n72[0] = total72;
             }
             EACH for (int j = 0; j < 1; j++) {
-                const real v68 = ROUNDED((real)2.0 * m11[0]);
+                const real v68 = (real)2.0 * m11[0];
                 const real v73 = n72[0] / m11[0];
                 const real v74 = -v73;
                 const real v75 = v74 / v68;
@@ -569,7 +569,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real total81 = 0;
                 ADDING(total81) for (int j = 0; j < 80; j++) {
                     const real v77 = n76_0;
-                    const real v78 = ROUNDED(m12[j] * v77);
+                    const real v78 = m12[j] * v77;
                     const real v79 = n70[j] + v78;
                     const real v80 = v79 + v78;
                     total81 += v80;
@@ -591,7 +591,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 }
             }
             EACH for (int j = 0; j < 20; j++) {
-                const real v88 = ROUNDED(n5[j] * k6[j]);
+                const real v88 = n5[j] * k6[j];
                 k5[j] = v88;
             }
         }

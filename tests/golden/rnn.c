@@ -96,10 +96,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     EACH for (int j = 0; j < 20; j++) s0[j] = 0;
                 }
                 EACH for (int j = 0; j < 20; j++) {
-                    const real v0 = ROUNDED(m0[j] * m0[j]);
+                    const real v0 = m0[j] * m0[j];
                     const real v1 = (real)1.0 - v0;
                     const real v2 = m1[j] + s0[j];
-                    const real v3 = ROUNDED(v1 * v2);
+                    const real v3 = v1 * v2;
                     n3[j] = v3;
                     k0[j] = v3;
                 }

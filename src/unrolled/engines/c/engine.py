@@ -43,8 +43,7 @@ class Compiled:
         tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | made
         at, start = _addresses(tensors), [call.state[n].contiguous() for n in step.states]
         tensors |= launch.run(call, at, [s.data_ptr() for s in start], {}, launch.last(at))
-        tensors |= {step.parameters[n]: p for n, p in call.parameters.items()}
-        outputs = {n: _moving(tensors[node], call) for n, node in step.returns.items()}
+        outputs = {n: _moving(_returned(node, tensors, call), call) for n, node in step.returns.items()}
         if not keep:
             return outputs, []
         states = {leaf: outputs[n] for n, leaf in step.states.items()}
@@ -91,6 +90,10 @@ def _backward_program(
     """The way back, its program, and the gradients that it gives at every step."""
     way = make_plan(recurrence).backward(of, wanted)
     return way, make_program(way, way.wanted), tuple(way.flows.values())
+
+
+def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
+    return call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
 
 
 def _moving(value: Tensor, call: Call) -> Tensor:

@@ -33,7 +33,7 @@ POINTWISE = {
     "stop_gradient": "{}",
     "add": "{} + {}",
     "sub": "{} - {}",
-    "mul": "ROUNDED({} * {})",
+    "mul": "{} * {}",
     "div": "{} / {}",
     "maximum": "u_maximum({}, {})",
     "minimum": "u_minimum({}, {})",

@@ -47,6 +47,8 @@ class _Renderer:
     def __init__(self, program: Program, sizes: Mapping[str, int], double: bool) -> None:
         self.program, self.sizes, self.double = program, sizes, double
         self.where = Places(program, sizes)
+        # forward, so that a value is the same whatever else is kept of the step (see prelude.c)
+        self.spelled = POINTWISE if program.reverse else {**POINTWISE, "mul": "ROUNDED({} * {})"}
 
     def text(self) -> str:
         p = self.program
@@ -186,7 +188,7 @@ class _Renderer:
             return used[-1].at("j") if a.type.dims else number(used[-1])
 
         def compute(n: Node, shift: int = 0) -> None:
-            expression = POINTWISE[n.op].format(*[value(a, shift if a.type.dims else 0) for a in n.args])
+            expression = self.spelled[n.op].format(*[value(a, shift if a.type.dims else 0) for a in n.args])
             local[n, shift] = f"v{self.where.number[n]}" + (f"_{shift}" if shift else "")
             body.append(f"    const real {local[n, shift]} = {expression};")
 
