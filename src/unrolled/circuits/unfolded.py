@@ -108,7 +108,8 @@ class Graph:
         like = next(iter(values[n] for n in u.recurrence.states))
         result = evaluate(u.values.values(), leaves, _measure(leaves), like)
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
-        together = {n: torch.stack(torch.broadcast_tensors(*s), 1) for n, s in series.items()}
+        batch = len(like)  # a value of parameters alone is the same in every sequence
+        together = {n: torch.stack([v.expand(batch, v.shape[-1]) for v in s], 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
 
 
