@@ -132,7 +132,7 @@ format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff format .
 
 .PHONY: mutants
-mutants: $(READY)  ## plant faults in the sources: the tests must see each; 25 minutes. ARGS='--only NAME --jobs 2'
+mutants: $(READY)  ## plant faults in the sources: the tests must see each; half an hour. ARGS='--only NAME --jobs 2'
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products

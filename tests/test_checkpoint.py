@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import pickle
@@ -109,6 +110,16 @@ def test_a_training_with_dropout_goes_on_to_the_same_bits(tmp_path: Path):
     found = [p.loss for p in first.run(lambda: first.training.update >= 7)]
     torch.randn(7)
     assert found + [p.loss for p in dropping(again(tmp_path / "cut")).run()] == expected
+
+
+def test_a_rate_that_was_halved_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    worse = itertools.count(1.0)
+    monkeypatch.setattr(Language, "validate", lambda self: next(worse))
+    how = {"schedule": "plateau", "halve_after": 1, "warmup": 0.0, "rate": 0.01}
+    first = begun(tmp_path, **how)
+    rates = [p.rate for p in first.run(lambda: first.training.update >= 13)]
+    assert rates[-1] < rates[0]
+    assert next(again(tmp_path, **how).run()).rate == rates[-1]
 
 
 def test_all_generators_go_on_from_where_they_were():

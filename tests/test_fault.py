@@ -54,6 +54,14 @@ def test_an_input_a_parameter_and_a_loss_are_named():
     assert fault_of(Two(gru), torch.randn(3, 7, 3), lambda h: (h.sum() - h.sum()) / 0).name == "the loss"
 
 
+def test_the_earliest_step_is_named_whichever_layer_it_is_in():
+    model, x = Two(gru), torch.randn(2, 3, 7, 3)
+    early, late = x.clone()
+    early[1, 2, 0] = late[0, 5, 1] = torch.nan
+    fault = find_fault(model, lambda: model.first(late).h.sum() + model.second(model.first(early).h).h.sum())
+    assert fault and (fault.name, fault.step, fault.sequence) == ("x", 2, 1)
+
+
 @circuit
 def masking(x, h, *, U, W):
     a = U @ x + W @ h
@@ -182,7 +190,9 @@ def test_nothing_is_learned_from_a_batch_that_goes_wrong():
             updates.append(progress.update)
             kept = {n: v.clone() for n, v in task.model.state_dict().items()}
             moments = [v["exp_avg"].clone() for v in training.optimizer.state_dict()["state"].values()]
+            generator = torch.get_rng_state()
     assert updates == [1, 2]
+    assert torch.equal(torch.get_rng_state(), generator), "dropout has drawn nothing"
     assert all(torch.equal(v, kept[n]) for n, v in task.model.state_dict().items())
     now = [v["exp_avg"] for v in training.optimizer.state_dict()["state"].values()]
     assert all(torch.equal(a, b) for a, b in zip(moments, now, strict=True))
