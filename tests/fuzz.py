@@ -8,15 +8,18 @@ Loops are compiled without optimisation, which takes a tenth of the time and com
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
+import subprocess
 import sys
 import tempfile
 import time
 import traceback
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -25,27 +28,26 @@ AT_ONCE = 100  # circuits of one process: each loads compiled loops, which stay 
 CASES = 2  # calls of each circuit
 SHOWN = 5  # failures of one kind
 
-Report = tuple[Counter[str], list[tuple[str, str]]]  # what was done; kinds of failures and their texts
 
+def try_circuits(first: int, circuits: int, engines: list[str]) -> None:
+    """Draw some circuits and try each; a line of JSON says what came, before the first one and after each."""
+    import faulthandler
 
-def work(first: int, circuits: int, engines: tuple[str, ...]) -> Report:
-    """Draw some circuits and try each."""
     import torch
 
     from unrolled.testing import calls
     from unrolled.testing.strategies import random_circuit
 
+    faulthandler.enable()
     torch.set_num_threads(1)
-    done, failures = Counter[str](), list[tuple[str, str]]()
-    with tempfile.TemporaryDirectory(prefix="unrolled-fuzz-") as folder:
-        os.environ["UNROLLED_CACHE"] = folder
-        for number in range(first, first + circuits):
-            try:
-                drawn = random_circuit(random.Random(number).choice)
-            except Exception as problem:
-                failures.append((f"generator: {_kind(problem)}", f"number {number}\n{traceback.format_exc(limit=-3)}"))
-                continue
-            done["circuits"] += 1
+    print(flush=True)
+    for number in range(first, first + circuits):
+        done, failures = Counter[str](), []
+        try:
+            drawn = random_circuit(random.Random(number).choice)
+        except Exception as problem:
+            failures.append((f"generator: {_kind(problem)}", f"number {number}\n{traceback.format_exc(limit=-3)}"))
+        else:
             for case in (calls.random_case(drawn, CASES * number + k) for k in range(CASES)):
                 for engine in engines:
                     try:
@@ -53,7 +55,7 @@ def work(first: int, circuits: int, engines: tuple[str, ...]) -> Report:
                     except Exception as problem:
                         text = f"number {number}, {case.way}\n{drawn!r}\n{traceback.format_exc(limit=-3)}"
                         failures.append((f"{engine}, {_kind(problem)}", text))
-    return done, failures
+        print(json.dumps([done, failures]), flush=True)
 
 
 def _kind(problem: Exception) -> str:
@@ -61,6 +63,27 @@ def _kind(problem: Exception) -> str:
         return "wrong number"
     where = traceback.extract_tb(problem.__traceback__)[-1]
     return f"{type(problem).__name__} in {os.path.basename(where.filename)}, {where.name}"
+
+
+def reports(first: int, circuits: int, engines: str) -> Iterator[tuple[dict[str, int], list[Any]]]:
+    """What came of each circuit, tried in a process of its own kernels; one that ends the process is a failure, too."""
+    last = first + circuits
+    while first < last:
+        with tempfile.TemporaryDirectory(prefix="unrolled-fuzz-") as folder:
+            command = [sys.executable, __file__, "--try", str(first), str(last - first), engines]
+            environment = {**os.environ, "UNROLLED_CACHE": folder}
+            with subprocess.Popen(
+                command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            ) as child:
+                assert child.stdout and child.stderr
+                for line in child.stdout:
+                    if line.strip():
+                        yield tuple(json.loads(line))
+                        first += 1
+                said = child.stderr.read()
+            if first < last:
+                yield {}, [(f"the process ended with {child.wait()}", f"number {first}\n{said[-3000:]}")]
+                first += 1
 
 
 def main() -> int:
@@ -73,30 +96,37 @@ def main() -> int:
     given = parser.parse_args()
     if not given.optimise:
         os.environ["UNROLLED_CFLAGS"] = "-O0"
-    engines, console = tuple(given.engines.split(",")), Console(stderr=True)
-    last = given.first + given.circuits
+    console, last = Console(stderr=True), given.first + given.circuits
     parts = [(first, min(AT_ONCE, last - first)) for first in range(given.first, last, AT_ONCE)]
-    done, kinds, begun = Counter[str](), Counter[str](), time.monotonic()
+    circuits, done, kinds, begun = 0, Counter[str](), Counter[str](), time.monotonic()
     columns = ("circuits", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeRemainingColumn())
-    pool = ProcessPoolExecutor(given.processes, mp_context=get_context("spawn"), max_tasks_per_child=1)
-    with pool, Progress(*columns, console=console, transient=True) as progress:
+    with ThreadPoolExecutor(given.processes) as pool, Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("", total=given.circuits, rate="")
-        for future in as_completed([pool.submit(work, *part, engines) for part in parts]):
-            found, failures = future.result()
-            done.update(found)
-            for kind, text in failures:
-                kinds[kind] += 1
-                if kinds[kind] <= SHOWN:
-                    console.print(f"{kind}\n{text}", markup=False, highlight=False)
-            seconds = time.monotonic() - begun
-            progress.update(bar, completed=done["circuits"], rate=f"{60 * done['circuits'] / seconds:.0f} a minute")
+
+        def run(part: tuple[int, int]) -> None:
+            nonlocal circuits
+            for found, failures in reports(*part, given.engines):
+                circuits += 1
+                done.update(found)
+                for kind, text in failures:
+                    kinds[kind] += 1
+                    if kinds[kind] <= SHOWN:
+                        console.print(f"{kind}\n{text}", markup=False, highlight=False, soft_wrap=True)
+                rate = 60 * circuits / (time.monotonic() - begun)
+                progress.update(bar, completed=circuits, rate=f"{rate:.0f} a minute, {sum(kinds.values())} failures")
+
+        for _ in pool.map(run, parts):
+            pass
     for what, count in sorted(done.items()):
         print(f"{count:>9,}  {what}")
     for kind, count in kinds.most_common():
         print(f"{count:>9,}  FAILED  {kind}")
-    print(f"{sum(kinds.values())} failures of {done['circuits']:,} circuits")
+    print(f"{sum(kinds.values())} failures of {circuits:,} circuits")
     return bool(kinds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    if sys.argv[1:2] == ["--try"]:
+        try_circuits(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4].split(","))
+    else:
+        sys.exit(main())
