@@ -106,6 +106,20 @@ def test_sums_of_every_size(lengths: tuple[int, ...], dtype: type):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_sums_without_rows_are_zero(dtype: type):
+    """Series without rows have no memory, so that those of different sizes may have one address."""
+    library, sizes = sums(dtype is np.float64), (24, 3, 7, 1)
+    to = [aligned(1, size, dtype).ravel() for size in sizes]
+    terms = [(0, 0, size, 0, 0, 0, room.ctypes.data, 0) for size, room in zip(sizes, to, strict=True)]
+    table, pieces = np.array(terms, np.int64), np.empty((0, 4), np.int64)
+    size = -(-library.outer_scratch(table.ctypes.data, len(table), 1) * to[0].itemsize // LINE) * LINE
+    scratch = aligned(1, size // to[0].itemsize, dtype)
+    library.outer_sums(None, 1, pieces.ctypes.data, 0, table.ctypes.data, len(table), scratch.ctypes.data, size)
+    for width, room in zip(sizes, to, strict=True):
+        assert not room[:width].any() and np.isnan(room[width:]).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_rows_of_tokens_are_added_up(dtype: type):
     draw, library = np.random.default_rng(0), sums(dtype is np.float64)
     pieces = np.array([[0, 4, 1, -1], [4, 3, -1, -1], [7, 2, 0, -1]], np.int64)

@@ -180,10 +180,14 @@ static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int6
     }
 }
 
-/* How many terms have the same u as the first. */
+/* How many terms have the same u as the first. Series without rows may all have one address. */
 static int64_t alike(const term *terms, int64_t n) {
+    const factor *const u = &terms->u;
     int64_t i = 1;
-    while (i < n && terms[i].u.series == terms->u.series && terms[i].u.start == terms->u.start) i++;
+    for (; i < n; i++) {
+        const factor *const other = &terms[i].u;
+        if (other->series != u->series || other->start != u->start || other->size != u->size) break;
+    }
     return i;
 }
 
