@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
@@ -67,7 +68,7 @@ class Compiled:
             return {step.parameters[n]: p for n, p in call.parameters.items()} | _opened(tensors, call) | still
 
         result = {n: _moving({**tensors, **still}[node], call) for n, node in way.flows.items()}
-        result |= Sums(way, at, start, call, cache(everything)).all()
+        result |= Sums(way, at, start, call, _once(everything)).all()
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
 
@@ -90,6 +91,18 @@ def _backward_program(
     """The way back, its program, and the gradients that it gives at every step."""
     way = make_plan(recurrence).backward(of, wanted)
     return way, make_program(way, way.wanted), tuple(way.flows.values())
+
+
+def _once(make: Callable[[], Tensors]) -> Callable[[], Tensors]:
+    """The same, made at the first call alone (``functools.cache`` would take longer to make than a small sum)."""
+    made: list[Tensors] = []
+
+    def get() -> Tensors:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
 
 
 def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
