@@ -50,6 +50,28 @@ def test_cutting_a_sequence_and_carrying_the_state_gives_the_same_bits(name, eng
         assert torch.equal(state[n], whole.state[n])
 
 
+# batch, input, hidden
+SHAPES = [(1, 1, 1), (3, 7, 3), (2, 64, 16), (8, 33, 65), (5, 90, 31), (17, 3, 100), (33, 16, 128)]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("batch", "inputs", "hidden"), SHAPES)
+def test_cutting_changes_no_bit_at_any_shape(batch, inputs, hidden, dtype, engine):
+    """Nor does a gradient that is taken, on engine c."""
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS["gru"], engine=engine, dtype=dtype, x=inputs, h=hidden)
+    x = torch.randn(batch, 30, inputs, dtype=dtype)
+    with torch.no_grad():
+        whole = net(x)
+        for at in (1, 13, 29):
+            first = net(x[:, :at])
+            second = net(x[:, at:], first.state)
+            assert torch.equal(torch.cat([first.h, second.h], 1), whole.h)
+    if engine == "c":
+        assert torch.equal(net(x).h, whole.h)
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("name", CIRCUITS)
