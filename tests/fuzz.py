@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 AT_ONCE = 100  # circuits of one process: each loads compiled loops, which stay until it ends
 CASES = 2  # calls of each circuit
 SHOWN = 5  # failures of one kind
+INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 
 
 def try_circuits(first: int, circuits: int, engines: list[str]) -> None:
@@ -81,8 +83,10 @@ def reports(first: int, circuits: int, engines: str) -> Iterator[tuple[dict[str,
                         yield tuple(json.loads(line))
                         first += 1
                 said = child.stderr.read()
+            if child.returncode in INTERRUPTED:
+                return
             if first < last:
-                yield {}, [(f"the process ended with {child.wait()}", f"number {first}\n{said[-3000:]}")]
+                yield {}, [(f"the process ended with {child.returncode}", f"number {first}\n{said[-3000:]}")]
                 first += 1
 
 
@@ -115,8 +119,11 @@ def main() -> int:
                 rate = 60 * circuits / (time.monotonic() - begun)
                 progress.update(bar, completed=circuits, rate=f"{rate:.0f} a minute, {sum(kinds.values())} failures")
 
-        for _ in pool.map(run, parts):
-            pass
+        try:
+            for _ in pool.map(run, parts):
+                pass
+        except KeyboardInterrupt:  # the processes have it, too
+            pool.shutdown(cancel_futures=True)
     for what, count in sorted(done.items()):
         print(f"{count:>9,}  {what}")
     for kind, count in kinds.most_common():
