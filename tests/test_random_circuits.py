@@ -4,10 +4,12 @@ share of what ``make fuzz`` does at length."""
 from __future__ import annotations
 
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import needs_compiler
+from unrolled import Recurrent
 from unrolled.graph.bind import nameable
 from unrolled.testing import calls
 from unrolled.testing.strategies import Drawn, circuits, read
@@ -77,3 +79,19 @@ def test_what_failed_once(name, engine):
     sizes = {n: 5 if n == "y" else 4 for n in (*made.inputs, *made.states, "e") if n in nameable(made.recurrence)}
     for seed in range(8):
         calls.check(calls.random_case(Drawn(made, source, sizes), seed), engine)
+
+
+@pytest.mark.parametrize("engine", ["reference", "torch", pytest.param("c", marks=needs_compiler)])
+def test_outputs_have_memory_of_their_own(engine):
+    """What is returned can be changed: inputs, parameters and other outputs stay as they are."""
+    made = read(
+        "def f(x, h, *, b):\n    p, q = split(x, 2)\n    return {'h': x, 'o': x, 'p': p, 'q': q, 'b2': b + 0 * x}\n"
+    )
+    net = Recurrent(made, engine=engine, x=4)
+    x = torch.randn(2, 3, 4)
+    before, out = x.clone(), net(x)
+    with torch.no_grad():
+        for n in out:
+            others = {m: out[m].clone() for m in out if m != n}
+            out[n].zero_()
+            assert torch.equal(x, before) and all(torch.equal(out[m], v) for m, v in others.items())
