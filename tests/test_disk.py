@@ -19,6 +19,7 @@ import torture
 import unrolled
 from unrolled import cells
 from unrolled.cli import main
+from unrolled.engines.c.cache import private_folder
 from unrolled.tasks.language import LanguageModel
 from unrolled.tasks.network import save_network
 from unrolled.tasks.stream import Streaming, open_streamed
@@ -64,12 +65,19 @@ class Disk:
 def watched() -> Iterator[Disk]:
     """Watch the calls of this process while the block runs."""
     disk, real = Disk(), {name: getattr(os, name) for name in ("fsync", "rename", "replace", "mkdir", "unlink")}
+    kernels = [Path(os.environ["UNROLLED_CACHE"]), private_folder()]  # may be lost
+
+    def is_kernel(path: Any) -> bool:
+        return any(Path(path).absolute().is_relative_to(folder) for folder in kernels)
 
     def fsync(descriptor: int) -> None:
         real["fsync"](descriptor)
         disk.fsync(descriptor)
 
     def rename(source: Any, target: Any) -> None:
+        if is_kernel(target):
+            real["replace"](source, target)
+            return
         disk.before(f"'{source}' was renamed")
         if str(source).endswith(".part"):  # it was being written
             disk.check(Path(source))
@@ -80,12 +88,18 @@ def watched() -> Iterator[Disk]:
             disk.after(Path(target))
 
     def mkdir(path: Any, *args: Any, **named: Any) -> None:
+        if is_kernel(path):
+            real["mkdir"](path, *args, **named)
+            return
         disk.before(f"'{path}' was made")
         real["mkdir"](path, *args, **named)
         if not str(path).endswith(".part"):
             disk.after(Path(path))
 
     def unlink(path: Any, *args: Any, **named: Any) -> None:
+        if is_kernel(path):
+            real["unlink"](path, *args, **named)
+            return
         disk.before(f"'{path}' was removed")
         real["unlink"](path, *args, **named)
 
