@@ -61,8 +61,8 @@ class Unbounded(Exception):
 class Case:
     """A circuit, its parameters, sequences to be read, and what is asked for.
 
-    wanted: leaves whose gradients are taken, by name; ("x", 2) is input x of sequence 2. losses: random weights of the
-    returned values of each sequence, and of its final states ("state", name).
+    tokens: how many there are, 0 where no input holds any. wanted: the leaves whose gradients are taken, in every
+    sequence. losses: the results that count, "state h" for a state after the last step. way: one of WAYS.
     """
 
     drawn: Drawn

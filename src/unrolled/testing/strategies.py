@@ -11,7 +11,7 @@ import linecache
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from .. import circuits as language
 from ..circuits import Circuit
@@ -20,7 +20,6 @@ from ..graph.bind import nameable
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-T = TypeVar("T")
 Choose = Callable[[Sequence[Any]], Any]
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # tails of every vector width
@@ -63,11 +62,10 @@ SCALAR_STATE = ("{s}", "0.9 * m + {s}", "tanh(m + {s})", "{g} * m + tanh({s})", 
 
 @dataclass(frozen=True)
 class _Value:
-    """A value of the circuit being drawn: its text, its size (0: a scalar), and the arguments that it is made of."""
+    """A value of the circuit being drawn: its text, and its size, 0 for a scalar."""
 
     text: str
     size: int
-    needs: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -76,7 +74,7 @@ class _Writer:
 
     choose: Choose
     values: list[_Value] = field(default_factory=list)
-    lines: dict[str, tuple[str, frozenset[str]]] = field(default_factory=dict)  # name: expression, names in it
+    lines: dict[str, str] = field(default_factory=dict)  # expressions by name
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
 
@@ -92,9 +90,8 @@ class _Writer:
 
     def line(self, expression: str, size: int, label: str = "a") -> None:
         name = f"{label}{len(self.lines)}"
-        needs = frozenset(re.findall(r"[A-Za-z_]\w*", expression))
-        self.lines[name] = expression, needs
-        self.values.append(_Value(name, size, needs))
+        self.lines[name] = expression
+        self.values.append(_Value(name, size))
         if size:
             self.sizes[name] = size
 
@@ -165,7 +162,7 @@ class _Writer:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A random circuit, its text, and sizes that fit it. tokens: inputs that are whole numbers."""
+    """A random circuit, its text, and sizes that fit it."""
 
     circuit: Circuit
     source: str
@@ -225,12 +222,12 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
         for name in re.findall(r"[A-Za-z_]\w*", waiting.pop()):
             if name not in needed:
                 needed.add(name)
-                waiting += [w.lines[name][0]] if name in w.lines else []
+                waiting += [w.lines[name]] if name in w.lines else []
     flowing, order = [n for n in arguments if n in needed or n in returned], list[str]()
     while flowing:
         order.append(flowing.pop(choose(range(len(flowing)))))
     parameters = [n for n in w.parameters if n in needed]
-    lines = [f"{n} = {text}" for n, (text, _) in w.lines.items() if n in needed]
+    lines = [f"{n} = {text}" for n, text in w.lines.items() if n in needed]
     lines.append(f"return {{{', '.join(f'{chr(34)}{n}{chr(34)}: {text}' for n, text in returned.items())}}}")
     star = f", *, {', '.join(parameters)}" if parameters else ""
     body = "\n".join(f"    {line}" for line in lines)
