@@ -125,7 +125,8 @@ def test_the_readme_calls_programs_where_make_puts_them():
         assert (ROOT / script).exists(), script
 
 
-DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
+DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.torch_layers", "unrolled.nn.interop"]
+DOCTESTED += ["unrolled.nn.accelerate"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]

@@ -1,9 +1,24 @@
 """Circuits as torch modules."""
 
 from . import interop
-from .layers import GRU, LSTM, RNN
+from .accelerate import accelerate, restore
 from .model import SequenceModel
 from .recurrent import Recurrent
 from .result import Result, Step
+from .torch_layers import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
-__all__ = ["GRU", "LSTM", "RNN", "Recurrent", "Result", "SequenceModel", "Step", "interop"]
+__all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "GRUCell",
+    "LSTMCell",
+    "RNNCell",
+    "Recurrent",
+    "Result",
+    "SequenceModel",
+    "Step",
+    "accelerate",
+    "interop",
+    "restore",
+]

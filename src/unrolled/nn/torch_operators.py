@@ -1,0 +1,181 @@
+"""torch's recurrent operators (``torch.lstm``, ``torch.gru_cell`` and their kin), with the same arguments, on the
+engines of this library.
+
+What an engine cannot read, and what does not fit, goes to torch's own operator, which computes it or refuses it.
+
+Letters: B batch, D directions, H hidden, N steps of all sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from ..engines.border import constants, ordinary, recorded, watched
+from ..engines.c.build import compiler
+from ..engines.call import Call, Engine
+from ..engines.function import run, run_sequences
+from ..engines.plain import PLAIN
+from ..engines.registry import ENGINES
+from ..errors import CircuitError
+from ..graph.bind import bind, shapes
+from ..graph.recurrence import Recurrence
+from ..sequence.layout import Layout
+from .torch_layout import CELLS
+from .torch_series import Batch, Dense, Packed
+
+Tensors = tuple[Tensor, ...]
+
+
+class Layers:
+    """``torch.lstm``, ``gru``, ``rnn_tanh`` or ``rnn_relu``: layers in one or two directions."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, *given: Any) -> Tensors:
+        """The series of the last layer, and the last states (layers D, B, H).
+
+        Takes series, states, weights, has_biases, num_layers, dropout, train, bidirectional, batch_first; or, packed:
+        data, batch_sizes, states, weights, has_biases, num_layers, dropout, train, bidirectional.
+        """
+        if isinstance(given[3], list):
+            data, alive, *rest = given
+            batch: Batch = Packed(tuple(alive.tolist()))
+        else:
+            data, *rest, batch_first = given
+            batch = Dense.of(data, batch_first)
+        found = self.run(batch, data, *rest) if batch.layout.longest else None
+        return getattr(torch._VF, self.name)(*given) if found is None else found
+
+    def run(
+        self,
+        batch: Batch,
+        data: Tensor,
+        states: Tensor | Sequence[Tensor],
+        weights: Sequence[Tensor],
+        biases: bool,
+        layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+    ) -> Tensors | None:
+        """The same for a batch in any layout; None for what only torch's own operator can compute, or refuse."""
+        states = _listed(states)
+        engine = _engine((data, *states, *weights))
+        cells = _cells(self.name, weights, biases, layers, 1 + bidirectional, data.shape[-1], states)
+        if engine is None or None in cells:
+            return None
+        rows, ends, values = batch.rows(data), list[dict[str, Tensor]](), data
+        for layer in range(layers):
+            found = []
+            for backward in range(1 + bidirectional):
+                k = len(ends)
+                read = batch.flip(rows) if backward else rows
+                series, end = run_sequences(engine, cells[k].call(read, [s[k] for s in states], batch.layout))
+                found.append(batch.flip(series["h"]) if backward else series["h"])
+                ends.append(end)
+            values = torch.cat(found, -1) if bidirectional else found[0]
+            if layer < layers - 1:
+                if dropout and train:
+                    values = batch.from_time_order(nn.functional.dropout(batch.in_time_order(values), dropout))
+                rows = values.flatten(0, -2)
+        last = (torch.stack([end[n] for end in ends]) if len(ends) > 1 else ends[0][n][None] for n in ends[0])
+        return batch.series(values), *last
+
+
+class Step:
+    """``torch.lstm_cell``, ``gru_cell``, ``rnn_tanh_cell`` or ``rnn_relu_cell``: one step."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __call__(self, x: Tensor, states: Tensor | Sequence[Tensor], *weights: Tensor | None) -> Tensor | Tensors:
+        """The new states (B, H), from an input (B, features), states, weight_ih, weight_hh, bias_ih and bias_hh."""
+        given, old = [w for w in weights if w is not None], _listed(states)
+        engine, (cell,) = _engine((x, *old, *given)), _cells(self.name, given, len(given) == 4, 1, 1, x.shape[-1], old)
+        if engine is None or cell is None or len({len(t) for t in (x, *old)}) > 1:
+            return getattr(torch._VF, f"{self.name}_cell")(x, states, *weights)
+        found = run(engine, cell.call(x, old, Layout.dense(len(x), 1)))
+        return found["h"] if isinstance(states, Tensor) else (found["h"], found["c"])
+
+
+class _Cell(NamedTuple):
+    """One direction of one layer: its equations, and the numbers in them."""
+
+    recurrence: Recurrence
+    sizes: dict[str, int]
+    parameters: dict[str, Tensor]
+
+    def call(self, rows: Tensor, states: Sequence[Tensor], layout: Layout) -> Call:
+        start = dict(zip(self.recurrence.states, states, strict=True))
+        return Call(self.recurrence, self.sizes, self.parameters, {"x": rows}, start, layout, rows)
+
+
+def _cells(
+    name: str,
+    weights: Sequence[Tensor],
+    biases: bool,
+    layers: int,
+    directions: int,
+    inputs: int,
+    states: Sequence[Tensor],
+) -> list[Any]:
+    """Each direction of each layer; None where weights do not fit."""
+    count, hidden = len(weights) // (layers * directions), tuple(s.shape[-1] for s in states)
+    widths = [inputs] * directions + [hidden[0] * directions] * (directions * (layers - 1))
+    return [_cell(name, weights[k * count : (k + 1) * count], biases, n, hidden) for k, n in enumerate(widths)]
+
+
+def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidden: tuple[int, ...]) -> _Cell | None:
+    projected = len(weights) % 2
+    known = _known(f"{name}_projected" if projected else name, inputs, hidden)
+    if known is None:
+        return None
+    recurrence, sizes, expected = known
+    if not biases:
+        zero = _zero(expected[2][0], weights[0].dtype, weights[0].device)
+        weights = (*weights[:2], zero, zero, *weights[2:])
+    if [w.shape for w in weights] != expected:
+        return None
+    return _Cell(recurrence, sizes, dict(zip(recurrence.parameters, weights, strict=True)))
+
+
+@lru_cache(maxsize=256)
+def _known(
+    name: str, inputs: int, hidden: tuple[int, ...]
+) -> tuple[Recurrence, dict[str, int], list[tuple[int, ...]]] | None:
+    """Equations, sizes, and the shapes of parameters; None for sizes that contradict each other."""
+    recurrence = CELLS[name].recurrence
+    try:
+        sizes = bind(recurrence, {"x": inputs, **dict(zip(recurrence.states, hidden, strict=True))})
+    except CircuitError:
+        return None
+    return recurrence, sizes, list(shapes(recurrence, sizes).values())
+
+
+@constants
+def _zero(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The bias of a layer without one."""
+    return torch.zeros(size, dtype=dtype, device=device)
+
+
+def _engine(tensors: Sequence[Tensor]) -> Engine | None:
+    """What runs a call with these; None for torch's own operator."""
+    if torch.compiler.is_compiling() or recorded():
+        return None
+    if watched():
+        return PLAIN
+    dtype = tensors[0].dtype
+    if compiler() is None or dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
+        return None
+    readable = all(ordinary(t) and t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+    return ENGINES["c"] if readable else None
+
+
+def _listed(states: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return (states,) if isinstance(states, Tensor) else states
