@@ -21,7 +21,7 @@ from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.plain import PLAIN
 from ..engines.registry import ENGINES
-from ..errors import CircuitError
+from ..errors import InputError
 from ..graph.bind import bind, shapes
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
@@ -67,9 +67,9 @@ class Layers:
         """The same for a batch in any layout; None for what only torch's own operator can compute, or refuse."""
         states = _listed(states)
         engine = _engine((data, *states, *weights))
-        cells = _cells(self.name, weights, biases, layers, 1 + bidirectional, data.shape[-1], states)
-        if engine is None or None in cells:
+        if engine is None:
             return None
+        cells = _cells(self.name, weights, biases, layers, 1 + bidirectional, data.shape[-1], states)
         rows, ends, values = batch.rows(data), list[dict[str, Tensor]](), data
         for layer in range(layers):
             found = []
@@ -97,9 +97,12 @@ class Step:
     def __call__(self, x: Tensor, states: Tensor | Sequence[Tensor], *weights: Tensor | None) -> Tensor | Tensors:
         """The new states (B, H), from an input (B, features), states, weight_ih, weight_hh, bias_ih and bias_hh."""
         given, old = [w for w in weights if w is not None], _listed(states)
-        engine, (cell,) = _engine((x, *old, *given)), _cells(self.name, given, len(given) == 4, 1, 1, x.shape[-1], old)
-        if engine is None or cell is None or len({len(t) for t in (x, *old)}) > 1:
+        (_, inputs), (_, hidden) = given[0].shape, given[1].shape
+        fits = x.shape[1:] == (inputs,) and all(s.shape == (len(x), hidden) for s in old)
+        engine = _engine((x, *old, *given)) if fits else None
+        if engine is None:
             return getattr(torch._VF, f"{self.name}_cell")(x, states, *weights)
+        cell = _cell(self.name, given, len(given) == 4, inputs, (hidden,) * len(old))
         found = run(engine, cell.call(x, old, Layout.dense(len(x), 1)))
         return found["h"] if isinstance(states, Tensor) else (found["h"], found["c"])
 
@@ -124,37 +127,35 @@ def _cells(
     directions: int,
     inputs: int,
     states: Sequence[Tensor],
-) -> list[Any]:
-    """Each direction of each layer; None where weights do not fit."""
+) -> list[_Cell]:
+    """Each direction of each layer."""
     count, hidden = len(weights) // (layers * directions), tuple(s.shape[-1] for s in states)
     widths = [inputs] * directions + [hidden[0] * directions] * (directions * (layers - 1))
     return [_cell(name, weights[k * count : (k + 1) * count], biases, n, hidden) for k, n in enumerate(widths)]
 
 
-def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidden: tuple[int, ...]) -> _Cell | None:
-    projected = len(weights) % 2
-    known = _known(f"{name}_projected" if projected else name, inputs, hidden)
-    if known is None:
-        return None
-    recurrence, sizes, expected = known
+def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidden: tuple[int, ...]) -> _Cell:
+    """
+    Raises:
+        InputError: weights that do not fit the sizes.
+    """
+    recurrence, sizes, expected = _known(f"{name}_projected" if len(weights) % 2 else name, inputs, hidden)
     if not biases:
         zero = _zero(expected[2][0], weights[0].dtype, weights[0].device)
         weights = (*weights[:2], zero, zero, *weights[2:])
+    parameters = dict(zip(recurrence.parameters, weights, strict=True))
     if [w.shape for w in weights] != expected:
-        return None
-    return _Cell(recurrence, sizes, dict(zip(recurrence.parameters, weights, strict=True)))
+        for (n, w), shape in zip(parameters.items(), expected, strict=True):
+            if w.shape != shape:
+                raise InputError(f"{n} must be {shape}, got {tuple(w.shape)}")
+    return _Cell(recurrence, sizes, parameters)
 
 
 @lru_cache(maxsize=256)
-def _known(
-    name: str, inputs: int, hidden: tuple[int, ...]
-) -> tuple[Recurrence, dict[str, int], list[tuple[int, ...]]] | None:
-    """Equations, sizes, and the shapes of parameters; None for sizes that contradict each other."""
+def _known(name: str, inputs: int, hidden: tuple[int, ...]) -> tuple[Recurrence, dict[str, int], list[tuple[int, ...]]]:
+    """Equations, sizes, and the shapes of parameters."""
     recurrence = CELLS[name].recurrence
-    try:
-        sizes = bind(recurrence, {"x": inputs, **dict(zip(recurrence.states, hidden, strict=True))})
-    except CircuitError:
-        return None
+    sizes = bind(recurrence, {"x": inputs, **dict(zip(recurrence.states, hidden, strict=True))})
     return recurrence, sizes, list(shapes(recurrence, sizes).values())
 
 
