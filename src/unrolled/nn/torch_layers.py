@@ -14,6 +14,7 @@ from torch import nn
 
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
+from .torch_calls import again, remember
 from .torch_operators import Layers, Step
 from .torch_series import Rows
 
@@ -48,7 +49,13 @@ class _Layer(nn.RNNBase):
         Raises:
             RuntimeError, ValueError: what torch raises, for what does not fit.
         """
-        return _of_ragged(self, input, hx) if isinstance(input, Ragged) else self._on_tensors(input, hx)
+        if isinstance(input, Ragged):
+            return _of_ragged(self, input, hx)
+        if (found := again(self, input, hx)) is not None:
+            return found
+        found = self._on_tensors(input, hx)
+        remember(self, input, hx)
+        return found
 
 
 def _of_ragged(layer: _Layer, r: Ragged, hx: Any) -> tuple[Ragged, Any]:

@@ -65,27 +65,41 @@ class Layers:
         bidirectional: bool,
     ) -> Tensors | None:
         """The same for a batch in any layout; None for what only torch's own operator can compute, or refuse."""
-        states = _listed(states)
-        engine = _engine((data, *states, *weights))
-        if engine is None:
+        states = listed(states)
+        engine = engine_for((data, *states, *weights))
+        if engine is None or len(states) != 1 + (self.name == "lstm"):
             return None
-        cells = _cells(self.name, weights, biases, layers, 1 + bidirectional, data.shape[-1], states)
-        rows, ends, values = batch.rows(data), list[dict[str, Tensor]](), data
-        for layer in range(layers):
-            found = []
-            for backward in range(1 + bidirectional):
-                k = len(ends)
-                read = batch.flip(rows) if backward else rows
-                series, end = run_sequences(engine, cells[k].call(read, [s[k] for s in states], batch.layout))
-                found.append(batch.flip(series["h"]) if backward else series["h"])
-                ends.append(end)
-            values = torch.cat(found, -1) if bidirectional else found[0]
-            if layer < layers - 1:
-                if dropout and train:
-                    values = batch.from_time_order(nn.functional.dropout(batch.in_time_order(values), dropout))
-                rows = values.flatten(0, -2)
-        last = (torch.stack([end[n] for end in ends]) if len(ends) > 1 else ends[0][n][None] for n in ends[0])
-        return batch.series(values), *last
+        made = cells(self.name, weights, biases, layers, 1 + bidirectional, data.shape[-1], states)
+        return run_layers(engine, batch, data, states, made, dropout if train else 0.0, bidirectional)
+
+
+def run_layers(
+    engine: Engine,
+    batch: Batch,
+    data: Tensor,
+    states: Sequence[Tensor],
+    cells: Sequence[Cell],
+    dropout: float,
+    bidirectional: bool,
+) -> Tensors:
+    """The series of the last layer, and the last states. cells: each direction of each layer."""
+    rows, ends = batch.rows(data), list[dict[str, Tensor]]()
+    while True:
+        found = []
+        for backward in range(1 + bidirectional):
+            k = len(ends)
+            read = batch.flip(rows) if backward else rows
+            series, end = run_sequences(engine, cells[k].call(read, [s[k] for s in states], batch.layout))
+            found.append(batch.flip(series["h"]) if backward else series["h"])
+            ends.append(end)
+        values = torch.cat(found, -1) if bidirectional else found[0]
+        if len(ends) == len(cells):
+            break
+        if dropout:
+            values = batch.from_time_order(nn.functional.dropout(batch.in_time_order(values), dropout))
+        rows = values.flatten(0, -2)
+    last = (torch.stack([end[n] for end in ends]) if len(ends) > 1 else ends[0][n][None] for n in ends[0])
+    return batch.series(values), *last
 
 
 class Step:
@@ -96,10 +110,10 @@ class Step:
 
     def __call__(self, x: Tensor, states: Tensor | Sequence[Tensor], *weights: Tensor | None) -> Tensor | Tensors:
         """The new states (B, H), from an input (B, features), states, weight_ih, weight_hh, bias_ih and bias_hh."""
-        given, old = [w for w in weights if w is not None], _listed(states)
+        given, old = [w for w in weights if w is not None], listed(states)
         (_, inputs), (_, hidden) = given[0].shape, given[1].shape
         fits = x.shape[1:] == (inputs,) and all(s.shape == (len(x), hidden) for s in old)
-        engine = _engine((x, *old, *given)) if fits else None
+        engine = engine_for((x, *old, *given)) if fits else None
         if engine is None:
             return getattr(torch._VF, f"{self.name}_cell")(x, states, *weights)
         cell = _cell(self.name, given, len(given) == 4, inputs, (hidden,) * len(old))
@@ -107,7 +121,7 @@ class Step:
         return found["h"] if isinstance(states, Tensor) else (found["h"], found["c"])
 
 
-class _Cell(NamedTuple):
+class Cell(NamedTuple):
     """One direction of one layer: its equations, and the numbers in them."""
 
     recurrence: Recurrence
@@ -119,7 +133,7 @@ class _Cell(NamedTuple):
         return Call(self.recurrence, self.sizes, self.parameters, {"x": rows}, start, layout, rows)
 
 
-def _cells(
+def cells(
     name: str,
     weights: Sequence[Tensor],
     biases: bool,
@@ -127,28 +141,25 @@ def _cells(
     directions: int,
     inputs: int,
     states: Sequence[Tensor],
-) -> list[_Cell]:
+) -> list[Cell]:
     """Each direction of each layer."""
     count, hidden = len(weights) // (layers * directions), tuple(s.shape[-1] for s in states)
     widths = [inputs] * directions + [hidden[0] * directions] * (directions * (layers - 1))
     return [_cell(name, weights[k * count : (k + 1) * count], biases, n, hidden) for k, n in enumerate(widths)]
 
 
-def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidden: tuple[int, ...]) -> _Cell:
+def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidden: tuple[int, ...]) -> Cell:
     """
     Raises:
         InputError: weights that do not fit the sizes.
     """
     recurrence, sizes, expected = _known(f"{name}_projected" if len(weights) % 2 else name, inputs, hidden)
-    if not biases:
-        zero = _zero(expected[2][0], weights[0].dtype, weights[0].device)
-        weights = (*weights[:2], zero, zero, *weights[2:])
-    parameters = dict(zip(recurrence.parameters, weights, strict=True))
-    if [w.shape for w in weights] != expected:
+    parameters = parameters_of(recurrence, weights, biases)
+    if [w.shape for w in parameters.values()] != expected:
         for (n, w), shape in zip(parameters.items(), expected, strict=True):
             if w.shape != shape:
                 raise InputError(f"{n} must be {shape}, got {tuple(w.shape)}")
-    return _Cell(recurrence, sizes, parameters)
+    return Cell(recurrence, sizes, parameters)
 
 
 @lru_cache(maxsize=256)
@@ -159,13 +170,21 @@ def _known(name: str, inputs: int, hidden: tuple[int, ...]) -> tuple[Recurrence,
     return recurrence, sizes, list(shapes(recurrence, sizes).values())
 
 
+def parameters_of(recurrence: Recurrence, weights: Sequence[Tensor], biases: bool) -> dict[str, Tensor]:
+    """Weights by name, with biases of zero where a layer has none."""
+    if not biases:
+        none = zero((len(weights[0]),), weights[0].dtype, weights[0].device)
+        weights = (*weights[:2], none, none, *weights[2:])
+    return dict(zip(recurrence.parameters, weights, strict=True))
+
+
 @constants
-def _zero(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The bias of a layer without one."""
-    return torch.zeros(size, dtype=dtype, device=device)
+def zero(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The bias of a layer without one; where it starts, if it is not given a state."""
+    return torch.zeros(shape, dtype=dtype, device=device)
 
 
-def _engine(tensors: Sequence[Tensor]) -> Engine | None:
+def engine_for(tensors: Sequence[Tensor]) -> Engine | None:
     """What runs a call with these; None for torch's own operator."""
     if torch.compiler.is_compiling() or recorded():
         return None
@@ -178,5 +197,5 @@ def _engine(tensors: Sequence[Tensor]) -> Engine | None:
     return ENGINES["c"] if readable else None
 
 
-def _listed(states: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+def listed(states: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
     return (states,) if isinstance(states, Tensor) else states
