@@ -10,7 +10,7 @@ from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
@@ -49,13 +49,15 @@ class _Layer(nn.RNNBase):
         Raises:
             RuntimeError, ValueError: what torch raises, for what does not fit.
         """
-        if isinstance(input, Ragged):
-            return _of_ragged(self, input, hx)
-        if (found := again(self, input, hx)) is not None:
-            return found
-        found = self._on_tensors(input, hx)
-        remember(self, input, hx)
-        return found
+        return _of_ragged(self, input, hx) if isinstance(input, Ragged) else _known_or_checked(self, input, hx)
+
+
+def _known_or_checked(module: Any, x: Any, hx: Any) -> Any:
+    """What a module gives for a tensor or a PackedSequence, which torch checks unless it has checked one like it."""
+    if (found := again(module, x, hx)) is None:
+        found = module._on_tensors(x, hx)
+        remember(module, x, hx)
+    return found
 
 
 def _of_ragged(layer: _Layer, r: Ragged, hx: Any) -> tuple[Ragged, Any]:
@@ -110,17 +112,38 @@ class GRU(_Layer, nn.GRU):
     _on_tensors = _on_our_operators(nn.GRU.forward)
 
 
-class RNNCell(nn.RNNCell):
+class _Cell(nn.RNNCellBase):
+    """What RNNCell, LSTMCell and GRUCell have in common."""
+
+    _on_tensors: Callable[..., Any]
+
+    def forward(self, input: Tensor, hx: Any = None) -> Any:
+        """One step.
+
+        Args:
+            input: (batch, input_size), or (input_size,).
+            hx: the states before it, (batch, hidden_size); of an LSTMCell, h and c. Zero unless given.
+
+        Returns:
+            The states after it, shaped alike.
+
+        Raises:
+            RuntimeError, ValueError: what torch raises, for what does not fit.
+        """
+        return _known_or_checked(self, input, hx)
+
+
+class RNNCell(_Cell, nn.RNNCell):
     """torch.nn.RNNCell on the engines of this library.
 
     >>> unrolled.nn.RNNCell(7, 11)(torch.randn(3, 7)).shape
     torch.Size([3, 11])
     """
 
-    forward = _on_our_operators(nn.RNNCell.forward)
+    _on_tensors = _on_our_operators(nn.RNNCell.forward)
 
 
-class LSTMCell(nn.LSTMCell):
+class LSTMCell(_Cell, nn.LSTMCell):
     """torch.nn.LSTMCell on the engines of this library.
 
     >>> h, c = unrolled.nn.LSTMCell(7, 11)(torch.randn(3, 7))
@@ -128,14 +151,14 @@ class LSTMCell(nn.LSTMCell):
     (torch.Size([3, 11]), torch.Size([3, 11]))
     """
 
-    forward = _on_our_operators(nn.LSTMCell.forward)
+    _on_tensors = _on_our_operators(nn.LSTMCell.forward)
 
 
-class GRUCell(nn.GRUCell):
+class GRUCell(_Cell, nn.GRUCell):
     """torch.nn.GRUCell on the engines of this library.
 
     >>> unrolled.nn.GRUCell(7, 11)(torch.randn(3, 7)).shape
     torch.Size([3, 11])
     """
 
-    forward = _on_our_operators(nn.GRUCell.forward)
+    _on_tensors = _on_our_operators(nn.GRUCell.forward)
