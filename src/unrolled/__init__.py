@@ -18,8 +18,8 @@ _HOME = {
     "RNN": "nn.torch_layers",
     "LSTM": "nn.torch_layers",
     "GRU": "nn.torch_layers",
-    "accelerate": "nn.accelerate",
-    "restore": "nn.accelerate",
+    "accelerate": "nn.acceleration",
+    "restore": "nn.acceleration",
     "Ragged": "sequence.ragged",
     "Snapshots": "nn.memory",
     "Store": "nn.memory",
@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from .errors import *  # noqa: F403
     from .look.look import explore as explore
     from .look.look import measure as measure
-    from .nn.accelerate import accelerate as accelerate
-    from .nn.accelerate import restore as restore
+    from .nn.acceleration import accelerate as accelerate
+    from .nn.acceleration import restore as restore
     from .nn.backpropagate import backpropagate as backpropagate
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store

@@ -1,7 +1,6 @@
 """Circuits as torch modules."""
 
 from . import interop
-from .accelerate import accelerate, restore
 from .model import SequenceModel
 from .recurrent import Recurrent
 from .result import Result, Step
@@ -18,7 +17,5 @@ __all__ = [
     "Result",
     "SequenceModel",
     "Step",
-    "accelerate",
     "interop",
-    "restore",
 ]
