@@ -4,8 +4,8 @@
     python examples/accelerate.py --packages .venv-accelerate           # with the weights of two packages
     python examples/accelerate.py --packages .venv-accelerate --write benchmarks/ACCELERATE.md
 
-A speaker encoder (the LSTM of the package Resemblyzer), a voice detector that steps over a recording (the LSTMCell of the
-package silero-vad), a tagger of characters, and a GRUCell that reads what it said the step before. One thread.
+A speaker encoder (the LSTM of the package Resemblyzer), a voice detector that steps over a recording (the LSTMCell of
+the package silero-vad), a tagger of characters, and a GRUCell that reads what it wrote the step before. One thread.
 """
 
 from __future__ import annotations
@@ -192,11 +192,10 @@ def page(rows: list[Row], pretrained: bool) -> str:
     return (
         "# Models of torch.nn, before and after `unrolled.accelerate`\n\n"
         f"{machine()}; one thread.\n\n"
-        f"The models of [examples/accelerate.py](../examples/accelerate.py), with {weights}. The largest difference\n"
-        "between the outputs of both; the mean distance of each to the same model in float64; median times of a forward\n"
-        "pass, and of a forward and backward pass, in turns. Made by `make bench-accelerate`.\n\n"
-        + HEADER
-        + "".join(map(line, rows))
+        f"The models of [examples/accelerate.py](../examples/accelerate.py), with {weights}. The\n"
+        "largest difference between the outputs of both; the mean distance of each to the same model in float64;\n"
+        "median times of a forward pass, and of a forward and backward pass, in turns. Made by\n"
+        "`make bench-accelerate`.\n\n" + HEADER + "".join(map(line, rows))
     )
 
 

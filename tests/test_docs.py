@@ -126,7 +126,7 @@ def test_the_readme_calls_programs_where_make_puts_them():
 
 
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.torch_layers", "unrolled.nn.interop"]
-DOCTESTED += ["unrolled.nn.acceleration"]
+DOCTESTED += ["unrolled.nn.acceleration", "unrolled.nn.stack", "unrolled.nn.torch_layout"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]

@@ -4,6 +4,7 @@ from . import interop
 from .model import SequenceModel
 from .recurrent import Recurrent
 from .result import Result, Step
+from .stack import Stack
 from .torch_layers import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNCell
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Recurrent",
     "Result",
     "SequenceModel",
+    "Stack",
     "Step",
     "interop",
 ]

@@ -25,7 +25,7 @@ from ..errors import InputError
 from ..graph.bind import bind, shapes
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
-from .torch_layout import CELLS
+from .torch_layout import LAYERS
 from .torch_series import Batch, Dense, Packed
 
 Tensors = tuple[Tensor, ...]
@@ -165,17 +165,22 @@ def _cell(name: str, weights: Sequence[Tensor], biases: bool, inputs: int, hidde
 @lru_cache(maxsize=256)
 def _known(name: str, inputs: int, hidden: tuple[int, ...]) -> tuple[Recurrence, dict[str, int], list[tuple[int, ...]]]:
     """Equations, sizes, and the shapes of parameters."""
-    recurrence = CELLS[name].recurrence
+    recurrence = LAYERS[name].recurrence
     sizes = bind(recurrence, {"x": inputs, **dict(zip(recurrence.states, hidden, strict=True))})
     return recurrence, sizes, list(shapes(recurrence, sizes).values())
 
 
 def parameters_of(recurrence: Recurrence, weights: Sequence[Tensor], biases: bool) -> dict[str, Tensor]:
-    """Weights by name, with biases of zero where a layer has none."""
-    if not biases:
-        none = zero((len(weights[0]),), weights[0].dtype, weights[0].device)
-        weights = (*weights[:2], none, none, *weights[2:])
-    return dict(zip(recurrence.parameters, weights, strict=True))
+    """Weights by name."""
+    return dict(zip(recurrence.parameters, with_biases(weights, biases), strict=True))
+
+
+def with_biases(weights: Sequence[Tensor], biases: bool) -> Sequence[Tensor]:
+    """The weights of a layer in torch's order, with biases of zero if it has none."""
+    if biases:
+        return weights
+    none = zero((len(weights[0]),), weights[0].dtype, weights[0].device)
+    return (*weights[:2], none, none, *weights[2:])
 
 
 @constants
