@@ -329,6 +329,22 @@ def test_what_torch_refuses_is_refused_in_its_words(wrong):
         ours(*make())
 
 
+@pytest.mark.parametrize("kind", ["RNN", "GRU", "RNNCell", "GRUCell"])
+def test_a_call_like_a_good_one_is_checked(kind):
+    theirs, ours = pair(kind, I, H)
+    lead = (2,) if kind.endswith("Cell") else (5, 2)
+    states = (2, H) if kind.endswith("Cell") else (1, 2, H)
+    x, hx = torch.zeros(*lead, I), torch.zeros(*states)
+    for _ in range(2):
+        ours(x, hx)
+    for wrong in [(x, torch.zeros(*states[:-1], H + 1)), (x.double(), hx), (x, hx.double()), (x[..., :2], hx)]:
+        with pytest.raises(Exception) as expected:
+            theirs(*wrong)
+        with pytest.raises(type(expected.value)) as found:
+            ours(*wrong)
+        assert str(found.value) == str(expected.value)
+
+
 MADE_WRONG: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("LSTM", (0, 4), {}),
     ("GRU", (3, -1), {}),
