@@ -15,53 +15,70 @@ import torch
 from torch import Tensor
 
 from ...graph.node import Node
+from ..lowering.lower import Lowered
+from ..lowering.place import place
+from ..lowering.schedule import Schedule
+from ..lowering.statements import operations
 from .blocks import aligned, in_lines, scratch
 from .build import load
 from .crew import crew
 from .lanes import Groups
 from .libraries import I64, P, address, products, sums
-from .program import Program
 from .render import LANES, render
 
 
 @dataclass(frozen=True, eq=False)
 class Kernel:
-    """A compiled program for some sizes and a precision."""
+    """A compiled pass for given sizes and a precision.
 
-    program: Program
+    schedule: what it reads and writes. run_address, product_address: the addresses of its function, and of the one that
+    multiplies by matrices, in panels or as they are. scratch_bytes: the memory that a run of the most lanes needs.
+    work: operations of a step of one sequence. largest: numbers of the largest matrix. sizes: of states and kept
+    values, in numbers a row.
+    """
+
+    schedule: Schedule
     launch: Callable[..., None]
-    loop: int  # address of the loop
-    product: int  # address of what multiplies, by matrices in panels or as they are
-    room: int  # bytes that the most lanes need
-    width: int  # numbers that are computed at a step
-    largest: int  # numbers of the largest matrix
-    sizes: dict[Node, int]  # of states, and of what is kept
+    run_address: int
+    product_address: int
+    scratch_bytes: int
+    work: int
+    largest: int
+    sizes: dict[Node, int]
 
     def run(self, groups: Groups, addresses: Sequence[int], threads: int) -> None:
-        """Take all lanes through their steps. Threads share the groups; of a single one, the products."""
+        """Take all lanes through their steps. Threads share the groups, or the products if there is one group."""
         pointers, parts = array("Q", addresses), min(threads, len(groups))
-        at, room = pointers.buffer_info()[0], scratch(self.room * parts)
-        program = crew(threads), self.loop, self.product
-        self.launch(*program, parts, len(groups), groups.at, at, room.at, self.room)
+        at, room = pointers.buffer_info()[0], scratch(self.scratch_bytes * parts)
+        functions = crew(threads), self.run_address, self.product_address
+        self.launch(*functions, parts, len(groups), groups.at, at, room.at, self.scratch_bytes)
 
 
 @cache
-def kernel(program: Program, named: tuple[tuple[str, int], ...], double: bool, direct: bool = False) -> Kernel:
-    """The compiled program, for matrices in panels or as they are: from memory, from the cache on disk, or compiled
-    now."""
-    of = dict(named)
+def kernel(lowered: Lowered, named: tuple[tuple[str, int], ...], double: bool, direct: bool = False) -> Kernel:
+    """The compiled pass: from memory, from the cache on disk, or compiled now.
+
+    Args:
+        lowered: the pass as statements.
+        named: the sizes, by name.
+        double: float64 instead of float32.
+        direct: whether matrices are read as they are, instead of in panels.
+    """
+    sizes, made = dict(named), lowered.schedule
     _begin(double)
-    library = load(render(program, of, double), "run", "scratch_size")
+    library = load(render(place(lowered), sizes, double), "run", "scratch_size")
     common = products(double)
     library.scratch_size.argtypes, library.scratch_size.restype = [ctypes.c_int], I64
-    product = address(common.product_direct if direct else common.product)
-    work = [n.args[0] if n.op == "matvec" else n for n in program.nodes]
-    numbers = {n: n.type.entries(of) for n in (*work, *program.matrices)}
-    width = sum(numbers[n] for n in work)
-    largest = max((numbers[n] for n in program.matrices), default=0)
-    sizes = {n: n.type.entries(of) for n in (*program.states, *program.keep)}
-    room = in_lines(library.scratch_size(LANES) * (8 if double else 4))
-    return Kernel(program, common.launch, address(library.run), product, room, width, largest, sizes)
+    return Kernel(
+        made,
+        common.launch,
+        address(library.run),
+        address(common.product_direct if direct else common.product),
+        in_lines(library.scratch_size(LANES) * (8 if double else 4)),
+        sum(operations(s, sizes) for s in (*lowered.before, *lowered.step, *lowered.after)),
+        max((n.type.entries(sizes) for n in made.matrices), default=0),
+        {n: n.type.entries(sizes) for n in (*made.states, *made.keep)},
+    )
 
 
 @cache

@@ -191,6 +191,52 @@ INLINE real u_erf(real x) { return sizeof(real) == 4 ? (real)erff((float)x) : (r
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
+/* Over the entries of a vector; NaN wins, as in torch. */
+
+INLINE real u_sum(const real *x, const int size) {
+    real total = 0;
+    ADDING(total) for (int j = 0; j < size; j++) total += x[j];
+    return total;
+}
+
+INLINE real u_mean(const real *x, const int size) { return u_sum(x, size) / size; }
+
+INLINE real u_max(const real *x, const int size) {
+    real top = x[0];
+    for (int j = 0; j < size; j++) top = x[j] > top || x[j] != x[j] ? x[j] : top;
+    return top;
+}
+
+INLINE real u_min(const real *x, const int size) {
+    real top = x[0];
+    for (int j = 0; j < size; j++) top = x[j] < top || x[j] != x[j] ? x[j] : top;
+    return top;
+}
+
+INLINE real u_logsumexp(const real *x, const int size) {
+    const real top = u_max(x, size), shift = top - top == 0 ? top : 0; /* an infinity is not subtracted */
+    real total = 0;
+    ADDING(total) for (int j = 0; j < size; j++) total += u_exp(x[j] - shift);
+    return u_log(total) + shift;
+}
+
+INLINE void u_softmax(real *to, const real *x, const int size) {
+    const real top = u_max(x, size);
+    EACH for (int j = 0; j < size; j++) to[j] = u_exp(x[j] - top);
+    const real total = u_sum(to, size);
+    EACH for (int j = 0; j < size; j++) to[j] /= total;
+}
+
+INLINE void u_cumsum(real *to, const real *x, const int size) {
+    real total = 0;
+    for (int j = 0; j < size; j++) to[j] = total += x[j];
+}
+
+INLINE void u_cumsum_from_last(real *to, const real *x, const int size) {
+    real total = 0;
+    for (int j = size - 1; j >= 0; j--) to[j] = total += x[j];
+}
+
 /* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
    starting states, or as zero if from < 0; it is wanted as row `to` of the final states, or nowhere if to < 0. */
 typedef struct {
