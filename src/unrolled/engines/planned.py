@@ -58,7 +58,7 @@ class Planned:
         for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
             for node in terms:
-                accumulate(result[n], node, values, (call.layout.rows,))
+                accumulate(result[n], node, values)
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
     def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:

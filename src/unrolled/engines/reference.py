@@ -70,7 +70,7 @@ class Reference:
             arriving = steps.leave(t, arriving, steps.cut(t, gone))
             for n, nodes in sums.items():
                 for node in nodes:
-                    accumulate(total[n], node, values, (alive,))
+                    accumulate(total[n], node, values)
             for n, node in flows.items():
                 series[n].append(_batched(values[node], alive))
         result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}

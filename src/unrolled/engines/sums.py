@@ -1,4 +1,4 @@
-"""Sums over time and batch, as the gradients of parameters are: u vᵀ summed over everything is one matrix product."""
+"""Sums over the rows of a batch, as the gradients of parameters are."""
 
 from __future__ import annotations
 
@@ -8,54 +8,52 @@ from torch import Tensor
 
 from ..graph.node import Node
 from ..transform.evaluate import rules
-from ..transform.sums import inner, terms
+from ..transform.sums import Linear, Outer, Rows, classify, terms
 
 
-def accumulate(total: Tensor, node: Node, values: Mapping[Node, Tensor], lead: tuple[int, ...]) -> None:
-    """Add one term to the total, summed over the leading dimensions ``lead`` (the batch, or batch and time)."""
-    if node.op == "constant":
-        return  # only the zero of a gradient that does not flow
-    if moving := inner(node):
-        part = inner_total(total, node, moving, values)
-        for term in terms(moving):
-            accumulate(part, term, values, lead)
-        total.add_(outer_total(part, node, moving, values))
-        return
-    if node.op == "outer":
-        u, v = node.args
-        if u.op == "onehot":
-            total.index_add_(0, values[u.args[0]].flatten(), _rows(values[v], lead))
-        elif v.op == "onehot":
-            total.mT.index_add_(0, values[v.args[0]].flatten(), _rows(values[u], lead))
-        else:
-            total.addmm_(_rows(values[u], lead).mT, _rows(values[v], lead))
-        return
-    value = values[node]
-    if value.ndim > total.ndim:
-        total.add_(value.sum(tuple(range(value.ndim - total.ndim))))
+def accumulate(total: Tensor, term: Node, values: Mapping[Node, Tensor]) -> None:
+    """Add a term, summed over all rows, to a total.
+
+    Args:
+        total: the sum so far, with the shape of the parameter.
+        term: one of ``transform.sums.terms``.
+        values: series (rows, size), tokens (rows,), fixed values (size,) or (size, size).
+    """
+    kind = classify(term)
+    if isinstance(kind, Linear):
+        part = empty_sum(total, kind, values)
+        for inner in terms(kind.moving):
+            accumulate(part, inner, values)
+        total.add_(applied(kind, part, values))
+    elif isinstance(kind, Rows):
+        token, goal = values[kind.token], total.mT if kind.transposed else total
+        goal.index_add_(0, token, values[kind.v].expand(len(token), -1))
+    elif isinstance(kind, Outer):
+        u, v = values[kind.u], values[kind.v]
+        rows = len(u) if u.ndim == 2 else len(v)
+        total.addmm_(u.expand(rows, -1).mT, v.expand(rows, -1))
     else:
-        for size in lead:
-            value = value * size
-        total.add_(value)
+        total.add_(values[kind.value].sum(0))
 
 
-def inner_total(total: Tensor, node: Node, moving: Node, values: Mapping[Node, Tensor]) -> Tensor:
-    """A zero for the sum of what moves in a term that is linear in it."""
+def empty_sum(total: Tensor, kind: Linear, values: Mapping[Node, Tensor]) -> Tensor:
+    """A zero for the sum of the moving matrix."""
     rows, columns = total.shape
-    if node.op == "transpose":
+    if kind.node.op == "transpose":
         rows, columns = columns, rows
-    if node.op == "matmul":
-        a, b = node.args
-        rows, columns = (rows, values[b].shape[0]) if a is moving else (values[a].shape[1], columns)
+    if kind.node.op == "matmul":
+        a, b = kind.node.args
+        rows, columns = (rows, values[b].shape[0]) if a is kind.moving else (values[a].shape[1], columns)
     return total.new_zeros(rows, columns)
 
 
-def outer_total(part: Tensor, node: Node, moving: Node, values: Mapping[Node, Tensor]) -> Tensor:
-    """The sum of the term, from the sum of what moves in it."""
-    result: Tensor = rules()[node.op](*(part if a is moving else values[a].to(part.dtype) for a in node.args))
+def applied(kind: Linear, part: Tensor, values: Mapping[Node, Tensor]) -> Tensor:
+    """The operation applied to the sum of the moving matrix."""
+
+    def argument(a: Node) -> Tensor:
+        if a is kind.moving:
+            return part
+        return values[a].to(part.dtype) if values[a].is_floating_point() else values[a]
+
+    result: Tensor = rules()[kind.node.op](*map(argument, kind.node.args))
     return result
-
-
-def _rows(value: Tensor, lead: tuple[int, ...]) -> Tensor:
-    """(..., n) as (rows, n); a value that does not move is repeated."""
-    return value.expand(*lead, value.shape[-1]).reshape(-1, value.shape[-1])

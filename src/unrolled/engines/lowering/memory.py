@@ -14,8 +14,8 @@ from .storage import AFTER
 class Memory:
     """The buffers of a pass.
 
-    own: by value, the buffer that statements read. kept: by value, the series that it is returned in. late: by state,
-    a copy for the stage after the loop.
+    own: by value, the buffer that statements read; ``matrices`` for the matrices of products. kept: by value, the
+    series that it is returned in. late: by state, a copy for the stage after the loop.
     """
 
     def __init__(self, lowered: Lowered) -> None:
@@ -33,12 +33,9 @@ class Memory:
         self.own: dict[Node, Buffer] = {}
         for i, n in enumerate(made.moving):
             self.own[n] = Buffer(f"m{i}", TOKENS if n.type.kind == TOKEN else SERIES, size(n))
-        for letter, kind, nodes in (
-            ("q", PREVIOUS, made.previous),
-            ("f", FIXED, made.fixed),
-            ("w", MATRIX, made.matrices),
-        ):
-            self.own |= {n: Buffer(f"{letter}{i}", kind, size(n)) for i, n in enumerate(nodes)}
+        self.own |= {n: Buffer(f"q{i}", PREVIOUS, size(n)) for i, n in enumerate(made.previous)}
+        self.own |= {n: Buffer(f"f{i}", FIXED, size(n)) for i, n in enumerate(made.fixed)}
+        self.matrices = {n: Buffer(f"w{i}", MATRIX, size(n)) for i, n in enumerate(made.matrices)}
         self.kept = {n: Buffer(f"k{i}", KEPT, size(n)) for i, n in enumerate(made.keep)}
         self.place_states()
         self.place_values()

@@ -87,7 +87,7 @@ def place(lowered: Lowered) -> Placement:
         moving=own(made.moving),
         previous=own(made.previous),
         fixed=own(made.fixed),
-        matrices=own(made.matrices),
+        matrices=tuple(memory.matrices.values()),
         kept=tuple(memory.kept.values()),
         states=states,
         before=before,
@@ -110,7 +110,7 @@ class _Stage:
 
     def statement(self, s: Statement[Node]) -> Iterator[Statement[Buffer]]:
         """A statement and the copies that it needs."""
-        found = rewritten(s, self.read, self.written)
+        found = rewritten(s, self.read, self.written, self.memory.matrices)
         if isinstance(found, Product) and found.x.of.kind not in REGULAR:
             yield from self.gather(found)
             found = replace(found, x=self.gathered[found.x])

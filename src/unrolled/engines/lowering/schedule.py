@@ -28,7 +28,7 @@ class Schedule:
     before, loop, after: the stages.
     states, new: the states, and what they are after a step.
     moving: series to read. previous: states of the forward pass; the backward pass reads them one step earlier.
-    matrices, fixed: values that are the same at every step; matrices only occur in products.
+    matrices, fixed: values that are the same at every step, as factors of products, and other than that.
     once: the values among them that are computed from parameters, before the pass.
     keep: the values to store at every step.
     reverse: whether time runs backward.
@@ -65,11 +65,11 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
     before, loop, after = _stages(way, states, new)
     computed = {*before, *loop, *after}
     nodes = (*before, *loop, *after)
-    read = {a: None for n in nodes for a in (_opened(n.args, kinds) if n.op in ENTRYWISE else n.args)}
+    read = {a: None for n in nodes for a in _read(n, kinds)}
     outside = [n for n in {**read, **dict.fromkeys(new)} if n not in computed and n not in states]
     moving = [n for n in outside if kinds[n] != ONCE]
     matrices = tuple(dict.fromkeys(n.args[0] for n in nodes if n.op == "matvec"))
-    fixed = tuple(n for n in outside if kinds[n] == ONCE and n not in matrices)
+    fixed = tuple(n for n in outside if kinds[n] == ONCE)
     given = order([*matrices, *fixed, *wanted])
     return Schedule(
         before,
@@ -115,6 +115,13 @@ def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
             found.add(node)
             waiting += [a for a in node.args if a in among]
     return found
+
+
+def _read(n: Node, kinds: Kinds) -> Iterable[Node]:
+    """The arguments of an operation but for the matrix of a product."""
+    if n.op == "matvec":
+        return n.args[1:]
+    return _opened(n.args, kinds) if n.op in ENTRYWISE else n.args
 
 
 def _opened(read: Iterable[Node], kinds: Kinds) -> dict[Node, None]:

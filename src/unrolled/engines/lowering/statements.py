@@ -157,7 +157,9 @@ Read = Callable[[Part[V]], Part[W]]
 Written = Callable[[Part[V]], list[Part[W]]]
 
 
-def rewritten(statement: Statement[V], read: Read[V, W], written: Written[V, W]) -> Statement[W]:
+def rewritten(
+    statement: Statement[V], read: Read[V, W], written: Written[V, W], matrices: Mapping[V, W]
+) -> Statement[W]:
     """The same statement over other values. A loop stores its results in all places that ``written`` names, any other
     statement in the first."""
     given: Any = statement
@@ -171,7 +173,7 @@ def rewritten(statement: Statement[V], read: Read[V, W], written: Written[V, W])
         totals = dict.fromkeys(Total(t.op, t.line, to) for t in statement.totals for to in written(t.to))
         return Loop(statement.size, lines, tuple(stores), tuple(totals))
     changed = {name: read(getattr(given, name)) for name in ("x", "token") if hasattr(given, name)}
-    matrix = {"matrix": read(Part(statement.matrix)).of} if isinstance(statement, Product) else {}
+    matrix = {"matrix": matrices[statement.matrix]} if isinstance(statement, Product) else {}
     result: Statement[W] = replace(given, **changed, **matrix, to=written(given.to)[0])
     return result
 
