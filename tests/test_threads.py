@@ -101,7 +101,7 @@ HELD = """
     import gc, sys
     import numpy as np, torch
     from unrolled import Ragged, Recurrent, circuit, nll, take, tanh
-    from unrolled.engines.c import engine, kernel, lanes, launch, libraries, sums
+    from unrolled.engines.c import engine, kernel, lanes, launch, libraries, prepared, sums
 
     @circuit
     def reader(w, y, h, *, E, W, U, b, V):
@@ -116,7 +116,7 @@ HELD = """
             for value in vars(module).values():
                 if hasattr(value, "cache_clear") and value.__module__ == module.__name__ and value is not kernel.kernel:
                     value.cache_clear()
-        kernel._remembered.clear()
+        prepared._entries.clear()
         gc.collect()
 
     def forgetting(name, function):

@@ -17,8 +17,9 @@ from ...transform.evaluate import execute, instructions
 from ..call import Call
 from ..lowering.lower import Lowered
 from .blocks import block
-from .kernel import Kernel, Prepared, kernel, pack, prepared
+from .kernel import Kernel, kernel
 from .lanes import Groups, deal
+from .prepared import Prepared, pack, prepared
 from .render import LANES
 from .series import Addresses, Block, Tensors
 

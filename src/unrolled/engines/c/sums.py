@@ -53,8 +53,11 @@ def _all_plain(way: Backward) -> tuple[tuple[str, Factors], ...]:
 
 @dataclass(frozen=True)
 class _Table:
-    """Terms of u and v, those of the same u one after the other: u and its size, v and its size, where the sum goes,
-    whether it is added to what is there. work: multiply-adds of a row."""
+    """Terms as C takes them, grouped by u.
+
+    rows: u, its size, v, its size, the name of the sum, and whether the term is added to earlier ones. work:
+    multiply-adds for one row of the series.
+    """
 
     rows: list[tuple[Node, int, Node | None, int, str, bool]]
     work: int
@@ -76,8 +79,11 @@ def _table(terms: tuple[tuple[str, Factors], ...], sizes: tuple[tuple[str, int],
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the rows of some series, which stand ``at`` addresses. start: of the series that are read one step
-    earlier, their starting states. everything: makes tensors of all values, which few sums need."""
+    """Sums over the rows of series.
+
+    at: the addresses of the series. start: the starting states of the series that are read one step earlier.
+    everything: returns tensors of all values, which few sums need.
+    """
 
     way: Backward
     at: Mapping[Node, int]
@@ -95,7 +101,7 @@ class Sums:
         return found
 
     def add_plain(self, terms: tuple[tuple[str, Factors], ...], to: Mapping[str, Tensor]) -> None:
-        """Terms of u and v, all of them at once."""
+        """Compute all of these terms in one call of C; ``to`` has the tensor of each sum, by name."""
         if not terms:
             return
         at, kind = self.at, self.call.like.dtype
@@ -108,11 +114,14 @@ class Sums:
         threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
         all_terms = numbers.buffer_info()[0], len(table.rows)
         size = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
-        rows, room = pieces(self.call.layout), scratch(size * threads)  # held until C returns: caches may drop them
+        rows, room = (
+            pieces(self.call.layout),
+            scratch(size * threads),
+        )  # kept until C returns: another thread may clear the caches
         library.outer_sums(crew(threads), threads, rows.at, len(rows), *all_terms, room.at, size)
 
     def factor(self, node: Node) -> tuple[int, int, int]:
-        """A series that is summed over, or, with a start, the series one step earlier."""
+        """A series as C takes it: address, address of the starting states (0 if it is read as it is), size."""
         start = self.start.get(node)
         size = node.type.entries(self.call.sizes)
         return self.at[node], 0 if start is None else start.data_ptr(), size
