@@ -204,6 +204,19 @@ def handed_on_in_parts(h, s, r):
 
 
 @circuit
+def first_part(x, h, s, *, W, b):
+    """A state becomes the first part of a larger value."""
+    a = b + W @ concat(h, s, x)
+    return {"h": split(a, 4)[0], "s": tanh(split(a, 4)[1] + s)}
+
+
+@circuit
+def parts_of_an_input(x, h, *, V, U):
+    """Products with an input and with its first part."""
+    return {"h": tanh(0.5 * h + V @ split(x, 3)[0] + U @ x)}
+
+
+@circuit
 def rectified_matrices(x, h, *, W, V, U, b):
     """Functions of parameter matrices: relu, where, a quotient, a difference."""
     W = relu(W) - V / (1 + V * V)
@@ -217,7 +230,12 @@ def tied(w, y, h, *, E, W, b):
     return {"h": h, "L": nll(E @ h, y)}
 
 
-@pytest.mark.parametrize("cell", [pieces, recomputed, read_late, handed_on_in_parts, rectified_matrices, tied])
+UNUSUAL = (
+    pieces, recomputed, read_late, handed_on_in_parts, first_part, parts_of_an_input, rectified_matrices, tied,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", UNUSUAL)
 def test_values_and_gradients_of_unusual_circuits(cell):
     """In float64, up to the order in which terms are added up."""
     sizes = {"h": 5} | {n: size for n, size in {"x": 3, "w": 6}.items() if n in cell.inputs}

@@ -8,7 +8,7 @@ import torch
 from cells_for_tests import ENGINES
 from unrolled import Recurrent, circuit, maximum, relu, tanh, where
 from unrolled.transform.differentiate import differentiate
-from unrolled.transform.sums import Linear, Outer, Rows, classify, terms
+from unrolled.transform.terms import Linear, Outer, Rows, classify, terms
 
 
 @circuit

@@ -20,8 +20,8 @@ from ..plan.loop import Loop
 from ..plan.plan import Pass, make_plan
 from ..transform.differentiate import carried, direct
 from ..transform.evaluate import execute, instructions, rules
+from .accumulate import accumulate
 from .call import Call, Kept
-from .sums import accumulate
 
 Values = dict[Node, Tensor]  # what does not move as (size,), series as (rows, size)
 

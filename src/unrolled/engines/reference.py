@@ -13,10 +13,10 @@ from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
-from ..transform.sums import parts, terms
+from ..transform.terms import parts, terms
+from .accumulate import accumulate
 from .call import Call, Kept
 from .steps import steps_of
-from .sums import accumulate
 
 
 class Reference:

@@ -28,7 +28,7 @@ class Prepared:
         self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
 
 
-class Memory:
+class Contents:
     """Several pieces of memory, of which C computes a digest."""
 
     def __init__(self, addresses: list[int], sizes: list[int]) -> None:
@@ -49,13 +49,13 @@ class Memory:
 class _Entry(NamedTuple):
     """The values prepared for some parameters.
 
-    first: the first parameter. mark: address, version and layout of each parameter. digest: of their memory; None if it
-    is not known yet.
+    first: the first parameter. mark: address, version and layout of each parameter. digest: of their contents; None
+    until it is known.
     """
 
     first: weakref.ref[Tensor]
     mark: list[int]
-    memory: Memory
+    contents: Contents
     prepared: Prepared
     digest: ctypes.Array[ctypes.c_char] | None
 
@@ -81,18 +81,18 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
     known = _entries.get(key)
     same_parameter = known is not None and known.first() is first
     if known and same_parameter and known.mark == mark:
-        if known.digest and known.memory.has(known.digest):
+        if known.digest and known.contents.has(known.digest):
             return known.prepared
-        digest, now = known.memory.digest(), make()
+        digest, now = known.contents.digest(), make()
         # if another thread has changed a parameter meanwhile, the next call makes them again
-        _entries[key] = known._replace(prepared=now, digest=digest if known.memory.has(digest) else None)
+        _entries[key] = known._replace(prepared=now, digest=digest if known.contents.has(digest) else None)
         return now
     now = make()
     if all(mark[2::3]):
         if not same_parameter:
             weakref.finalize(first, _entries.pop, key, None).atexit = False
-        memory = Memory(mark[::3], [t.nbytes for t in tensors])
-        _entries[key] = _Entry(weakref.ref(first), mark, memory, now, None)
+        contents = Contents(mark[::3], [t.nbytes for t in tensors])
+        _entries[key] = _Entry(weakref.ref(first), mark, contents, now, None)
     del held
     return now
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from ...graph.node import Node
 from ...plan.plan import Backward
-from ...transform.sums import Linear, Outer, Rows, Series, classify, moves, terms
+from ...transform.terms import Linear, Outer, Rows, Series, classify, moves, terms
+from ..accumulate import accumulate, applied, empty_sum
 from ..call import Call
-from ..sums import accumulate, applied, empty_sum
 from .blocks import in_lines, scratch
 from .crew import crew
 from .lanes import pieces

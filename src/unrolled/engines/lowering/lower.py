@@ -12,11 +12,11 @@ from functools import lru_cache
 
 from ...graph.node import Node
 from ...plan.plan import Pass
-from .loops import loop, size
+from .lines import loop, size
 from .refuse import Refused, check
 from .schedule import ENTRYWISE, Schedule, schedule
 from .statements import Copy, OneHot, Part, Pick, Product, Reduction, Statement
-from .storage import Storage, pieces
+from .storage import Storage, places
 
 Statements = tuple[Statement[Node], ...]
 
@@ -72,7 +72,7 @@ def _stage(number: int, storage: Storage) -> Iterator[Statement[Node]]:
 
 def _copied_pieces(n: Node, storage: Storage) -> Iterator[Statement[Node]]:
     """The pieces of a concatenation that are not written straight into it."""
-    for a, place in pieces(n):
+    for a, place in places(n):
         if place not in storage.pieces.get(a, ()):
             yield Copy(size(a), storage.part(a), place)
 

@@ -1,4 +1,4 @@
-"""Which values are stored, and which of them straight into a concatenation."""
+"""Which values are stored in memory, and which are written straight into a concatenation."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ BEFORE, LOOP, AFTER = range(3)
 class Storage:
     """Where the values of a pass are written and read.
 
-    pieces: by value, its places in concatenations; it is written to them as soon as it is computed.
-    home: by value, the one of these places that is all its memory.
-    readers: by value, the stages in which a statement reads it.
+    stage: by computed value, the number of its stage. given: values that exist before the pass.
+    pieces: by value, its places in concatenations to which it is written as soon as it is computed.
+    home: by value, the one of these places from which it is read, if it has no other memory.
+    readers: by value, the stages in which a statement reads it from memory.
     """
 
     def __init__(self, made: Schedule) -> None:
@@ -35,17 +36,18 @@ class Storage:
         }
 
     def written_early(self) -> dict[Node, list[Part[Node]]]:
-        """The entry-by-entry values among the pieces of concatenations. A piece of an earlier stage is not written
-        early into a concatenation that is only stored during its step."""
+        """The pieces that the loop that computes them can write. Scratch memory of a step holds nothing of an earlier
+        stage, so a piece from an earlier stage is copied instead."""
         found: dict[Node, list[Part[Node]]] = {}
         for n in self.schedule.nodes:
-            for a, place in pieces(n) if n.op == "concat" else ():
+            for a, place in places(n) if n.op == "concat" else ():
                 computed = a.op in ENTRYWISE and a in self.stage and a not in self.fusion.inlined
                 if computed and self.stage[n] in (self.stage[a], AFTER):
                     found.setdefault(a, []).append(place)
         return found
 
     def reading_stages(self) -> dict[Node, set[int]]:
+        """By value, the stages of the statements outside its own loop that read it."""
         found: dict[Node, set[int]] = {}
         for stage, groups in enumerate(self.fusion.groups):
             for group in groups:
@@ -58,17 +60,17 @@ class Storage:
         return found
 
     def read(self, n: Node) -> list[Node]:
-        """The arguments that an operation reads; a concatenation has some of its pieces already."""
+        """The arguments that an operation reads; a concatenation only reads the pieces that are not written into it."""
         if n.op != "concat":
             return [*n.args]
-        return [a for a, place in pieces(n) if place not in self.pieces.get(a, ())]
+        return [a for a, place in places(n) if place not in self.pieces.get(a, ())]
 
     def copied_parts(self) -> list[Node]:
-        """Parts of other values that are to be stored at every step."""
+        """Returned values that are parts of others, and so have to be copied."""
         return [n for n in self.schedule.keep if n.op in IN_PLACE and n in self.stage]
 
     def part(self, n: Node, offset: Size = START) -> Part[Node]:
-        """Where a value, or its entries from an offset on, is read."""
+        """The stored value, and the offset in it, from which entries of a value are read."""
         if n.op == "slice" and n in self.stage:
             return self.part(n.args[0], offset + start(n))
         if n in self.home:
@@ -76,14 +78,13 @@ class Storage:
         return Part(n, offset)
 
     def targets(self, n: Node) -> list[Part[Node]]:
-        """Where a value of a loop is written."""
-        early, home = self.pieces.get(n, []), self.home.get(n)
-        own = n in self.schedule.keep or (home is None and (n in self.needed_next or n in self.readers))
-        return [*early[: home is not None], *([Part(n)] if own else []), *early[home is not None :]]
+        """The places to which a loop writes a value."""
+        read = n not in self.home and (n in self.needed_next or n in self.readers)
+        return [*self.pieces.get(n, []), *([Part(n)] if read or n in self.schedule.keep else [])]
 
 
-def pieces(concat: Node) -> Iterator[tuple[Node, Part[Node]]]:
-    """Each argument of a concatenation, and its place there."""
+def places(concat: Node) -> Iterator[tuple[Node, Part[Node]]]:
+    """Each argument of a concatenation, and its place in it."""
     offset = START
     for a in concat.args:
         yield a, Part(concat, offset)

@@ -15,7 +15,7 @@ SCALAR = Size.of(1)
 
 
 def loop(group: Sequence[Node], storage: Storage) -> Loop[Node]:
-    """The operations of a group, the sums of their results last."""
+    """One loop for a group of operations of one size, and for the sums of their results."""
     writer, stores, totals = _Lines(storage), list[Store[Node]](), list[Total[Node]]()
     for n in group:
         if n.op in ADDING:
@@ -32,7 +32,7 @@ def size(n: Node) -> Size:
 
 
 class _Lines:
-    """The lines of a loop. A value that is computed where it is used has one line for each of its parts."""
+    """The lines of a loop, as they are written. An inlined value has a line for each part that is read."""
 
     def __init__(self, storage: Storage) -> None:
         self.storage = storage
@@ -48,7 +48,7 @@ class _Lines:
         return self.known[n, offset]
 
     def argument(self, a: Node, offset: Size) -> Argument:
-        """What entry j of a line reads for entry j + offset of an argument."""
+        """The argument of a line: entry j + offset of a value."""
         computed, inlined = a in self.storage.stage, a in self.storage.fusion.inlined
         if a.op == "slice" and computed:
             return self.argument(a.args[0], offset + start(a))

@@ -1,21 +1,22 @@
-"""Which buffer holds which value."""
+"""The buffer of each value, and the states that are overwritten in place."""
 
 from __future__ import annotations
 
 from ...graph.node import TOKEN, Node
 from ...graph.size import Size
 from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SERIES, STRETCH, TABLE_ROW, TOKENS, Buffer
-from .loops import size
+from .lines import size
 from .lower import Lowered
 from .statements import Loop, Number, Part, Product, reads, writes
 from .storage import AFTER
 
 
-class Memory:
+class Assignment:
     """The buffers of a pass.
 
-    own: by value, the buffer that statements read; ``matrices`` for the matrices of products. kept: by value, the
-    series that it is returned in. late: by state, a copy for the stage after the loop.
+    own: by value, the buffer that statements read. matrices: by matrix, the buffer that products read. kept: by value,
+    the series in which it is returned. late: by state, a copy that the stage after the loop reads. scratch: the
+    buffers that are the pass's own.
     """
 
     def __init__(self, lowered: Lowered) -> None:
@@ -41,6 +42,7 @@ class Memory:
         self.place_values()
 
     def place_states(self) -> None:
+        """A buffer for each state, which its next value shares if it may."""
         for s in self.made.states:
             self.own[s] = self.new_scratch("s", LANE, size(s))
             if s not in self.kept and AFTER in self.read_in.get(s, ()):
@@ -50,6 +52,7 @@ class Memory:
                 self.own[self.lowered.new[i].of] = self.own[s]
 
     def place_values(self) -> None:
+        """A buffer for each other value that a statement writes."""
         loop = set(self.made.loop)
         for i, n in enumerate(self.made.nodes):
             if n.op == "take":
@@ -63,35 +66,36 @@ class Memory:
                     self.own[n] = self.new_scratch("n", LANE if passing else STRETCH, size(n))
 
     def new_scratch(self, letter: str, kind: str, size: Size) -> Buffer:
-        """A new buffer, with a name that begins with a letter."""
+        """A new scratch buffer, numbered among those of its letter."""
         number = sum(b.name.startswith(letter) for b in self.scratch)
         self.scratch.append(Buffer(f"{letter}{number}", kind, size))
         return self.scratch[-1]
 
     def may_overwrite(self, number: int) -> bool:
-        """Whether a state's next value can be written over it: no later statement reads the old value."""
+        """Whether a state's next value can overwrite it: one statement computes that value whole, and neither a later
+        statement nor another state reads the old value."""
         state, new, step = self.made.states[number], self.lowered.new, self.lowered.step
         n = new[number].of
         writers = [i for i, s in enumerate(step) if n in (part.of for part in writes(s))]
-        if len(writers) != 1 or n.op == "concat" or new[number] != Part(n):
+        if len(writers) != 1 or n.op == "concat" or n is not self.made.new[number]:
             return False
         if state in (part.of for part in new) or [part.of for part in new].count(n) > 1:
             return False
         if n not in self.kept and AFTER in self.read_in.get(n, ()):
             return False
         at = writers[0]
-        same = [part for part in reads(step[at]) if part.of is state]
-        entry_by_entry = isinstance(step[at], Loop) and all(part in (Part(state), Number(state)) for part in same)
-        return (not same or entry_by_entry) and state not in (part.of for s in step[at + 1 :] for part in reads(s))
+        old = [part for part in reads(step[at]) if part.of is state]
+        entry_by_entry = isinstance(step[at], Loop) and all(part in (Part(state), Number(state)) for part in old)
+        return (not old or entry_by_entry) and state not in (part.of for s in step[at + 1 :] for part in reads(s))
 
     def read(self, part: Part[Node], stage: int) -> Part[Buffer]:
-        """Where a stage reads a part of a value."""
+        """The buffer, and the offset in it, at which a stage reads a part of a value."""
         found = self.own[part.of]
         if stage == AFTER and found.kind == LANE:
             found = self.late.get(part.of) or self.kept[part.of]
         return Part(found, part.offset)
 
     def written(self, n: Node) -> list[Buffer]:
-        """Where a value is written, the buffer that statements read first."""
+        """The buffers that a value is written to; the one that statements read comes first."""
         own = [] if n.op == "take" else [self.own[n]]
         return list(dict.fromkeys([*own, *([self.kept[n]] if n in self.kept else [])]))

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ..graph.node import Node
 from ..transform.evaluate import rules
-from ..transform.sums import Linear, Outer, Rows, classify, terms
+from ..transform.terms import Linear, Outer, Rows, classify, terms
 
 
 def accumulate(total: Tensor, term: Node, values: Mapping[Node, Tensor]) -> None:
@@ -16,7 +16,7 @@ def accumulate(total: Tensor, term: Node, values: Mapping[Node, Tensor]) -> None
 
     Args:
         total: the sum so far, with the shape of the parameter.
-        term: one of ``transform.sums.terms``.
+        term: one of ``transform.terms.terms``.
         values: series (rows, size), tokens (rows,), fixed values (size,) or (size, size).
     """
     kind = classify(term)
