@@ -10,7 +10,7 @@ from functools import lru_cache
 from ..graph.node import TOKEN, Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import differentiate, gradient
-from ..transform.sums import moves, parts, terms
+from ..transform.terms import moves, parts, terms
 from .loop import Loop, make_loop
 from .regroup import regroup
 from .stages import Stages, stages
