@@ -15,6 +15,7 @@ from ..graph.ops import LEAVES
 from ..graph.recurrence import Recurrence
 from .border import ordinary, readable_gradient, unwatched, watched
 from .call import Call, Engine
+from .double_backward import Gradient
 from .ends import last, of_empty, with_last
 from .plain import PLAIN
 
@@ -62,20 +63,21 @@ class _Sequence(torch.autograd.Function):
         given = _given(found, call, sequences)
         ctx.save_for_backward(*leaves, *tensors)
         ctx.engine, ctx.call = engine, call._replace(inputs={}, state={}, parameters={})
+        ctx.sequences = sequences
         ctx.names = [tuple(values) for values in (call.inputs, call.state, call.parameters, *kept)]
         return given
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # create_graph=True
-            raise EngineError(
-                "second derivatives of a recurrent network are not available: its backward pass is derived once. "
-                "Take the gradient without create_graph=True"
-            )
+            leaves = _saved(ctx)[: len(ctx.needs_input_grad) - 3]
+            arrived = [g is not None for g in grads]
+            given = [g for g in grads if g is not None]
+            return None, None, None, *Gradient.apply(_backward, _run, ctx, arrived, *given, *leaves)
         if watched():
             with unwatched():
-                return _backward(ctx, grads)
-        return _backward(ctx, grads)
+                return None, None, None, *_backward(ctx, grads)
+        return None, None, None, *_backward(ctx, grads)
 
 
 def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -> tuple[Tensor, ...]:
@@ -136,7 +138,7 @@ def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None
     found = ctx.engine.backward(call, kept, given, wanted) if given else {}
     if layout.empty:
         found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
-    return None, None, None, *(found.get(n) for n in call.leaves)
+    return tuple(found.get(n) for n in call.leaves)
 
 
 def _saved(ctx: Any) -> tuple[Tensor, ...]:
