@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, watched
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, traced, unwrapped, watched
 from ..engines.call import Call, Engine
 from ..engines.ends import last
 from ..engines.function import run, run_sequences
@@ -304,7 +304,7 @@ class Recurrent(nn.Module):
     ) -> tuple[Engine, Call]:
         """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
         of all tensors that were given."""
-        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+        if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
         engine = self._choice()[0]
         if mark is not None:

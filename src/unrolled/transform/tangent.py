@@ -1,9 +1,9 @@
 """The tangent of a recurrence: its step, and beside each value the derivative of that value in one direction.
 
-The step is doubled. Beside each input x stands its tangent ẋ, a direction that is given; beside each state h its tangent
-ḣ, which is carried to the next step as h is; beside each parameter W its tangent Ẇ. The result is a recurrence again:
-an engine that runs it computes a Jacobian-vector product in one pass forward (forward-mode differentiation: Wengert
-1964; Griewank and Walther 2008, section 3.1).
+The step is doubled. Beside each input x it has its tangent ẋ, a direction that is given; beside each state h its
+tangent ḣ, which is carried to the next step as h is; beside each parameter W its tangent Ẇ. The result is a recurrence
+again: an engine that runs it computes a Jacobian-vector product in one pass forward (forward-mode differentiation:
+Wengert 1964; Griewank and Walther 2008, section 3.1).
 
 No derivative is written here. An op that is linear is applied to the tangents themselves. The Jacobian of an entrywise
 op, and that of softmax, equals its transpose, so that the row of the op in ``differentiate.py`` takes a tangent forward
@@ -115,8 +115,9 @@ def _push(node: Node, dots: list[Node | None]) -> Node | None:
     if node.op in BILINEAR:
         return _total(make(node.op, *node.args[:k], dot, *node.args[k + 1 :]) for k, dot in pairs)
     if node.op in TO_SCALAR:
-        ((_, dot),) = pairs
-        return make("sum", mul(VJP[node.op](one(node), node, *node.args)[0], dot))
+        ((_, dot),), (weights,) = pairs, VJP[node.op](one(node), node, *node.args)
+        assert weights is not None
+        return make("sum", mul(weights, dot))
     return _total(VJP[node.op](dot, node, *node.args)[k] for k, dot in pairs)
 
 
