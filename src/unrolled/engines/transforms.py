@@ -16,9 +16,10 @@ from torch import Tensor
 
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
-from .border import readable
+from .border import ordinary, readable
 from .call import Call, Engine
 from .passes import gradients, shaped
+from .plain import PLAIN
 from .tangents import moved, tangents_of
 
 Maybe = Tensor | None
@@ -72,7 +73,9 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def forward(job: Job, *leaves: Tensor) -> tuple[Tensor, ...]:
-        call = job.call(_ordinary(job, leaves))
+        call = job.call(_readable(job, leaves))
+        if not all(map(ordinary, call.leaves.values())):  # vectorize=True of torch.autograd, which batches on its own
+            return shaped(PLAIN.forward(call, keep=False)[0], call, job.sequences, in_place=False)
         return shaped(job.engine.forward(call, keep=False)[0], call, job.sequences)
 
     @staticmethod
@@ -105,7 +108,7 @@ class Gradients(torch.autograd.Function):
     @staticmethod
     def forward(job: Job, wanted: Sequence[bool], arrived: Sequence[bool], *tensors: Tensor) -> tuple[Tensor, ...]:
         count = sum(arrived)
-        grads, call = iter(tensors[:count]), job.call(_ordinary(job, tensors[count:]))
+        grads, call = iter(tensors[:count]), job.call(_readable(job, tensors[count:]))
         _, kept = job.engine.forward(call, keep=True)
         names = [n for n, wants in zip(job.leaves, wanted, strict=True) if wants]
         found = gradients(job.engine, call, kept, [next(grads) if there else None for there in arrived], names)
@@ -235,5 +238,5 @@ def _one_by_one(
     return values, (0,) * len(values)
 
 
-def _ordinary(job: Job, leaves: Sequence[Tensor]) -> list[Tensor]:
+def _readable(job: Job, leaves: Sequence[Tensor]) -> list[Tensor]:
     return [readable(f"'{n}'", leaf) for n, leaf in zip(job.leaves, leaves, strict=True)]
