@@ -209,7 +209,7 @@ def readable_gradient(name: str, gradient: Tensor) -> Tensor:
     if not ordinary(gradient):
         raise EngineError(
             f"the gradient of '{name}' is a batch of gradients or a subclass of Tensor, but the backward pass of a "
-            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True (vectorize=True), "
-            "or use torch.func.vmap"
+            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True "
+            "(vectorize=True), or use torch.func.vmap"
         )
     return gradient

@@ -13,6 +13,7 @@ from . import transforms
 from .border import ordinary, transformed, unwatched, watched
 from .call import Call, Engine
 from .double_backward import Gradient
+from .job import Job
 from .passes import Tensors, gradients, shaped
 from .plain import PLAIN
 
@@ -69,7 +70,7 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if transformed():  # is_grads_batched=True
             job, wanted = (
-                transforms.Job.of(ctx.engine, ctx.call, ctx.sequences, ctx.names[:3]),
+                Job.of(ctx.engine, ctx.call, ctx.sequences, ctx.names[:3]),
                 ctx.needs_input_grad[3:],
             )
             return None, None, None, *transforms.pulled(job, wanted, grads, _saved(ctx)[: len(wanted)])

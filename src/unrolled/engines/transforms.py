@@ -8,58 +8,21 @@ The values of the pass forward are computed again by the pass backward: torch co
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..graph.recurrence import Recurrence
-from ..sequence.layout import Layout
-from .border import ordinary, readable
+from ..transform.per_step import PerStep, per_step
+from .border import ordinary
 from .call import Call, Engine
+from .job import Batched, Job, joined, merged, parted, repeated
 from .passes import gradients, shaped
 from .plain import PLAIN
-from .tangents import moved, tangents_of
+from .tangents import tangents_of
 
 Maybe = Tensor | None
-Batched = tuple[tuple[Tensor, ...], tuple[int, ...]]
-
-
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A call without its tensors. names: of inputs, states and parameters."""
-
-    engine: Engine
-    step: Recurrence
-    sizes: dict[str, int]
-    layout: Layout
-    sequences: bool
-    names: tuple[tuple[str, ...], ...]
-    dtype: torch.dtype
-    device: torch.device
-
-    @staticmethod
-    def of(engine: Engine, call: Call, sequences: bool, names: tuple[tuple[str, ...], ...] = ()) -> Job:
-        names = names or (tuple(call.inputs), tuple(call.state), tuple(call.parameters))
-        like = call.like
-        return Job(engine, call.recurrence, call.sizes, call.layout, sequences, names, like.dtype, like.device)
-
-    def call(self, leaves: Sequence[Tensor]) -> Call:
-        tensors = iter(leaves)
-        inputs, state, parameters = ({n: next(tensors) for n in group} for group in self.names)
-        like = torch.empty(0, dtype=self.dtype, device=self.device)
-        return Call(self.step, self.sizes, parameters, inputs, state, self.layout, like)
-
-    @property
-    def leaves(self) -> tuple[str, ...]:
-        return tuple(n for group in self.names for n in group)
-
-    def moved(self, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> tuple[Job, tuple[Tensor, ...]]:
-        """The job of the tangent, and its leaves."""
-        moves = {n: u for n, u in zip(self.leaves, directions, strict=True) if u is not None}
-        twice = moved(self.engine, self.call(leaves), moves)
-        return Job.of(self.engine, twice, self.sequences), tuple(twice.leaves.values())
 
 
 def run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
@@ -73,7 +36,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     def forward(job: Job, *leaves: Tensor) -> tuple[Tensor, ...]:
-        call = job.call(_readable(job, leaves))
+        call = job.call(job.readable(leaves))
         if not all(map(ordinary, call.leaves.values())):  # vectorize=True of torch.autograd, which batches on its own
             return shaped(PLAIN.forward(call, keep=False)[0], call, job.sequences, in_place=False)
         return shaped(job.engine.forward(call, keep=False)[0], call, job.sequences)
@@ -98,8 +61,8 @@ class Values(torch.autograd.Function):
         dims = in_dims[1:]
         if any(d is not None for d in dims[len(dims) - len(job.names[2]) :]):
             return _one_by_one(lambda *one: Values.apply(job, *one), info.batch_size, leaves, dims)
-        values = Values.apply(_repeated(job, info.batch_size), *_joined(job, leaves, dims, info.batch_size))
-        return _parted(values, info.batch_size)
+        values = Values.apply(repeated(job, info.batch_size), *joined(job, leaves, dims, info.batch_size))
+        return parted(values, info.batch_size)
 
 
 class Gradients(torch.autograd.Function):
@@ -108,7 +71,7 @@ class Gradients(torch.autograd.Function):
     @staticmethod
     def forward(job: Job, wanted: Sequence[bool], arrived: Sequence[bool], *tensors: Tensor) -> tuple[Tensor, ...]:
         count = sum(arrived)
-        grads, call = iter(tensors[:count]), job.call(_readable(job, tensors[count:]))
+        grads, call = iter(tensors[:count]), job.call(job.readable(tensors[count:]))
         _, kept = job.engine.forward(call, keep=True)
         names = [n for n, wants in zip(job.leaves, wanted, strict=True) if wants]
         found = gradients(job.engine, call, kept, [next(grads) if there else None for there in arrived], names)
@@ -160,12 +123,15 @@ class Gradients(torch.autograd.Function):
         *tensors: Tensor,
     ) -> Batched:
         count, dims, many = sum(arrived), in_dims[3:], info.batch_size
-        parameters = len(job.names[2])
-        if any(wanted[len(wanted) - parameters :]) or any(d is not None for d in dims[len(dims) - parameters :]):
+        own = [n for n, wants in zip(job.leaves, wanted, strict=True) if wants and n in job.names[2]]
+        parts = per_step(job.step, tuple(own))
+        if parts is None or any(d is not None for d in dims[len(dims) - len(job.names[2]) :]):
             return _one_by_one(lambda *one: Gradients.apply(job, wanted, arrived, *one), many, tensors, dims)
-        leaves = _joined(job, tensors[count:], dims[count:], many)
-        grads = [_merged(g, d, many) for g, d in zip(tensors[:count], dims[:count], strict=True)]
-        return _parted(Gradients.apply(_repeated(job, many), wanted, arrived, *grads, *leaves), many)
+        leaves = joined(job, tensors[count:], dims[count:], many)
+        grads = [merged(g, d, many) for g, d in zip(tensors[:count], dims[:count], strict=True)]
+        if own:
+            return _per_member(repeated(job, many), parts, many, wanted, arrived, grads, leaves)
+        return parted(Gradients.apply(repeated(job, many), wanted, arrived, *grads, *leaves), many)
 
 
 # derivatives
@@ -203,29 +169,6 @@ def _second(
 # batches
 
 
-def _repeated(job: Job, times: int) -> Job:
-    """The job for a batch that is so many times as large."""
-    layout = job.layout
-    resets = tuple(k * layout.rows + row for k in range(times) for row in layout.resets)
-    return replace(job, layout=Layout(layout.lengths * times, layout.steps, resets))
-
-
-def _merged(tensor: Tensor, dim: int | None, times: int) -> Tensor:
-    """(..., times, ...) at ``dim`` as one larger first dimension."""
-    lead = tensor.expand(times, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
-    return lead.flatten(0, 1)
-
-
-def _joined(job: Job, leaves: Sequence[Tensor], dims: Sequence[int | None], times: int) -> list[Tensor]:
-    """Inputs and states of all batches as one batch; parameters as they are."""
-    moving = len(job.names[0]) + len(job.names[1])
-    return [_merged(t, d, times) if k < moving else t for k, (t, d) in enumerate(zip(leaves, dims, strict=True))]
-
-
-def _parted(values: Sequence[Tensor], times: int) -> Batched:
-    return tuple(v.unflatten(0, (times, len(v) // times)) for v in values), (0,) * len(values)
-
-
 def _one_by_one(
     apply: Callable[..., Sequence[Tensor]], times: int, tensors: Sequence[Tensor], dims: Sequence[int | None]
 ) -> Batched:
@@ -238,5 +181,49 @@ def _one_by_one(
     return values, (0,) * len(values)
 
 
-def _readable(job: Job, leaves: Sequence[Tensor]) -> list[Tensor]:
-    return [readable(f"'{n}'", leaf) for n, leaf in zip(job.leaves, leaves, strict=True)]
+def _per_member(
+    job: Job,
+    parts: PerStep,
+    times: int,
+    wanted: Sequence[bool],
+    arrived: Sequence[bool],
+    grads: Sequence[Tensor],
+    leaves: Sequence[Tensor],
+) -> Batched:
+    """The wanted gradients of each member of a batch, those of parameters summed over its own sequences alone."""
+    step, given = parts.recurrence, dict(zip(job.leaves, leaves, strict=True))
+    for n in step.inputs.keys() - job.step.inputs.keys():
+        size = step.inputs[n].type.dims[0].value(job.sizes)
+        given[n] = torch.zeros(job.layout.rows, size, dtype=job.dtype, device=job.device)
+    longer = replace(job, step=step, names=(tuple(step.inputs), *job.names[1:]))
+    tensors = [given[n] for n in longer.leaves]
+    asked, first, arriving = dict(zip(job.leaves, wanted, strict=True)), len(job.step.returns), iter(grads)
+    sent = [next(arriving) if there else None for there in arrived]
+    sent[first:first] = [None] * (len(step.returns) - first)
+    now = [n not in job.names[2] and asked.get(n, True) for n in longer.leaves]
+    found = dict(zip(longer.leaves, pulled(longer, now, sent, tensors), strict=True))
+    values = dict(zip(step.returns, Values.apply(longer, *tensors), strict=False))
+
+    def of_members(series: Tensor | None, like: Tensor) -> Tensor:
+        return (torch.zeros_like(like) if series is None else series).unflatten(0, (times, -1))
+
+    total: dict[str, Tensor] = {}
+    for entry in parts.entries:
+        g, own = of_members(found[entry.added], given[entry.added]), job.step.parameters[entry.parameter].type.dims
+        if entry.op == "take":
+            rows = of_members(given[entry.by], given[entry.by])[..., None].expand_as(g)
+            table = g.new_zeros(times, own[0].value(job.sizes), g.shape[-1])
+            part = table.scatter_add(1, rows, g)
+        elif entry.op == "matvec":
+            x = values[entry.by].unflatten(0, (times, -1)).flatten(1, -2)
+            part = x.mT @ g if entry.turned else g.mT @ x
+        else:
+            part = g.sum(1)
+        total[entry.parameter] = total[entry.parameter] + part if entry.parameter in total else part
+    result = []
+    for n, wants, leaf in zip(job.leaves, wanted, leaves, strict=True):
+        if wants and n in job.names[2]:
+            result.append(total.get(n, leaf.new_zeros(times, *leaf.shape)))
+        elif wants:
+            result.append(of_members(found[n], leaf))
+    return tuple(result), (0,) * len(result)
