@@ -30,8 +30,6 @@ from unrolled.testing.strategies import random_circuit
 from unrolled.transform.evaluate import evaluate
 from unrolled.transform.tangent import BILINEAR, LINEAR, TO_SCALAR, dotted, tangent
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")  # torch's own
-
 every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "c"])
 SMOOTH = [n for n in ALL if n not in ("relu_rnn", "irnn")]
 SIZES = {"x": 3, "h": 4}

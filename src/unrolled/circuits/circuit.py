@@ -135,10 +135,8 @@ class Circuit:
         parameter W the parameter Ẇ, which starts at zero.
 
         >>> print(unrolled.cells.rnn.tangent(of=["x"]).equations())
-        a(t) = b + W h(t-1) + U x(t)
-        h(t) = tanh(a(t))
-        ȧ(t) = W ḣ(t-1) + U ẋ(t)
-        ḣ(t) = (1 - h(t)²) ⊙ ȧ(t)
+        h(t) = tanh(b + W h(t-1) + U x(t))
+        ḣ(t) = (1 - h(t)²) ⊙ (W ḣ(t-1) + U ẋ(t))
 
         Args:
             of: the inputs and parameters that have a tangent. Unless named, all but tokens and constants.

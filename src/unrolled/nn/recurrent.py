@@ -44,9 +44,9 @@ class Recurrent(nn.Module):
 
     Args:
         circuit: the equations.
-        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces or
-            transforms operations (``torch.jit.trace``, ``torch.func``, ``FakeTensorMode``), or a tensor is a subclass
-            that stands for others, torch sees every operation of the equations instead.
+        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces
+            operations (``torch.jit.trace``, ``make_fx``, ``FakeTensorMode``), or a tensor is a subclass that stands for
+            others, torch sees every operation of the equations instead.
         memory: what is kept for the backward pass: ``Store()``, everything; ``Snapshots(...)``, which bounds it; or
             ``Truncated(...)``, which is not exact.
         device, dtype: where and in what precision parameters are made, as for torch's modules.
