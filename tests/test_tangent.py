@@ -189,8 +189,13 @@ def test_a_parameter_that_is_computed_from_another_leaf_is_not_counted_twice(eng
         own = {**weights, "b": x.mean() * torch.ones(4, dtype=torch.float64)}
         return functional_call(net, own, (x,), {"state": State(h=x[:, 0, :1].expand(2, 4))}).h.pow(2).sum()
 
+    def second(x: Tensor) -> Tensor:
+        first = torch.autograd.grad(loss(x), x, create_graph=True)[0]
+        return torch.autograd.grad(first.pow(2).sum(), x, create_graph=True)[0]
+
     x = X.clone().requires_grad_()
     assert torch.autograd.gradgradcheck(loss, (x,), fast_mode=True)
+    assert torch.autograd.gradcheck(second, (x,), fast_mode=True)
 
 
 @every_engine
@@ -303,6 +308,32 @@ def test_dual_numbers(engine: str):
         p.requires_grad_(False)
     with forward_ad.dual_level():
         close(forward_ad.unpack_dual(net(forward_ad.make_dual(X, V)).h).tangent, right)
+
+
+@every_engine
+def test_batches_of_functions_keep_resets_and_lengths(engine: str):
+    net, reset = network("gru", engine), torch.tensor([[False, False, True, False, False]] * 2)
+    both = torch.stack([X, V])
+    found = vmap(lambda x: net(x, reset=reset).h)(both)
+    close(found, torch.stack([net(x, reset=reset).h for x in both]))
+
+    def ragged(x: Tensor) -> Tensor:
+        return net(Ragged(values=x.flatten(0, 1), lengths=[3, 0, 7])).h.values
+
+    close(vmap(ragged)(both), torch.stack([ragged(x) for x in both]))
+
+
+@circuit
+def both_ways(x, h, *, W, U):
+    a = tanh(W @ h)
+    return {"h": tanh(W.T @ a + U @ x)}
+
+
+@every_engine
+def test_per_sample_gradients_of_a_matrix_used_in_both_directions(engine: str, monkeypatch: pytest.MonkeyPatch):
+    net = Recurrent(both_ways, engine=engine, dtype=torch.float64, x=3, h=4, a=6)
+    function = transforms(net)["per sample"]
+    close(function(), by_plain_operations(function, monkeypatch))
 
 
 @every_engine

@@ -293,11 +293,11 @@ class Recurrent(nn.Module):
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
         try:
-            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+            shapes = [t.shape for t in (*given, *named.values())]
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state)
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
