@@ -15,7 +15,7 @@ from pytorch_habits import HABITS
 
 PAGE = Path(__file__).parents[1] / "docs" / "pytorch.md"
 SAME, ALIKE, MORE = "the same", "refused in the same words", "works"
-MAY_BE_REFUSED = ("a gradient penalty (`create_graph=True`)",)
+
 
 pytestmark = [
     needs_compiler,
@@ -61,7 +61,7 @@ def verdicts() -> dict[str, tuple[str, str]]:
 
 @pytest.mark.parametrize("words", HABITS)
 def test_a_habit(words, verdicts):
-    assert verdicts[words][1] in (SAME, ALIKE, MORE) or words in MAY_BE_REFUSED, verdicts[words][1]
+    assert verdicts[words][1] in (SAME, ALIKE, MORE), verdicts[words][1]
 
 
 def test_the_table_says_what_happens(verdicts, request):

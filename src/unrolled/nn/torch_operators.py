@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from ..engines.border import constants, ordinary, recorded, watched
+from ..engines.border import constants, ordinary, recorded, traced, transformed, unwrapped
 from ..engines.c.build import compiler
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
@@ -193,13 +193,13 @@ def engine_for(tensors: Sequence[Tensor]) -> Engine | None:
     """What runs a call with these; None for torch's own operator."""
     if torch.compiler.is_compiling() or recorded():
         return None
-    if watched():
+    if traced():
         return PLAIN
-    dtype = tensors[0].dtype
+    dtype, others = tensors[0].dtype, PLAIN if transformed() else None
     if compiler() is None or dtype not in (torch.float32, torch.float64) or torch.is_autocast_enabled("cpu"):
-        return None
-    readable = all(ordinary(t) and t.dtype == dtype and t.device.type == "cpu" for t in tensors)
-    return ENGINES["c"] if readable else None
+        return others
+    readable = all(ordinary(unwrapped(t)) and t.dtype == dtype and t.device.type == "cpu" for t in tensors)
+    return ENGINES["c"] if readable else others
 
 
 def listed(states: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
