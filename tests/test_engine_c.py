@@ -38,7 +38,6 @@ from unrolled import (
 )
 from unrolled.engines.c import blocks, build
 from unrolled.engines.c.render import part, render
-from unrolled.engines.lowering.listing import listing
 from unrolled.engines.lowering.lower import lower
 from unrolled.engines.lowering.place import place
 from unrolled.graph.bind import bind
@@ -133,25 +132,14 @@ def test_reductions_of_extremes_are_as_in_torch(name, dtype):
     torch.testing.assert_close(net(x).o, theirs(x, -1), rtol=1e-5, atol=1e-6, equal_nan=True)
 
 
-def passes(name):
-    """The passes of a training step forward and backward, each with the values that it stores."""
-    plan = make_plan(CIRCUITS[name].recurrence)
-    way = plan.backward(plan.step.returns, plan.step.parameters)
-    return (plan.forward(keep=True), (*plan.step.returns.values(), *plan.kept)), (way, tuple(way.wanted))
-
-
-@pytest.mark.parametrize("name", ["elman", "lstm", "gru", "layernorm_lstm"])
-def test_statements(golden, name):
-    """The statements of the passes as a person can read them beside the equations."""
-    texts = [listing(way, lower(way, wanted)) for way, wanted in passes(name)]
-    golden(f"{name}.statements", "\n\n".join(texts) + "\n")
-
-
 @pytest.mark.parametrize("name", ["rnn", "lstm", "layernorm_lstm"])
 def test_rendered_text(golden, name):
-    """The same in C."""
-    sizes = bind(CIRCUITS[name].recurrence, {"x": 3, "h": 20})
-    texts = [render(place(lower(way, wanted)), sizes, double=False) for way, wanted in passes(name)]
+    """The passes of a training step forward and backward in C, to be read beside the equations."""
+    recurrence = CIRCUITS[name].recurrence
+    sizes, plan = bind(recurrence, {"x": 3, "h": 20}), make_plan(recurrence)
+    way = plan.backward(plan.step.returns, plan.step.parameters)
+    lowered = lower(plan.forward(keep=True), (*plan.step.returns.values(), *plan.kept)), lower(way, way.wanted)
+    texts = [render(place(statements), sizes, double=False) for statements in lowered]
     golden(f"{name}.c", "\n\n".join(text.split(part("lanes"))[1].strip() for text in texts) + "\n")
 
 

@@ -218,7 +218,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
+/* Scratch memory for R lanes, in numbers. */
 int64_t scratch_size(int R) {
     return (int64_t)MOST_ROWS * (ROW(80) + ROW(1) + ROW(1) + ROW(3)) + (int64_t)R * (ROW(20) + ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1));
 }
@@ -576,7 +576,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
+/* Scratch memory for R lanes, in numbers. */
 int64_t scratch_size(int R) {
     return (int64_t)MOST_ROWS * (ROW(20) + ROW(80) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1)) + (int64_t)R * (ROW(20) + ROW(20) + ROW(20) + ROW(20) + ROW(20) + ROW(1) + ROW(20) + ROW(20) + ROW(1) + ROW(1) + ROW(20) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80) + ROW(1) + ROW(1) + ROW(80));
 }

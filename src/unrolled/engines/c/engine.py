@@ -25,6 +25,7 @@ class Compiled:
     name = "c"
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
+        """See ``Engine.forward``."""
         step, lowered, returned, kept = _forward(call.recurrence, keep)
         launch = launch_for(lowered, returned, call)
         made = launch.room(call)
@@ -38,6 +39,7 @@ class Compiled:
         return outputs, [states | {n: t for n, t in made.items() if isinstance(n, Block) or n in kept}]
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        """See ``Engine.backward``."""
         way, lowered = _backward(call.recurrence, tuple(grads), frozenset(wanted))
         launch = launch_for(lowered, tuple(way.flows.values()), call)
         step, adjoint, made = make_plan(call.recurrence).step, way.recurrence, launch.room(call)

@@ -1,4 +1,8 @@
-"""How C says each kind of statement: for the rows of all lanes at once, or within a loop over the rows."""
+"""The form of each kind of statement in C.
+
+A product and a prefetch work on all rows at once. All other statements work on one row, inside a loop over the rows
+that neighbouring statements share.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +32,7 @@ Lines = list[str]
 # for all rows at once
 
 
-def product(s: Product[Buffer], say: Spelling, in_step: bool) -> Lines:
+def _product(s: Product[Buffer], say: Spelling, in_step: bool) -> Lines:
     rows, columns = say.number(s.rows), say.number(s.columns)
     ends = [f"{_first_row(p, say, in_step)}, ROW({say.number(p.of.size)})" for p in (s.x, s.to)]
     return [f"product(c, {'R' if in_step else 'N'}, {rows}, {columns}, {s.matrix.name}, {', '.join(ends)});"]
@@ -41,7 +45,7 @@ def _first_row(part: Part[Buffer], say: Spelling, in_step: bool) -> str:
     return f"{part.of.name}_{base}" + (f" + {offset}" if offset else "")
 
 
-def ahead(s: Ahead, say: Spelling, in_step: bool) -> Lines:
+def _ahead(s: Ahead, say: Spelling, in_step: bool) -> Lines:
     asked = [f"AHEAD({say.row_address(b)}, {say.number(b.size)})" for b in s.series]
     return ["for (int i = base + R; i < base + 2 * R && i < N; i++) {", *indented(asked), "}"]
 
@@ -49,7 +53,7 @@ def ahead(s: Ahead, say: Spelling, in_step: bool) -> Lines:
 # for a row
 
 
-def loop(s: Loop[Buffer], say: Spelling) -> Lines:
+def _loop(s: Loop[Buffer], say: Spelling) -> Lines:
     """Scalars are read before the loop, and totals are written after it. A single entry needs no loop."""
     size, scalars = say.number(s.size), dict[str, str]()
     index = "j" if size > 1 else "0"
@@ -78,48 +82,48 @@ def loop(s: Loop[Buffer], say: Spelling) -> Lines:
     return ["{", *indented(lines), "}"] if first or size == 1 else lines
 
 
-def reduction(s: Reduction[Buffer], say: Spelling) -> Lines:
+def _reduction(s: Reduction[Buffer], say: Spelling) -> Lines:
     return [REDUCTIONS[s.op].format(to=say.address(s.to), x=say.address(s.x), size=say.number(s.size))]
 
 
-def copy(s: Copy[Buffer], say: Spelling) -> Lines:
+def _copy(s: Copy[Buffer], say: Spelling) -> Lines:
     return [say.each(s.size, f"{say.entry(s.to)} = {say.entry(s.x)}")]
 
 
-def pick(s: Pick[Buffer], say: Spelling) -> Lines:
+def _pick(s: Pick[Buffer], say: Spelling) -> Lines:
     return [f"{say.entry(s.to, '0')} = {say.entry(s.x, say.entry(s.token, '0'))};"]
 
 
-def onehot(s: OneHot[Buffer], say: Spelling) -> Lines:
+def _onehot(s: OneHot[Buffer], say: Spelling) -> Lines:
     return [say.each(s.size, f"{say.entry(s.to)} = j == {say.entry(s.token, '0')}")]
 
 
-def begin(s: Begin, say: Spelling) -> Lines:
+def _begin(s: Begin, say: Spelling) -> Lines:
     sizes = [say.number(b.size) for b in s.states]
     first = ["0" if s.at_zero else f"from[i] < 0 ? 0 : begin{i}[from[i] * {n} + j]" for i, n in enumerate(sizes)]
     begins = [say.each(b.size, f"{b.name}[j] = {value}") for b, value in zip(s.states, first, strict=True)]
     return ["if (from[i] != INSIDE) {", *indented(begins), "}"]
 
 
-def end(s: End, say: Spelling) -> Lines:
+def _end(s: End, say: Spelling) -> Lines:
     ends = [say.each(b.size, f"end{i}[to[i] * {say.number(b.size)} + j] = {b.name}[j]") for i, b in enumerate(s.states)]
     return ["if (to[i] >= 0) {", *indented(ends), "}"]
 
 
-FOR_ALL_ROWS: dict[type, Callable[..., Lines]] = {Product: product, Ahead: ahead}
+FOR_ALL_ROWS: dict[type, Callable[..., Lines]] = {Product: _product, Ahead: _ahead}
 FOR_A_ROW: dict[type, Callable[..., Lines]] = {
-    Loop: loop,
-    Reduction: reduction,
-    Copy: copy,
-    Pick: pick,
-    OneHot: onehot,
-    Begin: begin,
-    End: end,
+    Loop: _loop,
+    Reduction: _reduction,
+    Copy: _copy,
+    Pick: _pick,
+    OneHot: _onehot,
+    Begin: _begin,
+    End: _end,
 }
 
 
 def used(s: Placed) -> Iterator[Buffer]:
-    """The buffers of which a statement needs the row at hand."""
+    """The buffers of whose current row a statement needs the address."""
     if isinstance(s, Begin | End):
         yield from s.states
     elif not isinstance(s, Ahead):
@@ -127,4 +131,5 @@ def used(s: Placed) -> Iterator[Buffer]:
 
 
 def indented(lines: Iterable[str]) -> Lines:
+    """Lines one level deeper."""
     return [f"    {line}" for line in lines]

@@ -1,5 +1,5 @@
-"""A placed pass as C: a function that takes some lanes through their steps. Each statement has one form; nothing is
-decided here."""
+"""A placed pass as C text: a function that takes some lanes through their steps. Nothing is decided here but how many
+rows a stretch has."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from ..lowering.buffers import LANE, STRETCH, Buffer
+from ..lowering.buffers import LANE, STRETCH
 from ..lowering.place import Placed, Placement
 from .forms import FOR_A_ROW, FOR_ALL_ROWS, indented, used
 from .spelling import OPS, ROUNDED, Spelling, numbers
@@ -38,7 +38,7 @@ def render(placement: Placement, sizes: Mapping[str, int], double: bool) -> str:
             part("lanes"),
             *_function(placement, spelling),
             "",
-            "/* Numbers that a run of R lanes needs for itself. */",
+            "/* Scratch memory for R lanes, in numbers. */",
             *_scratch_size(placement, spelling),
             "",
         ]
@@ -67,7 +67,7 @@ def _function(placement: Placement, say: Spelling) -> Iterator[str]:
 
 
 def _pointers(placement: Placement) -> Iterator[str]:
-    """The declarations of what a run is given, in the order of its addresses."""
+    """The declarations of the pointers that a run is given, in their order."""
     yield from (f"{numbers(b)} *const {b.name}_" for b in placement.moving)
     for b in placement.previous:
         yield from (f"const real *const {b.name}_", f"const real *const start_{b.name}")
@@ -80,16 +80,13 @@ def _pointers(placement: Placement) -> Iterator[str]:
 def _scratch(placement: Placement, say: Spelling) -> Iterator[str]:
     """The declarations of scratch memory: each buffer begins where the last one ends."""
     begin = "scratch"
-    for b in _in_order(placement.scratch):
+    for b in sorted(placement.scratch, key=lambda b: b.kind == LANE):
         yield f"real *const {b.name}_ = {begin};"
         begin = f"{b.name}_ + (size_t){'R' if b.kind == LANE else 'MOST_ROWS'} * ROW({say.number(b.size)})"
 
 
-def _in_order(scratch: Iterable[Buffer]) -> list[Buffer]:
-    return sorted(scratch, key=lambda b: b.kind == LANE)
-
-
 def _scratch_size(placement: Placement, say: Spelling) -> Iterator[str]:
+    """The function that returns the size of the scratch memory, in numbers."""
     sums = {
         kind: " + ".join(f"ROW({say.number(b.size)})" for b in placement.scratch if b.kind == kind) or "0"
         for kind in (STRETCH, LANE)
@@ -100,6 +97,7 @@ def _scratch_size(placement: Placement, say: Spelling) -> Iterator[str]:
 
 
 def _most_rows(placement: Placement, say: Spelling) -> int:
+    """The rows of a stretch: as many as the budget allows, in whole steps of the most lanes."""
     width = sum(say.number(b.size) + 16 for b in placement.scratch if b.kind == STRETCH) * (8 if say.double else 4)
     return max(2 * LANES, min(ROWS, BUDGET // max(width, 1) // LANES * LANES))
 
@@ -115,8 +113,8 @@ def _steps(step: Iterable[Placed], say: Spelling) -> Iterator[str]:
 
 
 def _rows(statements: Iterable[Placed], say: Spelling, in_step: bool) -> Iterator[str]:
-    """Statements, where neighbours that work on a row share a loop over the rows: what one of them computes is still in
-    the nearest cache when the next one reads it."""
+    """Statements. Neighbours that work on one row share a loop over the rows: the results of one are then still in the
+    nearest cache when the next one reads them."""
     for of_a_row, group in groupby(statements, lambda s: type(s) in FOR_A_ROW):
         if not of_a_row:
             yield from (line for s in group for line in FOR_ALL_ROWS[type(s)](s, say, in_step))

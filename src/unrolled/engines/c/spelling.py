@@ -1,4 +1,4 @@
-"""How C says each operation and each statement: one row per op, one per kind of statement, one per kind of buffer."""
+"""How C spells operations and addresses: one row per op, and one per kind of buffer."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ OPS = {
 # A forward pass rounds products, so that a value is the same whatever else is kept of its step (see prelude.c)
 ROUNDED = {**OPS, "mul": "ROUNDED({} * {})"}
 
-# of the {size} entries at the address {x}
+# {x} and {to} are addresses, of {size} entries
 REDUCTIONS = {
     "sum": "{to}[0] = u_sum({x}, {size});",
     "mean": "{to}[0] = u_mean({x}, {size});",
@@ -55,7 +55,7 @@ REDUCTIONS = {
 }
 TOTALS = {"sum": "{total}", "mean": "{total} / {size}"}
 
-# the address of the row of lane r, at row i of the stretch, which is row at[i] of the series
+# the address of the current row: row i of the stretch, which is lane r, and row at[i] of the series
 ADDRESSES = {
     SERIES: "{name}_ + at[i] * {size}",
     KEPT: "{name}_ + at[i] * {size}",
@@ -69,34 +69,38 @@ ADDRESSES = {
 
 @dataclass(frozen=True)
 class Spelling:
-    """How one pass is spelled, for some sizes and a precision."""
+    """How C spells a pass for given sizes and a precision. ops: the spelling of each operation."""
 
     sizes: Mapping[str, int]
     double: bool
     ops: Mapping[str, str]
 
     def number(self, size: Size) -> int:
+        """A size as a number."""
         return size.value(self.sizes)
 
     def address(self, part: Part[Buffer]) -> str:
-        """Of the first entry of a part of the row at hand."""
+        """The address of the first entry of a part of the current row."""
         offset = self.number(part.offset)
         return f"{part.of.name} + {offset}" if offset else part.of.name
 
     def entry(self, part: Part[Buffer], index: str = "j") -> str:
+        """An entry of a part of the current row."""
         offset = self.number(part.offset)
         return f"{part.of.name}[{offset} + {index}]" if offset else f"{part.of.name}[{index}]"
 
     def each(self, size: Size, assignment: str) -> str:
+        """A loop over entries with one assignment."""
         return f"EACH for (int j = 0; j < {self.number(size)}; j++) {assignment};"
 
     def row(self, buffer: Buffer) -> str:
-        """The declaration of the address of a buffer's row; empty where all rows are the same."""
+        """The declaration of the address of a buffer's current row; empty if all rows are the same."""
         if buffer.kind not in ADDRESSES:
             return ""
         return f"{numbers(buffer)} *const {buffer.name} = {self.row_address(buffer)};"
 
     def row_address(self, buffer: Buffer) -> str:
+        """The address of a buffer's current row."""
         table, token = buffer.row_of or (None, None)
         return ADDRESSES[buffer.kind].format(
             name=buffer.name,
@@ -106,7 +110,7 @@ class Spelling:
         )
 
     def literal(self, value: float | Size) -> str:
-        """A number written where it is used."""
+        """A constant in the text of an expression."""
         number = float(self.number(value)) if isinstance(value, Size) else value
         if math.isnan(number):
             return "(real)NAN"

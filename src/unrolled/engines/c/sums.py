@@ -136,6 +136,7 @@ class Sums:
         return total.to(self.call.like.dtype)
 
     def add(self, total: Tensor, term: Node) -> None:
+        """Add a term, summed over all rows, to a float64 total of its shape."""
         kind = classify(term)
         if isinstance(kind, Linear):
             part = empty_sum(total, kind, self.everything())

@@ -1,4 +1,4 @@
-"""Which operations share a loop over entries, and which are computed anew where they are used."""
+"""Which operations share a loop over entries, and which are inlined: computed again wherever they are used."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from ...graph.node import Node
 from .schedule import ENTRYWISE, IN_PLACE, Schedule
 
-# an operation that takes less time than to write its result and read it again
+# operations that are faster than storing the result and loading it
 CHEAP = frozenset(("add", "sub", "mul", "neg", "relu", "abs", "maximum", "minimum", "stop_gradient"))
-# many instructions that wait for one another
+# long chains of dependent instructions
 SLOW = frozenset(("tanh", "sigmoid", "exp", "log", "sin", "cos", "softplus", "erf"))
 ADDING = ("sum", "mean")  # added up in the loop that computes their argument
 
@@ -19,8 +19,8 @@ ADDING = ("sum", "mean")  # added up in the loop that computes their argument
 class Fusion:
     """What is computed together.
 
-    groups: for each stage, the operations of each statement, in order. inlined: values that are computed anew wherever
-    they are used, and never stored. computed: all values of the pass.
+    groups: for each stage, the operations of each statement, in order. inlined: values that are computed wherever they
+    are used, and never stored. computed: all values of the pass.
     """
 
     groups: tuple[list[list[Node]], ...]
@@ -32,6 +32,7 @@ class Fusion:
         return [b for a in n.args for b in self.wholes(a)]
 
     def wholes(self, n: Node) -> list[Node]:
+        """The stored values from which a value is read: itself, unless it is a part of others or inlined."""
         inside = n in self.inlined or (n.op in IN_PLACE and n in self.computed)
         return self.needs(n) if inside else [n]
 
@@ -82,14 +83,14 @@ def _grouped(stage: Iterable[Node], fusion: Fusion) -> list[list[Node]]:
 def _loop(first: Node, waiting: list[Node], missing: set[Node], fusion: Fusion) -> list[Node]:
     """The operations that share the loop of the first one, and the sums of their results.
 
-    Two slow functions of which one needs the other are never fused: a processor works on further entries while it waits
-    for one such function, but it does not look far enough ahead for two in a row.
+    Two slow functions are never fused if one needs the other: out-of-order execution hides the latency of one per
+    entry, not of two.
     """
     group, slow = dict[Node, None](), set[Node]()
     for n in waiting:
         needs = fusion.needs(n)
         behind_slow = not slow.isdisjoint(needs)
-        wholes = [b for a in n.args if a.op in IN_PLACE for b in fusion.needs(a)]  # n reads a part of each
+        wholes = [b for a in n.args if a.op in IN_PLACE for b in fusion.needs(a)]  # n reads parts of these
         same = n.op in ENTRYWISE and n.type.dims == first.type.dims
         ready = missing.isdisjoint(wholes) and all(a in group or a not in missing for a in needs)
         if same and ready and not (behind_slow and n.op in SLOW):

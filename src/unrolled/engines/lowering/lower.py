@@ -1,7 +1,7 @@
 """Lowering: from a pass of the plan to its statements.
 
-Decided here: which operations share a loop, which are computed anew where they are used, and which pieces of a
-concatenation are written straight into it. No size needs to be known.
+Lowering decides which operations share a loop, which are inlined, and which pieces of a concatenation are written
+straight into it. It needs no sizes.
 """
 
 from __future__ import annotations
@@ -37,9 +37,10 @@ class Lowered:
 
 @lru_cache(maxsize=512)
 def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
-    """The statements of a pass that stores every wanted value that is not yet available.
+    """The statements of a pass that stores the wanted values, unless they are available before it.
 
-    Raises Refused if the pass computes what no statement can say.
+    Raises:
+        Refused: no statement can express something that the pass computes.
     """
     made = schedule(way, wanted)
     check(made)

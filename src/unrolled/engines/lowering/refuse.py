@@ -1,4 +1,4 @@
-"""What no statement can say."""
+"""What no statement can express."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ OF_TOKENS = ("take", "pick", "onehot")
 
 
 class Refused(Exception):
-    """A pass cannot be lowered; the message says what in it no statement can say."""
+    """A pass cannot be lowered. The message names the operation that no statement can express."""
 
 
 def check(made: Schedule) -> None:
-    """Raise Refused if a pass computes what no statement can say."""
+    """Raise Refused if no statement can express something that a pass computes."""
     tables = {n.args[0] for n in made.nodes if n.op == "take"}
     for n in made.nodes:
         if len(n.type.dims) > 1:

@@ -18,7 +18,7 @@ from ...plan.stages import ONCE, Kinds
 
 LITERALS = ("constant", "size")
 ENTRYWISE = POINTWISE | {"broadcast"}  # operations on entry j of each argument, or on the number of a scalar
-IN_PLACE = ("slice", "take")  # parts of another value: nothing to compute
+IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,8 +28,8 @@ class Schedule:
     before, loop, after: the stages.
     states, new: the states, and what they are after a step.
     moving: series to read. previous: states of the forward pass; the backward pass reads them one step earlier.
-    matrices, fixed: values that are the same at every step, as factors of products, and other than that.
-    once: the values among them that are computed from parameters, before the pass.
+    matrices, fixed: values that are the same at every step; matrices are factors of products, fixed are all others.
+    once: the values among these that are computed from parameters before the pass.
     keep: the values to store at every step.
     reverse: whether time runs backward.
     """
@@ -49,16 +49,18 @@ class Schedule:
 
     @property
     def stages(self) -> tuple[tuple[Node, ...], ...]:
+        """The values of each stage, in the order of the stages."""
         return self.before, self.loop, self.after
 
     @property
     def nodes(self) -> tuple[Node, ...]:
+        """All computed values, arguments first."""
         return (*self.before, *self.loop, *self.after)
 
 
 @lru_cache(maxsize=512)
 def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
-    """The schedule of a pass that stores every wanted value that is not yet available."""
+    """The schedule of a pass that stores the wanted values, unless they are available before it."""
     step, kinds = way.recurrence, Kinds(way.recurrence)
     states = tuple(step.states.values())
     new = tuple(step.returns[n] for n in step.states)
@@ -106,7 +108,7 @@ def _stages(
 
 
 def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
-    """The roots and the values that they need, as far as these are among some nodes."""
+    """The roots and all that they need, restricted to some nodes."""
     found: set[Node] = set()
     waiting = [n for n in roots if n in among]
     while waiting:
@@ -118,14 +120,14 @@ def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
 
 
 def _read(n: Node, kinds: Kinds) -> Iterable[Node]:
-    """The arguments of an operation but for the matrix of a product."""
+    """The arguments of an operation, without the matrix of a product."""
     if n.op == "matvec":
         return n.args[1:]
     return _opened(n.args, kinds) if n.op in ENTRYWISE else n.args
 
 
 def _opened(read: Iterable[Node], kinds: Kinds) -> dict[Node, None]:
-    """The values read, with the arguments of each literal in its place: loops write literals into their lines."""
+    """The values that a loop reads. Literals are not read, but written into its lines."""
     found: dict[Node, None] = {}
     for n in read:
         if (n.op in LITERALS or n.op == "broadcast") and kinds[n] == ONCE:

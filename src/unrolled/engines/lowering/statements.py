@@ -1,7 +1,7 @@
-"""The statements of a compiled pass: what is done for each row of a batch, in order.
+"""The statements of a compiled pass, which are carried out in order for each row of a batch.
 
-``lower`` writes them over the nodes of the graph. ``place`` writes the same statements over buffers, so that an engine
-prints each of them without a decision of its own. V is a node before placing and a buffer after it.
+A statement refers to values of type V. ``lower`` makes statements over the nodes of the graph. ``place`` turns them
+into statements over buffers, which an engine can print without further decisions.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Total(Generic[V]):
 
 @dataclass(frozen=True)
 class Loop(Generic[V]):
-    """A loop over entries: its lines in order, then its stores. All entries are independent of one another."""
+    """A loop over independent entries; for each entry, first the lines in order, then the stores."""
 
     size: Size
     lines: tuple[Line[V], ...]
@@ -83,7 +83,7 @@ class Loop(Generic[V]):
 
 @dataclass(frozen=True)
 class Product(Generic[V]):
-    """A matrix (rows, columns) times the vectors of all rows of the batch, which lie at a regular distance."""
+    """A matrix (rows, columns) times a vector, for all rows of the batch at once."""
 
     matrix: V
     rows: Size
@@ -94,7 +94,7 @@ class Product(Generic[V]):
 
 @dataclass(frozen=True)
 class Reduction(Generic[V]):
-    """An operation over all entries of a vector: to a number (sum, max, ...), or to a vector (softmax, cumsum)."""
+    """An operation over all entries of a vector, to a number (sum, max, ...) or to a vector (softmax, cumsum)."""
 
     op: str
     size: Size
