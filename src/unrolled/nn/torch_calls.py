@@ -5,6 +5,7 @@ What is remembered of a module is remembered beside it, so that copies, pickles 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -13,13 +14,16 @@ import torch
 from torch import Tensor, nn
 
 from ..engines.border import Guards, guards, watched
+from ..engines.bound import run_bound
+from ..engines.c.bound import Bound, bind
 from ..engines.call import Engine
 from ..engines.function import run
 from ..engines.plain import PLAIN
 from ..sequence.layout import Layout
-from .torch_operators import Cell, Tensors, cells, engine_for, parameters_of, run_layers, zero
+from .torch_operators import Cell, Tensors, cells, engine_for, parameters_of, run_layers, with_biases, zero
 from .torch_series import Dense
 
+_hooks = torch._C._autograd._top_saved_tensors_default_hooks
 MOST = 64  # kinds of calls that are remembered of a module
 
 
@@ -43,15 +47,23 @@ class _KnownLayers:
     engine: Engine
     batch: Dense
     cells: list[Cell]  # without parameters
+    whole: Bound | None  # of one layer in one direction, in the shapes of the call
+    bounds: list[Bound]
 
     def run(self, module: nn.RNNBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
-        each, made = len(weights) // len(self.cells), []
-        for k, (recurrence, sizes, _) in enumerate(self.cells):
-            own = parameters_of(recurrence, weights[k * each : (k + 1) * each], module.bias)
-            made.append(Cell(recurrence, sizes, own))
-        dropout = module.dropout if module.training else 0.0
-        output, *ends = run_layers(self.engine, self.batch, x, states, made, dropout, module.bidirectional)
-        return output, tuple(ends) if len(ends) > 1 else ends[0]
+        ordinary = not _hooks(False) and all(t.is_contiguous() for t in weights)
+        if self.whole is not None and ordinary:
+            leaves = [x.contiguous(), *(s.contiguous() for s in states), *with_biases(weights, module.bias)]
+            output, *ends = run_bound(self.whole, leaves)
+        else:
+            each, made = len(weights) // len(self.cells), []
+            for k, (recurrence, sizes, _) in enumerate(self.cells):
+                own = parameters_of(recurrence, weights[k * each : (k + 1) * each], module.bias)
+                made.append(Cell(recurrence, sizes, own))
+            dropout = module.dropout if module.training else 0.0
+            bounds = self.bounds if ordinary else ()
+            output, *ends = run_layers(self.engine, self.batch, x, states, made, dropout, module.bidirectional, bounds)
+        return output, tuple(ends[-2:]) if len(states) == 2 else ends[-1]
 
 
 @dataclass(frozen=True)
@@ -62,12 +74,17 @@ class _KnownStep:
     engine: Engine
     layout: Layout
     cell: Cell  # without parameters
+    whole: Bound | None
 
     def run(self, module: nn.RNNCellBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
+        if self.whole is not None and not _hooks(False) and all(t.is_contiguous() for t in weights):
+            leaves = [x.contiguous(), *(s.contiguous() for s in states), *with_biases(weights, module.bias)]
+            found = run_bound(self.whole, leaves)
+            return found[-1] if len(states) == 1 else tuple(found[-2:])
         recurrence, sizes, _ = self.cell
         cell = Cell(recurrence, sizes, parameters_of(recurrence, weights, module.bias))
-        found = run(self.engine, cell.call(x, states, self.layout))
-        return found["h"] if len(states) == 1 else (found["h"], found["c"])
+        results = run(self.engine, cell.call(x, states, self.layout))
+        return results["h"] if len(states) == 1 else (results["h"], results["c"])
 
 
 _known: WeakKeyDictionary[nn.Module, dict[Any, _Known]] = WeakKeyDictionary()
@@ -108,13 +125,35 @@ def remember(module: Any, x: Any, hx: Any) -> None:
     guard = guards((x, *given, *weights))
     name = "rnn_" + module.nonlinearity if hasattr(module, "nonlinearity") else ("lstm" if len(zeros) == 2 else "gru")
     layers, directions = (1, 1) if step else (module.num_layers, 1 + module.bidirectional)
-    made = [
-        c._replace(parameters={}) for c in cells(name, weights, module.bias, layers, directions, x.shape[-1], states)
-    ]
+    full = cells(name, weights, module.bias, layers, directions, x.shape[-1], states)
+    made = [c._replace(parameters={}) for c in full]
+    whole = _whole(x, states, full[0], batch) if len(full) == 1 else None
     if step:
-        kinds[_kind(module, x, hx)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0])
+        kinds[_kind(module, x, hx)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0], whole)
     else:
-        kinds[_kind(module, x, hx)] = _KnownLayers(guard, names, zeros, engine, batch, made)
+        bounds = [_each(c, batch) for c in full]
+        known = [b for b in bounds if b is not None]
+        known = known if len(known) == len(bounds) else []
+        kinds[_kind(module, x, hx)] = _KnownLayers(guard, names, zeros, engine, batch, made, whole, known)
+
+
+def _whole(x: Tensor, states: Sequence[Tensor], cell: Cell, batch: Dense) -> Bound | None:
+    """What runs one direction of one layer, if its rows are in memory as engines take them."""
+    if not (batch.batch_first or 1 in (batch.batch, batch.steps)):
+        return None
+    call = cell.call(x.flatten(0, -2), [s.flatten(0, -2) for s in states], batch.layout)
+    series = [(*x.shape[:-1], s.shape[-1]) for s in states]
+    return bind(call, [*series, *(tuple(s.shape) for s in states)])
+
+
+def _each(cell: Cell, batch: Dense) -> Bound | None:
+    """What runs one direction of a layer among others."""
+    weight_ih, weight_hh = list(cell.parameters.values())[:2]
+    hidden = [weight_hh.shape[1], len(weight_hh) // 4][: len(cell.recurrence.states)]
+    rows = weight_ih.new_empty(batch.layout.rows, weight_ih.shape[1])
+    states = [weight_ih.new_empty(batch.batch, n) for n in hidden]
+    call = cell.call(rows, states, batch.layout)
+    return bind(call, [*((batch.batch, batch.steps, n) for n in hidden), *((batch.batch, n) for n in hidden)])
 
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of a cell

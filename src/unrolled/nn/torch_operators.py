@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from ..engines.border import constants, ordinary, recorded, traced, transformed, unwrapped
+from ..engines.bound import run_bound
+from ..engines.c.bound import Bound
 from ..engines.c.build import compiler
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
@@ -81,16 +83,24 @@ def run_layers(
     cells: Sequence[Cell],
     dropout: float,
     bidirectional: bool,
+    bounds: Sequence[Bound] = (),
 ) -> Tensors:
-    """The series of the last layer, and the last states. cells: each direction of each layer."""
+    """The series of the last layer, and the last states. cells: each direction of each layer; bounds: what runs each,
+    if that is known."""
     rows, ends = batch.rows(data), list[dict[str, Tensor]]()
     while True:
         found = []
         for backward in range(1 + bidirectional):
             k = len(ends)
             read = batch.flip(rows) if backward else rows
-            series, end = run_sequences(engine, cells[k].call(read, [s[k] for s in states], batch.layout))
-            found.append(batch.flip(series["h"]) if backward else series["h"])
+            start = [s[k] for s in states]
+            if bounds:
+                h, *others = run_bound(bounds[k], [read.contiguous(), *start, *cells[k].parameters.values()])
+                end = dict(zip(cells[k].recurrence.states, others[-len(start) :], strict=True))
+            else:
+                series, end = run_sequences(engine, cells[k].call(read, start, batch.layout))
+                h = series["h"]
+            found.append(batch.flip(h) if backward else h)
             ends.append(end)
         values = torch.cat(found, -1) if bidirectional else found[0]
         if len(ends) == len(cells):

@@ -26,7 +26,7 @@ class Compiled:
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
         """See ``Engine.forward``."""
-        step, lowered, returned, kept = _forward(call.recurrence, keep)
+        step, lowered, returned, kept = forward_of(call.recurrence, keep)
         launch = launch_for(lowered, returned, call)
         made = launch.room(call)
         tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | made
@@ -40,7 +40,7 @@ class Compiled:
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
         """See ``Engine.backward``."""
-        way, lowered = _backward(call.recurrence, tuple(grads), frozenset(wanted))
+        way, lowered = backward_of(call.recurrence, tuple(grads), frozenset(wanted))
         launch = launch_for(lowered, tuple(way.flows.values()), call)
         step, adjoint, made = make_plan(call.recurrence).step, way.recurrence, launch.room(call)
         tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | kept[0] | made
@@ -72,7 +72,7 @@ class _Forward(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _forward(recurrence: Recurrence, keep: bool) -> _Forward:
+def forward_of(recurrence: Recurrence, keep: bool) -> _Forward:
     plan = make_plan(recurrence)
     states = plan.step.states.values()  # the backward pass reads them one step earlier, from the returned values
     kept = tuple(n for n in plan.kept if n not in states) if keep else ()
@@ -81,7 +81,7 @@ def _forward(recurrence: Recurrence, keep: bool) -> _Forward:
 
 
 @lru_cache(maxsize=256)
-def _backward(recurrence: Recurrence, of: tuple[str, ...], wanted: frozenset[str]) -> tuple[Backward, Lowered]:
+def backward_of(recurrence: Recurrence, of: tuple[str, ...], wanted: frozenset[str]) -> tuple[Backward, Lowered]:
     way = make_plan(recurrence).backward(of, wanted)
     return way, lower(way, way.wanted)
 

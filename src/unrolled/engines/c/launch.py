@@ -71,7 +71,7 @@ class Launch:
         made, parameters = self.kernel.schedule, call.parameters
         owner: object  # of the memory that C reads, while it does
         if self.direct is None:
-            owner = ready = prepared(self.kernel, parameters, lambda: _prepare(self.kernel, call))
+            owner = ready = prepared(self.kernel, parameters, lambda: prepare(self.kernel, call))
             values, fixed = ready.values, ready.addresses
         else:
             owner = [parameters[n].untyped_storage() for n in self.direct]
@@ -86,9 +86,9 @@ class Launch:
         return values
 
 
-def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call) -> Launch:
+def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call, may_read_directly: bool = True) -> Launch:
     """How a call runs a pass; the caller receives the series in ``given``."""
-    as_they_are = False not in [p.is_contiguous() for p in call.parameters.values()]
+    as_they_are = may_read_directly and False not in [p.is_contiguous() for p in call.parameters.values()]
     return _launch(
         lowered,
         given,
@@ -131,7 +131,7 @@ def _launch(
     return Launch(compiled, groups, threads, received, inside, ends_in_block, direct)
 
 
-def _prepare(compiled: Kernel, call: Call) -> Prepared:
+def prepare(compiled: Kernel, call: Call) -> Prepared:
     made, step = compiled.schedule, make_plan(call.recurrence).step
     values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
     execute(instructions(made.once, call.sizes, call.like), values)
