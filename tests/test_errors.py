@@ -752,8 +752,13 @@ def unknown_result():
 
 
 @misuse
-def torch_module_of_two_layers():
-    interop.from_torch(torch.nn.LSTM(3, 4, num_layers=2))
+def torch_module_of_another_kind():
+    interop.from_torch(torch.nn.Linear(3, 4))
+
+
+@misuse
+def accelerate_what_is_no_module():
+    unrolled.accelerate([torch.nn.LSTM(3, 4)])
 
 
 @misuse
