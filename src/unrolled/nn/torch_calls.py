@@ -23,7 +23,7 @@ from ..sequence.layout import Layout
 from .torch_operators import Cell, Tensors, cells, engine_for, parameters_of, run_layers, with_biases, zero
 from .torch_series import Dense
 
-_hooks = torch._C._autograd._top_saved_tensors_default_hooks
+_hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks
 MOST = 64  # kinds of calls that are remembered of a module
 
 
@@ -51,10 +51,13 @@ class _KnownLayers:
     bounds: list[Bound]
 
     def run(self, module: nn.RNNBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
-        ordinary = not _hooks(False) and all(t.is_contiguous() for t in weights)
+        ordinary = not _hooks(False) and False not in [t.is_contiguous() for t in weights]
         if self.whole is not None and ordinary:
-            leaves = [x.contiguous(), *(s.contiguous() for s in states), *with_biases(weights, module.bias)]
+            turned = not self.batch.batch_first and 1 not in (self.batch.batch, self.batch.steps)
+            rows = (x.transpose(0, 1) if turned else x).contiguous()
+            leaves = [rows, *[s.contiguous() for s in states], *with_biases(weights, module.bias)]
             output, *ends = run_bound(self.whole, leaves)
+            output = output.transpose(0, 1).contiguous() if turned else output
         else:
             each, made = len(weights) // len(self.cells), []
             for k, (recurrence, sizes, _) in enumerate(self.cells):
@@ -77,8 +80,8 @@ class _KnownStep:
     whole: Bound | None
 
     def run(self, module: nn.RNNCellBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
-        if self.whole is not None and not _hooks(False) and all(t.is_contiguous() for t in weights):
-            leaves = [x.contiguous(), *(s.contiguous() for s in states), *with_biases(weights, module.bias)]
+        if self.whole is not None and not _hooks(False) and False not in [t.is_contiguous() for t in weights]:
+            leaves = [x.contiguous(), *[s.contiguous() for s in states], *with_biases(weights, module.bias)]
             found = run_bound(self.whole, leaves)
             return found[-1] if len(states) == 1 else tuple(found[-2:])
         recurrence, sizes, _ = self.cell
@@ -94,11 +97,11 @@ def again(module: nn.Module, x: Any, hx: Any) -> Any:
     """What a module gives for a dense batch, if a call like this one was remembered; None otherwise."""
     own: Any = module._parameters
     try:
-        known = _known[module][_kind(module, x, hx)]
+        given = _given(hx)
+        known = _known[module][_kind(module, x, given)]
         weights = [own[n] for n in known.names]
     except (KeyError, AttributeError, TypeError, ValueError):  # no such call, or a weight that is computed from others
         return None
-    given = _given(hx)
     if not known.guards.check(x, *given, *weights) or watched() or torch.is_autocast_enabled("cpu"):
         return None
     states = known.zeros if hx is None else given if isinstance(hx, Tensor) else hx
@@ -127,23 +130,23 @@ def remember(module: Any, x: Any, hx: Any) -> None:
     layers, directions = (1, 1) if step else (module.num_layers, 1 + module.bidirectional)
     full = cells(name, weights, module.bias, layers, directions, x.shape[-1], states)
     made = [c._replace(parameters={}) for c in full]
-    whole = _whole(x, states, full[0], batch) if len(full) == 1 else None
+    whole = _whole(x if not step else x[:, None], states, full[0], batch) if len(full) == 1 else None
     if step:
-        kinds[_kind(module, x, hx)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0], whole)
+        kinds[_kind(module, x, given)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0], whole)
     else:
         bounds = [_each(c, batch) for c in full]
         known = [b for b in bounds if b is not None]
         known = known if len(known) == len(bounds) else []
-        kinds[_kind(module, x, hx)] = _KnownLayers(guard, names, zeros, engine, batch, made, whole, known)
+        kinds[_kind(module, x, given)] = _KnownLayers(guard, names, zeros, engine, batch, made, whole, known)
 
 
 def _whole(x: Tensor, states: Sequence[Tensor], cell: Cell, batch: Dense) -> Bound | None:
-    """What runs one direction of one layer, if its rows are in memory as engines take them."""
-    if not (batch.batch_first or 1 in (batch.batch, batch.steps)):
-        return None
-    call = cell.call(x.flatten(0, -2), [s.flatten(0, -2) for s in states], batch.layout)
-    series = [(*x.shape[:-1], s.shape[-1]) for s in states]
-    return bind(call, [*series, *(tuple(s.shape) for s in states)])
+    """What runs one direction of one layer, in the shapes of the call; but with batch first where both are more than
+    one."""
+    call = cell.call(batch.rows(x), [s.flatten(0, -2) for s in states], batch.layout)
+    plain = batch.batch_first or 1 in (batch.batch, batch.steps)
+    lead = x.shape[:-1] if plain else (batch.batch, batch.steps)
+    return bind(call, [*((*lead, s.shape[-1]) for s in states), *(tuple(s.shape) for s in states)])
 
 
 def _each(cell: Cell, batch: Dense) -> Bound | None:
@@ -168,9 +171,9 @@ def _states(module: Any, batch: int) -> list[tuple[int, ...]]:
     return [(count, batch, module.proj_size or hidden)] + [(count, batch, hidden)] * two
 
 
-def _kind(module: Any, x: Tensor, hx: Any) -> tuple[Any, ...]:
-    """What tells the kinds of calls of a module apart."""
-    return x.shape, getattr(module, "batch_first", None), len(_given(hx)), torch.is_grad_enabled()
+def _kind(module: Any, x: Tensor, given: Tensors) -> tuple[Any, ...]:
+    """What tells the kinds of calls of a module apart. given: the states."""
+    return x.shape, getattr(module, "batch_first", None), len(given), torch.is_grad_enabled()
 
 
 def _given(hx: Any) -> Tensors:
