@@ -28,7 +28,7 @@ from .lanes import Pieces, pieces
 from .launch import Launch, launch_for, prepare
 from .libraries import sums
 from .prepared import prepared
-from .sums import ENOUGH, _all_plain, _plain, _table
+from .sums import ENOUGH, all_plain, plain_terms, table_of
 
 Slot = tuple[int, int]  # the number of a tensor, and the byte in it
 Shape = tuple[int, ...]
@@ -206,9 +206,9 @@ def _bind_back(bound: Bound, of: tuple[str, ...], needed: Sequence[bool], saved:
     at |= {node: (goal[n], 0) for n, node in way.flows.items()}
     at |= {n: (inner, byte) for n, (byte, _) in launch.block.series.items()}
     start = {leaf: (number[n], 0) for n, leaf in step.states.items()}
-    table = _table(_all_plain(way), tuple(call.sizes.items()))
+    table = table_of(all_plain(way), tuple(call.sizes.items()))
     factors = {x for u, _, v, *_ in table.rows for x in (u, v) if x}
-    plain = set(_plain(way)) == set(way.sums) and len(set(way.flows.values())) == len(way.flows)
+    plain = set(plain_terms(way)) == set(way.sums) and len(set(way.flows.values())) == len(way.flows)
     if not plain or any(n not in at for n in (*made.moving, *made.previous, *made.keep, *factors)):
         return None
     if any(n not in launch.given for n in way.flows.values()):  # a gradient that is the same at every step

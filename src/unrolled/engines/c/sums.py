@@ -39,16 +39,16 @@ def _factors(term: Node) -> Factors | None:
 
 
 @lru_cache(maxsize=512)
-def _plain(way: Backward) -> dict[str, list[Factors]]:
+def plain_terms(way: Backward) -> dict[str, list[Factors]]:
     """The parameters all of whose terms C sums by itself, and these terms."""
     found = {n: [_factors(term) for term in nodes] for n, nodes in way.sums.items()}
     return {n: [f for f in factors if f] for n, factors in found.items() if factors and None not in factors}
 
 
 @lru_cache(maxsize=512)
-def _all_plain(way: Backward) -> tuple[tuple[str, Factors], ...]:
+def all_plain(way: Backward) -> tuple[tuple[str, Factors], ...]:
     """All of these terms, each with the name of its sum."""
-    return tuple((n, factors) for n, found in _plain(way).items() for factors in found)
+    return tuple((n, factors) for n, found in plain_terms(way).items() for factors in found)
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class _Table:
 
 
 @lru_cache(maxsize=512)
-def _table(terms: tuple[tuple[str, Factors], ...], sizes: tuple[tuple[str, int], ...]) -> _Table:
+def table_of(terms: tuple[tuple[str, Factors], ...], sizes: tuple[tuple[str, int], ...]) -> _Table:
     named, rows, begun = dict(sizes), list[tuple[Node, int, Node | None, int, str, bool]](), set[str]()
 
     def size(n: Node | None) -> int:
@@ -93,11 +93,11 @@ class Sums:
 
     def all(self) -> dict[str, Tensor]:
         """The gradients of the parameters."""
-        plain, found = _plain(self.way), dict[str, Tensor]()
+        plain, found = plain_terms(self.way), dict[str, Tensor]()
         for name, nodes in self.way.sums.items():
             p = self.call.parameters[name]
             found[name] = torch.empty_like(p, memory_format=WHOLE) if name in plain else self.mixed(nodes, p.shape)
-        self.add_plain(_all_plain(self.way), found)
+        self.add_plain(all_plain(self.way), found)
         return found
 
     def add_plain(self, terms: tuple[tuple[str, Factors], ...], to: Mapping[str, Tensor]) -> None:
@@ -105,7 +105,7 @@ class Sums:
         if not terms:
             return
         at, kind = self.at, self.call.like.dtype
-        table, library = _table(terms, tuple(self.call.sizes.items())), sums(kind == torch.float64)
+        table, library = table_of(terms, tuple(self.call.sizes.items())), sums(kind == torch.float64)
         first, goal = {n: s.data_ptr() for n, s in self.start.items()}, {n: t.data_ptr() for n, t in to.items()}
         numbers = array("q")
         for u, us, v, vs, name, add in table.rows:
