@@ -10,8 +10,8 @@ from cyclopts import Parameter
 from ..errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from ..speed.measure import Row
     from ..speed.point import Point
+    from ..speed.timing import Row
 
 CELLS = ("rnn", "gru", "lstm", "peephole_lstm")  # the default
 SHAPES = ((200, 1, 128), (50, 32, 128), (25, 32, 512))  # steps, batch, hidden
@@ -47,14 +47,14 @@ def bench(
     asked = _points(cell or list(CELLS), hidden, batch, steps, threads)
 
     from ..speed.machine import machine
-    from ..speed.measure import Effort, local_players, measure, processors
+    from ..speed.timing import Effort, local_players, processors, time_point
     from . import screen
     from .steps import counted
 
     rows = []
     with processors(threads), counted(len(asked), quiet=json) as done:
         for point in asked:
-            rows.append(measure(point, local_players(point), Effort(turns=5)))
+            rows.append(time_point(point, local_players(point), Effort(turns=5)))
             done(f"{point}")
     here = machine()
     if json:
@@ -119,7 +119,7 @@ def _figure(row: Row, name: str) -> str:
 
 
 def _times(row: Row, name: str) -> str:
-    from ..speed.measure import digits
+    from ..speed.timing import digits
 
     ratio = row.ratio(name)
     return f"[bold]×{digits(ratio)}[/]" if ratio else ""

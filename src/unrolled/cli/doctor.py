@@ -10,7 +10,7 @@ from ..errors import command_line
 
 if TYPE_CHECKING:
     from ..speed.machine import Machine
-    from ..speed.measure import Row
+    from ..speed.timing import Row
     from ..testing.doctor import Finding
 
 
@@ -72,8 +72,8 @@ def _examine_machine(quiet: bool) -> Report:
     from rich.markup import escape
 
     from ..speed.machine import machine
-    from ..speed.measure import Effort, local, measure, processors
     from ..speed.point import Point
+    from ..speed.timing import Effort, local, processors, time_point
     from ..testing.doctor import available, build, cases, examine
     from .steps import counted
 
@@ -90,7 +90,7 @@ def _examine_machine(quiet: bool) -> Report:
             done("" if finding.agrees else escape(f"wrong   {finding}"))
     with processors(1):
         point = Point("gru", steps=100, batch=1, inputs=64, hidden=128)
-        speed = measure(point, [local(n, 1) for n in ("unrolled", "torch.nn")], Effort(turns=3))
+        speed = time_point(point, [local(n, 1) for n in ("unrolled", "torch.nn")], Effort(turns=3))
     return Report(machine(), cache, threads, missing, findings, speed, time.monotonic() - begin)
 
 

@@ -1,8 +1,8 @@
-"""The cells as a user of another library would write them: one step, for a loop in Python or under ``lax.scan``.
+"""The cells as a user of another library would write them: one step, for a Python loop or ``lax.scan``.
 
-``m`` is the library: ``m.linear(x, A, b)`` is A x + b for the rows of x, ``m.split`` cuts the last dimension into
-equal parts, ``m.normalised`` is layer normalisation without gains. A step is given the parameters by name, x(t) and
-the state, and returns the new state, its output first. The equations and their sources are in ``unrolled.cells``.
+``m`` is the library: ``m.linear(x, A, b)`` is A x + b for each row of x, ``m.split`` cuts the last dimension into
+equal parts, ``m.normalised`` is layer normalisation without gains. A step takes the parameters by name, x(t) and
+the state. It returns the new state, with the output first. For equations and sources see ``unrolled.cells``.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def mgu(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
 
 
 STEPS = {f.__name__: f for f in (rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm, mgu)}
-STATES = {name: 2 if "lstm" in name else 1 for name in STEPS}  # all as wide as W has columns
+STATES = {name: 2 if "lstm" in name else 1 for name in STEPS}  # number of states, each as wide as W has columns
 
 
 def start(cell: str, p: P, rows: int, zeros: Any) -> tuple[Any, ...]:
-    """The state of zeros; ``zeros(rows, columns)`` makes a matrix of them."""
+    """An initial state of zeros; ``zeros(rows, columns)`` makes one matrix."""
     return tuple(zeros(rows, p["W"].shape[1]) for _ in range(STATES[cell]))
