@@ -15,6 +15,7 @@ import unrolled
 from cells_for_tests import SIZES
 from unrolled import cells, circuit
 from unrolled.cli import main
+from unrolled.diagnosis.capacity import memory_capacity
 from unrolled.diagnosis.jacobian import jacobians
 from unrolled.diagnosis.lyapunov import exponents
 from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
@@ -221,7 +222,7 @@ def test_the_memory_capacity_of_a_linear_orthogonal_network_is_its_number_of_uni
     with torch.no_grad():
         net.W.copy_(0.9 * torch.linalg.qr(noise(units, units, dtype=torch.float64))[0])
         net.U.copy_(noise(units, 1, seed=3, dtype=torch.float64))
-    total, shares = unrolled.memory_capacity(net, farthest=80, steps=8000)
+    total, shares = memory_capacity(net, farthest=80, steps=8000)
     assert total == pytest.approx(units, rel=0.03)
     assert len(shares) == 81 and max(shares) <= 1
 
@@ -277,7 +278,7 @@ def test_a_gate_that_closes_makes_the_gradient_vanish_and_one_that_opens_brings_
     with torch.no_grad():
         net.b[16:32] = 3.0
     opened = unrolled.diagnose(net, x)
-    assert closed.kind == "vanish" and "Start the gates" in closed.verdict
+    assert closed.kind == "vanish" and "Open the gates" in closed.verdict
     assert opened.kind == "healthy" and opened.layers[0].reach.steps > 10 * closed.layers[0].reach.steps
 
 
@@ -377,10 +378,16 @@ def test_the_figure_shows_what_the_picture_shows(tmp_path):
         broken.b[3] = float("nan")
     for net in (plain, broken):
         report = unrolled.diagnose(net, noise(4, 50, 3))
-        axes = [a for a in report.figure(dark=True).axes if a.get_visible()]
-        titles = [a.get_title(loc="left") for a in axes]
-        assert titles and all(title in report.svg for title in titles)
-        assert sum(len(a.lines) for a in axes) == (0 if net is broken else 2 + 1 + 4 + 1)
+        (axes,) = report.figure(dark=True).axes
+        written = [text.get_text() for text in axes.texts]
+        assert report.verdict.split(".")[0] in " ".join(written)
+        for title in () if net is broken else ("how far back gradients reach", "what the states remember"):
+            assert title in written and title in report.svg
+        strokes = [s for s in report.drawing.scene.strokes if s.width == 2 and len(s.line.pieces) > 1]
+        assert len(strokes) == (0 if net is broken else 2 + 4 + 1), "a curve for each series"
+        for stroke in report.drawing.scene.strokes:
+            assert f"stroke-{stroke.colour}" in report.svg
+        assert len(axes.patches) == len(report.drawing.scene.strokes)
         for name in ("d.png", "d.pdf"):
             report.save(tmp_path / name)
             assert (tmp_path / name).stat().st_size > 5000
@@ -400,13 +407,16 @@ def test_engines_agree():
     ("call", "words"),
     [
         (lambda: unrolled.diagnose(torch.nn.Linear(2, 2), noise(1, 2)), "has no recurrent layer"),
-        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 0, 3)), "has read any step"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 0, 3)), "has read a step"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), loss=lambda out: out.h), "must be one number"),
-        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0), "farthest must be a whole number"),
+        (
+            lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0),
+            "farthest must be a whole number of at least 1",
+        ),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.jpg"), ".png, .pdf, .html or .json"),
-        (lambda: unrolled.memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
-        (lambda: unrolled.memory_capacity(_logistic(), 10), "takes one input of numbers"),
+        (lambda: memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
+        (lambda: memory_capacity(_logistic(), 10), "needs a network with one input of vectors"),
     ],
 )
 def test_wrong_use_is_told(call, words):

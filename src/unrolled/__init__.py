@@ -27,7 +27,6 @@ _HOME = {
     "explore": "look.look",
     "measure": "look.look",
     "diagnose": "diagnosis.diagnose",
-    "memory_capacity": "diagnosis.capacity",
     **{
         name: "errors"
         for name in (
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
     from .circuits.circuit import circuit as circuit
     from .circuits.functional import *  # noqa: F403
-    from .diagnosis.capacity import memory_capacity as memory_capacity
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
