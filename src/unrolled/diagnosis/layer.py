@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..draw.numbers import special
 from ..train.fault import unmasked
 from .capacity import Memory, memory
 from .jacobian import eigenvalues
@@ -103,7 +104,8 @@ def locate(path: Trajectory) -> Problem | None:
     gradient of the loss."""
     for n, parameter in path.net.named_parameters(recurse=False):
         if len(wrong := (~torch.isfinite(parameter.detach().flatten())).nonzero()):
-            return Problem(f"parameter {n}", 0, 0, int(wrong[0]), _kind(float(parameter.detach().flatten()[wrong[0]])))
+            value = float(parameter.detach().flatten()[wrong[0]])
+            return Problem(f"parameter {n}", 0, 0, int(wrong[0]), special(value))
     direct = {f"∂L/∂{n}": g for n, g in path.direct.items()}
     returns = path.net.circuit.recurrence.returns
     out = {n: unmasked(returns[n], values) for n, values in path.out.items()}
@@ -118,9 +120,5 @@ def _first(named: Values) -> Problem | None:
         wrong = (~torch.isfinite(series)).nonzero()
         if len(wrong):
             row, step, unit = wrong[wrong[:, 1].argmin()].tolist()
-            found.append((step, order, Problem(n, row, step, unit, _kind(float(series[row, step, unit])))))
+            found.append((step, order, Problem(n, row, step, unit, special(float(series[row, step, unit])))))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
-
-
-def _kind(value: float) -> str:
-    return "NaN" if value != value else "∞" if value > 0 else "-∞"

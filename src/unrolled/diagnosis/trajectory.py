@@ -110,9 +110,9 @@ def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
         for p in frozen:
             p.requires_grad_(False)
     series = [(run, n, _steps(v)) for run in runs for n, v in run.series.items() if _steps(v).requires_grad]
-    values = [value for _, _, value in series]
-    reached = values and total.requires_grad
-    found = torch.autograd.grad(total, values, allow_unused=True) if reached else [None] * len(values)
+    wanted = [value for _, _, value in series]
+    reached = wanted and total.requires_grad
+    found = torch.autograd.grad(total, wanted, allow_unused=True) if reached else [None] * len(wanted)
     direct: dict[int, Values] = {id(run): {} for run in runs}
     for (run, name, _), gradient in zip(series, found, strict=True):
         if gradient is not None:

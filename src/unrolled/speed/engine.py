@@ -1,4 +1,4 @@
-"""The speed of a network's engine relative to the reference, on this machine."""
+"""How much faster a network's engine is than the reference, on this machine."""
 
 from __future__ import annotations
 
@@ -16,16 +16,10 @@ TURNS = 3
 
 
 def times_faster(net: Recurrent, output: str, tokens: bool = False, rows: int = 16, steps: int = 32) -> float:
-    """How many times as fast as the reference the network's own engine is, forward and backward.
+    """The time that the reference takes, forward and backward, for each second of the network's own engine.
 
-    Both engines take turns on the same random inputs. The network and torch's random generator are left unchanged.
-
-    Args:
-        net: the network.
-        output: the name of the output whose sum is differentiated.
-        tokens: feed tokens (rows, steps) instead of vectors (rows, steps, size).
-        rows: number of sequences.
-        steps: their length.
+    Both are timed in turns, on random inputs (rows, steps, size), or whole numbers (rows, steps) with ``tokens``, with
+    the gradient of one of its outputs. Neither the network nor torch's generator is changed.
     """
     generator = torch.Generator().manual_seed(0)
 
