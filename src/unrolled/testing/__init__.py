@@ -1,4 +1,4 @@
-"""Tools for testing circuits, the library's own and yours: comparison, exact derivatives, random circuits."""
+"""Tools for testing circuits, the library's and your own: comparison, exact gradients, random circuits."""
 
 from .compare import TOLERANCES, assert_close, relative_error
 from .gradients import check_gradients, complex_step, engine_gradients

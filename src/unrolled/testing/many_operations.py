@@ -1,4 +1,4 @@
-"""No network that anyone wants, but most operations in one step: what engines are tried on beside the cells."""
+"""A test circuit that uses most operations in one step."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ..circuits import (
 
 @circuit
 def many_operations(x, h, y, *, U, W, M, E, b, v):
-    """Bounded, and almost everywhere smooth."""
+    """A bounded circuit with most operations, smooth almost everywhere."""
     a = b + W @ h + U @ x + take(E, y)
     p, q = split(concat(tanh(a), sigmoid(a)), 2)
     r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)
