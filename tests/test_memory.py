@@ -269,25 +269,25 @@ def test_misuse():
     cases = {
         "Snapshots takes either every=": lambda: Snapshots(),
         "memory must be bytes, or text such as '500 MB'": lambda: Snapshots(memory="500 Mb?"),
-        "every must be a whole number of steps from 1, got 0": lambda: Snapshots(every=0),
+        "every must be a number of steps, at least 1, got 0": lambda: Snapshots(every=0),
         "memory must be Store\\(\\), Snapshots\\(...\\) or Truncated": lambda: Recurrent(
             CIRCUITS["gru"], x=3, h=4, memory="500 MB"
         ),
-        "window must be a whole number of steps from 1, got 0": lambda: Truncated(0),
-        "stride must be a whole number of steps from 1, got 1.5": lambda: Truncated(5, 1.5),
-        "stride \\(7\\) must not be longer than window \\(5\\): the errors of 2 steps in 7 would": lambda: Truncated(
+        "window must be a number of steps, at least 1, got 0": lambda: Truncated(0),
+        "stride must be a number of steps, at least 1, got 1.5": lambda: Truncated(5, 1.5),
+        "stride \\(7\\) must not be longer than window \\(5\\): the errors of 2 in 7 steps would": lambda: Truncated(
             5, 7
         ),
         "stride must be window \\(5\\), got 2": lambda: unrolled.backpropagate(
             net, Steps(50, 3), total, Truncated(5, 2)
         ),
-        "'300 B' is too small for 50 sequences: the values of one step of each take": lambda: Recurrent(
+        "'300 B' is too small for 50 sequences: one step of all of them needs": lambda: Recurrent(
             CIRCUITS["gru"], x=3, h=4, memory=Snapshots(memory="300 B")
         )(torch.randn(50, 100, 3)),
         "memory 1000 is too small for 9,000 steps: give at least": lambda: unrolled.backpropagate(
             net, Steps(9000, 3, torch.float32), total, memory=1000
         ),
-        "a source has a whole number 'length' and read": lambda: unrolled.backpropagate(net, torch.ones(3), total),
+        "a source needs an integer 'length' and read": lambda: unrolled.backpropagate(net, torch.ones(3), total),
         "the source has 0 steps": lambda: unrolled.backpropagate(net, Steps(0, 3), total),
         "the loss of a segment must be one number, got \\(1, 50, 4\\)": lambda: unrolled.backpropagate(
             net, Steps(50, 3, torch.float32), lambda out, *_: out.h

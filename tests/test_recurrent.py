@@ -196,7 +196,7 @@ def test_a_loss_inside_the_circuit_and_its_target_left_out():
     torch.testing.assert_close(out.L.sum(), unrolled.losses.nll(out.o, y))
     without = net(x)
     assert torch.equal(without.o, out.o) and "L" not in list(without)
-    with pytest.raises(AttributeError, match="returns no 'L'"):
+    with pytest.raises(AttributeError, match="does not return 'L'"):
         _ = without.L
 
 
