@@ -13,6 +13,7 @@ from unrolled.speed.process import Run, serve
 
 
 def normalised(a):
+    """Layer normalisation without gains."""
     centred = a - a.mean(-1, keepdims=True)
     return centred / jnp.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
 

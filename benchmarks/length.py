@@ -50,10 +50,12 @@ class Row:
 
     @property
     def of_dense(self) -> float:
+        """The time relative to the dense batch."""
         return self.ragged / self.dense
 
     @property
     def of_packed(self) -> float | None:
+        """The speed relative to the packed batch."""
         return None if self.packed is None else self.packed / self.ragged
 
 
@@ -103,6 +105,7 @@ def time_lengths(cell: str, seed: int, longest: int, turns: int, with_packed: bo
 
 
 def as_markdown(rows: list[Row], longest: int) -> str:
+    """The page of results."""
     lines = [
         "# Lengths from 1 to 10,000 in one batch",
         "",
@@ -129,6 +132,7 @@ def as_markdown(rows: list[Row], longest: int) -> str:
 
 
 def main() -> int:
+    """Run the benchmark; exits with 1 if an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=3, help="number of draws of lengths")
     parser.add_argument("--turns", type=int, default=5)

@@ -49,6 +49,7 @@ class Voice:
         self.next = torch.empty(0)
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Features (steps, 40) of a piece; the targets go to ``next``."""
         begin = time.perf_counter()
         piece = self.features.read(start, min(stop + 1, self.length)).to(self.dtype)
         piece.sub_(MIDDLE).div_(WIDTH)
@@ -72,6 +73,7 @@ class Listener(nn.Module):
         return (self.head(out.h[0, : len(target)]) - target).square().sum()
 
     def gradient(self) -> dict[str, Tensor]:
+        """All gradients by name, in float64; clears ``.grad``."""
         found = {n: p.grad.double() for n, p in self.named_parameters() if p.grad is not None}
         self.zero_grad()
         return found
@@ -94,6 +96,7 @@ class Long:
 
     @property
     def forwards(self) -> float:
+        """The total time in forward passes."""
         return self.total / self.forward
 
 
@@ -105,6 +108,7 @@ class Clock:
         self.last = time.perf_counter()
 
     def mark(self, part: str) -> None:
+        """Add the time since the last mark to a part."""
         now = time.perf_counter()
         self.parts[part] = self.parts.get(part, 0.0) + now - self.last
         self.last = now
@@ -179,6 +183,7 @@ def compare(result: Long, path: Path, memory: str) -> None:
 
 
 def as_markdown(rows: list[Long], memory: str) -> str:
+    """The page of results."""
     lines = [
         "# The exact gradient through a long recording",
         "",
@@ -226,6 +231,7 @@ def keep(rows: list[Long], memory: str, folder: Path | None) -> None:
 
 
 def main() -> int:
+    """Run the benchmark; exits with 1 if an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))

@@ -60,6 +60,7 @@ class Waves:
         self.speed = 2 * torch.pi / torch.logspace(0.5, 4.3, INPUTS, dtype=torch.float64)
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Steps start ... stop - 1: (steps, 40)."""
         return torch.sin(torch.arange(start, stop, dtype=torch.float64)[:, None] * self.speed).float()
 
 
@@ -131,6 +132,7 @@ def agree(rows: list[Found]) -> None:
 
 
 def as_markdown(rows: list[Found]) -> str:
+    """The page of results."""
     least = min(r.memory for r in rows if r.memory)
     lines = [
         "# Memory against length",
@@ -161,6 +163,7 @@ def _columns(rows: list[Found]) -> list[tuple[str, str]]:
 
 
 def draw(rows: list[Found], path: Path) -> None:
+    """Draw memory against length."""
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "memory"  # the same file from the same numbers
     from matplotlib import pyplot
@@ -186,6 +189,7 @@ def draw(rows: list[Found], path: Path) -> None:
 
 
 def main() -> int:
+    """Run the benchmark, or one gradient of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--longest", type=int, default=LENGTHS[-1])
     parser.add_argument("--cells", nargs="+", choices=MODULES, default=list(MODULES))

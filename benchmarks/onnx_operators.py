@@ -21,6 +21,7 @@ KINDS["peephole_lstm"] = KINDS["lstm"]
 
 
 def prepare(problem: Problem, training: bool) -> Run:
+    """Prepare a problem, forward only."""
     assert not training, "ONNX Runtime runs inference"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
@@ -36,6 +37,7 @@ def prepare(problem: Problem, training: bool) -> Run:
 
 
 def model(problem: Problem) -> onnx.ModelProto:
+    """The ONNX model with the parameters of a problem."""
     operator, order = KINDS[problem.cell]
     p = problem.parameters
     hidden = p["W"].shape[1]

@@ -109,6 +109,7 @@ def record(path: Path, seconds: int, seed: int = 0, told: bool = False) -> None:
 
 
 def main() -> None:
+    """Write a recording."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path, help="file to write: .flac or .w64")
     parser.add_argument("--minutes", type=float, default=5000)

@@ -35,6 +35,7 @@ NAMES = ("unrolled", "torch.nn", "torch loop", "torch.compile", "JAX", "ONNX", "
 
 
 def arguments(argv: list[str]) -> tuple[argparse.Namespace, list[Case], Effort]:
+    """The options, the selected cases, and the effort."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer points and turns; the figures are rough")
     parser.add_argument("--cells", nargs="+", choices=sorted({c.point.cell for c in FULL}))
@@ -86,6 +87,7 @@ def _threads(case: Case) -> int:
 
 
 def main(argv: list[str]) -> int:
+    """Run the benchmark and write its results."""
     options, cases, effort = arguments(argv)
     try:
         rows = run(cases, effort, options.json)

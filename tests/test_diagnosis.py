@@ -411,7 +411,7 @@ def test_engines_agree():
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), loss=lambda out: out.h), "must be one number"),
         (
             lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0),
-            "farthest must be a whole number of at least 1",
+            "farthest must be an integer of at least 1",
         ),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.jpg"), ".png, .pdf, .html or .json"),

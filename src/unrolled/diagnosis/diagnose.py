@@ -86,7 +86,7 @@ def diagnose_loss(
     """
     for name, number in (("farthest", farthest), ("exponents", exponents)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, got {number!r}")
+            raise InputError(f"{name} must be an integer of at least 1, got {number!r}")
     if not any(isinstance(module, Recurrent) for module in model.modules()):
         raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to diagnose")
     generator = generator or torch.Generator().manual_seed(0)

@@ -87,7 +87,7 @@ def _decades(lines: Sequence[Line]) -> list[tuple[float, Label]]:
     low, high = math.floor(max(min(values), max(values) - 12)), math.ceil(max(values))
     high = max(high, low + 1)
     every = max(1, (high - low) // 4)
-    low = high - every * -(-(high - low) // every)  # a whole number of intervals
+    low = high - every * -(-(high - low) // every)  # an integer number of intervals
     return [(float(k), _power(k)) for k in range(low, high + 1) if (high - k) % every == 0]
 
 

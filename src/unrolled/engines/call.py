@@ -44,7 +44,9 @@ class Engine(Protocol):
     """Runs calls. All engines give the same results as ``reference``; they differ only in speed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the engine."""
+        ...
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
         """Run forward.

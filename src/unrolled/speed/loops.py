@@ -13,10 +13,12 @@ P = dict[str, Any]
 
 
 def rnn(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
+    """One step of the cell rnn."""
     return (m.tanh(m.linear(x, p["U"], p["b"]) + m.linear(h, p["W"])),)
 
 
 def gru(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
+    """One step of the cell gru."""
     ar, az, an = m.split(m.linear(x, p["U"], p["b"]), 3)
     kr, kz, kn = m.split(m.linear(h, p["W"]), 3)
     r, z = m.sigmoid(ar + kr), m.sigmoid(az + kz)
@@ -25,17 +27,20 @@ def gru(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
 
 
 def lstm(m: Any, p: P, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
+    """One step of the cell lstm."""
     i, f, g, o = m.split(m.linear(x, p["U"], p["b"]) + m.linear(h, p["W"]), 4)
     c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
     return m.sigmoid(o) * m.tanh(c), c
 
 
 def jordan(m: Any, p: P, x: Any, o: Any) -> tuple[Any, ...]:
+    """One step of the cell jordan."""
     h = m.tanh(m.linear(x, p["U"], p["b"]) + m.linear(o, p["W"]))
     return (m.linear(h, p["V"], p["c"]),)
 
 
 def peephole_lstm(m: Any, p: P, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
+    """One step of the cell peephole_lstm."""
     i, f, g, o = m.split(m.linear(x, p["U"], p["b"]) + m.linear(h, p["W"]), 4)
     i, f = m.sigmoid(i + p["p"] * c), m.sigmoid(f + p["q"] * c)
     c = f * c + i * m.tanh(g)
@@ -43,6 +48,7 @@ def peephole_lstm(m: Any, p: P, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
 
 
 def layernorm_lstm(m: Any, p: P, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
+    """One step of the cell layernorm_lstm."""
     a = p["gh"] * m.normalised(m.linear(h, p["W"])) + p["gx"] * m.normalised(m.linear(x, p["U"])) + p["b"]
     i, f, g, o = m.split(a, 4)
     c = m.sigmoid(f) * c + m.sigmoid(i) * m.tanh(g)
@@ -50,6 +56,7 @@ def layernorm_lstm(m: Any, p: P, x: Any, h: Any, c: Any) -> tuple[Any, ...]:
 
 
 def mgu(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
+    """One step of the cell mgu."""
     f = m.sigmoid(m.linear(x, p["Uf"], p["bf"]) + m.linear(h, p["Wf"]))
     n = m.tanh(m.linear(x, p["U"], p["b"]) + m.linear(f * h, p["W"]))
     return ((1 - f) * h + f * n,)

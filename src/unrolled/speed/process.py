@@ -65,9 +65,17 @@ class Player(Protocol):
     """A contestant that can be prepared for a problem and then takes turns of at least some seconds."""
 
     @property
-    def name(self) -> str: ...
-    def prepare(self, problem: Problem, training: bool) -> Ready: ...
-    def turn(self, at_least: float) -> Turn: ...
+    def name(self) -> str:
+        """The name in the table."""
+        ...
+
+    def prepare(self, problem: Problem, training: bool) -> Ready:
+        """Prepare a problem and make the first call."""
+        ...
+
+    def turn(self, at_least: float) -> Turn:
+        """Call for at least some seconds."""
+        ...
 
 
 def take_turn(call: Callable[[], object], at_least: float) -> Turn:
@@ -101,11 +109,13 @@ class Local:
     run: Run | None = field(default=None, init=False)
 
     def prepare(self, problem: Problem, training: bool) -> Ready:
+        """See ``Player.prepare``."""
         self.enter()
         self.run, ready = make_ready(self.make, problem, training)
         return ready
 
     def turn(self, at_least: float) -> Turn:
+        """See ``Player.turn``."""
         assert self.run is not None, "prepare comes first"
         self.enter()
         return take_turn(self.run.call, at_least)
@@ -130,6 +140,7 @@ class Child:
         self._running: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
 
     def prepare(self, problem: Problem, training: bool) -> Ready:
+        """See ``Player.prepare``."""
         path = Path(self._start()[1].name) / "problem.npz"
         problem.save(path)
         answer = self.ask({"prepare": str(path), "training": training})
@@ -137,6 +148,7 @@ class Child:
             return Ready(dict(found), answer["about"], answer["seconds"])
 
     def turn(self, at_least: float) -> Turn:
+        """See ``Player.turn``."""
         return Turn(**self.ask({"turn": at_least}))
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def relative_error(actual: Tensor, expected: Tensor, scale: float | None = None)
     0.2
 
     Args:
-        actual: a tensor of any shape.
+        actual: a tensor (n, ...) of any shape.
         expected: a tensor of the same shape.
         scale: divide by this instead of the largest expected entry.
 
@@ -57,7 +57,7 @@ def assert_close(what: str, actual: Tensor, expected: Tensor, tolerance: str, sc
 
     Args:
         what: the name of the value, for the message.
-        actual: a tensor of any shape.
+        actual: a tensor (n, ...) of any shape.
         expected: a tensor of the same shape.
         tolerance: a key of ``TOLERANCES``.
         scale: see ``relative_error``.

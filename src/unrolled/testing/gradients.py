@@ -229,7 +229,15 @@ def engine_gradients(
     weights: Mapping[str, Tensor],
     engine: str = "reference",
 ) -> dict[str, Tensor]:
-    """The gradient of a linear loss, from an engine. For arguments see ``values_and_gradients``.
+    """The gradient of a linear loss, from an engine.
+
+    Args:
+        recurrence: the step.
+        sizes: all sizes by name.
+        values: every leaf by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states
+            (batch, size).
+        weights: the weights of the loss by name, (batch, steps, size).
+        engine: the name of the engine.
 
     Returns:
         by name, the gradient of every leaf in its own shape.
