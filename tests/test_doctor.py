@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, and says so."""
+"""The command doctor finds and reports faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unrolled.transform.differentiate import VJP
 
 
 class Wrong(Reference):
-    """An engine with one fault."""
+    """An engine with a planted fault."""
 
     name = "wrong"
 
@@ -97,7 +97,7 @@ def test_threads_are_given_back():
 
 @pytest.fixture
 def brief(monkeypatch):
-    """The doctor with a single circuit and without the C engine, so that nothing is compiled."""
+    """The command with a single circuit and without engine c, so that nothing is compiled."""
     monkeypatch.setattr(doctor, "cases", lambda: cases([rnn]))
     monkeypatch.setattr(doctor, "available", lambda: available(["reference", "torch", *(ENGINES.keys() & {"wrong"})]))
 

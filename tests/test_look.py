@@ -1,4 +1,4 @@
-"""The explorer's numbers: those that the library computes, whatever is looked at."""
+"""The explorer shows the numbers that the library computes, for every kind of subject."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def unpacked(packed: dict, units: int) -> numpy.ndarray:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two layers, trained a little."""
+    """A model with two layers, trained briefly."""
     folder = tmp_path_factory.mktemp("look")
     (folder / "text.txt").write_text(TEXT)
     small = ("--hidden", "6", "--layers", "2", "--batch", "4", "--window", "16", "--updates", "6", "--cell", "lstm")
@@ -62,7 +62,7 @@ def test_every_cell_can_be_looked_at(name: str):
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman", "jordan", "peephole_lstm"])
 def test_the_values_are_those_of_the_network(name: str):
-    """Against Recurrent on the reference engine, which shares no code with the explorer but the table of operations."""
+    """Compared with Recurrent on the reference engine, which shares only the table of operations with the explorer."""
     looked = example.of_circuit(ALL[name], None, 1, 40, 8, 3)
     measured, layer = evaluate_layer(looked, 0), looked.layers[0]
     net = Recurrent(ALL[name], dtype=torch.float64, **{n: s for n, s in _named_sizes(ALL[name], layer).items()})
@@ -88,8 +88,7 @@ def _named_sizes(cell, layer) -> dict[str, int]:
 
 
 def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
-    """dL/dh(t): the network is started again from h(t), and its loss from there on is differentiated by the derived
-    adjoint."""
+    """dL/dh(t): restart the network from h(t), and differentiate the rest of its loss with the derived adjoint."""
     looked = example.of_circuit(ALL["gru"], None, 1, 30, 8, 1)
     measured, layer, names = evaluate_layer(looked, 0), looked.layers[0], looked.scored
     net = Recurrent(ALL["gru"], dtype=torch.float64, **_named_sizes(ALL["gru"], layer))
@@ -109,7 +108,7 @@ def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
     lower, upper = evaluate_layer(looked, 0), evaluate_layer(looked, 1)
     assert lower.total == upper.total
     torch.testing.assert_close(lower.values["h"], upper.values["x"], rtol=0, atol=0)
-    direct = upper.gradients["x"]  # of the layer above, at the same step
+    direct = upper.gradients["x"]  # from the layer above, at the same step
     torch.testing.assert_close(lower.gradients["h"][-1], direct[-1], rtol=1e-12, atol=1e-15)
     assert not torch.allclose(lower.gradients["h"][0], direct[0]), "earlier ones also come through time"
     assert lower.saliency.shape == (25,) and torch.equal(lower.saliency, upper.saliency)
@@ -220,7 +219,7 @@ def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.
     def broken(folder: Path):
         task = sound(folder)
         with torch.no_grad():
-            task.model.layers[1].b[8] = math.nan  # of the third unit's forget gate
+            task.model.layers[1].b[8] = math.nan  # the forget gate of the third unit
         return task
 
     sound = reading.trained
@@ -301,7 +300,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of tones, in a folder."""
+    """A folder of tones in two classes."""
     soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
     folder = tmp_path_factory.mktemp("tones")
     for k in range(24):
@@ -319,7 +318,7 @@ def trained_on(data: Path, folder: Path, *more: str) -> Path:
 
 @pytest.mark.parametrize("answer", ["recording", "last", "frame"])
 def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
-    """Values, loss and answer are those of the trained model, whichever way it answers; the waveform is the file's."""
+    """Values, loss and answer are those of the trained model, for every kind of answer; the waveform is the file's."""
     run = trained_on(recordings, tmp_path / "run", "--set", f"data.answer={answer}")
     looked = reading.of_run(run, recordings / "low_7.wav", 1, 1000)
     measured = evaluate_layer(looked, 0)
@@ -445,7 +444,7 @@ def test_what_cannot_be_looked_at(
 
 @pytest.fixture(scope="module")
 def voices(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two models of recordings, one of them in two directions; their data, and a text."""
+    """Two models of recordings, one bidirectional; their data, and a text."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "text.txt").write_text(TEXT)
     return {

@@ -1,4 +1,4 @@
-"""The explorer in a real browser: what a reader sees, and that every way of using it works."""
+"""The explorer in a real browser: what a reader sees, with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def measured() -> LayerValues:
 
 @pytest.fixture
 def page(browser: Any, pages: dict[str, Path]) -> Callable[..., Any]:
-    """Open a page; at the end nothing may have been complained of."""
+    """Open a page; at the end the browser's log must be empty."""
 
     def open_page(name: str = "lstm", **how: Any) -> Any:
         show(browser, pages[name], **how)
@@ -56,7 +56,7 @@ def page(browser: Any, pages: dict[str, Path]) -> Callable[..., Any]:
 
 
 def settle(browser: Any) -> None:
-    """Wait until the picture stands still."""
+    """Wait until the animation has ended."""
     for _ in range(100):
         if browser.execute_script("return now.unfolded === (turn.open ? 1 : 0) && now.shownTime === now.t"):
             time.sleep(0.05)
@@ -78,7 +78,7 @@ def press(browser: Any, *keys: str) -> None:
 
 
 def circles(browser: Any) -> dict[str, tuple[float, float]]:
-    """Where the circles are that can be seen, by their names for those who cannot see."""
+    """The positions of the visible circles, by their accessible names."""
     found = browser.execute_script("""
         return [...document.querySelectorAll("#stage .node[role=button]")].map((node) => {
             const box = node.getBoundingClientRect();
@@ -378,7 +378,7 @@ def test_the_text_is_coloured_by_the_surprise_of_words(page: Callable[..., Any],
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A model of recordings, trained a little, and one of them."""
+    """A model of recordings, trained briefly, and one recording."""
     soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
     folder = tmp_path_factory.mktemp("heard")
     (folder / "tones").mkdir()

@@ -69,7 +69,7 @@ def test_a_problem_is_the_same_when_read_again(tmp_path):
 
 
 def spoiled(change):
-    """The loop in torch, with its results changed."""
+    """The loop in torch, with changed results."""
 
     def prepare(problem, training):
         run = torch_loop(problem, training)
@@ -218,7 +218,9 @@ def test_other_libraries_agree(bench, name, training):
     with player:
         for cell in points.ONNX if name == "ONNX" else STEPS:
             row = time_point(replace(SMALL, cell=cell, training=training), [player], BRIEF)
-            wrong = [why for why in row.absent.values() if "busy" not in why]  # which such short turns say by chance
+            wrong = [
+                why for why in row.absent.values() if "busy" not in why
+            ]  # may happen by chance in such short turns
             assert not wrong and {*row.absent, *row.times} == {name}, (cell, wrong)
 
 
