@@ -1,5 +1,5 @@
-"""Random circuits, called in random ways, on every engine, against the independent interpreter of ``testing``: a fast
-share of what ``make fuzz`` does at length."""
+"""Random circuits in random calls on every engine, compared with the independent interpreter of ``testing``: a short
+version of ``make fuzz``."""
 
 from __future__ import annotations
 
