@@ -125,7 +125,7 @@ def _show(report: Report) -> None:
     here, speed = report.machine, report.speed
     size = f"{report.cache.kernels} kernels, {report.cache.size / 1e6:.1f} MB"
     rows = [
-        ("processor", f"{here.processor}, {here.processors} processors, {report.threads} threads of torch"),
+        ("processor", f"{here.processor}, {here.processors} processors; torch uses {report.threads}"),
         ("versions", f"torch {here.torch}, Python {here.python}"),
         ("compiler", here.compiler or "none"),
         ("vectors", here.vectors),

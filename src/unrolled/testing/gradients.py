@@ -222,29 +222,6 @@ def values_and_gradients(
     return {n: v.detach() for n, v in out.items()}, gradients
 
 
-def engine_gradients(
-    recurrence: Recurrence,
-    sizes: Mapping[str, int],
-    values: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor],
-    engine: str = "reference",
-) -> dict[str, Tensor]:
-    """The gradient of a linear loss, from an engine.
-
-    Args:
-        recurrence: the step.
-        sizes: all sizes by name.
-        values: every leaf by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states
-            (batch, size).
-        weights: the weights of the loss by name, (batch, steps, size).
-        engine: the name of the engine.
-
-    Returns:
-        by name, the gradient of every leaf in its own shape.
-    """
-    return values_and_gradients(recurrence, sizes, values, weights, engine)[1]
-
-
 def check_gradients(
     circuit: Circuit,
     steps: int = 7,
@@ -278,7 +255,7 @@ def check_gradients(
     values = random_leaves(recurrence, bound, steps)
     weights = random_weights(recurrence, bound, steps)
     expected = complex_step(recurrence, bound, values, weights)
-    actual = engine_gradients(recurrence, bound, values, weights, engine)
+    _, actual = values_and_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
     seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None
