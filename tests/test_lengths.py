@@ -245,7 +245,7 @@ def test_misuse():
     net = Recurrent(CIRCUITS["jordan"], x=3, h=4, o=2)
     x = Ragged([torch.randn(2, 3), torch.randn(5, 3)])
     for message, call in {
-        "all series of a call are Ragged or none is: 'x' is, 'o' is not": lambda: net(
+        "'x' is Ragged, but 'o' is not": lambda: net(
             x, given={"o": torch.randn(2, 5, 2)}
         ),
         "all series of a call have the same lengths; those of 'o' differ": lambda: net(

@@ -1,4 +1,4 @@
-"""The one border to torch's autograd: a whole sequence is a single node of its graph."""
+"""The connection to torch's autograd, in which a whole batch of sequences is a single node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..graph.ops import LEAVES
 from ..graph.recurrence import Recurrence
 from .border import ordinary, readable_gradient, unwatched, watched
 from .call import Call, Engine
-from .ends import last, of_empty, with_last
+from .last_rows import gradient_without_steps, last_rows, with_last_rows
 from .plain import PLAIN
 
 Tensors = dict[str, Tensor]
@@ -23,14 +23,21 @@ _hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 def run(engine: Engine, call: Call) -> Tensors:
-    """Every returned value, (rows, size), for scalars (rows,); differentiable with respect to all floating-point leaves
-    of the call."""
+    """Run a call; differentiable with respect to all its floating-point leaves.
+
+    Returns:
+        every returned value by name, (rows, size), or (rows,) for scalars.
+    """
     return dict(zip(call.recurrence.returns, _run(engine, call, False), strict=True))
 
 
 def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
-    """The same as (batch, time, size), where all sequences are equally long, and the states after the last steps:
-    (batch, size), scalar states (batch,)."""
+    """Run a call of sequences; differentiable like ``run``.
+
+    Returns:
+        every returned value by name, (batch, time, size) if all sequences are equally long, otherwise (rows, size);
+        and the states after the last steps, (batch, size), or (batch,) for scalars.
+    """
     found = iter(_run(engine, call, True))
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
@@ -49,8 +56,8 @@ def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
 
 
 class _Sequence(torch.autograd.Function):
-    """What an engine keeps is saved as torch saves tensors: it is freed by the backward pass, seen by
-    ``saved_tensors_hooks``, and computed again by ``torch.utils.checkpoint``."""
+    """The node of autograd. It saves the engine's values as torch saves tensors: the backward pass frees them,
+    ``saved_tensors_hooks`` see them, and ``torch.utils.checkpoint`` recomputes them."""
 
     @staticmethod
     def forward(ctx: Any, engine: Engine, call: Call, sequences: bool, *leaves: Tensor) -> tuple[Tensor, ...]:
@@ -69,8 +76,8 @@ class _Sequence(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled():  # create_graph=True
             raise EngineError(
-                "second derivatives of a recurrent network are not available: its backward pass is derived once. "
-                "Take the gradient without create_graph=True"
+                "second derivatives of a recurrent network are not available. Take the gradient without "
+                "create_graph=True"
             )
         if watched():
             with unwatched():
@@ -79,14 +86,14 @@ class _Sequence(torch.autograd.Function):
 
 
 def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -> tuple[Tensor, ...]:
-    """What an engine found, in the shapes that are given to others, and the states after the last steps."""
+    """An engine's results in the shapes that are returned, and the states after the last steps."""
     layout = call.layout
     for n in _shared(call.recurrence):
         found[n] = found[n].clone()
     ends: Sequence[Tensor] = ()
     if sequences:
         states = call.recurrence.states
-        ends = [last(found[n], start, layout) for n, start in call.state.items()]
+        ends = [last_rows(found[n], start, layout) for n, start in call.state.items()]
         ends = [e if states[n].type.dims else e[:, 0] for n, e in zip(call.state, ends, strict=True)]
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
@@ -98,7 +105,7 @@ def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -
 
 @lru_cache(maxsize=256)
 def _shared(recurrence: Recurrence) -> tuple[str, ...]:
-    """The returned values that are a leaf, or returned under an earlier name too: each is given memory of its own."""
+    """The returned values that are leaves, or were already returned under another name. They need their own memory."""
     seen: set[Node] = set()
     names = []
     for n, node in recurrence.returns.items():
@@ -109,7 +116,7 @@ def _shared(recurrence: Recurrence) -> tuple[str, ...]:
 
 
 def _reshaped(rows: Tensor, shape: Sequence[int]) -> Tensor:
-    """In place, where nothing else has this memory: torch would not let others change a view."""
+    """Reshape in place if nothing else uses the memory, since torch forbids changes to views."""
     return rows.resize_(shape) if rows._base is None and rows.is_contiguous() else rows.reshape(shape)
 
 
@@ -120,7 +127,7 @@ def _as_rows(gradient: Tensor, of: Node) -> Tensor:
 def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
     needed, layout = ctx.needs_input_grad[3:], ctx.call.layout
     leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
-    # of these, outputs have the shape that was given to others
+    # kept values that were also returned have the shapes that were returned
     rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
     tensors = iter((*leaves, *rows))
     inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]
@@ -132,10 +139,10 @@ def _backward(ctx: Any, grads: tuple[Tensor | None, ...]) -> tuple[Tensor | None
     }
     of_ends = {n: readable_gradient(n, g) for n, g in zip(state, arrived, strict=False) if g is not None}
     of_ends = {n: g if g.ndim == 2 else g[:, None] for n, g in of_ends.items()}
-    given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
+    given |= {n: with_last_rows(given.get(n), g, layout) for n, g in of_ends.items()}
     found = ctx.engine.backward(call, kept, given, wanted) if given else {}
     if layout.empty:
-        found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
+        found |= {n: found[n] + gradient_without_steps(g, layout) for n, g in of_ends.items() if n in wanted}
     return None, None, None, *(found.get(n) for n in call.leaves)
 
 
@@ -146,7 +153,7 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
             return saved
         if [_kind(t) for t in saved] != ctx.kinds:
             raise EngineError(
-                "saved_tensors_hooks gave back a tensor of another shape, dtype or device than was saved. The backward "
+                "saved_tensors_hooks returned a tensor of another shape, dtype or device than was saved. The backward "
                 "pass needs the same"
             )
         return tuple(t.contiguous() for t in saved)
@@ -155,9 +162,9 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
             raise
         outputs = list(ctx.call.recurrence.returns)
         raise EngineError(
-            "an output, an input or a parameter of the network was changed in place before the backward pass, which "
-            f"needs it as it was. Of an output, change a copy: out.{outputs[0]}.clone(); change a parameter after the "
-            "backward pass"
+            "an output, an input or a parameter of the network was changed in place, but the backward pass needs its "
+            f"old value. Change a copy of the output: out.{outputs[0]}.clone(); change parameters after the backward "
+            "pass"
         ) from problem
 
 
