@@ -20,8 +20,9 @@ from ..plan.plan import Plan, make_plan
 from ..transform.differentiate import differentiate, direct, loss_on
 from ..transform.gradient_equations import gradient_equations
 from ..transform.restrict import fed
+from ..transform.tangent import movable, tangent
 from ..transform.unfold import unfold
-from .initial import Packed, Start, default, fill, is_start, kept, packed, unpacked
+from .initial import Packed, Start, constant, default, fill, is_start, kept, packed, unpacked
 from .read import read
 from .trace import Symbol, Trace
 from .unfolded import Graph
@@ -127,6 +128,31 @@ class Circuit:
                 hint = did_you_mean(name, recurrence.returns) or f". It returns {', '.join(recurrence.returns)}"
                 raise CircuitError(f"circuit '{self.name}' does not return '{name}'{hint}")
         return Adjoint(differentiate(recurrence, names))
+
+    def tangent(self, of: Iterable[str] | None = None) -> Circuit:
+        """Forward-mode differentiation, derived: a circuit that computes each value and, beside it, the derivative of
+        that value in one direction. Beside the input x it has the input ẋ, beside the state h the state ḣ, beside the
+        parameter W the parameter Ẇ, which starts at zero.
+
+        >>> print(unrolled.cells.rnn.tangent(of=["x"]).equations())
+        h(t) = tanh(b + W h(t-1) + U x(t))
+        ḣ(t) = (1 - h(t)²) ⊙ (W ḣ(t-1) + U ẋ(t))
+
+        Args:
+            of: the inputs and parameters that have a tangent. Unless named, all but tokens and constants.
+
+        Raises:
+            CircuitError: a name that is no input or parameter, or that has no tangent.
+        """
+        able = [n for n in movable(self.recurrence) if n not in self.states]
+        names = able if of is None else [of] if isinstance(of, str) else list(of)
+        for name in names:
+            if name not in able:
+                hint = did_you_mean(name, able) or f". Those of {', '.join(able) or 'nothing'} can be taken"
+                raise CircuitError(f"circuit '{self.name}' has no tangent of '{name}'{hint}")
+        made = tangent(self.recurrence, tuple(names))
+        marked = [n for n in made.parameters if n not in self.recurrence.parameters]
+        return Circuit.stored(made, {**self.init, **{n: constant(0.0) for n in marked}}, self.__doc__)
 
     def unfold(self, steps: int) -> Graph:
         """The recurrence written out for a number of steps as one acyclic graph, each parameter present once.

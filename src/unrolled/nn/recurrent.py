@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, watched
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, traced, unwrapped, watched
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.last_rows import last_rows
@@ -44,8 +44,8 @@ class Recurrent(nn.Module):
     Args:
         circuit: the equations.
         engine: 'auto', or the name of an engine. A named engine never falls back silently. The only exception: where
-            torch traces or transforms operations (``torch.jit.trace``, ``torch.func``, ``FakeTensorMode``), or a tensor
-            is a subclass that represents others, torch sees every operation of the equations instead.
+            torch traces operations (``torch.jit.trace``, ``make_fx``, ``FakeTensorMode``), or a tensor is a subclass
+            that represents others, torch sees every operation of the equations instead.
         memory: what is stored for the backward pass: ``Store()`` stores everything, ``Snapshots(...)`` bounds it, and
             ``Truncated(...)`` is not exact.
         device: the device of the parameters, as for torch's modules.
@@ -278,18 +278,18 @@ class Recurrent(nn.Module):
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
         try:
-            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+            shapes = [t.shape for t in (*given, *named.values())]
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state)
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
     ) -> tuple[Engine, Call]:
         """A checked call with its engine. Caches it under its mark, unless that is None, with guards on the kinds of
         its tensors."""
-        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+        if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
         engine = self._choice()[0]
         if mark is not None:
