@@ -181,7 +181,7 @@ def test_backpropagate_and_weight_drop_and_models():
     scores, _ = model(torch.randn(2, 5, 3))
     scores.sum().backward()
     assert sorted(n for n, _ in model.named_buffers() if n.endswith("M")) == ["layers.0.M", "layers.1.M"]
-    with pytest.raises(CircuitError, match=r"'M' of circuit 'cell' has the shape \(8, 8\) for these sizes.*\(4, 4\)"):
+    with pytest.raises(CircuitError, match=r"'M' of circuit 'cell' has shape \(8, 8\) for these sizes.*\(4, 4\)"):
         SequenceModel(cell, 3, 2, hidden=8)
 
 

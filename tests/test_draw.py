@@ -24,7 +24,7 @@ import torch
 import unrolled
 from unrolled import circuit, nll, sigmoid, softmax, split, tanh, where
 from unrolled.cells import ALL
-from unrolled.draw import scene, text
+from unrolled.draw import labels, scene
 from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
@@ -100,8 +100,8 @@ def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
     """left, top, right, bottom of all text beside the circles."""
     result = []
     for mark in picture.letters:
-        (x, y), half, up = mark.center, text.width(mark.label, mark.size) / 2, 0.45 * mark.size
-        result.append((x - half, y - up, x + half, y + up, text.plain(mark.label)))
+        (x, y), half, up = mark.center, labels.width(mark.label, mark.size) / 2, 0.45 * mark.size
+        result.append((x - half, y - up, x + half, y + up, labels.plain(mark.label)))
     return result
 
 
@@ -228,13 +228,13 @@ def test_the_checks_see_planted_overlaps():
     assert any("an arrow" in p and "circle" in p for p in overlaps(scene.Scene(picture.circles, [across])))
     mark = picture.letters[0]
     for center, problem in ((mark.center, "letters"), ((second.place.x, second.place.y), "circle"), ((x, y), "arrow")):
-        word = scene.Letters(text.words("WWW"), center, 16)
+        word = scene.Letters(labels.words("WWW"), center, 16)
         planted = scene.Scene(picture.circles, picture.wires, [*picture.letters, word])
         assert any("WWW" in p and problem in p for p in overlaps(planted))
     dot = picture.dots[0]
     assert any(
         "a mark" in p
-        for p in overlaps(scene.Scene(letters=[scene.Letters(text.words("W"), dot.center, 16)], dots=[dot]))
+        for p in overlaps(scene.Scene(letters=[scene.Letters(labels.words("W"), dot.center, 16)], dots=[dot]))
     )
     square = scene.Square(dot.center)
     assert any("black square" in p for p in overlaps(scene.Scene(squares=[square], dots=[dot])))
@@ -285,7 +285,7 @@ def test_every_value_is_there_once_per_step(name: str):
     cell = CIRCUITS[name]
     drawn = reduce(cell.recurrence).values
     assert {*cell.inputs, *cell.states, *cell.outputs} <= set(drawn)
-    spelled = {n: text.plain(text.value(n, None, v.scalar)).replace("_", "") for n, v in drawn.items()}
+    spelled = {n: labels.plain(labels.value(n, None, v.scalar)).replace("_", "") for n, v in drawn.items()}
     starts = {spelled[a.source] for a in reduce(cell.recurrence).delayed}
     first = 1 if cell.inputs else 2
     seen = texts(cell.unfold(5).draw().svg, "value")
@@ -375,7 +375,7 @@ def test_as_many_steps_as_one_asks_for():
     assert "are not drawn" in drawing.text
     assert "Steps 4 to 999998 are not drawn." in network.draw(1_000_000).text
     assert network.unfold(7)._repr_svg_() == network.unfold(7).draw().svg
-    with pytest.raises(InputError, match="whole number from 3, got 2"):
+    with pytest.raises(InputError, match="must be an integer of at least 3, got 2"):
         network.unfold(40).draw(most=2)
 
 
@@ -536,7 +536,7 @@ def test_a_dense_circuit_names_its_parameters_in_the_circuit_alone_and_says_so()
 def test_an_adjoint_is_drawn_as_the_arrows_of_its_gradient():
     assert network.adjoint().draw(2).svg == network.draw(2, gradient=True).svg
     assert network.adjoint()._repr_svg_() == network.adjoint().draw().svg
-    with pytest.raises(UnrolledError, match="whole number of steps from 1, got 0"):
+    with pytest.raises(UnrolledError, match="must be 1 or more, got 0"):
         network.adjoint().draw(0)
 
 
@@ -611,7 +611,7 @@ def test_png_without_matplotlib_is_one_message(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(EngineError) as caught:
         network.draw().save(tmp_path / "network.png")
     assert str(caught.value) == (
-        "PNG, PDF and figures take matplotlib, which is not installed. "
+        "PNG, PDF and figures need matplotlib, which is not installed. "
         'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
     )
 
@@ -619,9 +619,9 @@ def test_png_without_matplotlib_is_one_message(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("net.gif", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net.gif'. Name it '{tmp}/net.svg'"),
-        ("net", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
-        ("no/net.svg", "cannot save '{tmp}/no/net.svg': there is no folder '{tmp}/no'"),
+        ("net.gif", "a drawing can be saved as .svg, .png or .pdf, got '{tmp}/net.gif'. Name it '{tmp}/net.svg'"),
+        ("net", "a drawing can be saved as .svg, .png or .pdf, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
+        ("no/net.svg", "cannot save '{tmp}/no/net.svg': folder '{tmp}/no' does not exist"),
         ("folder.svg", "cannot save '{tmp}/folder.svg': Is a directory"),
     ],
 )
@@ -634,7 +634,7 @@ def test_save_where_it_cannot(tmp_path: Path, name: str, message: str):
 
 
 def test_drawing_no_steps_is_refused():
-    with pytest.raises(UnrolledError, match="whole number of steps from 1, got 0"):
+    with pytest.raises(UnrolledError, match="must be 1 or more, got 0"):
         network.draw(0)
 
 
@@ -694,7 +694,7 @@ def test_numbers_in_the_circles_lie_on_nothing_and_inside_their_circle(name: str
         assert outside(ET.fromstring(drawing.svg), drawing.scene) == []
         for circle in drawing.scene.circles:
             for label, kind, y, size in lines_of(circle):
-                half = 0.85 * text.width(label, size) / 2
+                half = 0.85 * labels.width(label, size) / 2
                 corners = [(circle.place.x + s * half, y + r * 0.3 * size) for s in (-1, 1) for r in (-1, 1)]
                 assert max(circle.place.distance(*p) for p in corners) < 2, (circle.name, kind)
 
@@ -727,7 +727,9 @@ def test_numbers_of_evaluate_in_the_unfolded_graph():
     seen = texts(graph.draw(values=values).svg, "number")
     expected = [*values["L"][0].tolist(), *values["h"][0].square().mean(1).sqrt().tolist()]
     assert all(any(float(n) == pytest.approx(v, rel=6e-3) for n in seen) for v in expected)
-    with pytest.raises(InputError, match=r"values\['h'\] must be \(1, 3, ...\), one sequence; got \(2, 3, 3\)"):
+    with pytest.raises(
+        InputError, match=r"values\['h'\] must have shape \(1, 3, ...\), for one sequence; got \(2, 3, 3\)"
+    ):
         graph.draw(values={"h": torch.zeros(2, 3, 3)})
 
 

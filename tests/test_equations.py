@@ -9,13 +9,13 @@ import pytest
 
 from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
 from unrolled import circuit, tanh
-from unrolled.graph import text
+from unrolled.graph import notation, printer
 from unrolled.graph.ops import LEAVES, OPS
 from unrolled.transform import differentiate, evaluate
 
 
 def test_every_table_is_total():
-    assert set(text.ROWS) == set(OPS) | set(LEAVES)
+    assert set(printer.ROWS) == set(OPS) | set(LEAVES)
     assert set(differentiate.VJP) == set(OPS)
     assert set(evaluate.rules()) == set(OPS)
 
@@ -90,7 +90,7 @@ def test_classical_system_unfolded(golden):
 
 
 def test_names_become_mathematics():
-    name = text.Text().name
+    name = notation.Text().name
     assert [name(n, "t") for n in ("yhat", "W_h", "Wf", "h1", "theta", "drive")] == [
         "ŷ(t)", "W_h(t)", "W_f(t)", "h₁(t)", "θ(t)", "drive(t)",
     ]  # fmt: skip

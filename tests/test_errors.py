@@ -18,7 +18,7 @@ from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, s
 from unrolled.cells import autonomous, elman, jordan, lstm, rnn
 from unrolled.circuits import orthogonal
 from unrolled.circuits.advice import ADVICE
-from unrolled.circuits.trace import _FUNCTIONS
+from unrolled.graph.language import FUNCTIONS
 from unrolled.nn import interop
 
 MISUSES = {}
@@ -808,8 +808,8 @@ def test_the_users_line_is_named_wherever_it_fails(call):
 def test_advice_names_functions_that_there_are():
     for text in ADVICE.values():
         for name in re.findall(r"(?<![\w.])([a-z]\w*)\(", text):
-            assert name in _FUNCTIONS or name in ("net", "print"), (text, name)
-    assert not set(ADVICE) & set(_FUNCTIONS)
+            assert name in FUNCTIONS or name in ("net", "print"), (text, name)
+    assert not set(ADVICE) & set(FUNCTIONS)
 
 
 def test_other_type_errors_stay_as_they_are():

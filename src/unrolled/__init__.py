@@ -7,9 +7,15 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from .graph.language import FUNCTIONS
+
 TYPE_CHECKING = False  # that of typing would be imported before Ctrl-C is looked after
 __version__ = "0.1.0"
 
+_ERRORS = (
+    "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "NumberError",
+    "UsageError",
+)  # fmt: skip
 _HOME = {
     "circuit": "circuits.circuit",
     "Circuit": "circuits.circuit",
@@ -28,22 +34,9 @@ _HOME = {
     "measure": "look.look",
     "diagnose": "diagnosis.diagnose",
     "memory_capacity": "diagnosis.capacity",
-    **{
-        name: "errors"
-        for name in (
-            "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "NumberError",
-            "UsageError",
-        )
-    },
-    **{
-        name: "circuits.functional"
-        for name in (
-            "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign",
-            "floor", "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat",
-            "stack", "split", "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
-        )
-    },
-}  # fmt: skip
+    **dict.fromkeys(_ERRORS, "errors"),
+    **dict.fromkeys(FUNCTIONS, "circuits.functional"),
+}
 _MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
     "losses": "train.losses"
 }

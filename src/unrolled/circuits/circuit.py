@@ -12,9 +12,9 @@ from ..draw.drawing import Drawing, draw_recurrence
 from ..errors import CircuitError, did_you_mean
 from ..graph.bind import bind, shapes
 from ..graph.equations import equations
+from ..graph.notation import Format
 from ..graph.recurrence import Recurrence
 from ..graph.stored import as_text, from_text
-from ..graph.text import Format
 from ..plan.explain import explain
 from ..plan.plan import Plan, make_plan
 from ..transform.differentiate import differentiate, direct, loss_on
@@ -160,7 +160,7 @@ class Circuit:
         if not any(isinstance(a, Symbol) for a in (*args, *kwargs.values())):
             raise CircuitError(
                 f"circuit '{self.name}' is a set of equations, not a network. "
-                f"Make one with unrolled.Recurrent({self.name}, ...) and call that"
+                f"Make a network with unrolled.Recurrent({self.name}, ...) and call that"
             )
         return self.function(*args, **kwargs)
 
@@ -240,13 +240,13 @@ class Adjoint:
 def _steps(recurrence: Recurrence, steps: int) -> int:
     least = 1 if recurrence.inputs else 2
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
-        raise CircuitError(f"'{recurrence.name}' unfolds for a whole number of steps from {least}, got {steps!r}")
+        raise CircuitError(f"the number of steps to unfold '{recurrence.name}' must be {least} or more, got {steps!r}")
     return steps
 
 
 def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
     """In the place of the function of a circuit that was read as data."""
-    raise CircuitError("a circuit that was read from a file has no Python function to be used in another circuit")
+    raise CircuitError("a circuit that was loaded from a file cannot be called inside another circuit")
 
 
 # from a pickle
@@ -336,18 +336,19 @@ def circuit_of(
     for word, names in (("init", init), ("constant", constants)):
         for name in names:
             if not isinstance(name, str) or name not in recurrence.parameters:
-                refuse(f"{word} names '{name}', which is no parameter{did_you_mean(str(name), recurrence.parameters)}")
+                hint = did_you_mean(str(name), recurrence.parameters)
+                refuse(f"{word}= names '{name}', which is not a parameter{hint}")
     for name in constants:
         if name not in init and name not in values:
-            refuse(f"constant '{name}' has no value. Give it one, such as constant={{\"{name}\": array}}")
+            refuse(f"constant '{name}' has no value. Give it one: constant={{\"{name}\": array}}")
         if name in init and name in values:
-            refuse(f"constant '{name}' has two values, one in init and one in constant. Leave one out")
+            refuse(f"constant '{name}' has two values, one in init= and one in constant=. Remove one of them")
     starts = {**init, **values}
     for name, start in starts.items():
         if not is_start(start):
             refuse(
-                f"'{name}' must start as an array (a tensor, a numpy array, nested lists) or by a function that fills "
-                f"a tensor, such as orthogonal() or constant(0.5), got {start!r}"
+                f"the starting value of '{name}' must be an array (a tensor, a numpy array or nested lists) or a "
+                f"function that fills a tensor, such as orthogonal() or constant(0.5); got {start!r}"
             )
     return Circuit(function, recurrence, {name: kept(start) for name, start in starts.items()})
 

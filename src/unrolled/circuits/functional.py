@@ -126,8 +126,8 @@ def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...]) -> Symb
     symbol = record(name, x, *others)
     if others:
         symbol._refuse(
-            f"{name}(x) takes one vector and gives one entry of it. "
-            f"To compare two values entry by entry write {of_two}(a, b)"
+            f"{name}(x) takes one vector and returns one of its entries. "
+            f"To compare two values entry by entry, write {of_two}(a, b)"
         )
     return symbol
 
@@ -151,7 +151,7 @@ def stack(*scalars: Value) -> Symbol:
 def split(x: Symbol, n: int) -> tuple[Symbol, ...]:
     """A vector cut into n pieces of equal size, first entries first."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise CircuitError(f"split(a, n) takes a whole number of pieces, got {n!r}", x._trace.here())
+        raise CircuitError(f"n in split(a, n) must be a positive integer, got {n!r}", x._trace.here())
     return tuple(record("slice", x, index=k, parts=n) for k in range(n))
 
 

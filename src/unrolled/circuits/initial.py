@@ -42,13 +42,13 @@ def fill(parameter: Tensor, array: object, of: str) -> None:
     try:
         given = torch.as_tensor(array)
     except (TypeError, ValueError, RuntimeError) as problem:
-        raise CircuitError(f"{of} starts as an array of real numbers, got {problem}") from None
+        raise CircuitError(f"the starting value of {of} must be an array of real numbers: {problem}") from None
     if given.is_complex():
-        raise CircuitError(f"{of} starts as an array of real numbers, got complex ones")
+        raise CircuitError(f"the starting value of {of} must be an array of real numbers, got {given.dtype}")
     if given.shape != parameter.shape:
         raise CircuitError(
-            f"{of} has the shape {tuple(parameter.shape)} for these sizes, but its array has the shape "
-            f"{tuple(given.shape)}. Choose other sizes, or another array"
+            f"{of} has shape {tuple(parameter.shape)} for these sizes, but its starting value has shape "
+            f"{tuple(given.shape)}. Change the sizes or the array"
         )
     parameter.copy_(given.to_dense())
 
@@ -146,8 +146,8 @@ class Lost:
 
     def __call__(self, parameter: Tensor) -> NoReturn:
         raise CircuitError(
-            f"parameter '{self.name}' has no starting values: the function that draws them ({self.called}) did not "
-            f"come with the pickled circuit. Name one: circuit.init['{self.name}'] = orthogonal()"
+            f"parameter '{self.name}' has no initialiser: the pickled circuit did not include its function "
+            f"({self.called}). Set one, for example circuit.init['{self.name}'] = orthogonal()"
         )
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..errors import CircuitError, Source
-from ..graph.recurrence import RESERVED, Recurrence
+from ..graph.language import RESERVED
+from ..graph.recurrence import Recurrence
 from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
 
@@ -18,7 +19,7 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     constants: the parameters that are not trained. vectors: states that are vectors, though they could be scalars.
     """
     if not inspect.isfunction(function):
-        raise CircuitError(f"@circuit goes before a function, got {function!r}")
+        raise CircuitError(f"@circuit decorates a function, got {function!r}")
     trace = Trace(function, function.__name__)
     here = trace.definition()
     flowing, parameters = _signature(function, here)
@@ -36,8 +37,8 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     states = {n: symbols[n] for n in flowing if n in returned}
     if not states:
         raise CircuitError(
-            "nothing is recurrent: no argument is also returned. "
-            f'Return the new value of a state under its argument\'s name, such as {{"{flowing[-1]}": ...}}',
+            "the circuit is not recurrent: it returns none of its arguments. "
+            f'Return the new value of a state under the name of its argument, such as {{"{flowing[-1]}": ...}}',
             here,
         )
     local = {
@@ -51,14 +52,14 @@ def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], l
     flowing, parameters = [], []
     for p in inspect.signature(function).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            raise CircuitError(f"a circuit names its arguments one by one; '{p}' does not", here)
+            raise CircuitError(f"a circuit must name each of its arguments; '{p}' is not allowed", here)
         if p.kind is p.KEYWORD_ONLY:
             if p.default is p.empty:
                 parameters.append(p.name)
         elif p.default is not p.empty:
             raise CircuitError(
-                f"argument '{p.name}' flows in at every step and cannot have a default. "
-                "Write constants after the '*', with their value as default",
+                f"argument '{p.name}' gets a new value at every step, so it cannot have a default. "
+                "Put constants after the '*', with their value as the default",
                 here,
             )
         else:
@@ -67,7 +68,7 @@ def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], l
         raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
     for name in (*flowing, *parameters):
         if name in RESERVED:
-            raise CircuitError(f"'{name}' is a word of the interface; call the argument something else", here)
+            raise CircuitError(f"'{name}' is reserved; rename the argument", here)
     return flowing, parameters
 
 
@@ -75,20 +76,21 @@ def _returned(recording: Recording, parameters: list[str], here: Source) -> dict
     returned = recording.returned
     if not isinstance(returned, dict) or not returned:
         given = "nothing" if returned is None else f"a {type(returned).__name__}"
-        raise CircuitError(f'a circuit returns a dictionary such as {{"h": h, "o": o}}, got {given}', here)
+        raise CircuitError(f'a circuit must return a dictionary, such as {{"h": h, "o": o}}; got {given}', here)
     for name, value in returned.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise CircuitError(f"returned names are identifiers, got {name!r}", here)
+            raise CircuitError(f"returned names must be identifiers, got {name!r}", here)
         if name in RESERVED:
-            raise CircuitError(f"'{name}' is a word of the interface; return it under another name", here)
+            raise CircuitError(f"'{name}' is reserved; return the value under another name", here)
         if name in parameters:
             raise CircuitError(
-                f"'{name}' is returned but is a parameter, which is the same at all steps. "
-                "Put it before the '*' if it is a state",
+                f"'{name}' is a parameter, which is the same at every step, so it cannot be returned. "
+                "If it is a state, move it before the '*'",
                 here,
             )
         if not isinstance(value, Symbol):
-            raise CircuitError(f"'{name}' must be made of the arguments, got {type(value).__name__} {value!r}", here)
+            given = f"the {type(value).__name__} {value!r}"
+            raise CircuitError(f"'{name}' must be computed from the arguments, got {given}", here)
     return returned
 
 
@@ -103,7 +105,7 @@ def _forgotten_states(
         value = recording.local.get(name)
         if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
             raise CircuitError(
-                f"'{name}' gets a new value but is not returned, so it would be lost at the next step. "
-                f'Add "{name}": {name} to what is returned, or give the value another name',
+                f"'{name}' gets a new value but is not returned, so the next step would not see it. "
+                f'Add "{name}": {name} to the returned dictionary, or rename the value',
                 value._source,
             )

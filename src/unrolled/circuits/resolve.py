@@ -55,7 +55,7 @@ class Resolver:
         except Mismatch as problem:
             hint = ""
             if op in POINTWISE and any(a.type.kind == MASK for a in args):
-                hint = ". Of a comparison write where(condition, 1.0, 0.0)"
+                hint = ". To turn a comparison into numbers, write where(condition, 1.0, 0.0)"
             raise CircuitError(f"'{POINTWISE.get(op, op)}': {_readable(str(problem))}{hint}", source) from None
         except Conflict:
             raise CircuitError(self.conflict(op, args), source) from None
@@ -72,10 +72,10 @@ class Resolver:
             a, x = args
             left = a.name or "the left operand"
             return (
-                f"the sizes of '@' do not fit: {left} has {self.show(a.type.dims[1])} columns, "
-                f"{x.name or 'the right operand'} has {self.show(x.type.dims[0])} entries"
+                f"the sizes in '@' do not match: {left} has {self.show(a.type.dims[1])} columns, "
+                f"but {x.name or 'the right operand'} has {self.show(x.type.dims[0])} entries"
             )
-        return f"the sizes of '{op}' do not fit: got {' and '.join(got)}"
+        return f"the sizes in '{op}' do not match: got {' and '.join(got)}"
 
     def show(self, size: Size) -> str:
         return _readable(str(self.solver.resolve(size)))
@@ -111,7 +111,7 @@ class Resolver:
 
     def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
         if len(whole.type.dims) != 1:
-            raise CircuitError(f"split takes a vector, got {whole.name or 'a value'}, a {_rank(whole.type)}", source)
+            raise CircuitError(f"split takes a vector, got {_shown(whole)}", source)
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
@@ -120,17 +120,17 @@ class Resolver:
         """Scalars one below the other: as vectors of one entry."""
         for a in args:
             if a.type.kind == MASK or a.type.dims:
-                given, is_mask = f"{a.name or 'a value'}, a {_rank(a.type)}", a.type.kind == MASK
-                write = "where(condition, 1.0, 0.0)" if is_mask else "concat(a, b), which joins vectors"
-                raise CircuitError(f"stack takes scalars, got {given}. Write {write}", source)
+                is_mask = a.type.kind == MASK
+                write = "Write where(condition, 1.0, 0.0)" if is_mask else "To join vectors, write concat(a, b)"
+                raise CircuitError(f"stack takes scalars, got {_shown(a)}. {write}", source)
         return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
     def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
         left, right = args
         if len(left.type.dims) != 2:
             raise CircuitError(
-                f"the left operand of '@' must be a matrix, got {left.name or 'a value'}, "
-                f"which is a {_rank(left.type)}. For the product of two vectors write sum(a * b)",
+                f"the left operand of '@' must be a matrix, got {_shown(left)}. "
+                "For the product of two vectors, write sum(a * b)",
                 source,
             )
         if not right.type.dims:
@@ -138,11 +138,13 @@ class Resolver:
         return self.emit("matvec" if len(right.type.dims) == 1 else "matmul", args, {}, source)
 
     def pointwise(self, op: str, args: tuple[Draft, ...], source: Source) -> Draft:
-        """Scalars meet vectors and matrices entry by entry; vectors do not meet matrices."""
+        """Combine entry by entry. A scalar combines with a vector or a matrix; a vector and a matrix do not combine."""
         ranks = {len(a.type.dims) for a in args} - {0}
         if len(ranks) > 1:
-            both = " and ".join(f"{a.name or 'a value'}, a {_rank(a.type)}," for a in args if a.type.dims)
-            raise CircuitError(f"'{POINTWISE[op]}' combines entry by entry, but got {both} of different rank", source)
+            both = " and ".join(_shown(a) for a in args if a.type.dims)
+            raise CircuitError(
+                f"'{POINTWISE[op]}' works entry by entry, so its operands must have the same rank; got {both}", source
+            )
         if ranks:
             dims = next(a.type.dims for a in args if a.type.dims)
             args = tuple(a if a.type.dims else self.spread(a, dims) for a in args)
@@ -192,6 +194,12 @@ def _rank(type: Type) -> str:
     return "mask" if type.kind == MASK else ("scalar", "vector", "matrix")[len(type.dims)]
 
 
+def _shown(draft: Draft) -> str:
+    """The draft in a message: "state h (a vector)", or "a vector" if it has no name."""
+    rank = f"a {_rank(draft.type)}"
+    return f"{draft.name} ({rank})" if draft.name else rank
+
+
 def resolve(
     name: str,
     inputs: Mapping[str, Symbol],
@@ -214,7 +222,7 @@ def resolve(
     for n, symbol in {**inputs, **states}.items():
         is_token = id(symbol) in as_token
         if is_token and n in states:
-            raise CircuitError(f"state '{n}' is used as a token; states are vectors or scalars", definition)
+            raise CircuitError(f"state '{n}' is used as a token, but a state must be a vector or a scalar", definition)
         shape = vector(Size.of(n)) if rank.get(id(symbol), 1) else SCALAR
         resolver.leaf(symbol, token(Size.of(n)) if is_token else shape)
     for n, symbol in parameters.items():
@@ -262,7 +270,7 @@ def _all_used(
     for n, symbol in {**inputs, **parameters}.items():
         if id(symbol) not in reached:
             kind = "parameter" if n in parameters else "input"
-            raise CircuitError(f"{kind} '{n}' has no part in what is returned. Use it, or take it out", definition)
+            raise CircuitError(f"{kind} '{n}' does not affect any returned value. Use it or remove it", definition)
 
 
 def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]) -> None:
@@ -272,7 +280,7 @@ def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]
         if draft.type.kind == MASK or len(draft.type.dims) > 1:
             write = "where(condition, 1.0, 0.0)" if draft.type.kind == MASK else "its product with a vector"
             raise CircuitError(
-                f"'{n}' is a {_rank(draft.type)}, but vectors and scalars are what a step returns. Return {write}",
+                f"'{n}' is a {_rank(draft.type)}, but a step can only return vectors and scalars. Return {write}",
                 draft.source,
             )
 
@@ -292,7 +300,7 @@ def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Map
         except Conflict:
             raise CircuitError(
                 f"state '{n}' has size {resolver.show(old.type.dims[0])}, but its new value has size "
-                f"{resolver.show(new.type.dims[0])}. Both are the same vector, one step apart",
+                f"{resolver.show(new.type.dims[0])}. The size of a state must be the same at every step",
                 new.source,
             ) from None
 
@@ -305,7 +313,7 @@ def _all_sizes_named(recurrence: Recurrence, known: Iterable[str]) -> None:
                 if name not in known:
                     parameter = name.split(".")[0]
                     raise CircuitError(
-                        f"the size of parameter '{parameter}' follows from no input, state, output or named value. "
-                        "Give the value it makes a name of its own, such as 'a = W @ x'",
+                        f"the size of parameter '{parameter}' does not follow from any input, state, output or named "
+                        "value. Name the value that it computes, as in 'a = W @ x'",
                         node.source,
                     )

@@ -17,16 +17,11 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from ..errors import CircuitError, Source
+from ..graph.language import FUNCTIONS
 from .advice import advice
 
 _HERE = str(Path(__file__).parent)
-_FUNCTIONS = (
-    "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
-    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
-    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
-)  # fmt: skip
-
-_ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
+_ENTER = "Pass tensors to a circuit as arguments: inputs before the '*', parameters after it"
 
 
 class Symbol:
@@ -78,7 +73,7 @@ class Symbol:
 
     def __pow__(self, power: object) -> Symbol:
         if not isinstance(power, int) or power < 1:
-            self._refuse(f"'**' takes a whole number from 1, got {power!r}. For other powers write exp(p * log(x))")
+            self._refuse(f"'**' takes a positive integer, got {power!r}. For other powers, write exp(p * log(x))")
         result = self
         for _ in range(power - 1):
             result = result * self
@@ -105,7 +100,7 @@ class Symbol:
         return record("equal", self, other)
 
     def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
-        self._refuse("'!=' between symbols is not an operation. Write where(a == b, ...) with the branches exchanged")
+        self._refuse("'!=' is not supported for symbols. Write where(a == b, ...) and swap the branches")
 
     __hash__ = object.__hash__
 
@@ -115,29 +110,29 @@ class Symbol:
 
     def __bool__(self) -> NoReturn:
         self._refuse(
-            "the truth of a symbol is not known when the circuit is defined: it differs from step to step. "
-            "Instead of 'if', 'and', 'or' on symbols write where(condition, a, b), and instead of Python's own "
-            "max(a, b) and min(a, b) write maximum(a, b) and minimum(a, b)"
+            "a symbol has no truth value when the circuit is defined: it differs from step to step. "
+            "Instead of 'if', 'and' or 'or', write where(condition, a, b). "
+            "Instead of Python's max(a, b) and min(a, b), write maximum(a, b) and minimum(a, b)"
         )
 
     def __iter__(self) -> NoReturn:
-        self._refuse("a symbol cannot be iterated over. To cut it into n equal pieces write split(a, n)")
+        self._refuse("a symbol cannot be iterated over. To split it into n equal pieces, write split(a, n)")
 
     def __len__(self) -> NoReturn:
-        self._refuse("a symbol has no length yet: sizes are chosen when the network is made, Recurrent(cell, h=...)")
+        self._refuse("a symbol has no length yet: you choose sizes when you make the network, Recurrent(cell, h=...)")
 
     def __getitem__(self, index: object) -> NoReturn:
-        self._refuse("a symbol cannot be indexed. To cut it into n equal pieces write split(a, n)")
+        self._refuse("a symbol cannot be indexed. To split it into n equal pieces, write split(a, n)")
 
     def __float__(self) -> NoReturn:
         self._refuse(
-            "a symbol has no value yet, so it cannot become a number. Use the functions of unrolled, not of math"
+            "a symbol has no value yet, so it cannot become a number. Use the functions of unrolled instead of math"
         )
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        self._refuse(f"a symbol has no attribute '{name}'. {advice(name, _FUNCTIONS)}")
+        self._refuse(f"a symbol has no attribute '{name}'. {advice(name, FUNCTIONS)}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
@@ -148,9 +143,9 @@ class Symbol:
         symbol = next((a for a in given if isinstance(a, Symbol)), None)
         name = getattr(func, "__name__", str(func))
         if any(isinstance(a, Tensor) for a in given):
-            message = f"a tensor meets a symbol in '{name}'. {_ENTER}"
+            message = f"'{name}' combines a tensor with a symbol. {_ENTER}"
         else:
-            message = f"torch's '{name}' does not work on symbols. {advice(name, _FUNCTIONS)}"
+            message = f"torch's '{name}' does not work on symbols. {advice(name, FUNCTIONS)}"
         raise CircuitError(message, symbol._trace.here() if symbol is not None else None)
 
 
@@ -217,8 +212,8 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
             return Symbol(trace, "constant", (), {"value": float(value)})
         except OverflowError:
             raise CircuitError(
-                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a float. "
-                "For infinity write math.inf",
+                f"an operand of '{op}' is an integer with more than 308 digits, too large for a float. "
+                "For infinity, write math.inf",
                 trace.here(),
             ) from None
     given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
@@ -253,7 +248,7 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
         symbol = next(iter((*args, *kwargs.values())), None)
         if "Symbol" not in str(problem) or symbol is None:
             raise
-        known = f"Equations are written with + - * / @ **, with comparisons, and with {', '.join(_FUNCTIONS)}"
+        known = f"Equations can use + - * / @ **, comparisons, and {', '.join(FUNCTIONS)}"
         raise CircuitError(
             f"this does not work on symbols: {problem}. {known}", symbol._trace.raised(problem)
         ) from None

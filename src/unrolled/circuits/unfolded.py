@@ -9,9 +9,9 @@ from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.numbers import Numbers
 from ..errors import InputError, did_you_mean
 from ..graph.node import Node, order
+from ..graph.notation import Format
 from ..graph.size import Conflict, Size, Solver
 from ..graph.stored import as_text, from_text
-from ..graph.text import Format
 from ..transform.evaluate import evaluate
 from ..transform.unfold import Unfolded, unfold
 from ..transform.unfolded_equations import Form, unfolded_equations
@@ -103,7 +103,9 @@ class Graph:
         for (name, t), node in u.inputs.items():
             steps = values[name].shape[1] if values[name].ndim > 1 else 0
             if steps != len(u.times):
-                raise InputError(f"'{name}' must be (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}")
+                raise InputError(
+                    f"'{name}' must have shape (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}"
+                )
             leaves[node] = values[name][:, t - u.times[0]]
         like = next(iter(values[n] for n in u.recurrence.states))
         result = evaluate(u.values.values(), leaves, _measure(leaves), like)
@@ -126,7 +128,9 @@ def _unfolded_again(text: str, steps: int) -> Graph:
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:
     """What is written in the circles of a value: a scalar itself, of a vector the root mean square."""
     if value.ndim not in (2, 3) or value.shape[:2] != (1, steps):
-        raise InputError(f"values['{name}'] must be (1, {steps}, ...), one sequence; got {tuple(value.shape)}")
+        raise InputError(
+            f"values['{name}'] must have shape (1, {steps}, ...), for one sequence; got {tuple(value.shape)}"
+        )
     rows = value.detach().double()
     return list((rows if rows.ndim == 2 else rows.square().mean(2).sqrt())[0].tolist())
 
@@ -143,7 +147,7 @@ def _measure(leaves: dict[Node, Tensor]) -> dict[str, int]:
                     solver.equal(size, Size.of(number))
             except (Conflict, ValueError):
                 raise InputError(
-                    f"'{node['name']}' must be a {node.type}, got the shape {tuple(value.shape)}, "
-                    "which does not fit the others"
+                    f"'{node['name']}' must be a {node.type}, got shape {tuple(value.shape)}, "
+                    "which does not match the other values"
                 ) from None
     return {n: int(s.constant) for n, s in solver.known.items() if not s.terms}

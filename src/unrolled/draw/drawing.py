@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..graph.recurrence import Recurrence
 from ..transform.unfold import first_time
-from . import scene, text
+from . import labels, scene
 from .figure import figure
 from .numbers import Numbers
 from .reduce import Diagram, reduce
@@ -53,10 +53,10 @@ class Drawing:
         kind = path.suffix.lower()
         if kind not in (".svg", ".png", ".pdf"):
             raise InputError(
-                f"a drawing is saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
+                f"a drawing can be saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
             )
         if not path.parent.is_dir():
-            raise InputError(f"cannot save '{path}': there is no folder '{path.parent}'")
+            raise InputError(f"cannot save '{path}': folder '{path.parent}' does not exist")
         try:
             if kind == ".svg":
                 path.write_text(self.svg, encoding="utf-8", newline="\n")
@@ -98,7 +98,7 @@ def draw_unfolded(
     numbers: what is written in the circles; note: what else is to be said.
     """
     if not isinstance(most, int) or isinstance(most, bool) or most < 3:
-        raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
+        raise InputError(f"most=, the largest number of steps to draw, must be an integer of at least 3, got {most!r}")
     diagram = reduce(recurrence, gates)
     columns = numbered(first_time(recurrence), steps, max(3, min(most, NODES // len(diagram.values))))
     layout = Layout.of(diagram, [c.time for c in columns], gradient, numbers)
@@ -118,7 +118,7 @@ def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, *notes: st
         lines += describe_gradient(layout)
     for circle in picture.circles if layout.numbers else ():
         if layout.numbers and circle.below:
-            name = text.plain(text.value(circle.name, circle.time, False))
+            name = labels.plain(labels.value(circle.name, circle.time, False))
             lines.append(f"{name}: {layout.numbers.describe(circle.name, circle.time or '')}.")
     return Drawing(picture, title, "\n".join(lines))
 
@@ -157,17 +157,17 @@ def describe(diagram: Diagram) -> list[str]:
     """The picture in words: what is computed from what, and through which parameters."""
     roles: dict[str, list[str]] = {}
     for name, value in diagram.values.items():
-        roles.setdefault(value.role, []).append(text.plain(text.value(name, None, value.scalar)))
+        roles.setdefault(value.role, []).append(labels.plain(labels.value(name, None, value.scalar)))
     what = "; ".join(f"{role}: {', '.join(names)}" for role, names in roles.items())
     lines = [f"Values of a step: {what}."]
     for name, value in diagram.values.items():
         sources = []
         for a in diagram.arrows:
             if a.target == name:
-                source = text.plain(text.value(a.source, "t-1" if a.delayed else "t", False))
-                sources.append(source + (f" through {text.plain(text.letters(a.letters))}" if a.letters else ""))
+                source = labels.plain(labels.value(a.source, "t-1" if a.delayed else "t", False))
+                sources.append(source + (f" through {labels.plain(labels.letters(a.letters))}" if a.letters else ""))
         if sources:
-            lines.append(f"{text.plain(text.value(name, 't', value.scalar))} from {', '.join(sources)}.")
+            lines.append(f"{labels.plain(labels.value(name, 't', value.scalar))} from {', '.join(sources)}.")
     return lines
 
 
@@ -178,6 +178,6 @@ def describe_gradient(layout: Layout) -> list[str]:
         into = [a for a in diagram.arrows if a.source == name and layout.back(a)]
         if into:
             into.sort(key=lambda a: not a.delayed)
-            found = [text.plain(text.gradient(a.target, "t+1" if a.delayed else "t", False)) for a in into]
-            lines.append(f"Backward: {text.plain(text.gradient(name, 't', False))} from {', '.join(found)}.")
+            found = [labels.plain(labels.gradient(a.target, "t+1" if a.delayed else "t", False)) for a in into]
+            lines.append(f"Backward: {labels.plain(labels.gradient(name, 't', False))} from {', '.join(found)}.")
     return lines

@@ -8,9 +8,9 @@ from ..errors import EngineError
 from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
+from .labels import Label, Run, width
 from .scene import Circle, Scene
 from .svg import LEFT, MARGIN, head, lines_of
-from .text import Label, Run, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def blank(inches: tuple[float, float], colour: str, **options: Any) -> Figure:
         from matplotlib.figure import Figure
     except ImportError:
         raise EngineError(
-            "PNG, PDF and figures take matplotlib, which is not installed. "
+            "PNG, PDF and figures need matplotlib, which is not installed. "
             'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
         ) from None
     return Figure(figsize=inches, facecolor=colour, **options)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from . import text
+from . import labels
 from .numbers import short
 from .scene import Letters, Picture, Scene
 
@@ -25,7 +25,7 @@ Rows = Sequence[Sequence[float]]  # step by step: its units
 class Heat:
     """One map: its name as a label, and (steps, units)."""
 
-    title: text.Label
+    title: labels.Label
     rows: Rows
 
 
@@ -53,20 +53,20 @@ def heat_scene(maps: Sequence[Heat], beside: Beside, first: int) -> Scene:
     steps = len(maps[0].rows)
     cell = min(CELL[1], max(CELL[0], WIDTH / steps))
     if beside.pieces:
-        widest = max(text.width(text.words(seen(p)), PIECE) for p in beside.pieces)
+        widest = max(labels.width(labels.words(seen(p)), PIECE) for p in beside.pieces)
         cell = max(cell, min(widest, 60.0) + 1)
     scene, y, wide = Scene(), 0.0, cell * steps
     for heat in maps:
         y = _map(scene, heat, y, wide)
     if beside.pieces:
         for k, piece in enumerate(beside.pieces):
-            scene.letters.append(Letters(text.words(seen(piece)), ((k + 0.5) * cell, y + 4), PIECE, "mono"))
+            scene.letters.append(Letters(labels.words(seen(piece)), ((k + 0.5) * cell, y + 4), PIECE, "mono"))
         y += 20
     elif beside.points:
         y = _track(scene, beside, y, wide)
     for k in _ticks(steps, cell):
-        scene.letters.append(Letters(text.words(str(first + k)), ((k + 0.5) * cell, y + 6), SIZE, "note"))
-    scene.letters.append(Letters(text.words("time"), (wide / 2, y + 26), LABEL, "note"))
+        scene.letters.append(Letters(labels.words(str(first + k)), ((k + 0.5) * cell, y + 6), SIZE, "note"))
+    scene.letters.append(Letters(labels.words("time"), (wide / 2, y + 26), LABEL, "note"))
     return scene
 
 
@@ -78,14 +78,14 @@ def _map(scene: Scene, heat: Heat, y: float, wide: float) -> float:
     top, bad = max(finite, default=0.0), sum(not math.isfinite(v) for row in heat.rows for v in row)
     size = f"  {units} units, at most" if units > 1 else "  at most"
     words = f"{size} {short(top)}" + f"; {bad} not finite, magenta" * bool(bad)
-    label = (*heat.title, *text.words(words))
-    scene.letters.append(Letters(label, (text.width(label, LABEL) / 2, y + 8), LABEL, "legend"))
+    label = (*heat.title, *labels.words(words))
+    scene.letters.append(Letters(label, (labels.width(label, LABEL) / 2, y + 8), LABEL, "legend"))
     box = (0.0, y + 20, wide, y + 20 + high)
     scene.pictures.append(Picture(box, [[shade(row[u], top) for row in heat.rows] for u in range(units)]))
     for unit in (0, units - 1) if units > 1 else ():
         at = box[1] + high * (unit + 0.5) / units
-        label = text.words(str(unit + 1))
-        scene.letters.append(Letters(label, (-8 - text.width(label, SIZE) / 2, at), SIZE, "note"))
+        label = labels.words(str(unit + 1))
+        scene.letters.append(Letters(label, (-8 - labels.width(label, SIZE) / 2, at), SIZE, "note"))
     return box[3] + 12
 
 
@@ -102,8 +102,8 @@ def _track(scene: Scene, beside: Beside, y: float, wide: float) -> float:
         pixels, high = [_column(column) for column in columns], min(TALL, 14.0 * len(columns))
         for k, name in enumerate(beside.names if len(columns) <= 16 else ()):
             x, at = wide + 8, y + 14 * (k + 0.5)
-            label = text.words(name)
-            scene.letters.append(Letters(label, (x + text.width(label, SIZE) / 2, at), SIZE, "legend"))
+            label = labels.words(name)
+            scene.letters.append(Letters(label, (x + labels.width(label, SIZE) / 2, at), SIZE, "legend"))
     scene.pictures.append(Picture((0.0, y, wide, y + high), pixels))
     return y + high + 8
 

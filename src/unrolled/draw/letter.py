@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
-from . import text
+from . import labels
 from .arrange import Place
 from .curve import Path, Point
 from .reduce import Arrow
@@ -41,7 +41,7 @@ def letters(
     found: dict[Arrow, Point] = {}
     for arrow in paths:
         if arrow.letters:
-            w, h = text.width(text.letters(arrow.letters), SIZE), SIZE * 0.9
+            w, h = labels.width(labels.letters(arrow.letters), SIZE), SIZE * 0.9
             along = {**paths, **own}[arrow].sample(4)
             reach = _around(along, max(w, h) + 24)
             near = [p for line in (*strange, *(l for a, l in lines.items() if a is not arrow)) for p in line]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from . import text
+from . import labels
 from .arrange import ROW, Place, Step
 from .curve import Path, Point, Trace, crossings, length, rim, rounded
 from .letter import SIZE
@@ -114,7 +114,7 @@ def _trunk(side: _Side, arrows: Sequence[Arrow]) -> tuple[Loops, Wall]:
     level = place.y if direct else place.y - ROW / 2
     entries = [t.y if a.target in side.free else t.y + ROW / 2 for a, t in zip(arrows, targets, strict=True)]
     top, bottom = min(level, *entries), max(level, *entries)
-    widest = max(text.width(text.letters(a.letters), SIZE) for a in arrows)
+    widest = max(labels.width(labels.letters(a.letters), SIZE) for a in arrows)
     x = _leftmost(side.walls, top - 8, bottom + 8) - max(ASIDE, (widest + 26) * (len(arrows) > 1))
     out: list[Point] = [rim(place, -1, 0)] if direct else [rim(place, 0, -1), (place.x, level)]
     below = all(e > level for e in entries)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .text import Label, Run, width, words
+from .labels import Label, Run, width, words
 
 Series = Mapping[str, Sequence[float | str]]  # by name, step by step: a number, or the word for a token
 Lines = tuple[tuple[Label, str], ...]  # what is written below a name, and its kind: number or nan

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import sqrt
 
-from . import text
+from . import labels
 from .arrange import ROW, Place, Step
 from .curve import Path, Point, Trace, bow, crossings, rim, rounded, straight, through
 from .letter import SIZE
@@ -37,7 +37,7 @@ def route(diagram: Diagram, step: Step) -> Routes:
         others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
         inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
         drawn.append(Trace(inner[arrow].sample(SPACING)))
-    widest = max((text.width(text.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
+    widest = max((labels.width(labels.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
     channel = max(CHANNEL, widest + 40)
     period = step.right - step.left + channel + 10 * max(0, len(diagram.delayed) - 1)
     now = list(drawn)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from . import text
+from . import labels
 from .arrange import Place, Step, arrange
 from .colours import ROLES
 from .curve import Path, Point, Trace
@@ -39,7 +39,7 @@ class Circle:
     time: str | None
     role: str
     place: Place
-    label: text.Label
+    label: labels.Label
     size: float
     faint: bool = False
     below: Lines = ()  # written below the name: its gradient, or its numbers
@@ -64,7 +64,7 @@ class Wire:
 class Letters:
     """Text around a centre: the parameters on an arrow, or a word."""
 
-    label: text.Label
+    label: labels.Label
     center: Point
     size: float
     kind: str = "parameter"
@@ -126,7 +126,7 @@ class Scene:
         boxes += [(p.x - p.w / 2, p.y - p.h / 2, p.x + p.w / 2, p.y + p.h / 2) for p in places]
         boxes += [_around(s.center, s.side / 2, s.side / 2) for s in self.squares]
         boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
-        boxes += [_around(m.center, text.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
+        boxes += [_around(m.center, labels.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
         boxes += [p.box for p in self.pictures]
         left, top, right, bottom = zip(*boxes, strict=True)
         return min(left), min(top), max(right), max(bottom)
@@ -187,8 +187,8 @@ class Layout:
         if self.numbers:
             below = self.numbers.lines(name, time)
         elif self.gradient and not small and not faint and value.role != "loss" and name in self.diagram.carrying:
-            below = ((text.gradient(name, time, value.scalar), "nabla"),)
-        return Circle(name, time, value.role, place, text.value(name, time, value.scalar), size, faint, below)
+            below = ((labels.gradient(name, time, value.scalar), "nabla"),)
+        return Circle(name, time, value.role, place, labels.value(name, time, value.scalar), size, faint, below)
 
 
 def circuit(layout: Layout) -> Scene:
@@ -198,7 +198,7 @@ def circuit(layout: Layout) -> Scene:
     scene.wires += [Wire(path, arrow) for arrow, path in {**layout.routes.inner, **back.paths}.items()]
     scene.squares += [Square(center) for center in back.squares.values()]
     for arrow, center in circuit_spots(layout, back).items():
-        scene.letters.append(Letters(text.letters(arrow.letters), center, SIZE))
+        scene.letters.append(Letters(labels.letters(arrow.letters), center, SIZE))
     return scene
 
 
@@ -216,7 +216,7 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
     paths, back = layout.ways()
     spots = {} if dense(diagram) else unfolded_spots(layout, paths, back)
     shown = _shown(diagram)
-    marks = [(a, paths[a], back.get(a), spots.get(a), text.letters(a.letters)) for a in paths]
+    marks = [(a, paths[a], back.get(a), spots.get(a), labels.letters(a.letters)) for a in paths]
     inner = {k: [m for m in marks if not m[0].delayed and m[0].target in shown[k]] for k in (WHOLE, READING)}
     delayed = [m for m in marks if m[0].delayed]
     for k, column in enumerate(columns):
@@ -230,7 +230,7 @@ def unfolded(layout: Layout, columns: Sequence[Column]) -> Scene:
                 scene.letters.append(Letters(label, (spot[0] + dx, spot[1]), SIZE))
         if column.kind == BETWEEN and not shown[BETWEEN] & set(step.rows[0]):
             middle = (step.left + step.right) / 2 + dx
-            scene.letters.append(Letters(text.words("⋯"), (middle, 0.0), 26, "note"))
+            scene.letters.append(Letters(labels.words("⋯"), (middle, 0.0), 26, "note"))
     return scene
 
 
@@ -271,7 +271,7 @@ def sizes(
     times = {t if len(t) < 3 else "0" * len(t) if t.isdigit() else t for t in times}
     for name, value in diagram.values.items():
         size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS) + 2 * TALLER * lines
-        wide = max(text.width(text.value(name, t, value.scalar), size) for t in times) + 10 * lines
+        wide = max(labels.width(labels.value(name, t, value.scalar), size) for t in times) + 10 * lines
         if numbers:
             wide = max(wide, 0.85 * numbers.width(name, [part * size for part in BELOW]) + 6 * lines)
         result[name] = (max(height, round(wide + 0.45 * height)) if wide > 0.84 * height else height, height)
@@ -285,7 +285,7 @@ def side_by_side(layout: Layout, columns: Sequence[Column]) -> Scene:
     _, top, right, bottom = scene.bounds()
     x, y, wide = right + 28, (top + bottom) / 2, 64.0
     scene.blocks.append(_block_arrow(x, y, wide))
-    scene.letters.append(Letters(text.words("Unfold"), (x + wide / 2, y - 26), 17, "note"))
+    scene.letters.append(Letters(labels.words("Unfold"), (x + wide / 2, y - 26), 17, "note"))
     scene.add(graph, x + wide + 28 - graph.bounds()[0])
     return scene
 
@@ -295,10 +295,10 @@ def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
     left, _, right, bottom = scene.bounds()
     x, y, at = left, bottom + 30, LEGEND
 
-    def entry(mark: str, label: text.Label, wide: float = 16.0, key: text.Label = ()) -> None:
+    def entry(mark: str, label: labels.Label, wide: float = 16.0, key: labels.Label = ()) -> None:
         nonlocal x, y
-        wide = text.width(key, at) + 8 if key else wide
-        whole = wide + text.width(label, at)
+        wide = labels.width(key, at) + 8 if key else wide
+        whole = wide + labels.width(label, at)
         if x > left and x + whole > right:
             x, y = left, y + 22
         if mark == "delay":
@@ -313,25 +313,27 @@ def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
         x += whole + 20
 
     if delay:
-        entry("delay", text.words("delay of one step"))
+        entry("delay", labels.words("delay of one step"))
     roles = [value.role for value in layout.diagram.values.values()]
     for role in dict.fromkeys(roles):
         if role in ROLES:
-            entry(role, text.words(role))
+            entry(role, labels.words(role))
     names = {letter for arrow in layout.diagram.arrows for way in arrow.letters for letter in way}
     if names:
-        entry("", text.words("the same at every step"), key=text.letters(tuple((n,) for n in sorted(names))))
+        entry("", labels.words("the same at every step"), key=labels.letters(tuple((n,) for n in sorted(names))))
     if layout.gradient:
-        entry("gradient", text.words("∇: the gradient of the loss, backward in time"), 40.0)
+        entry("gradient", labels.words("∇: the gradient of the loss, backward in time"), 40.0)
     if dense(layout.diagram):
         entry(
-            "", text.words(f"{len(layout.diagram.arrows)} arrows a step: only the circuit names their parameters"), 0.0
+            "",
+            labels.words(f"{len(layout.diagram.arrows)} arrows a step: only the circuit names their parameters"),
+            0.0,
         )
     if layout.numbers:
-        entry("", text.words("numbers: scalars, and root mean squares of vectors"), 0.0)
+        entry("", labels.words("numbers: scalars, and root mean squares of vectors"), 0.0)
     for note in notes:
         if note:
-            entry("", text.words(note), 0.0)
+            entry("", labels.words(note), 0.0)
 
 
 def _block_arrow(x: float, y: float, wide: float) -> Path:

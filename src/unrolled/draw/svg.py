@@ -12,8 +12,8 @@ from xml.sax.saxutils import escape
 
 from .colours import COLOURS
 from .curve import Path, Point
+from .labels import FALL, RISE, SMALL, Label, stacked, width
 from .scene import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Wire
-from .text import FALL, RISE, SMALL, Label, stacked, width
 
 MARGIN = 18.0
 LEFT = ("legend", "key")  # text that begins at its left end, not around a centre

@@ -1,7 +1,7 @@
 """Nodes: immutable, typed, hash-consed. The same operation on the same arguments is the same node.
 
-A graph is nothing but its nodes. It knows nothing of running, differentiating or drawing; those are
-interpreters, each with one table (``transform/evaluate.py``, ``transform/differentiate.py``, ``graph/text.py``).
+A graph is nothing but its nodes. It does not know how to run, differentiate or draw itself. Separate interpreters do
+that, each with one table (``transform/evaluate.py``, ``transform/differentiate.py``, ``graph/printer.py``).
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ REAL, TOKEN, MASK = "real", "token", "mask"
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """What a node holds at one step of one sequence.
+    """The kind and the dimensions of a node's value, at one step of one sequence.
 
     ``real`` with () is a scalar, with (n,) a column vector, with (m, n) a matrix.
-    ``token`` with (n,) is a one-hot vector of n entries, written as the index of its one.
-    ``mask`` is what a comparison gives.
+    ``token`` with (n,) is a one-hot vector of n entries, stored as the index of its 1.
+    ``mask`` is the result of a comparison.
     """
 
     kind: str
     dims: tuple[Size, ...] = ()
 
     def entries(self, sizes: Mapping[str, int]) -> int:
-        """How many numbers it holds: one for a scalar."""
+        """The number of entries; 1 for a scalar."""
         return math.prod(d.value(sizes) for d in self.dims)
 
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]
+        size = f" of {' × '.join(map(str, self.dims))}" if self.dims else ""
         if self.kind == TOKEN:
             what = "token"
         elif self.kind == MASK:
-            what = f"mask ({what})"
-        return what + (f" of {' × '.join(map(str, self.dims))}" if self.dims else "")
+            return f"mask ({what}{size})"
+        return what + size
 
 
 SCALAR = Type(REAL)
@@ -62,9 +63,9 @@ Attrs = tuple[tuple[str, Any], ...]
 
 
 class Node:
-    """One operation and its arguments. Compare with ``is``: equal nodes are the same object.
+    """One operation and its arguments. Compare nodes with ``is``: equal nodes are the same object.
 
-    ``source`` is the user's line that first asked for it, and no part of its identity.
+    ``source`` is the user's line that first created the node. It does not affect the node's identity.
     """
 
     __slots__ = ("__weakref__", "args", "attrs", "op", "source", "type")
@@ -82,7 +83,7 @@ class Node:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a node is no data of its own: pickle its circuit")
+        raise TypeError("a node cannot be pickled on its own: pickle its circuit")
 
     def __getitem__(self, attr: str) -> Any:
         return dict(self.attrs)[attr]
@@ -107,12 +108,12 @@ def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: So
 
 
 def _identity(value: object) -> object:
-    """What tells numbers apart that == does not: 0.0 and -0.0 are two, and NaN is one."""
+    """A key under which 0.0 and -0.0 differ and NaN equals itself, unlike under ==."""
     return value.hex() if isinstance(value, float) else value
 
 
 def leaf(op: str, type: Type, source: Source | None = None, **attrs: Any) -> Node:
-    """A new leaf, distinct from every other even under the same name: two circuits may both have a W."""
+    """A new leaf. Leaves are distinct even if they have the same name: two circuits may both have a W."""
     return _new(op, (), tuple(sorted(attrs.items())), type, source)
 
 
@@ -124,7 +125,7 @@ def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Sour
 
 
 def order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
-    """Every node that the roots need, arguments before users, each once. Stops at ``known`` nodes."""
+    """Every node that the roots depend on, once each, arguments before their users. Stops at ``known`` nodes."""
     seen: set[Node] = set(known)
     result: list[Node] = []
     for root in roots:
@@ -148,7 +149,8 @@ def order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
 def rewrite(
     roots: Iterable[Node], replace: Mapping[Node, Node], build: Callable[[Node, tuple[Node, ...]], Node]
 ) -> dict[Node, Node]:
-    """Map every node below the roots: those in ``replace`` as given, the others rebuilt from their mapped arguments."""
+    """Map every node that the roots depend on: nodes in ``replace`` as given there, all others by rebuilding them from
+    their mapped arguments."""
     done = dict(replace)
     for node in order(roots, known=done):
         args = tuple(done[a] for a in node.args)

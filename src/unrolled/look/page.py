@@ -17,8 +17,8 @@ from ..draw.reduce import reduce
 from ..errors import Source
 from ..graph.equations import equations, is_scalar
 from ..graph.node import Node
+from ..graph.notation import Text
 from ..graph.recurrence import Recurrence
-from ..graph.text import Text
 from ..transform.differentiate import differentiate
 from ..transform.gradient_equations import gradient_equations
 from .measure import Measured

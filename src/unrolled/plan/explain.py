@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from ..graph.equations import readable, speller
 from ..graph.node import Node
+from ..graph.notation import NOTATIONS
+from ..graph.printer import Printer
 from ..graph.size import Size, total
-from ..graph.text import NOTATIONS, Printer
 from .plan import Pass, Plan
 
 PRODUCTS = ("matvec", "matmul", "take")

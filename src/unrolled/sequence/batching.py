@@ -36,7 +36,7 @@ def batches(lengths: Tensor | Sequence[int], steps: int, seed: int = 0) -> list[
     if len(known) and (longest := int(known.max())) > steps:
         raise InputError(
             f"a batch may have {steps} steps, but sequence {int(known.argmax())} alone has {longest}. "
-            f"Give steps={longest} or more, or read it as a stream: unrolled.sequence.document_windows"
+            f"Pass steps={longest} or more, or read it as a stream with unrolled.sequence.document_windows"
         )
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(known), generator=generator)

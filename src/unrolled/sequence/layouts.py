@@ -42,7 +42,7 @@ def to_padded(values: Tensor, lengths: Tensor, value: float) -> Tensor:
     padded = torch.full((len(lengths) * longest, *values.shape[1:]), value, dtype=values.dtype, device=values.device)
     if not values.dtype.is_floating_point and padded.numel() and padded.flatten()[0].item() != value:
         raise InputError(
-            f"{str(values.dtype).removeprefix('torch.')} cannot hold the padding value {value}. Give a whole number"
+            f"{str(values.dtype).removeprefix('torch.')} cannot hold the padding value {value}. Choose an integer"
         )
     rows, times = rows_and_times(lengths)
     padded = padded.index_copy(0, (rows * longest + times).to(values.device), values)
@@ -58,8 +58,8 @@ def prefix_lengths(mask: Tensor) -> Tensor:
         row, hole = wrong[0].tolist()
         step = hole + int(mask[row, hole:].int().argmax())
         raise InputError(
-            f"the mask must be true up to the end of each sequence and false behind it; row {row} is false at step "
-            f"{hole} and true again at step {step}. Take invalid steps out of the sequence, or split it there"
+            f"the mask must be true up to the end of each sequence and false after it; row {row} is false at step "
+            f"{hole} and true again at step {step}. Remove the invalid steps, or split the sequence there"
         )
     return lengths
 
@@ -79,9 +79,11 @@ def to_packed(values: Tensor, lengths: Tensor) -> PackedSequence:
     """torch's layout for nn.LSTM and its kin: step by step, the longest sequence first."""
     empty = (lengths == 0).nonzero().flatten().tolist()
     if empty or not len(lengths):
-        what = f"sequences {some(empty)} have none. Leave them out with r.select(r.lengths > 0)"
+        if not empty:
+            raise InputError("a PackedSequence must hold at least one sequence, got none")
         raise InputError(
-            f"a PackedSequence needs a step in every sequence; {what if empty else 'there is no sequence'}"
+            f"a PackedSequence cannot hold sequences of length 0: {some(empty)}. "
+            "Remove them with r.select(r.lengths > 0)"
         )
     by_length, order = lengths.sort(descending=True, stable=True)
     times, ranks = (torch.arange(int(by_length[0]), device="cpu")[:, None] < by_length).nonzero(as_tuple=True)
@@ -95,7 +97,9 @@ def from_nested(nested: Any) -> tuple[Tensor, Tensor]:
     """``values`` and ``lengths`` of a nested tensor (n, ragged, ...) in jagged layout, also one with holes."""
     if not nested.is_nested or nested.layout != torch.jagged:
         kind = "a nested tensor in strided layout" if nested.is_nested else f"a plain tensor {tuple(nested.shape)}"
-        raise InputError(f"expected a nested tensor with layout=torch.jagged, got {kind}. Its parts go in as a list")
+        raise InputError(
+            f"expected a nested tensor with layout=torch.jagged, got {kind}. Pass its sequences as a list instead"
+        )
     if isinstance(nested.shape[1], int):  # the ragged size is a symbol
         raise InputError("the second dimension of a nested tensor must be the ragged one. Transpose it back")
     offsets, given = nested.offsets().cpu().long(), nested.lengths()

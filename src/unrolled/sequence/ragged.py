@@ -53,10 +53,12 @@ class Ragged:
         elif sequences is not None or values is None or lengths is None:
             raise InputError("Ragged takes either a list of tensors or both values= and lengths=")
         if not isinstance(values, Tensor) or not values.ndim:
-            raise InputError(f"values must be a tensor (sum of times, ...feature), got {_described(values)}")
+            raise InputError(f"values must be a tensor of shape (sum of times, ...feature), got {_described(values)}")
         self.lengths = checked_lengths(lengths)
         if (total := int(self.lengths.sum())) != len(values):
-            raise InputError(f"lengths add up to {total} steps, but values {tuple(values.shape)} has {len(values)}")
+            raise InputError(
+                f"lengths add up to {total} steps, but values, of shape {tuple(values.shape)}, has {len(values)}"
+            )
         self.values = values.contiguous()
         self.offsets = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
 
@@ -80,20 +82,22 @@ class Ragged:
             InputError: lengths out of range; a mask with a hole, with its row and step.
         """
         if not isinstance(x, Tensor) or x.ndim < 2:
-            raise InputError(f"a padded tensor is (batch, time, ...feature), got {_described(x)}")
+            raise InputError(f"a padded tensor must have shape (batch, time, ...feature), got {_described(x)}")
         if (lengths is None) == (mask is None):
             raise InputError("from_padded takes either lengths= or mask=")
         if lengths is None:
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:2]:
-                raise InputError(f"the mask must be booleans {tuple(x.shape[:2])}, got {_described(mask)}")
+                raise InputError(f"mask must be a boolean tensor {tuple(x.shape[:2])}, got {_described(mask)}")
             valid = layouts.prefix_lengths(mask)
         else:
             valid = checked_lengths(lengths)
             if len(valid) != len(x):
-                raise InputError(f"there must be one length for each of the {len(x)} rows, got {len(valid)}")
+                raise InputError(f"lengths must have one entry for each of the {len(x)} rows, got {len(valid)}")
             if len(long := (valid > x.shape[1]).nonzero()):
                 row = int(long[0])
-                raise InputError(f"row {row} has length {int(valid[row])}, but the padded tensor {x.shape[1]} steps")
+                raise InputError(
+                    f"row {row} has length {int(valid[row])}, but the padded tensor has only {x.shape[1]} steps"
+                )
         return Ragged(values=layouts.from_padded(x, valid), lengths=valid)
 
     def to_padded(self, value: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -138,9 +142,9 @@ class Ragged:
     def __getitem__(self, i: int) -> Tensor:
         """Sequence i, a view (time_i, ...feature)."""
         if not isinstance(i, int):
-            raise InputError(f"r[i] takes one whole number, got {_described(i)}. For several rows: r.select(...)")
+            raise InputError(f"r[i] takes one integer, got {_described(i)}. For several rows, use r.select(...)")
         if not -len(self) <= i < len(self):
-            raise IndexError(f"there is no sequence {i}: the batch has {len(self)}, counted from 0")
+            raise IndexError(f"no sequence {i}: the batch has {len(self)}, numbered from 0")
         i %= len(self)
         return self.values[int(self.offsets[i]) : int(self.offsets[i + 1])]
 
@@ -157,13 +161,13 @@ class Ragged:
         chosen = chosen.long() if not chosen.numel() and chosen.dtype != torch.bool else chosen
         if chosen.dtype == torch.bool:
             if chosen.shape != self.lengths.shape:
-                raise InputError(f"a mask over rows must be booleans ({len(self)},), got {_described(chosen)}")
+                raise InputError(f"a mask over rows must be a boolean tensor ({len(self)},), got {_described(chosen)}")
             chosen = chosen.nonzero().flatten()
         if chosen.ndim != 1 or chosen.is_floating_point() or chosen.is_complex():
-            raise InputError(f"rows must be whole numbers (k,) or booleans ({len(self)},), got {_described(chosen)}")
+            raise InputError(f"rows must be integers (k,) or booleans ({len(self)},), got {_described(chosen)}")
         outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
         if len(outside):
-            raise InputError(f"there is no sequence {int(outside[0])}: the batch has {len(self)}, counted from 0")
+            raise InputError(f"no sequence {int(outside[0])}: the batch has {len(self)}, numbered from 0")
         chosen = chosen.long() % max(len(self), 1)
         lengths = self.lengths[chosen]
         which, times = layouts.rows_and_times(lengths)
@@ -210,7 +214,7 @@ class Ragged:
         result = f(self.values)
         if not isinstance(result, Tensor) or not result.ndim or len(result) != len(self.values):
             raise InputError(
-                f"a function for map must give one row for each of the {len(self.values)} steps, "
+                f"the function given to map must return one row for each of the {len(self.values)} steps, "
                 f"got {_described(result)}"
             )
         return Ragged(values=result, lengths=self.lengths)
@@ -245,7 +249,7 @@ class Ragged:
         empty = (self.lengths == 0).nonzero().flatten().tolist()
         if empty:
             raise InputError(
-                f"a sequence of length 0 has no {what}: {some(empty)}. Leave such out with r.select(r.lengths > 0)"
+                f"sequences of length 0 have no {what}: {some(empty)}. Remove them with r.select(r.lengths > 0)"
             )
 
     def _with(self, values: Tensor) -> Ragged:
@@ -261,18 +265,18 @@ def _joined(sequences: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[int]]:
     if isinstance(sequences, Tensor):
         raise InputError(
             f"Ragged takes a list of tensors, got one {_described(sequences)}. "
-            "For a padded tensor: Ragged.from_padded(x, lengths=...)"
+            "For a padded tensor, use Ragged.from_padded(x, lengths=...)"
         )
     sequences = list(sequences)
     if not sequences:
-        raise InputError("a list without sequences has no feature size. Write Ragged(values=..., lengths=[])")
+        raise InputError("an empty list has no feature size. Write Ragged(values=..., lengths=[])")
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, Tensor) or not sequence.ndim:
-            raise InputError(f"sequence {i} must be a tensor (time, ...feature), got {_described(sequence)}")
+            raise InputError(f"sequence {i} must be a tensor of shape (time, ...feature), got {_described(sequence)}")
         for what, of in (("feature size", _feature), ("dtype", _dtype), ("device", _device)):
             if of(sequence) != of(sequences[0]):
                 raise InputError(
-                    f"all sequences of a batch have one {what}: sequence 0 has {of(sequences[0])}, "
+                    f"all sequences must have the same {what}: sequence 0 has {of(sequences[0])}, "
                     f"sequence {i} has {of(sequence)}"
                 )
     return torch.cat(sequences), [len(sequence) for sequence in sequences]
@@ -295,10 +299,10 @@ def checked_lengths(given: object) -> Tensor:
     try:
         lengths = torch.as_tensor(given, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"lengths must be whole numbers (n,), got {_described(given)}") from None
+        raise InputError(f"lengths must be integers of shape (n,), got {_described(given)}") from None
     whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
     if lengths.ndim != 1 or not (whole or not lengths.numel()):
-        raise InputError(f"lengths must be whole numbers (n,), got {_described(lengths)}")
+        raise InputError(f"lengths must be integers of shape (n,), got {_described(lengths)}")
     lengths = lengths.to(torch.int64, copy=True)
     if len(negative := (lengths < 0).nonzero()):
         row = int(negative[0])

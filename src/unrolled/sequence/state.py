@@ -27,9 +27,11 @@ class State(Mapping[str, Tensor]):
         for name, value in values.items():
             if name not in batches:
                 shape = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise InputError(f"state '{name}' must be a tensor (batch, size), of a scalar (batch,), got {shape}")
+                raise InputError(
+                    f"state '{name}' must be a tensor (batch, size), or (batch,) if it is a scalar; got {shape}"
+                )
         if len(set(batches.values())) > 1:
-            raise InputError(f"all states of a batch have one batch size, got {batches}")
+            raise InputError(f"all states must have the same batch size, got {batches}")
         self._values = values
 
     @classmethod
@@ -47,7 +49,7 @@ class State(Mapping[str, Tensor]):
         if name in values:
             value: Tensor = values[name]
             return value
-        raise AttributeError(f"state has no '{name}'; it has {', '.join(values) or 'nothing'}")
+        raise AttributeError(f"the state has no '{name}'. Its names are: {', '.join(values) or 'none'}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)

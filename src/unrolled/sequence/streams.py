@@ -91,7 +91,7 @@ def document_windows(documents: Ragged, rows: int, longest: int, stride: int | N
         InputError: documents with fewer than ``rows`` steps to predict.
     """
     x, y, reset = _pairs(documents)
-    steps = _steps(len(x), rows, f"{documents!r} is too little")
+    steps = _steps(len(x), rows, f"{documents!r} has too few steps")
     reset[: rows * steps : steps] = True
     overlap = stride is not None and stride < longest
     pieces = _overlapping(rows, steps, longest, stride or longest, x, y, reset) if overlap else None
@@ -102,7 +102,7 @@ def document_windows(documents: Ragged, rows: int, longest: int, stride: int | N
 def document_rest(documents: Ragged, rows: int) -> Piece | None:
     """What ``document_windows`` leaves over: one row that goes on where the last one stopped."""
     x, y, reset = _pairs(documents)
-    start = rows * _steps(len(x), rows, f"{documents!r} is too little")
+    start = rows * _steps(len(x), rows, f"{documents!r} has too few steps")
     return Piece(x[None, start:], y[None, start:], reset[None, start:]) if start < len(x) else None
 
 
@@ -126,7 +126,7 @@ def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
 def _side_by_side(rows: int, steps: int, longest: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:
     """The same windows of several series (time, ...): ``rows`` pieces of so many steps, then cut along time."""
     if longest < 1:
-        raise InputError(f"a window must have one step or more, got longest={longest}")
+        raise InputError(f"longest must be 1 or more, got {longest}")
     count = -(-steps // longest)
     pieces = (s[: rows * steps].unflatten(0, (rows, steps)).tensor_split(count, 1) for s in series)
     return zip(*pieces, strict=True)
@@ -152,7 +152,7 @@ def piece_length(series: Tensor, rows: int) -> int:
 
 def _steps(predicted: int, rows: int, too_short: str) -> int:
     if rows < 1:
-        raise InputError(f"rows must be a whole number from 1, got {rows}")
+        raise InputError(f"rows must be 1 or more, got {rows}")
     if predicted < rows:
-        raise InputError(f"{too_short} for {rows} rows: each needs two steps or more")
+        raise InputError(f"{too_short} for {rows} rows: each row needs at least two steps")
     return predicted // rows

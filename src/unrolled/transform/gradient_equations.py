@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from ..graph.equations import SHORT, length, named_once, readable, speller
 from ..graph.node import Node, order
+from ..graph.notation import NOTATIONS, Format, Text
 from ..graph.ops import constant, is_constant
+from ..graph.printer import HADAMARD, Printer
 from ..graph.recurrence import Recurrence
-from ..graph.text import HADAMARD, NOTATIONS, Format, Printer, Text
 from .simplify import simplify, zero
 
 

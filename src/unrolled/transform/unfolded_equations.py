@@ -6,7 +6,8 @@ from typing import Literal
 
 from ..graph.equations import is_scalar
 from ..graph.node import Node, order
-from ..graph.text import NOTATIONS, Format, Printer, Text
+from ..graph.notation import NOTATIONS, Format, Text
+from ..graph.printer import Printer
 from .unfold import Unfolded
 
 Form = Literal["steps", "nested", "full", "all"]

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ..graph.text import ACCENTS, GREEK, Name
+from ..graph.notation import ACCENTS, GREEK, Name
 from .reduce import Ways
 
 Shift = Literal["base", "sup", "sub"]
