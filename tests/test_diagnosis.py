@@ -15,6 +15,7 @@ import unrolled
 from cells_for_tests import SIZES
 from unrolled import cells, circuit
 from unrolled.cli import main
+from unrolled.diagnosis.capacity import memory_capacity
 from unrolled.diagnosis.jacobian import jacobians
 from unrolled.diagnosis.lyapunov import exponents
 from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
@@ -221,7 +222,7 @@ def test_the_memory_capacity_of_a_linear_orthogonal_network_is_its_number_of_uni
     with torch.no_grad():
         net.W.copy_(0.9 * torch.linalg.qr(noise(units, units, dtype=torch.float64))[0])
         net.U.copy_(noise(units, 1, seed=3, dtype=torch.float64))
-    total, shares = unrolled.memory_capacity(net, farthest=80, steps=8000)
+    total, shares = memory_capacity(net, farthest=80, steps=8000)
     assert total == pytest.approx(units, rel=0.03)
     assert len(shares) == 81 and max(shares) <= 1
 
@@ -405,8 +406,8 @@ def test_engines_agree():
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0), "farthest must be a whole number"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.jpg"), ".png, .pdf, .html or .json"),
-        (lambda: unrolled.memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
-        (lambda: unrolled.memory_capacity(_logistic(), 10), "takes one input of numbers"),
+        (lambda: memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
+        (lambda: memory_capacity(_logistic(), 10), "takes one input of numbers"),
     ],
 )
 def test_wrong_use_is_told(call, words):

@@ -24,7 +24,7 @@ import torch
 import unrolled
 from unrolled import circuit, nll, sigmoid, softmax, split, tanh, where
 from unrolled.cells import ALL
-from unrolled.draw import labels, scene
+from unrolled.draw import labels, legend, marks, scene
 from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
@@ -83,7 +83,7 @@ CIRCUITS = {**OWN, **{f"cells.{name}": cell for name, cell in ALL.items()}}
 every_circuit = pytest.mark.parametrize("name", CIRCUITS)
 
 
-def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[scene.Scene]:
+def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[marks.Scene]:
     """Both pictures of a circuit, before they are written as SVG: every step is drawn."""
     diagram, every = reduce(cell.recurrence, gates), numbered(first_time(cell.recurrence), steps, steps)
     for columns, picture in (
@@ -92,11 +92,11 @@ def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iter
     ):
         layout = scene.Layout.of(diagram, [c.time for c in columns], gradient)
         made = picture(layout, columns)
-        scene.explain(made, layout, picture is scene.side_by_side, "steps 3 to 9 are not drawn")
+        legend.explain(made, layout, picture is scene.side_by_side, "steps 3 to 9 are not drawn")
         yield made
 
 
-def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
+def boxes(picture: marks.Scene) -> list[tuple[float, float, float, float, str]]:
     """left, top, right, bottom of all text beside the circles."""
     result = []
     for mark in picture.letters:
@@ -105,20 +105,20 @@ def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
     return result
 
 
-def sampled(picture: scene.Scene, spacing: float) -> list[numpy.ndarray]:
+def sampled(picture: marks.Scene, spacing: float) -> list[numpy.ndarray]:
     """Points along every wire, (points, 2): those of a line that is drawn several times are computed once."""
     lines = {id(w.line): numpy.array(w.line.sample(spacing)) for w in picture.wires}
     return [lines[id(w.line)] + (w.dx, 0.0) for w in picture.wires]
 
 
-def distances(circles: list[scene.Circle], points: numpy.ndarray) -> numpy.ndarray:
+def distances(circles: list[marks.Circle], points: numpy.ndarray) -> numpy.ndarray:
     """From every point (points, 2) to the outline of every circle, negative inside: (circles, points)."""
     x, y, w, h = numpy.array([(c.place.x, c.place.y, c.place.w, c.place.h) for c in circles]).T[:, :, None]
     nearest = numpy.clip(points[:, 0], x - (w - h) / 2, x + (w - h) / 2)
     return numpy.hypot(points[:, 0] - nearest, points[:, 1] - y) - h / 2
 
 
-def overlaps(picture: scene.Scene) -> list[str]:
+def overlaps(picture: marks.Scene) -> list[str]:
     """What lies on top of something else, or runs through it."""
     found = [*circles_on_something(picture), *letters_on_something(picture)]
     for dot, square in itertools.product(picture.dots, picture.squares):
@@ -127,7 +127,7 @@ def overlaps(picture: scene.Scene) -> list[str]:
     return found
 
 
-def circles_on_something(picture: scene.Scene) -> list[str]:
+def circles_on_something(picture: marks.Scene) -> list[str]:
     circles, found = picture.circles, []
     if not circles:
         return []
@@ -144,7 +144,7 @@ def circles_on_something(picture: scene.Scene) -> list[str]:
     return found
 
 
-def letters_on_something(picture: scene.Scene) -> list[str]:
+def letters_on_something(picture: marks.Scene) -> list[str]:
     found, labels, circles = [], boxes(picture), picture.circles
     marks = [(*d.center, d.radius) for d in picture.dots] + [(*s.center, s.side / 2) for s in picture.squares]
     lines = sampled(picture, 3)
@@ -220,27 +220,27 @@ def test_the_checks_see_planted_overlaps():
     arrow = reduce(two.recurrence).arrows[0]
     (picture, _) = scenes(two, 2)
     first, second = picture.circles[0], picture.circles[1]
-    moved = scene.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
-    assert any("circles" in p for p in overlaps(scene.Scene([*picture.circles, moved])))
+    moved = marks.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
+    assert any("circles" in p for p in overlaps(marks.Scene([*picture.circles, moved])))
     wire = picture.wires[0]
     (x, y), _ = wire.path.start, wire.path.end
-    across = scene.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), arrow)
-    assert any("an arrow" in p and "circle" in p for p in overlaps(scene.Scene(picture.circles, [across])))
+    across = marks.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), arrow)
+    assert any("an arrow" in p and "circle" in p for p in overlaps(marks.Scene(picture.circles, [across])))
     mark = picture.letters[0]
     for center, problem in ((mark.center, "letters"), ((second.place.x, second.place.y), "circle"), ((x, y), "arrow")):
-        word = scene.Letters(labels.words("WWW"), center, 16)
-        planted = scene.Scene(picture.circles, picture.wires, [*picture.letters, word])
+        word = marks.Letters(labels.words("WWW"), center, 16)
+        planted = marks.Scene(picture.circles, picture.wires, [*picture.letters, word])
         assert any("WWW" in p and problem in p for p in overlaps(planted))
     dot = picture.dots[0]
     assert any(
         "a mark" in p
-        for p in overlaps(scene.Scene(letters=[scene.Letters(labels.words("W"), dot.center, 16)], dots=[dot]))
+        for p in overlaps(marks.Scene(letters=[marks.Letters(labels.words("W"), dot.center, 16)], dots=[dot]))
     )
-    square = scene.Square(dot.center)
-    assert any("black square" in p for p in overlaps(scene.Scene(squares=[square], dots=[dot])))
+    square = marks.Square(dot.center)
+    assert any("black square" in p for p in overlaps(marks.Scene(squares=[square], dots=[dot])))
 
 
-def outside(document: ET.Element, picture: scene.Scene) -> list[str]:
+def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
     """What leaves the canvas: marks by their geometry, and every circle as it is written."""
     left, top, wide, high = map(float, document.get("viewBox").split())
     x0, y0, x1, y1 = picture.bounds()
@@ -385,7 +385,7 @@ def test_outputs_at_the_last_step_alone():
     assert set(seen) == {f"h({t})" for t in range(5)} | {f"x({t})" for t in range(1, 5)} | {f"{n}(4)" for n in "oyŷL"}
     assert overlaps(drawing.scene) == []
     assert sum(w.kind == "gradient" and w.arrow is not None for w in drawing.scene.wires) == 4 + 2
-    assert "with outputs at the last step alone" in drawing.text
+    assert "with outputs at the last step only" in drawing.text
 
 
 def test_the_folded_level():
@@ -527,7 +527,7 @@ def dense(x, z, h, s, c, m, *, A, B, C, D, E):
 def test_a_dense_circuit_names_its_parameters_in_the_circuit_alone_and_says_so():
     drawing = dense.draw()
     assert overlaps(drawing.scene) == []
-    assert texts(drawing.svg, "legend")["41 arrows a step: only the circuit names their parameters"] == 1
+    assert texts(drawing.svg, "legend")["41 arrows per step: only the circuit names parameters"] == 1
     named = sum(bool(a.letters) for a in reduce(dense.recurrence).arrows)
     assert sum(texts(drawing.svg, "parameter").values()) == named, "once each"
     assert overlaps(dense.unfold(3).draw(gradient=True).scene) == []

@@ -1,6 +1,6 @@
 """Write the recurrence once, as its equations; unfold it, differentiate it, draw it, and run it on sequences.
 
-Everything is loaded on first use, so that importing the package is light.
+Everything is loaded on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from importlib import import_module
 
 from .graph.language import FUNCTIONS
 
-TYPE_CHECKING = False  # that of typing would be imported before Ctrl-C is looked after
+TYPE_CHECKING = False  # defined here, because importing typing takes time during which Ctrl-C is not handled
 __version__ = "0.1.0"
 
 _ERRORS = (
@@ -33,7 +33,6 @@ _HOME = {
     "explore": "look.look",
     "measure": "look.look",
     "diagnose": "diagnosis.diagnose",
-    "memory_capacity": "diagnosis.capacity",
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
 }
@@ -47,7 +46,6 @@ if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
     from .circuits.circuit import circuit as circuit
     from .circuits.functional import *  # noqa: F403
-    from .diagnosis.capacity import memory_capacity as memory_capacity
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403

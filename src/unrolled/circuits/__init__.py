@@ -1,4 +1,4 @@
-"""From a user's equations to a circuit: the language, its reading, and the views of what was read."""
+"""From a user's equations to a circuit: the language, how it is read, and the views of the result."""
 
 from ..graph.language import FUNCTIONS
 from .circuit import Circuit, circuit

@@ -1,4 +1,4 @@
-"""What to write in a circuit instead of the words of torch and numpy."""
+"""What to write in a circuit instead of the functions and methods of torch and numpy."""
 
 from __future__ import annotations
 
@@ -59,14 +59,18 @@ ADVICE = {
 
 
 def advice(name: str, functions: Sequence[str]) -> str:
-    """What to write instead of a method or function of that name; ``functions`` are those of circuits.
+    """What to write instead of a method or function with this name.
 
     >>> advice("relu_", ["tanh", "relu"])
     'Write relu(...)'
     >>> advice("tan", ["tanh", "relu"])
     "Did you mean 'tanh'?"
+
+    Args:
+        name: the name that the user wrote.
+        functions: the functions that circuits have.
     """
-    plain = name.rstrip("_")  # as of relu_, which changes its argument in place
+    plain = name.rstrip("_")  # relu_ changes its argument in place
     if plain in functions:
         return f"Write {plain}(...)"
     if found := ADVICE.get(name) or ADVICE.get(plain):

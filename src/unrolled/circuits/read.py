@@ -1,4 +1,4 @@
-"""Reading: from a user's function to a recurrence. What is an input, a state, a parameter, an output."""
+"""Reading a user's function as a recurrence: which values are inputs, states, parameters and outputs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,15 @@ from .trace import Recording, Symbol, Trace, run
 
 
 def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: Collection[str] = ()) -> Recurrence:
-    """The recurrence that a function describes. Raises CircuitError at the user's line.
+    """The recurrence that a function describes.
 
-    constants: the parameters that are not trained. vectors: states that are vectors, though they could be scalars.
+    Args:
+        function: the equations of a step.
+        constants: the parameters that are not trained.
+        vectors: states that shall be vectors although they could be scalars.
+
+    Raises:
+        CircuitError: the equations do not make sense; the message names the user's line.
     """
     if not inspect.isfunction(function):
         raise CircuitError(f"@circuit decorates a function, got {function!r}")

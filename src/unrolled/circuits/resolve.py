@@ -1,7 +1,7 @@
-"""From recorded symbols to typed nodes: ranks, tokens, sizes by unification, and what a user leaves unsaid
-(a scalar meets a vector, a token meets a matrix) made explicit.
+"""From recorded symbols to typed nodes. Ranks, tokens and sizes are inferred, and implicit steps become nodes: a scalar
+is broadcast to a vector, a token becomes a one-hot vector.
 
-Every error here is about the user's equations and names the user's line.
+Every error here concerns the user's equations and names the user's line.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ POINTWISE = {
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A node to be: typed in terms of sizes that are still being solved for."""
+    """A node before its sizes are known: its type refers to sizes that are still being solved for."""
 
     op: str
     args: tuple[Draft, ...]
     attrs: dict[str, Any]
     type: Type
     source: Source
-    name: str = ""  # how to speak of it in a message
+    name: str = ""  # what messages call it
 
 
 class Resolver:
-    """Types symbols one by one, stating equations between sizes to a solver as it goes."""
+    """Types the symbols one by one, and gives the solver the equations between sizes that follow."""
 
     def __init__(self, name: str, ranks: Mapping[str, int]) -> None:
         self.name = name
@@ -62,7 +62,7 @@ class Resolver:
         return Draft(op, args, attrs, type, source)
 
     def conflict(self, op: str, args: tuple[Draft, ...]) -> str:
-        """What to say when the sizes of an operation's arguments cannot be equal."""
+        """The message when the sizes of an operation's arguments cannot be equal."""
         got = [", ".join(self.show(d) for d in a.type.dims) + (f" (from {a.name})" if a.name else "") for a in args]
         if op in POINTWISE:
             sizes = " and ".join(got[-2:])
@@ -106,7 +106,7 @@ class Resolver:
         self.drafts[id(symbol)] = draft
 
     def real(self, draft: Draft, source: Source) -> Draft:
-        """A token among vectors stands for its one-hot vector."""
+        """The draft as a real value: a token becomes its one-hot vector."""
         return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
 
     def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
@@ -117,7 +117,7 @@ class Resolver:
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
 
     def stack(self, args: tuple[Draft, ...], source: Source) -> Draft:
-        """Scalars one below the other: as vectors of one entry."""
+        """A vector of scalars: their concatenation as vectors of one entry."""
         for a in args:
             if a.type.kind == MASK or a.type.dims:
                 is_mask = a.type.kind == MASK
@@ -158,7 +158,7 @@ class Resolver:
     # building
 
     def build(self, roots: Iterable[Draft]) -> dict[int, Node]:
-        """Nodes with every size put in, by the id of their draft."""
+        """The nodes with all sizes solved, by the id of their draft."""
         nodes: dict[int, Node] = {}
         stack = list(roots)
         while stack:
@@ -186,7 +186,7 @@ class Resolver:
 
 
 def _readable(text: str) -> str:
-    """Sizes that have no name of the user's yet, in words."""
+    """The text with sizes that have no name yet in words: "W's rows"."""
     return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
 
 
@@ -274,7 +274,7 @@ def _all_used(
 
 
 def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]) -> None:
-    """What a step can return."""
+    """Check that every returned value is a vector or a scalar."""
     for n, symbol in returned.items():
         draft = resolver.drafts[id(symbol)]
         if draft.type.kind == MASK or len(draft.type.dims) > 1:
@@ -286,7 +286,7 @@ def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]
 
 
 def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
-    """The new value of a state has the state's own size."""
+    """State that the new value of each state has the size of the state."""
     for n, symbol in states.items():
         new, old = resolver.drafts[id(returned[n])], resolver.drafts[id(symbol)]
         if new.type.kind != REAL or len(new.type.dims) != len(old.type.dims):

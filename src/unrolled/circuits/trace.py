@@ -1,7 +1,7 @@
-"""Tracing: the user's function is called once with symbols, which record what is done to them and on which line.
+"""Tracing: calls the user's function once with symbols, which record every operation on them and its line.
 
-A symbol is the surface of the language: it has no size and no rank yet, and ``W @ h`` is just ``W @ h``.
-``circuits/resolve.py`` turns what was recorded into typed nodes.
+A symbol has no size and no rank yet: ``W @ h`` is just ``W @ h``. ``circuits/resolve.py`` turns the recording into
+typed nodes.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _ENTER = "Pass tensors to a circuit as arguments: inputs before the '*', paramet
 
 
 class Symbol:
-    """A value inside a circuit, known by how it was made."""
+    """A value inside a circuit: an operation and its arguments."""
 
-    __array_ufunc__ = None  # numpy must not try
+    __array_ufunc__ = None  # tells numpy not to handle it
 
     def __init__(self, trace: Trace, op: str, args: tuple[Symbol, ...], attrs: dict[str, Any]) -> None:
         self._trace, self._op, self._args, self._attrs = trace, op, args, attrs
@@ -81,6 +81,7 @@ class Symbol:
 
     @property
     def T(self) -> Symbol:
+        """The transpose of a matrix."""
         return record("transpose", self)
 
     # comparisons
@@ -104,7 +105,7 @@ class Symbol:
 
     __hash__ = object.__hash__
 
-    # what a symbol is not
+    # what a symbol does not support
     def _refuse(self, message: str) -> NoReturn:
         raise CircuitError(message, self._trace.here())
 
@@ -139,7 +140,7 @@ class Symbol:
         from torch import Tensor
 
         given = [*args, *(kwargs or {}).values()]
-        given += [v for a in given if isinstance(a, (list, tuple)) for v in a]  # as of cat([a, b])
+        given += [v for a in given if isinstance(a, (list, tuple)) for v in a]  # cat([a, b]) takes a list
         symbol = next((a for a in given if isinstance(a, Symbol)), None)
         name = getattr(func, "__name__", str(func))
         if any(isinstance(a, Tensor) for a in given):
@@ -150,7 +151,7 @@ class Symbol:
 
 
 class Trace:
-    """One reading of one user function: where its lines are."""
+    """The reading of one user function: finds the file, the line and the text for messages."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -158,7 +159,7 @@ class Trace:
         self.recorded = 0
 
     def here(self) -> Source:
-        """The user's line that is being executed: the innermost one outside of this room and of tensor libraries."""
+        """The user's line that is being executed: the innermost frame outside this room and tensor libraries."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and _is_not_the_users(frame):
             frame = frame.f_back
@@ -167,12 +168,13 @@ class Trace:
         return self.at(frame.f_code.co_filename, frame.f_lineno)
 
     def raised(self, problem: Exception) -> Source:
-        """The user's line in which an error was raised."""
+        """The user's line that raised an error."""
         frames = [(frame, line) for frame, line in walk_tb(problem.__traceback__) if not _is_not_the_users(frame)]
         frame, line = frames[-1]
         return self.at(frame.f_code.co_filename, line)
 
     def at(self, file: str, line: int) -> Source:
+        """The place in a message for a line of a file."""
         text = linecache.getline(file, line).strip()
         return Source(os.path.basename(file), line, text, self.name)
 
@@ -191,7 +193,11 @@ def _is_not_the_users(frame: FrameType) -> bool:
 
 
 def record(op: str, *args: object, **attrs: Any) -> Symbol:
-    """The symbol for ``op`` applied to symbols and numbers."""
+    """The symbol for ``op`` applied to symbols and numbers.
+
+    Raises:
+        CircuitError: an argument is neither a symbol of this circuit nor a number.
+    """
     trace = next((a._trace for a in args if isinstance(a, Symbol)), None)
     if trace is None:
         raise CircuitError(f"'{op}' needs at least one symbol of a circuit among its arguments, got {args!r}")
@@ -225,14 +231,14 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a traced function gave: its returned dictionary and its local names at the end."""
+    """The result of a traced call: the returned dictionary, and the local variables when it returned."""
 
     returned: Any
     local: dict[str, Any]
 
 
 def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symbol]) -> Recording:
-    """Call the function and keep its local names, which are the names its author gave to intermediate values."""
+    """Call the function and record its local variables, which are the user's names for intermediate values."""
     local: dict[str, Any] = {}
 
     def watch(frame: FrameType, event: str, arg: object) -> None:
@@ -244,7 +250,7 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
     sys.setprofile(watch)
     try:
         returned = function(*args, **kwargs)
-    except TypeError as problem:  # such as that of int(h), h % 2 or numpy.tanh(h)
+    except TypeError as problem:  # from int(h), h % 2 or numpy.tanh(h), for example
         symbol = next(iter((*args, *kwargs.values())), None)
         if "Symbol" not in str(problem) or symbol is None:
             raise
@@ -258,7 +264,7 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
 
 
 def _restore(profiler: Any) -> None:
-    """The profiler that was there before; cProfile's are not functions, and start by themselves."""
+    """Restore the previous profiler. Those of cProfile are objects with a method ``enable``, not functions."""
     if hasattr(profiler, "enable"):
         profiler.enable()
     else:

@@ -1,4 +1,4 @@
-"""Marks as a matplotlib figure: for PNG and PDF, and for those who compose their own figures."""
+"""Marks as a matplotlib figure: for PNG and PDF, and for users who compose their own figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
 from .labels import Label, Run, width
-from .scene import Circle, Scene
+from .marks import Circle, Scene
 from .svg import LEFT, MARGIN, head, lines_of
 
 if TYPE_CHECKING:
@@ -21,9 +21,10 @@ POINT = 72 / DOTS
 
 
 def figure(scene: Scene, dark: bool = False) -> Figure:
-    """The scene at its own size: a unit is 1/96 inch, as in a browser.
+    """The scene at its natural size: a unit is 1/96 inch, as in a browser.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     left, top, right, bottom = scene.bounds()
     left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
@@ -39,7 +40,8 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
 def blank(inches: tuple[float, float], colour: str, **options: Any) -> Figure:
     """An empty figure.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
@@ -118,7 +120,7 @@ def _text(axes: Axes, label: Label, x: float, y: float, size: float, ink: str, s
 
 
 def _math(label: Label) -> str:
-    """The label in matplotlib's own mathematics."""
+    """The label in matplotlib's mathtext."""
     parts, shift = [], "base"
     for run in label:
         if run.shift != shift:

@@ -1,15 +1,18 @@
-"""A plan in words: what is computed once, before the loop, in it, and after it, and what is kept."""
+"""A plan in words: what is computed once, before the loop, in it and after it, and what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..graph.equations import readable, speller
 from ..graph.node import Node
 from ..graph.notation import NOTATIONS
 from ..graph.printer import Printer
 from ..graph.size import Size, total
-from .plan import Pass, Plan
+
+if TYPE_CHECKING:
+    from .plan import Pass, Plan
 
 PRODUCTS = ("matvec", "matmul", "take")
 LOOP = "in the loop, step by step"
@@ -17,7 +20,7 @@ FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat", "stop_g
 
 
 def explain(plan: Plan) -> str:
-    """Forward, what is kept, backward; sizes as expressions of the circuit's own."""
+    """The forward pass, the stored values and the backward pass. Sizes are expressions of the circuit's size names."""
     step = plan.step
     trained = [n for n in step.parameters if n not in step.constants]
     forward, backward = plan.forward(keep=True), plan.backward(step.returns, trained)
@@ -31,12 +34,12 @@ def explain(plan: Plan) -> str:
             f"{step.name}, forward",
             *_pass(forward, printer),
             "",
-            "kept for the way back, at every step",
-            *([*kept, f"  in all {_numbers(plan.kept)}"] if kept else ["  nothing"]),
+            "stored for the backward pass, at every step",
+            *([*kept, f"  {_numbers(plan.kept)} in total"] if kept else ["  nothing"]),
             "",
             f"{step.name}, backward",
             *_pass(backward, printer),
-            "  at the end, each as one product or sum over all steps",
+            "  at the end, as one product or sum over all steps each",
             *(f"    ∇{name}" for name in backward.sums),
         ]
     )
@@ -79,7 +82,7 @@ def _size(node: Node) -> Size:
 
 def _numbers(nodes: Iterable[Node]) -> str:
     count = total(_size(n) for n in nodes if n.type.dims)
-    return f"{count} numbers: 4 × ({count}) bytes in float32"
+    return f"{count} numbers, 4 × ({count}) bytes in float32,"
 
 
 def _dims(node: Node) -> str:

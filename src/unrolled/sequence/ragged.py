@@ -14,27 +14,28 @@ from .layouts import some
 
 
 class Ragged:
-    """Sequences of any lengths, one behind the other in one tensor: no padding, no sorting, lengths on the CPU.
+    """Sequences of any lengths, concatenated in one tensor: no padding and no sorting; the lengths are on the CPU.
 
     >>> r = unrolled.Ragged([torch.randn(3, 8), torch.randn(0, 8), torch.randn(500, 8)])
     >>> len(r), r.lengths.tolist(), r.values.shape, r[2].shape
     (3, [3, 0, 500], torch.Size([503, 8]), torch.Size([500, 8]))
 
-    Gradients flow to whatever it was made from, and through whatever it is converted to.
+    Gradients flow back to the tensors that it is made from, and through every conversion.
 
     Args:
-        sequences: one tensor (time_i, ...feature) each, or whole numbers (time_i,) for tokens. Lengths 0 and 1 are
-            legal.
-        values, lengths: the same in one piece: a tensor (sum of times, ...feature), and n whole numbers.
+        sequences: one tensor (time_i, ...feature) each, or integers (time_i,) for tokens. A length may be 0.
+        values, lengths: instead of ``sequences``, the concatenated tensor (sum of times, ...feature) and the length of
+            each sequence (n,).
 
     Attributes:
         values: (sum of times, ...feature), contiguous, differentiable.
-        lengths: steps of each sequence: int64 (n,), on the CPU.
-        offsets: where each begins in ``values``, and at last where all end: int64 (n + 1,), on the CPU.
+        lengths: the number of steps of each sequence: int64 (n,), on the CPU.
+        offsets: the row of ``values`` at which each sequence begins, and the end of the last one: int64 (n + 1,), on
+            the CPU.
 
     Raises:
-        InputError: sequences of different feature sizes, dtypes or devices; lengths that are negative or do not add
-            up to the steps of ``values``.
+        InputError: feature sizes, dtypes or devices differ; lengths are negative, or do not add up to the number of
+            steps in ``values``.
     """
 
     values: Tensor
@@ -62,7 +63,7 @@ class Ragged:
         self.values = values.contiguous()
         self.offsets = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
 
-    # from and to other layouts
+    # conversion from and to other layouts
 
     @staticmethod
     def from_padded(x: Tensor, lengths: Tensor | Sequence[int] | None = None, mask: Tensor | None = None) -> Ragged:
@@ -71,15 +72,15 @@ class Ragged:
         >>> unrolled.Ragged.from_padded(torch.randn(2, 5, 8), lengths=[5, 3]).values.shape
         torch.Size([8, 8])
 
-        Padding is never read: whatever it holds, NaN too, reaches neither values nor gradients.
+        The padding is never read. It may even be NaN: it reaches neither values nor gradients.
 
         Args:
             x: (batch, time, ...feature).
-            lengths: valid steps of each row, from 0 to time; or
-            mask: booleans (batch, time), true up to the end of each row and false behind it.
+            lengths: the number of valid steps of each row (batch,), from 0 to time.
+            mask: instead of ``lengths``, booleans (batch, time), true up to the end of each row and false after it.
 
         Raises:
-            InputError: lengths out of range; a mask with a hole, with its row and step.
+            InputError: a length is out of range, or the mask has a gap; the message names its row and step.
         """
         if not isinstance(x, Tensor) or x.ndim < 2:
             raise InputError(f"a padded tensor must have shape (batch, time, ...feature), got {_described(x)}")
@@ -101,24 +102,29 @@ class Ragged:
         return Ragged(values=layouts.from_padded(x, valid), lengths=valid)
 
     def to_padded(self, value: float = 0.0) -> tuple[Tensor, Tensor]:
-        """(n, longest, ...feature), with ``value`` behind the end of each sequence; and the lengths."""
+        """A padded tensor (n, longest, ...feature), with ``value`` after the end of each sequence, and the lengths
+        (n,)."""
         return layouts.to_padded(self.values, self.lengths, value), self.lengths.clone()
 
     def mask(self) -> Tensor:
-        """Booleans (n, longest): the valid steps of the padded tensor."""
+        """The mask of the padded tensor: booleans (n, longest), true at valid steps."""
         longest = int(self.lengths.max()) if len(self) else 0
         return (torch.arange(longest, device="cpu") < self.lengths[:, None]).to(self.device)
 
     @staticmethod
     def from_packed(packed: PackedSequence) -> Ragged:
-        """The sequences of torch's PackedSequence, in the order that they had before it was sorted."""
+        """The sequences (time_i, ...feature) of a PackedSequence, in the order that they had before sorting."""
         if not isinstance(packed, PackedSequence):
             raise InputError(f"from_packed takes a torch.nn.utils.rnn.PackedSequence, got {_described(packed)}")
         values, lengths = layouts.from_packed(packed)
         return Ragged(values=values, lengths=lengths)
 
     def to_packed(self) -> PackedSequence:
-        """A PackedSequence for torch.nn.LSTM and its kin, which take no sequence of length 0."""
+        """A PackedSequence for torch's recurrent modules; its data is (sum of times, ...feature).
+
+        Raises:
+            InputError: a sequence has length 0, which torch does not allow.
+        """
         return layouts.to_packed(self.values, self.lengths)
 
     @staticmethod
@@ -130,13 +136,13 @@ class Ragged:
         return Ragged(values=values, lengths=lengths)
 
     def to_nested(self) -> Tensor:
-        """A nested tensor (n, ragged, ...feature) in jagged layout, on the same memory."""
+        """A nested tensor (n, ragged, ...feature) in jagged layout that shares memory with ``values``."""
         return layouts.to_nested(self.values, self.lengths)
 
     # the sequences
 
     def __len__(self) -> int:
-        """How many sequences."""
+        """The number of sequences."""
         return len(self.lengths)
 
     def __getitem__(self, i: int) -> Tensor:
@@ -152,10 +158,13 @@ class Ragged:
         return iter(self.values.split(self.lengths.tolist()))
 
     def select(self, rows: Tensor | Sequence[int]) -> Ragged:
-        """Some sequences in the order given: whole numbers, of which some may come twice, or booleans (n,).
+        """Some of the sequences, in the given order.
 
         >>> r.select([2, 0]).lengths.tolist(), r.select(r.lengths > 0).lengths.tolist()
         ([500, 3], [3, 500])
+
+        Args:
+            rows: integers (k,), which may repeat, or booleans (n,).
         """
         chosen = torch.as_tensor(rows, device="cpu")
         chosen = chosen.long() if not chosen.numel() and chosen.dtype != torch.bool else chosen
@@ -179,7 +188,7 @@ class Ragged:
         """The last valid step of every sequence: (n, ...feature).
 
         Raises:
-            InputError: sequences of length 0, which have none.
+            InputError: a sequence has length 0.
         """
         self._refuse_empty("last step")
         return layouts.take(self.values, self.offsets[1:] - 1)
@@ -192,14 +201,14 @@ class Ragged:
         torch.Size([2, 8])
 
         Raises:
-            InputError: sequences of length 0, which have none.
+            InputError: a sequence has length 0.
         """
         self._refuse_empty("mean")
         parts = [sequence.mean(0) for sequence in self]
         return torch.stack(parts) if parts else self.values.new_zeros(0, *self.values.shape[1:])
 
     def flip(self) -> Ragged:
-        """Each sequence from its end to its beginning.
+        """Every sequence (time_i, ...feature) reversed in time.
 
         >>> unrolled.Ragged([torch.tensor([1, 2, 3]), torch.tensor([4, 5])]).flip().values
         tensor([3, 2, 1, 5, 4])
@@ -210,7 +219,17 @@ class Ragged:
     # all steps at once
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Ragged:
-        """The same sequences with f applied to each step: ``r.map(linear)``. f gets ``values`` as they are."""
+        """Apply a function to all steps at once, as in ``r.map(linear)``.
+
+        >>> r.map(torch.nn.Linear(8, 2)).values.shape
+        torch.Size([503, 2])
+
+        Args:
+            f: takes ``values`` (sum of times, ...feature) and returns one row for each step.
+
+        Raises:
+            InputError: ``f`` returns another number of rows.
+        """
         result = f(self.values)
         if not isinstance(result, Tensor) or not result.ndim or len(result) != len(self.values):
             raise InputError(
@@ -220,29 +239,35 @@ class Ragged:
         return Ragged(values=result, lengths=self.lengths)
 
     def sum(self) -> Tensor:
-        """The sum of all entries of all valid steps."""
+        """The sum of ``values`` (sum of times, ...feature): all entries of all valid steps, as a scalar tensor."""
         return self.values.sum()
 
     def mean(self) -> Tensor:
-        """The mean of all entries of all valid steps; of a loss per step: the mean per step."""
+        """The mean of ``values`` (sum of times, ...feature): all entries of all valid steps, as a scalar tensor.
+
+        Raises:
+            InputError: there are no steps.
+        """
         if not self.values.numel():
             raise InputError(f"the mean of no steps is not defined: {self!r}")
         return self.values.mean()
 
     def detach(self) -> Ragged:
-        """The same values, cut off from the gradient."""
+        """The same values (sum of times, ...feature), detached from the gradient."""
         return self._with(self.values.detach())
 
     def to(self, *args: object, **kwargs: object) -> Ragged:
-        """Values moved or converted as ``Tensor.to`` does; lengths stay on the CPU."""
+        """The values (sum of times, ...feature) moved or converted as by ``Tensor.to``; lengths stay on the CPU."""
         return self._with(self.values.to(*args, **kwargs))  # type: ignore[call-overload]
 
     @property
     def device(self) -> torch.device:
+        """The device of the values."""
         return self.values.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The dtype of the values."""
         return self.values.dtype
 
     def _refuse_empty(self, what: str) -> None:
@@ -261,7 +286,8 @@ class Ragged:
 
 
 def _joined(sequences: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[int]]:
-    """All sequences one behind the other, which must agree in everything but length."""
+    """The concatenated sequences (sum of times, ...feature) and their lengths. They may differ in nothing but
+    length."""
     if isinstance(sequences, Tensor):
         raise InputError(
             f"Ragged takes a list of tensors, got one {_described(sequences)}. "
@@ -295,7 +321,11 @@ def _device(sequence: Tensor) -> str:
 
 
 def checked_lengths(given: object) -> Tensor:
-    """Lengths as a batch keeps them: int64 (n,) on the CPU, its own copy; an InputError for what is none."""
+    """A copy of the lengths as int64 (n,) on the CPU.
+
+    Raises:
+        InputError: the lengths are not integers (n,), or are negative.
+    """
     try:
         lengths = torch.as_tensor(given, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError):
