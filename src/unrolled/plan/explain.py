@@ -34,8 +34,8 @@ def explain(plan: Plan) -> str:
             f"{step.name}, forward",
             *_pass(forward, printer),
             "",
-            "stored for the backward pass, at every step",
-            *([*kept, f"  {_numbers(plan.kept)} in total"] if kept else ["  nothing"]),
+            "stored at every step, for the backward pass",
+            *([*kept, f"  in total {_numbers(plan.kept)}"] if kept else ["  nothing"]),
             "",
             f"{step.name}, backward",
             *_pass(backward, printer),
@@ -82,7 +82,7 @@ def _size(node: Node) -> Size:
 
 def _numbers(nodes: Iterable[Node]) -> str:
     count = total(_size(n) for n in nodes if n.type.dims)
-    return f"{count} numbers, 4 × ({count}) bytes in float32,"
+    return f"{count} numbers: 4 × ({count}) bytes in float32"
 
 
 def _dims(node: Node) -> str:
