@@ -12,6 +12,7 @@ import io
 import linecache
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,13 +20,15 @@ DOCS = Path(__file__).parent
 FIGURES = DOCS / "figures"
 GALLERY = DOCS / "gallery.md"
 PAGES = [DOCS.parent / "README.md", *sorted({*DOCS.glob("*.md"), GALLERY})]
+WIDTH = 100  # of all Markdown
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 OPENING = """# Every cell
 
-All published cells. For each, the same program draws the circuit diagram and the unfolded graph from the equations. A
-black square is a delay of one step. Blue letters are parameters, which all steps share. Draw your own cell in the same
-way with `unrolled draw FILE.py:NAME --out mine.svg`, or explore it with `unrolled look FILE.py:NAME`.
+All published cells. For each, the same program draws the circuit diagram and the unfolded graph
+from the equations. A black square is a delay of one step. Blue letters are parameters, which all
+steps share. Draw your own cell in the same way with `unrolled draw FILE.py:NAME --out mine.svg`, or
+explore it with `unrolled look FILE.py:NAME`.
 
 ```python
 from unrolled import cells
@@ -65,7 +68,9 @@ def gallery() -> str:
             about=inspect.getdoc(cell),
             alt=f"The circuit {cell.name}, and its graph unfolded in time",
             equations=cell.equations(),
-            reference=" ".join((inspect.getdoc(inspect.getmodule(cell.function)) or "").split()),
+            reference=textwrap.fill(
+                inspect.getdoc(inspect.getmodule(cell.function)) or "", WIDTH, break_on_hyphens=False
+            ),
         )
         for cell in ALL.values()
     ]
@@ -73,7 +78,8 @@ def gallery() -> str:
 
 
 def run(page: Path) -> Iterator[tuple[str, str]]:
-    """Run a page's snippets in the current folder: for each block of text what it shows, and what was printed."""
+    """Run the snippets of a page in the current folder. Yields every text block, and what the code before it
+    printed."""
     scope: dict[str, object] = {}
     printed = ""
     for number, (language, code) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):

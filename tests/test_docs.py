@@ -157,4 +157,25 @@ def test_docstring_examples(name):
 
 
 def test_contributing_is_short():
-    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 80
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+WRAPPED = [*figures.PAGES, ROOT / "CONTRIBUTING.md"]
+
+
+def too_long(text: str) -> list[str]:
+    """The lines of prose beyond the width of all Markdown. Code, tables, images and lines without a space may be
+    longer."""
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "![")) and " " in line.strip("- ")]
+    return [line for line in lines if len(line) > figures.WIDTH]
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=lambda page: page.name)
+def test_markdown_is_wrapped_at_one_width(page):
+    assert not too_long(page.read_text(encoding="utf-8"))
+
+
+def test_the_check_of_widths_sees_a_long_line():
+    long = "word " * 21
+    assert too_long(f"{long}\n\n| {long} |\n```\n{long}\n```\n![{long}](x.svg)\n") == [long]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ..errors import CircuitError, Source
+from ..errors import CircuitError, SourceLine
 from ..graph.language import RESERVED
 from ..graph.recurrence import Recurrence
 from .resolve import resolve
@@ -54,7 +54,7 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here, vectors)
 
 
-def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], list[str]]:
+def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str], list[str]]:
     flowing, parameters = [], []
     for p in inspect.signature(function).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
@@ -78,7 +78,7 @@ def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], l
     return flowing, parameters
 
 
-def _returned(recording: Recording, parameters: list[str], here: Source) -> dict[str, Symbol]:
+def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> dict[str, Symbol]:
     returned = recording.returned
     if not isinstance(returned, dict) or not returned:
         given = "nothing" if returned is None else f"a {type(returned).__name__}"
@@ -105,7 +105,7 @@ def _forgotten_states(
     flowing: list[str],
     symbols: dict[str, Symbol],
     returned: dict[str, Symbol],
-    here: Source,
+    here: SourceLine,
 ) -> None:
     for name in flowing:
         value = recording.local.get(name)

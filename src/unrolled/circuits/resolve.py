@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..errors import CircuitError, Source
+from ..errors import CircuitError, SourceLine
 from ..graph.node import MASK, REAL, SCALAR, TOKEN, Node, Type, leaf, matrix, token, vector
 from ..graph.ops import LEAVES, OPS, Mismatch, make
 from ..graph.recurrence import Recurrence
@@ -35,7 +35,7 @@ class Draft:
     args: tuple[Draft, ...]
     attrs: dict[str, Any]
     type: Type
-    source: Source
+    source: SourceLine
     name: str = ""  # what messages call it
 
 
@@ -49,7 +49,7 @@ class Resolver:
 
     # emitting
 
-    def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: Source) -> Draft:
+    def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: SourceLine) -> Draft:
         try:
             type = OPS[op].rule(self.solver, tuple(a.type for a in args), attrs)
         except Mismatch as problem:
@@ -105,18 +105,18 @@ class Resolver:
             draft = self.emit(op, args, attrs, source)
         self.drafts[id(symbol)] = draft
 
-    def real(self, draft: Draft, source: Source) -> Draft:
+    def real(self, draft: Draft, source: SourceLine) -> Draft:
         """The draft as a real value: a token becomes its one-hot vector."""
         return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
 
-    def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
+    def slice(self, whole: Draft, attrs: dict[str, Any], source: SourceLine) -> Draft:
         if len(whole.type.dims) != 1:
             raise CircuitError(f"split takes a vector, got {_shown(whole)}", source)
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
 
-    def stack(self, args: tuple[Draft, ...], source: Source) -> Draft:
+    def stack(self, args: tuple[Draft, ...], source: SourceLine) -> Draft:
         """A vector of scalars: their concatenation as vectors of one entry."""
         for a in args:
             if a.type.kind == MASK or a.type.dims:
@@ -125,7 +125,7 @@ class Resolver:
                 raise CircuitError(f"stack takes scalars, got {_shown(a)}. {write}", source)
         return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
-    def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
+    def product(self, args: tuple[Draft, ...], source: SourceLine) -> Draft:
         left, right = args
         if len(left.type.dims) != 2:
             raise CircuitError(
@@ -137,7 +137,7 @@ class Resolver:
             raise CircuitError("the right operand of '@' must be a vector or a matrix, got a scalar. Use '*'", source)
         return self.emit("matvec" if len(right.type.dims) == 1 else "matmul", args, {}, source)
 
-    def pointwise(self, op: str, args: tuple[Draft, ...], source: Source) -> Draft:
+    def pointwise(self, op: str, args: tuple[Draft, ...], source: SourceLine) -> Draft:
         """Combine entry by entry. A scalar combines with a vector or a matrix; a vector and a matrix do not combine."""
         ranks = {len(a.type.dims) for a in args} - {0}
         if len(ranks) > 1:
@@ -207,20 +207,69 @@ def resolve(
     parameters: Mapping[str, Symbol],
     returned: Mapping[str, Symbol],
     local: Mapping[str, Symbol],
-    definition: Source,
+    definition: SourceLine,
     vectors: Collection[str] = (),
 ) -> Recurrence:
-    """The recurrence that the recorded symbols describe; ``vectors`` are states that could be scalars, and are not."""
+    """The recurrence that the recorded symbols describe.
+
+    Args:
+        name: the name of the circuit.
+        inputs, states, parameters, returned: the symbols, by name.
+        local: the user's names for intermediate values.
+        definition: the line of the ``def``, for messages.
+        vectors: states that shall be vectors although they could be scalars.
+
+    Raises:
+        CircuitError: the equations do not make sense.
+    """
     used = order(returned.values())
     reached = {id(s) for s in used}
     _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
-    rank, as_token = ranks(used, states, returned, vectors), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
+    rank = ranks(used, states, returned, vectors)
+    _add_leaves(resolver, rank, tokens(used), inputs, states, parameters, definition)
+    for symbol in used:
+        if id(symbol) not in resolver.drafts:
+            resolver.add(symbol)
+    _close_loops(resolver, states, returned)
+    _only_vectors_and_scalars(resolver, returned)
+    for n, symbol in {**local, **returned}.items():
+        dims = resolver.drafts[id(symbol)].type.dims
+        if n not in states and n not in inputs and len(dims) == 1:
+            resolver.solver.equal(Size.of(n), dims[0])
 
+    nodes = resolver.build(resolver.drafts.values())
+    found = {key: nodes[id(draft)] for key, draft in resolver.drafts.items()}
+
+    def named(group: Mapping[str, Symbol]) -> dict[str, Node]:
+        return {n: found[id(symbol)] for n, symbol in group.items()}
+
+    result = Recurrence(
+        name,
+        named(inputs),
+        named(states),
+        named(parameters),
+        named(returned),
+        labels=_labels(found, returned, local),
+    )
+    _all_sizes_named(result, keep)
+    return result
+
+
+def _add_leaves(
+    resolver: Resolver,
+    rank: Mapping[int, int],
+    tokens: Collection[int],
+    inputs: Mapping[str, Symbol],
+    states: Mapping[str, Symbol],
+    parameters: Mapping[str, Symbol],
+    definition: SourceLine,
+) -> None:
+    """Type inputs, states and parameters by their rank. Every dimension gets a size name of its own."""
     for n, symbol in {**inputs, **states}.items():
-        is_token = id(symbol) in as_token
+        is_token = id(symbol) in tokens
         if is_token and n in states:
             raise CircuitError(f"state '{n}' is used as a token, but a state must be a vector or a scalar", definition)
         shape = vector(Size.of(n)) if rank.get(id(symbol), 1) else SCALAR
@@ -228,44 +277,23 @@ def resolve(
     for n, symbol in parameters.items():
         shapes = SCALAR, vector(Size.of(f"{n}.size")), matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns"))
         resolver.leaf(symbol, shapes[rank[id(symbol)]])
-    for symbol in used:
-        if id(symbol) not in resolver.drafts:
-            resolver.add(symbol)
 
-    _close_loops(resolver, states, returned)
-    _only_vectors_and_scalars(resolver, returned)
-    for n, symbol in {**local, **returned}.items():
-        dims = resolver.drafts[id(symbol)].type.dims
-        if n not in states and n not in inputs and len(dims) == 1:
-            resolver.solver.equal(Size.of(n), dims[0])
-    drafts = resolver.drafts
-    nodes = resolver.build(drafts.values())
 
-    def node(symbol: Symbol) -> Node:
-        return nodes[id(drafts[id(symbol)])]
-
-    labels: dict[Node, str] = {}  # in the order in which the user wrote them
+def _labels(found: Mapping[int, Node], returned: Mapping[str, Symbol], local: Mapping[str, Symbol]) -> dict[Node, str]:
+    """The user's names of nodes, in the order in which the user wrote them."""
+    labels: dict[Node, str] = {}
     for n, symbol in sorted({**returned, **local}.items(), key=lambda item: item[1]._index):
-        if node(symbol).op not in (*LEAVES, "constant"):
-            labels.setdefault(node(symbol), n)
-    for piece in [
-        p for p in labels if p.op == "slice" and p.args[0] in labels and p not in map(node, returned.values())
-    ]:
-        del labels[piece]  # a piece of a named vector goes by that name
-    result = Recurrence(
-        name,
-        inputs={n: node(s) for n, s in inputs.items()},
-        states={n: node(s) for n, s in states.items()},
-        parameters={n: node(s) for n, s in parameters.items()},
-        returns={n: node(s) for n, s in returned.items()},
-        labels=labels,
-    )
-    _all_sizes_named(result, keep)
-    return result
+        if found[id(symbol)].op not in (*LEAVES, "constant"):
+            labels.setdefault(found[id(symbol)], n)
+    outside = {found[id(symbol)] for symbol in returned.values()}
+    pieces = [node for node in labels if node.op == "slice" and node.args[0] in labels and node not in outside]
+    for piece in pieces:
+        del labels[piece]  # a piece of a named vector is printed under the name of the vector
+    return labels
 
 
 def _all_used(
-    reached: set[int], inputs: Mapping[str, Symbol], parameters: Mapping[str, Symbol], definition: Source
+    reached: set[int], inputs: Mapping[str, Symbol], parameters: Mapping[str, Symbol], definition: SourceLine
 ) -> None:
     for n, symbol in {**inputs, **parameters}.items():
         if id(symbol) not in reached:

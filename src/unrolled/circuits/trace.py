@@ -16,7 +16,7 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..errors import CircuitError, Source
+from ..errors import CircuitError, SourceLine
 from ..graph.language import FUNCTIONS
 from .advice import advice
 
@@ -158,7 +158,7 @@ class Trace:
         self.code = function.__code__
         self.recorded = 0
 
-    def here(self) -> Source:
+    def here(self) -> SourceLine:
         """The user's line that is being executed: the innermost frame outside this room and tensor libraries."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and _is_not_the_users(frame):
@@ -167,18 +167,18 @@ class Trace:
             return self.at(self.code.co_filename, self.code.co_firstlineno)
         return self.at(frame.f_code.co_filename, frame.f_lineno)
 
-    def raised(self, problem: Exception) -> Source:
+    def raised(self, problem: Exception) -> SourceLine:
         """The user's line that raised an error."""
         frames = [(frame, line) for frame, line in walk_tb(problem.__traceback__) if not _is_not_the_users(frame)]
         frame, line = frames[-1]
         return self.at(frame.f_code.co_filename, line)
 
-    def at(self, file: str, line: int) -> Source:
+    def at(self, file: str, line: int) -> SourceLine:
         """The place in a message for a line of a file."""
         text = linecache.getline(file, line).strip()
-        return Source(os.path.basename(file), line, text, self.name)
+        return SourceLine(os.path.basename(file), line, text, self.name)
 
-    def definition(self) -> Source:
+    def definition(self) -> SourceLine:
         """The line of the ``def``."""
         file, first = self.code.co_filename, self.code.co_firstlineno
         for line in range(first, first + 20):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..errors import Source
+from ..errors import SourceLine
 from .size import Size
 
 REAL, TOKEN, MASK = "real", "token", "mask"
@@ -74,7 +74,7 @@ class Node:
     args: tuple[Node, ...]
     attrs: Attrs
     type: Type
-    source: Source | None
+    source: SourceLine | None
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("nodes are immutable")
@@ -96,7 +96,7 @@ class Node:
 _table: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
 
 
-def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
+def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:
     """The node for this operation: the existing one, or a new one. Call ``ops.make``, which derives the type."""
     identity = tuple((name, _identity(value)) for name, value in attrs) if attrs else attrs
     key = (op, args, identity, type)
@@ -112,12 +112,12 @@ def _identity(value: object) -> object:
     return value.hex() if isinstance(value, float) else value
 
 
-def leaf(op: str, type: Type, source: Source | None = None, **attrs: Any) -> Node:
+def leaf(op: str, type: Type, source: SourceLine | None = None, **attrs: Any) -> Node:
     """A new leaf. Leaves are distinct even if they have the same name: two circuits may both have a W."""
     return _new(op, (), tuple(sorted(attrs.items())), type, source)
 
 
-def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
+def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:
     node = object.__new__(Node)
     for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type), ("source", source)):
         object.__setattr__(node, name, value)

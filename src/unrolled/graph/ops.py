@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import GraphError, Source
+from ..errors import GraphError, SourceLine
 from .node import MASK, REAL, SCALAR, TOKEN, Node, Type, intern, matrix, vector
 from .size import Conflict, Size, total
 
@@ -230,7 +230,7 @@ class _Identical:
 IDENTICAL = _Identical()
 
 
-def make(op: str, *args: Node, source: Source | None = None, **attrs: Any) -> Node:
+def make(op: str, *args: Node, source: SourceLine | None = None, **attrs: Any) -> Node:
     """The node ``op(*args)``, with the type that the op's rule computes.
 
     Raises:
