@@ -218,7 +218,7 @@ def report(data: Data, recurrent: RecurrentReader, separate: SeparateParameters)
     within = 100 * sum(s.position <= LONGEST for s in data.long) / len(data.long)
     print(f"""
 Seen and unseen positions: {len(data.seen):,} new sentences each.
-{TIMES_LONGER} times longer: {len(data.long):,} sentences of {min(lengths)} to {max(lengths)} words; the year can be anywhere.
+{TIMES_LONGER} times longer: {len(data.long):,} sentences of {min(lengths)} to {max(lengths)} words, the year anywhere.
 The network with separate parameters cannot read them whole. It reads only the first {LONGEST} words
 ({first:.1f}% correct) or only the last {LONGEST} ({last:.1f}% correct); the table shows the better result.
 The year is among the first {LONGEST} words in {within:.1f}% of these sentences.

@@ -150,6 +150,32 @@ def test_what_counts_as_a_shape(doc: str, named: bool):
     assert Public("f", "", doc, ()).names_a_shape is named
 
 
+# words
+
+# Phrases that a reader has to decode. CONTRIBUTING.md says how to write instead.
+RIDDLES = re.compile(
+    r"\b(so many(?! \w+ that)|foretold|(is|are) told|(goes?|gone|going) on (with|where)|one behind the other|anew"
+    r"|in (the|its|their) place of|unless given|some (hundred|thousand)|each its own|whole numbers?|held-out part"
+    r"|a word of the interface|not of (math|torch))\b",
+    re.I,
+)
+
+
+def riddles(text: str) -> list[str]:
+    return [match[0] for line in text.splitlines() for match in RIDDLES.finditer(line)]
+
+
+def test_the_sources_say_nothing_in_riddles():
+    rooms = [path for path in SRC.rglob("*.py") if path.relative_to(SRC).parts[0].removesuffix(".py") in HELD]
+    found = {path.name: riddles(path.read_text(encoding="utf-8")) for path in rooms}
+    assert len(rooms) > 60 and not any(found.values()), {name: words for name, words in found.items() if words}
+
+
+def test_the_check_of_words_sees_a_riddle():
+    assert riddles("a batch of so many steps") == ["so many"] and riddles("foretold from whole numbers")
+    assert not riddles("Where there are so many arrows that letters overlap, it stands on its own.")
+
+
 # sizes
 
 MEDIAN, LONGEST = 90, 400  # lines of a file: the median without docstrings, the longest with all

@@ -74,6 +74,7 @@ class _Ranks:
             self.leaves[id(s)] = below if self.rank[id(s)] == UNKNOWN else {}
 
     def derived(self, s: Symbol) -> int:
+        """The rank of a symbol that follows from its operation and the ranks of its arguments."""
         if s._op in ("state", "parameter"):
             return UNKNOWN
         if s._op in ("constant", *REDUCING):
@@ -88,6 +89,7 @@ class _Ranks:
         return max(args, default=0) if max(args, default=0) > 0 else min(args, default=0)
 
     def settle(self, leaves: Iterable[Symbol], rank: int) -> bool:
+        """Fix the rank of those leaves that have none yet; false if there are none."""
         new = {id(leaf): rank for leaf in leaves if id(leaf) not in self.fixed}
         self.fixed |= new
         if new:

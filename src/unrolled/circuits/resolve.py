@@ -50,6 +50,8 @@ class Resolver:
     # emitting
 
     def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: SourceLine) -> Draft:
+        """A draft of an operation on these arguments, typed by the op's rule. A conflict becomes an error at the user's
+        line."""
         try:
             type = OPS[op].rule(self.solver, tuple(a.type for a in args), attrs)
         except Mismatch as problem:
@@ -78,15 +80,18 @@ class Resolver:
         return f"the sizes in '{op}' do not match: got {' and '.join(got)}"
 
     def show(self, size: Size) -> str:
+        """A size in a message, in terms of the user's names as far as they are known."""
         return _readable(str(self.solver.resolve(size)))
 
     # typing
 
     def leaf(self, symbol: Symbol, type: Type) -> None:
+        """Add the draft of an input, a state or a parameter."""
         kind, name = symbol._op, symbol._attrs["name"]
         self.drafts[id(symbol)] = Draft(kind, (), symbol._attrs, type, symbol._source, f"{kind} {name}")
 
     def add(self, symbol: Symbol) -> None:
+        """Add the draft of a symbol whose arguments have drafts."""
         args = tuple(self.drafts[id(a)] for a in symbol._args)
         op, attrs, source = symbol._op, symbol._attrs, symbol._source
         if op not in TOKEN_ARGUMENT:
@@ -110,6 +115,7 @@ class Resolver:
         return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
 
     def slice(self, whole: Draft, attrs: dict[str, Any], source: SourceLine) -> Draft:
+        """A piece of a vector that is split."""
         if len(whole.type.dims) != 1:
             raise CircuitError(f"split takes a vector, got {_shown(whole)}", source)
         n = attrs["parts"]
@@ -126,6 +132,7 @@ class Resolver:
         return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
     def product(self, args: tuple[Draft, ...], source: SourceLine) -> Draft:
+        """A matrix times a vector or a matrix."""
         left, right = args
         if len(left.type.dims) != 2:
             raise CircuitError(
@@ -151,6 +158,7 @@ class Resolver:
         return self.emit(op, args, {}, source)
 
     def spread(self, scalar: Draft, dims: tuple[Size, ...]) -> Draft:
+        """A scalar broadcast to these dimensions."""
         if scalar.op == "constant":
             return self.emit("constant", (), {**scalar.attrs, "dims": dims}, scalar.source)
         return self.emit("broadcast", (scalar,), {"dims": dims}, scalar.source)

@@ -39,17 +39,21 @@ class Place:
         return float(((x - nearest) ** 2 + (y - self.y) ** 2) ** 0.5) - self.h / 2
 
     def moved(self, dx: float) -> Place:
+        """The same circle, moved to the right."""
         return Place(self.x + dx, self.y, self.w, self.h)
 
     def flipped(self) -> Place:
+        """The mirror image, right for left."""
         return Place(-self.x, self.y, self.w, self.h)
 
     @property
     def left(self) -> float:
+        """The x of the left edge."""
         return self.x - self.w / 2
 
     @property
     def right(self) -> float:
+        """The x of the right edge."""
         return self.x + self.w / 2
 
 
@@ -63,10 +67,12 @@ class Step:
 
     @property
     def left(self) -> float:
+        """The x of the left edge of the step, including bends."""
         return min(min(p.left for p in self.places.values()), *(x - 12 for b in self.bends.values() for x, _ in b), 0)
 
     @property
     def right(self) -> float:
+        """The x of the right edge of the step, including bends."""
         return max(
             max(p.right for p in self.places.values()),
             *(x + 12 for b in self.bends.values() for x, _ in b),

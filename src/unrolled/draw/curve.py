@@ -21,13 +21,16 @@ class Path:
 
     @property
     def start(self) -> Point:
+        """The first point."""
         return self.pieces[0][0]
 
     @property
     def end(self) -> Point:
+        """The last point."""
         return self.pieces[-1][-1]
 
     def moved(self, dx: float, dy: float = 0.0) -> Path:
+        """The same path at another position."""
         return Path(tuple(tuple((x + dx, y + dy) for x, y in piece) for piece in self.pieces))
 
     def flipped(self) -> Path:
@@ -39,6 +42,7 @@ class Path:
         return Path(tuple(_shifted(piece, away) for piece in self.pieces))
 
     def reversed(self) -> Path:
+        """The path in the opposite direction."""
         return Path(tuple(piece[::-1] for piece in reversed(self.pieces)))
 
     def outside(self, source: Place, target: Place) -> Path:
@@ -112,6 +116,7 @@ def _bernstein(count: int) -> list[tuple[float, float, float, float]]:
 
 
 def length(points: Sequence[Point]) -> float:
+    """The length of a polygon."""
     return sum(math.dist(a, b) for a, b in pairwise(points))
 
 

@@ -53,6 +53,7 @@ def letters(ways: Ways) -> Label:
 
 
 def words(text: str, style: str = "") -> Label:
+    """A label of plain text."""
     return (Run(text, style),)
 
 

@@ -42,6 +42,7 @@ class Wire:
 
     @property
     def path(self) -> Path:
+        """The line at the position of this copy."""
         return self.line.moved(self.dx)
 
 

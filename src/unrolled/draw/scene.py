@@ -48,6 +48,7 @@ class Layout:
 
     @staticmethod
     def of(diagram: Diagram, times: Iterable[str], gradient: bool = False, numbers: Numbers | None = None) -> Layout:
+        """Arrange a diagram and route its arrows, with circles wide enough for these times and numbers."""
         step = arrange(diagram, sizes(diagram, times, gradient, numbers))
         return Layout(diagram, step, route(diagram, step), gradient, numbers)
 
@@ -68,6 +69,8 @@ class Layout:
         return paths, {arrow: self.backward(arrow, path) for arrow, path in paths.items() if self.back(arrow)}
 
     def circle(self, name: str, dx: float, time: str | None, small: bool = False) -> Circle:
+        """The circle of a value at a time, moved to the right by ``dx``. Unless ``small``, it also shows the
+        gradient."""
         value = self.diagram.values[name]
         place, size = self.step.places[name].moved(dx), TYPE.get(value.role, MAIN)
         faint = time == ELSEWHERE

@@ -48,14 +48,17 @@ SCALAR = Type(REAL)
 
 
 def vector(n: Size) -> Type:
+    """A column vector of n entries."""
     return Type(REAL, (n,))
 
 
 def matrix(m: Size, n: Size) -> Type:
+    """A matrix of m rows and n columns."""
     return Type(REAL, (m, n))
 
 
 def token(n: Size) -> Type:
+    """A token out of n: the index of the 1 in a one-hot vector."""
     return Type(TOKEN, (n,))
 
 

@@ -29,6 +29,7 @@ class Name:
 
     @staticmethod
     def parse(name: str) -> Name:
+        """The parts of a name."""
         stem, _, subscript = name.partition("_")
         if name in GREEK:
             return Name(name)
@@ -48,6 +49,8 @@ class Text:
     multiply, times = " ⊙ ", " · "
 
     def name(self, name: str, time: str | None, piece: int | None = None, scalar: bool = False) -> str:
+        """A value by its name: at a time, as a piece of a vector that is split, or the gradient of one (∇h). Only LaTeX
+        distinguishes scalars."""
         for prefix in ("∇", "∂L/∂", "δ"):
             if name.startswith(prefix):
                 return prefix + self.name(name.removeprefix(prefix), time, piece)
@@ -62,58 +65,75 @@ class Text:
         return text if time is None else f"{text}({time})"
 
     def group(self, text: str) -> str:
+        """An expression in parentheses."""
         return f"({text})"
 
     def call(self, function: str, *args: str) -> str:
+        """A function applied to arguments."""
         return f"{'σ' if function == 'sigmoid' else function}({', '.join(args)})"
 
     def stacked(self, *pieces: str) -> str:
+        """Vectors one below another."""
         return f"[{'; '.join(pieces)}]"
 
     def square(self, text: str) -> str:
+        """The square of an expression."""
         return text + "²"
 
     def transposed(self, text: str) -> str:
+        """The transpose of an expression."""
         return text + "ᵀ"
 
     def indexed(self, text: str, index: str) -> str:
+        """An entry of a vector, or a piece of a split one."""
         return f"{text}[{index}]"
 
     def onehot(self, index: str) -> str:
+        """The one-hot vector of an index."""
         return f"1[{index}]"
 
     def fraction(self, a: str, b: str) -> str:
+        """A quotient."""
         return f"{a} / {b}"
 
     def choice(self, condition: str, a: str, b: str) -> str:
+        """a if the condition holds, else b."""
         return f"({a} if {condition} else {b})"
 
     def relation(self, a: str, symbol: str, b: str) -> str:
+        """A comparison."""
         return f"{a} {symbol} {b}"
 
     def absolute(self, text: str) -> str:
+        """The absolute value of an expression."""
         return f"|{text}|"
 
     def floor(self, text: str) -> str:
+        """The floor of an expression."""
         return f"⌊{text}⌋"
 
     infinity, not_a_number = "∞", "nan"
 
     def number(self, value: float) -> str:
+        """A number, which may be infinite or NaN."""
         if math.isfinite(value):
             return self.finite(value)
         return self.not_a_number if math.isnan(value) else ("-" if value < 0 else "") + self.infinity
 
     def finite(self, value: float) -> str:
+        """A finite number with six digits."""
         return f"{value:g}"
 
     def over_time(self, text: str) -> str:
+        """A sum over all steps."""
         return f"Σ_t {text}"
 
     def line(self, left: str, right: str, condition: str = "") -> str:
+        """An equation, with a condition on t if there is one."""
         return f"{left} = {right}" + (f"    for {condition}" if condition else "")
 
     def lines(self, lines: list[str]) -> str:
+        """All equations, one per line."""
         return "\n".join(lines)
 
     tau = "τ"
@@ -152,6 +172,7 @@ class Latex(Text):
         return text if time is None else f"{text}^{{({time})}}"
 
     def word(self, word: str) -> str:
+        """A word with LaTeX's special characters escaped."""
         return word.replace("_", r"\_")
 
     def group(self, text: str) -> str:

@@ -38,6 +38,8 @@ class Printer:
     shift: int = 0
 
     def expression(self, node: Node, tightness: int = 0, named: bool = True) -> str:
+        """The node as text: its name if it has one and ``named`` is true, else its operation; in parentheses if its
+        precedence is below ``tightness``."""
         if named and (name := self.spell(node, self.shift, None)) is not None:
             return name
         if node in self.inline:

@@ -34,6 +34,7 @@ class Size:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The size names in the expression."""
         return tuple(name for name, _ in self.terms)
 
     def __add__(self, other: Size) -> Size:
@@ -59,7 +60,7 @@ class Size:
         """The number of entries, given a number for every name."""
         total = self.constant + sum((c * sizes[n] for n, c in self.terms), Fraction(0))
         if total.denominator != 1:
-            raise ValueError(f"{self} is not a whole number for {dict(sizes)}")
+            raise ValueError(f"{self} is not an integer for {dict(sizes)}")
         return int(total)
 
     def __str__(self) -> str:

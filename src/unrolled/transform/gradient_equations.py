@@ -70,6 +70,8 @@ class _Moment:
 
     @staticmethod
     def of(adjoint: Recurrence, names: Mapping[Node, str], known: Mapping[Node, Node]) -> _Moment:
+        """The adjoint with the ``known`` leaves replaced, simplified; ``names`` are the gradients with a line of their
+        own."""
         assert adjoint.primal is not None
         printed = {name: node for node, name in names.items()}
         printed |= {n: g for n, g in {**adjoint.returns, **adjoint.sums}.items() if n not in printed}
@@ -97,6 +99,7 @@ class _Writer:
     adjoint: Recurrence
 
     def printer(self, moment: _Moment, base: str, roots: Iterable[Node]) -> Printer:
+        """A printer that sees values from time ``base``."""
         assert self.adjoint.primal is not None
         forward = set(self.adjoint.primal.nodes)
         carrying = {n for n in moment.labels if n not in forward} | {
@@ -110,6 +113,7 @@ class _Writer:
         return Printer(self.notation, spell, moment.carries, carrying)
 
     def line(self, name: str, moment: _Moment, base: str, condition: str = "") -> str:
+        """The equation of a gradient."""
         node = moment.named[name]
         own = moment.labels.get(node) in (None, name)
         if node.op == "input":  # given by the loss
@@ -119,6 +123,7 @@ class _Writer:
         return self.notation.line(self.notation.name(name, base), body, condition)
 
     def sum(self, name: str, moment: _Moment, base: str, over_time: bool) -> str:
+        """The equation of a parameter's gradient, which is a sum over time or a single term."""
         node = moment.named[name]
         if is_constant(node, 0):
             return self.notation.line(self.notation.name(name, None), "0")
