@@ -1,4 +1,4 @@
-"""Pictures: what is in them, and that nothing in them lies on top of something else."""
+"""Pictures: their content, and that nothing in them overlaps."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def two(x, z, s, h, *, U, W, R, Q, V, b):
 
 @circuit
 def register(x, s1, s2, *, V):
-    """A value handed on from state to state."""
+    """A value that is passed on from state to state."""
     return {"s1": x, "s2": s1, "o": V @ s2}
 
 
@@ -84,7 +84,7 @@ every_circuit = pytest.mark.parametrize("name", CIRCUITS)
 
 
 def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[marks.Scene]:
-    """Both pictures of a circuit, before they are written as SVG: every step is drawn."""
+    """Both pictures of a circuit as scenes, with every step drawn."""
     diagram, every = reduce(cell.recurrence, gates), numbered(first_time(cell.recurrence), steps, steps)
     for columns, picture in (
         (every, scene.unfolded),
@@ -97,7 +97,7 @@ def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iter
 
 
 def boxes(picture: marks.Scene) -> list[tuple[float, float, float, float, str]]:
-    """left, top, right, bottom of all text beside the circles."""
+    """The boxes (left, top, right, bottom) of all text outside the circles."""
     result = []
     for mark in picture.letters:
         (x, y), half, up = mark.center, labels.width(mark.label, mark.size) / 2, 0.45 * mark.size
@@ -106,20 +106,20 @@ def boxes(picture: marks.Scene) -> list[tuple[float, float, float, float, str]]:
 
 
 def sampled(picture: marks.Scene, spacing: float) -> list[numpy.ndarray]:
-    """Points along every wire, (points, 2): those of a line that is drawn several times are computed once."""
+    """Points along every wire, (points, 2). Points of a line that is drawn several times are computed once."""
     lines = {id(w.line): numpy.array(w.line.sample(spacing)) for w in picture.wires}
     return [lines[id(w.line)] + (w.dx, 0.0) for w in picture.wires]
 
 
 def distances(circles: list[marks.Circle], points: numpy.ndarray) -> numpy.ndarray:
-    """From every point (points, 2) to the outline of every circle, negative inside: (circles, points)."""
+    """The distance of every point (points, 2) from the outline of every circle, negative inside: (circles, points)."""
     x, y, w, h = numpy.array([(c.place.x, c.place.y, c.place.w, c.place.h) for c in circles]).T[:, :, None]
     nearest = numpy.clip(points[:, 0], x - (w - h) / 2, x + (w - h) / 2)
     return numpy.hypot(points[:, 0] - nearest, points[:, 1] - y) - h / 2
 
 
 def overlaps(picture: marks.Scene) -> list[str]:
-    """What lies on top of something else, or runs through it."""
+    """The marks that overlap, or run through others."""
     found = [*circles_on_something(picture), *letters_on_something(picture)]
     for dot, square in itertools.product(picture.dots, picture.squares):
         if abs(dot.center[0] - square.center[0]) < 10 and abs(dot.center[1] - square.center[1]) < 10:
@@ -167,7 +167,7 @@ def letters_on_something(picture: marks.Scene) -> list[str]:
 
 
 def texts(svg: str, kind: str) -> Counter[str]:
-    """How often each text of a kind stands in the document, in one line: h(t-1)."""
+    """How often the document contains each text of a kind, as plain text: h(t-1)."""
     marks = ET.fromstring(svg).iter(f"{SVG}text")
     return Counter("".join(m.itertext()).replace("−", "-") for m in marks if m.get("class") == kind)
 
@@ -188,7 +188,7 @@ def test_nothing_lies_on_top_of_something_else_without_gates_and_with_the_gradie
 
 
 def random_circuit(seed: int):
-    """Three states and two inputs, mixed as the dice fall."""
+    """Three states and two inputs, combined at random."""
     dice = random.Random(seed)
     extra = dice.randint(0, 4)
 
@@ -241,7 +241,7 @@ def test_the_checks_see_planted_overlaps():
 
 
 def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
-    """What leaves the canvas: marks by their geometry, and every circle as it is written."""
+    """The marks that leave the canvas, by their geometry, and every circle, as written in the SVG."""
     left, top, wide, high = map(float, document.get("viewBox").split())
     x0, y0, x1, y1 = picture.bounds()
     found = [] if left < x0 - 4 and top < y0 - 4 and x1 + 4 < left + wide and y1 + 4 < top + high else ["a mark"]
@@ -252,7 +252,7 @@ def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
     for path in document.iter(f"{SVG}path"):
         dx = float((path.get("transform") or "translate(0)").removeprefix("translate(").rstrip(")"))
         xs = [float(x) + dx for x in re.findall(r"[MLC ](-?[\d.]+) -?[\d.]+", path.get("d"))]
-        if not left - 40 < min(xs) <= max(xs) < left + wide + 40:  # control points may lie a little outside
+        if not left - 40 < min(xs) <= max(xs) < left + wide + 40:  # control points may be slightly outside
             found.append("an arrow")
     return found
 
@@ -318,7 +318,8 @@ def test_every_value_is_there_once_per_step(name: str):
     ids=lambda value: getattr(value, "name", None),
 )
 def test_the_letters_on_the_arrows(cell, within: str, between: str):
-    """Those within a step: in the circuit and in three steps; those between steps once more, for the dots."""
+    """Arrows within a step are in the circuit and in three steps; arrows between steps once more, for the
+    placeholders."""
     expected = Counter(4 * within.split() + 5 * between.split())
     assert texts(cell.draw(3).svg, "parameter") == expected
 
@@ -401,7 +402,8 @@ def test_the_folded_level():
 
 
 def test_the_gradient_flows_against_the_arrows():
-    """Along every arrow between values that the loss depends on, except to inputs; not to ŷ, which it does not."""
+    """Along every arrow between values that the loss depends on, except to inputs. Not to ŷ, which the loss does not
+    use."""
     drawing = network.unfold(3).draw(gradient=True)
     back = Counter((w.arrow.target, w.arrow.source) for w in drawing.scene.wires if w.kind == "gradient" and w.arrow)
     assert back == {("L", "o"): 3, ("o", "h"): 3, ("h", "h"): 3}
@@ -418,7 +420,7 @@ def test_the_gradient_flows_against_the_arrows():
 
 @every_circuit
 def test_gradient_arrows_stand_where_the_adjoint_has_gradients(name: str):
-    """What is drawn (by following arrows) is what is derived (by calculus)."""
+    """The drawn gradient, which follows arrows, agrees with the derived gradient."""
     cell = CIRCUITS[name]
     drawn = reduce(cell.recurrence).carrying
     adjoint = cell.adjoint().recurrence
@@ -460,12 +462,12 @@ def test_no_gradient_through_a_comparison_or_to_a_token():
 
 
 def linear(colour: str) -> torch.Tensor:
-    """Red, green and blue as amounts of light (sRGB, IEC 61966-2-1)."""
+    """Red, green and blue as linear light (sRGB, IEC 61966-2-1)."""
     parts = torch.tensor([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)], dtype=torch.float64)
     return torch.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
 
 
-# what light becomes for eyes without one kind of cones: Machado, Oliveira and Fernandes 2009, severity 1
+# colour vision without one kind of cones: Machado, Oliveira and Fernandes 2009, severity 1
 EYES = {
     "all cones": torch.eye(3).tolist(),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -477,7 +479,7 @@ EYES = {
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("eyes", EYES)
 def test_colour_blind_people_tell_the_roles_apart(eyes, dark):
-    """At least 12 units of CIE 1976 L*a*b*; about 2 can just be told apart."""
+    """They differ by at least 12 units of CIE 1976 L*a*b*; people can just distinguish about 2."""
     to_xyz = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).double()
     white = torch.tensor([0.9505, 1.0, 1.089], dtype=torch.float64)
 
@@ -510,7 +512,7 @@ def test_colours_differ_in_grey_and_letters_can_be_read():
 
 @circuit
 def dense(x, z, h, s, c, m, *, A, B, C, D, E):
-    """More arrows than anyone should draw."""
+    """A circuit with too many arrows for letters in the unfolded graph."""
     g1 = sigmoid(A @ x + B @ h + C @ s)
     g2 = sigmoid(A @ z + B @ c + D @ m + g1)
     g3 = tanh(E @ h + A @ x + D @ s)
@@ -663,7 +665,7 @@ def test_drawing_is_fast(name: str):
         start = time.process_time()
         ALL[name].draw()
         taken.append(time.process_time() - start)
-    # The aim is 0.05 s; the rest is slack for a busy machine.
+    # The goal is 0.05 s; the rest is slack for a busy machine.
     assert min(taken) < 0.1
 
 
@@ -676,7 +678,7 @@ def test_a_thousand_circles_are_drawn_fast(name: str):
         drawing = graph.draw(most=1000)
         taken.append(time.process_time() - start)
     assert len(drawing.scene.circles) > 900
-    # The aim is 0.05 s; the rest is slack for a busy machine.
+    # The goal is 0.05 s; the rest is slack for a busy machine.
     assert min(taken) < 0.1
 
 

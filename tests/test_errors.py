@@ -1,5 +1,5 @@
-"""The catalogue of misuses: each gives one clear error, kept as golden text. Those of the command line are in
-test_cli.py."""
+"""A catalogue of misuses: each raises one clear error, compared with golden text. test_cli.py has those of the command
+line."""
 
 from __future__ import annotations
 
@@ -794,7 +794,7 @@ def test_errors_name_the_users_line():
     ],
 )
 def test_the_users_line_is_named_wherever_it_fails(call):
-    """Also inside of torch or numpy, whose files say nothing to the user."""
+    """Even if it fails inside torch or numpy, whose files do not help the user."""
     with pytest.raises(CircuitError) as caught:
 
         @circuit

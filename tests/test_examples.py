@@ -1,4 +1,4 @@
-"""The experiments under examples/: their pieces, and what they find at a reduced size."""
+"""The experiments in examples/: their parts, and their results at a reduced size."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_separate_parameters_of_held_out_years_see_no_gradient(nepal):
 
 @pytest.mark.slow
 def test_only_shared_parameters_find_a_year_at_an_unseen_position(nepal, capsys):
-    """Half the sentences of the experiment and a smaller reader, so the margins are wider than those of its table."""
+    """With half the sentences and a smaller network, so the margins are wider than in the table."""
     torch.manual_seed(0)
     data = nepal.make_data(random.Random(0), train=10_000, test=500)
     recurrent, separate = nepal.RecurrentReader(hidden=64), nepal.SeparateParameters(hidden=64)

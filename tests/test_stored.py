@@ -1,4 +1,4 @@
-"""Stored circuits are data from elsewhere: each is read to a recurrence that is in order, or refused at once."""
+"""Stored circuits may come from anywhere: each is read as a valid recurrence or refused immediately."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unrolled.train.checkpoint import from_json
 
 
 def _chain(nodes: int, step: dict[str, object]) -> dict[str, object]:
-    """A stored circuit that applies one operation so many times, each time to the result before it."""
+    """A stored circuit that applies one operation ``nodes`` times, each time to the previous result."""
     h = {"op": "state", "name": "h", "kind": "real", "dims": [{"constant": "0", "size h": "1"}]}
     rows = [h, *({**step, "args": [i] * len(step["args"])} for i in range(nodes))]
     groups = {"inputs": {}, "states": {"h": 0}, "parameters": {}, "returns": {"h": nodes}, "labels": {}}
@@ -32,7 +32,7 @@ def _chain(nodes: int, step: dict[str, object]) -> dict[str, object]:
 
 
 def _gru(path: str, value: object) -> dict[str, object]:
-    """The GRU as it is stored, but for one value."""
+    """The stored GRU with one value changed."""
     data = stored.dump(CIRCUITS["gru"].recurrence)
     *keys, last = [int(key) if key.isdigit() else key for key in path.split("/")]
     holder = data
@@ -43,7 +43,7 @@ def _gru(path: str, value: object) -> dict[str, object]:
 
 
 def _called(name: object) -> dict[str, object]:
-    """The GRU, its input called something else."""
+    """The stored GRU with another name for its input."""
     data = json.loads(json.dumps(stored.dump(CIRCUITS["gru"].recurrence)))
     next(row for row in data["nodes"] if row["op"] == "input")["name"] = name
     data["inputs"] = {name: data["inputs"]["x"]}
@@ -124,7 +124,7 @@ def test_a_thousand_mutations_of_circuits_are_in_order_or_refused():
 
 
 def test_the_mutations_see_a_reader_without_limits(monkeypatch: pytest.MonkeyPatch):
-    """With any one of its checks left out, something other than a circuit or DataError comes."""
+    """Without either of the checks, some mutation gives neither a circuit nor DataError."""
     for check in ("_check_limits", "_check_name"):
         with monkeypatch.context() as patch:
             patch.setattr(stored, check, lambda *args: None)
@@ -144,7 +144,7 @@ def test_the_mutations_see_a_reader_without_limits(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_network_of_other_sizes_takes_no_memory(tmp_path: Path, sizes: object):
-    """The sizes beside a circuit come from elsewhere, too: nothing is made of them before they fit the parameters."""
+    """The sizes stored with a circuit may come from anywhere, too: they are compared with the parameters before use."""
     path = tmp_path / "net.safetensors"
     save_network(Recurrent(CIRCUITS["elman"], x=3, h=5, o=2), path)
     about = json.loads(metadata(path.read_bytes())["network"])

@@ -1,4 +1,4 @@
-"""Unfolding: one copy of each piece per step, each parameter once, and the same bits as running the recurrence."""
+"""Unfolding: one copy of each value per step, each parameter once, and the same bits as running the recurrence."""
 
 from __future__ import annotations
 
