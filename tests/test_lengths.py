@@ -256,7 +256,7 @@ def test_misuse():
         "reset must be booleans \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 2)),
         "one boolean per step, \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 3) > 0),
         "the inputs have lengths of their own": lambda: net(x, steps=5),
-        "sequences of length 0 have no last step": lambda: net(Ragged([torch.randn(0, 3)])).last,
+        "a sequence of length 0 has no last step": lambda: net(Ragged([torch.randn(0, 3)])).last,
     }.items():
         with pytest.raises(InputError, match=message):
             call()

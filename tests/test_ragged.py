@@ -302,6 +302,6 @@ def test_means_and_flipped_sequences_are_those_of_each_alone(lengths: list[int])
 def test_what_has_no_steps_flips_but_has_no_mean():
     r = Ragged(sequences([2, 0, 1]))
     assert r.flip().lengths.tolist() == [2, 0, 1]
-    with pytest.raises(InputError, match=r"sequences of length 0 have no mean: 1\. Remove them"):
+    with pytest.raises(InputError, match=r"a sequence of length 0 has no mean; empty sequences: 1\. Remove them"):
         _ = r.means
     assert Ragged(values=torch.zeros(0, 3), lengths=[]).means.shape == (0, 3)

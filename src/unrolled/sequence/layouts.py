@@ -83,7 +83,7 @@ def to_packed(values: Tensor, lengths: Tensor) -> PackedSequence:
         if not empty:
             raise InputError("a PackedSequence must hold at least one sequence, got none")
         raise InputError(
-            f"a PackedSequence cannot hold sequences of length 0: {some(empty)}. "
+            f"a PackedSequence cannot hold a sequence of length 0; empty sequences: {some(empty)}. "
             "Remove them with r.select(r.lengths > 0)"
         )
     by_length, order = lengths.sort(descending=True, stable=True)

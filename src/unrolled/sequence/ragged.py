@@ -274,7 +274,8 @@ class Ragged:
         empty = (self.lengths == 0).nonzero().flatten().tolist()
         if empty:
             raise InputError(
-                f"sequences of length 0 have no {what}: {some(empty)}. Remove them with r.select(r.lengths > 0)"
+                f"a sequence of length 0 has no {what}; empty sequences: {some(empty)}. "
+                "Remove them with r.select(r.lengths > 0)"
             )
 
     def _with(self, values: Tensor) -> Ragged:
