@@ -761,7 +761,7 @@ def test_heat_maps_show_the_values_beside_the_text():
     assert sum(texts(drawing.svg, "mono").values()) == 49
     assert drawing.text.startswith("Heat maps of gru: h, ∇h, L, saliency.")
     assert seen._repr_svg_() == seen.heat("h", "∇h").svg
-    with pytest.raises(InputError, match=r"nothing measured is called 'hh'\. Did you mean 'h'"):
+    with pytest.raises(InputError, match=r"there is no value 'hh'\. Did you mean 'h'"):
         seen.heat("hh")
 
 
@@ -770,7 +770,7 @@ def test_numbers_that_are_not_finite_are_shown_and_located():
     x, y = torch.randn(9, 2), torch.randint(4, (9,))
     x[5, 1] = math.nan
     seen = unrolled.measure(net, x=x, y=y)
-    said = "Not all numbers are finite. The first is NaN: x at step 6, unit 2."
+    said = "Not all numbers are finite. The first value: x is NaN at step 6, unit 2."
     assert seen.problem == said
     drawing = seen.draw(most=9)
     assert said in drawing.text and texts(drawing.svg, "nan")["NaN"] >= 4

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import Recurrent, State, circuit, max, onehot, relu, take, tanh, where
 from unrolled.graph.bind import bind
-from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
+from unrolled.testing import TOLERANCES, assert_close, check_gradients, values_and_gradients
 from unrolled.testing.compare import largest
 from unrolled.testing.gradients import random_leaves, random_weights
 from unrolled.testing.strategies import Drawn, circuits, read
@@ -44,8 +44,8 @@ def autograd_gradients(recurrence, sizes, values, weights):
 def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
     """Compare an engine with the reference in float64: all returned values and all gradients."""
     values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
-    expected = engine_gradients(recurrence, sizes, values, weights)
-    actual = engine_gradients(recurrence, sizes, values, weights, engine)
+    _, expected = values_and_gradients(recurrence, sizes, values, weights)
+    _, actual = values_and_gradients(recurrence, sizes, values, weights, engine)
     for name, gradient in expected.items():
         assert_close(
             f"gradient of {name}",
@@ -69,7 +69,7 @@ def compare_with_autograd(recurrence, sizes, steps, batch, one_scale=False):
         random_weights(recurrence, sizes, steps, batch),
     )
     expected = autograd_gradients(recurrence, sizes, values, weights)
-    actual = engine_gradients(recurrence, sizes, values, weights)
+    _, actual = values_and_gradients(recurrence, sizes, values, weights)
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     for name, gradient in expected.items():
         assert_close(f"gradient of {name}", actual[name], gradient, "autograd, float64", scale)

@@ -1,5 +1,5 @@
-"""Random circuits in random calls on every engine, compared with the independent interpreter of ``testing``. ``make
-fuzz`` runs more of them."""
+"""Random circuits in random calls on every engine, compared with the independent interpreter of ``testing``: a short
+version of ``make fuzz``."""
 
 from __future__ import annotations
 

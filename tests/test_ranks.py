@@ -101,7 +101,7 @@ def test_a_scalar_state_has_no_size(engine):
     fed = net(x, begin, given={"s": out.s.detach()})
     torch.testing.assert_close(fed.h, out.h)
     assert torch.equal(out.state.reset(torch.tensor([True, False])).s, out.state.s * torch.tensor([0, 1]))
-    with pytest.raises(InputError, match=r"given\['s'\] holds scalars, \(batch, time\), got \(2, 5, 1\)"):
+    with pytest.raises(InputError, match=r"given\['s'\] takes scalars, \(batch, time\), got \(2, 5, 1\)"):
         net(x, given={"s": out.s[..., None]})
     with pytest.raises(InputError, match=r"state 's' must be \(2,\), got \(2, 1\)"):
         net(x, State(s=torch.zeros(2, 1).double()))

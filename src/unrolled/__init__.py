@@ -30,8 +30,8 @@ _HOME = {
     "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
-    "explore": "look.look",
-    "measure": "look.look",
+    "explore": "look.explore",
+    "measure": "look.explore",
     "diagnose": "diagnosis.diagnose",
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
-    from .look.look import explore as explore
-    from .look.look import measure as measure
+    from .look.explore import explore as explore
+    from .look.explore import measure as measure
     from .nn.backpropagate import backpropagate as backpropagate
     from .nn.layers import GRU as GRU
     from .nn.layers import LSTM as LSTM

@@ -1,4 +1,4 @@
-"""unrolled equations"""
+"""The command ``unrolled equations``: the equations of a cell or of its gradient."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ def equations(
 ) -> None:
     """Print the equations of a cell, or those of its gradient.
 
-    Parameters
-    ----------
-    cell
-        The name of a cell, or FILE.py:NAME for your own.
-    format
-        Plain text, or LaTeX for a paper.
-    adjoint
-        The gradient instead: back-propagation through time, derived from the equations.
-    json
-        One JSON object.
+    Args:
+        cell: Name of a cell, or FILE.py:NAME for your own.
+        format: Plain text, or LaTeX for a paper.
+        adjoint: Print the gradient instead: back-propagation through time, derived from the equations.
+        json: Print one JSON object.
     """
     from . import screen
     from .cell import find_cell

@@ -9,7 +9,7 @@ from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
 from .labels import Label, Run, width
-from .marks import Circle, Scene
+from .marks import Circle, Letters, Scene
 from .svg import LEFT, MARGIN, head, lines_of
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 DOTS = 96.0  # units of the picture per inch
 POINT = 72 / DOTS
+PLAIN = {"mono": "sans-serif", "prose": "STIXGeneral"}  # fonts of text that is not mathematics
 
 
 def figure(scene: Scene, dark: bool = False) -> Figure:
@@ -59,6 +60,10 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
 
     for block in scene.blocks:
         axes.add_patch(PathPatch(_path(block), facecolor=colour["block"], edgecolor=colour["line"], lw=1.3 * POINT))
+    for stroke in scene.strokes:
+        dashes = (0, [d / stroke.width for d in stroke.dash]) if stroke.dash else "-"
+        ink, wide = colour[stroke.colour], stroke.width * POINT
+        axes.add_patch(PathPatch(_path(stroke.line), facecolor="none", edgecolor=ink, lw=wide, linestyle=dashes))
     for wire in scene.wires:
         back = wire.kind == "gradient"
         ink = colour["gradient" if back else "line"]
@@ -77,10 +82,8 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
     for circle in scene.circles:
         _circle(axes, circle, colour)
     for mark in scene.letters:
-        if mark.kind == "mono":
-            x, y = mark.center
-            written = "".join(run.text for run in mark.label)
-            axes.text(x, y + 0.33 * mark.size, written, fontsize=mark.size * POINT, color=colour["ink"], ha="center")
+        if mark.kind in PLAIN:
+            _plain_text(axes, mark, colour["ink"])
             continue
         ink = colour["parameter"] if mark.kind in ("parameter", "key") else colour["line"]
         x, y = mark.center
@@ -112,6 +115,20 @@ def _path(curve: Curve) -> Any:
         points += piece[1:]
         codes += [Path.LINETO] if len(piece) == 2 else [Path.CURVE4] * 3
     return Path(points, codes)
+
+
+def _plain_text(axes: Axes, mark: Letters, ink: str) -> None:
+    """Text as it is, not set as mathematics: names and sentences may hold any character."""
+    x, y = mark.center
+    x -= width(mark.label, mark.size) / 2 * (mark.kind in LEFT)
+    written, bold = "".join(run.text for run in mark.label), mark.label[0].style == "b"
+    font: dict[str, Any] = {
+        "fontfamily": PLAIN[mark.kind],
+        "fontweight": "bold" if bold else "normal",
+        "parse_math": False,
+    }
+    side = "left" if mark.kind in LEFT else "center"
+    axes.text(x, y + 0.33 * mark.size, written, fontsize=mark.size * POINT, color=ink, ha=side, **font)
 
 
 def _text(axes: Axes, label: Label, x: float, y: float, size: float, ink: str, side: str = "center") -> None:

@@ -74,6 +74,17 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
+class Stroke:
+    """A line without a head, such as a curve or an axis of a chart. ``colour`` is a name in ``COLOURS``; ``dash`` holds
+    the lengths of dashes and gaps."""
+
+    line: Path
+    colour: str
+    width: float = 1.0
+    dash: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A rectangle of pixels (red, green, blue, opacity), row by row from the top."""
 
@@ -97,6 +108,7 @@ class Scene:
     blocks: list[Path] = field(default_factory=list)
     dots: list[Dot] = field(default_factory=list)
     pictures: list[Picture] = field(default_factory=list)
+    strokes: list[Stroke] = field(default_factory=list)
 
     def bounds(self) -> Box:
         """The bounding box of all marks: left, top, right, bottom."""
@@ -114,6 +126,7 @@ class Scene:
         boxes += [_around(d.center, d.radius, d.radius) for d in self.dots]
         boxes += [_around(m.center, labels.width(m.label, m.size) / 2, 0.6 * m.size) for m in self.letters]
         boxes += [p.box for p in self.pictures]
+        boxes += [Trace(s.line.sample()).box for s in self.strokes]
         left, top, right, bottom = zip(*boxes, strict=True)
         return min(left), min(top), max(right), max(bottom)
 

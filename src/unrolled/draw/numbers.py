@@ -44,6 +44,11 @@ class Numbers:
         return ", ".join("".join(run.text for run in label) for label, _ in self.lines(name, time))
 
 
+def special(value: float) -> str:
+    """The name of a value that is not finite: 'NaN', '∞' or '-∞'."""
+    return "NaN" if value != value else "∞" if value > 0 else "-∞"
+
+
 def short(value: float) -> str:
     """A number in about six characters.
 
@@ -51,7 +56,7 @@ def short(value: float) -> str:
     ('−0.412', '1.2e4', '2.5e−7')
     """
     if not math.isfinite(value):
-        return "NaN" if value != value else "∞" if value > 0 else "−∞"
+        return special(value).replace("-", "−")
     if value and not 1e-3 <= abs(value) < 1e4:
         digits, power = f"{value:.1e}".split("e")
         return f"{digits}e{int(power)}".replace("-", "−")

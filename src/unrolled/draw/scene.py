@@ -9,8 +9,8 @@ from itertools import pairwise
 from . import labels
 from .arrange import Step, arrange
 from .curve import Path, Point
+from .delays import Loops, loops
 from .letter import SIZE, letters
-from .loop import Loops, loops
 from .marks import BELOW, SQUARE, Circle, Letters, Scene, Square, Wire
 from .numbers import Lines, Numbers
 from .reduce import Arrow, Diagram

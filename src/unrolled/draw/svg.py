@@ -13,10 +13,10 @@ from xml.sax.saxutils import escape
 from .colours import COLOURS
 from .curve import Path, Point
 from .labels import FALL, RISE, SMALL, Label, stacked, width
-from .marks import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Wire
+from .marks import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Stroke, Wire
 
 MARGIN = 18.0
-LEFT = ("legend", "key")  # left-aligned text; other text is centred
+LEFT = ("legend", "key", "prose")  # left-aligned text; other text is centred
 SPACE = 0.25  # the width of a space, relative to the size of the letters
 HEAD = 9.0  # the length of an arrowhead
 BACK = -0.36  # from the end of a subscript of one character back to the start of the superscript above it
@@ -50,14 +50,23 @@ text-anchor:middle;fill:{ink}}
 """
 
 
-def _style(dark: bool) -> str:
-    css = STYLE
+CHART = ".unrolled text.prose{text-anchor:start}\n" + "".join(
+    f".unrolled .stroke-{name}{{fill:none;stroke:{{{name}}}}}\n" for name in ("block", "quiet", "gradient", "parameter")
+)
+
+
+def _style(style: str, dark: bool) -> str:
     for name, pair in COLOURS.items():
-        css = css.replace(f"{{{name}}}", pair[dark])
-    return css
+        style = style.replace(f"{{{name}}}", pair[dark])
+    return style
 
 
-SHEET = _style(False) + "@media (prefers-color-scheme:dark){" + _style(True) + "}\n"
+def _sheet(style: str) -> str:
+    """The style in both palettes, of which the reader's browser chooses one."""
+    return _style(style, False) + "@media (prefers-color-scheme:dark){" + _style(style, True) + "}\n"
+
+
+SHEET, CHART_SHEET = _sheet(STYLE), _sheet(STYLE + CHART)
 
 
 def render(scene: Scene, title: str, description: str) -> str:
@@ -69,10 +78,11 @@ def render(scene: Scene, title: str, description: str) -> str:
         f'width="{w:.0f}" height="{h:.0f}" viewBox="{_n(x)} {_n(y)} {_n(w)} {_n(h)}">',
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(description)}</desc>",
-        f"<style>{SHEET}</style>",
+        f"<style>{CHART_SHEET if scene.strokes else SHEET}</style>",
         f'<rect class="paper" x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}"/>',
     ]
     lines += [f'<path class="block" d="{outline(block)}Z"/>' for block in scene.blocks]
+    lines += [_stroke(stroke) for stroke in scene.strokes]
     drawn = {key: _wire(wire) for key, wire in {(id(w.line), w.kind): w for w in scene.wires}.items()}
     lines += [drawn[id(w.line), w.kind].replace("/>", _moved(w.dx)) for w in scene.wires]
     lines += [_square(square) for square in scene.squares]
@@ -116,6 +126,12 @@ def head(path: Path) -> tuple[Point, Point, Point]:
     bx, by = x - HEAD * ux, y - HEAD * uy
     wide = 0.42 * HEAD
     return (x, y), (bx - wide * uy, by + wide * ux), (bx + wide * uy, by - wide * ux)
+
+
+def _stroke(stroke: Stroke) -> str:
+    dash = f' stroke-dasharray="{" ".join(map(_n, stroke.dash))}"' if stroke.dash else ""
+    style = f'class="stroke-{stroke.colour}" stroke-width="{_n(stroke.width)}"{dash}'
+    return f'<path {style} d="{outline(stroke.line)}"/>'
 
 
 def _square(square: Square) -> str:

@@ -83,13 +83,17 @@ def _given(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -
     layout = call.layout
     for n in _shared(call.recurrence):
         found[n] = found[n].clone()
-    ends = {n: last(found[n], start, layout) for n, start in call.state.items()} if sequences else {}
+    ends: Sequence[Tensor] = ()
+    if sequences:
+        states = call.recurrence.states
+        ends = [last(found[n], start, layout) for n, start in call.state.items()]
+        ends = [e if states[n].type.dims else e[:, 0] for n, e in zip(call.state, ends, strict=True)]
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
         if len(first) > 1 or not node.type.dims:
             shape = (*first, *found[n].shape[-1:]) if node.type.dims else first
             found[n] = _reshaped(found[n], shape) if in_place else found[n].reshape(shape)
-    return *found.values(), *(e if call.recurrence.states[n].type.dims else e[:, 0] for n, e in ends.items())
+    return *found.values(), *ends
 
 
 @lru_cache(maxsize=256)

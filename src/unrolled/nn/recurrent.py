@@ -92,7 +92,6 @@ class Recurrent(nn.Module):
             else:
                 self.register_parameter(name, nn.Parameter(value))
         self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
-        self._fits: dict[object, Guards] = {}  # the parameters as they were when they were last checked, by mode
         if not self._shapes:  # nothing else says which dtype and device .to() has chosen
             self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
@@ -185,7 +184,7 @@ class Recurrent(nn.Module):
 
     def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
         """The call of a step."""
-        weights = self._checked_weights()
+        weights = checked_parameters(self._weights(), self._shapes)
         check = self._incoming()
         rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
         batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
@@ -234,7 +233,7 @@ class Recurrent(nn.Module):
         states_only: bool = False,
     ) -> tuple[Call, dict[str, Tensor], dict[str, Tensor]]:
         """The call of sequences; where all states start; and those that are fed from outside, as rows."""
-        weights = self._checked_weights()
+        weights = checked_parameters(self._weights(), self._shapes)
         check = self._incoming()
         everything = {**series, **given}
         leading = 1 if check.ragged(everything) else 2
@@ -307,11 +306,13 @@ class Recurrent(nn.Module):
         of all tensors that were given."""
         if watched() or not all(ordinary(t) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
-        engine, fit = self._choice()[0], self._fits.get(_mode())
-        if mark is not None and fit is not None and all(as_given(t) for t in given):
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[mark] = _Known(engine, call.recurrence, call.layout, fit, guards(given))
+        engine = self._choice()[0]
+        if mark is not None:
+            tensors = *(self._weights() or self._buffers).values(), *given
+            if all(as_given(t) for t in tensors):
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors))
         return self.memory.around(engine, call), call
 
     def _again(
@@ -326,10 +327,7 @@ class Recurrent(nn.Module):
         if mark is None or not (known := self._known.get(mark)):
             return None
         weights, begun = self._weights(), () if state is None else state.values()
-        if not (
-            known.fit.check(*(weights or self._buffers).values())
-            and known.given.check(*inputs, *named.values(), *begun)
-        ):
+        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
             return None
         layout, like = known.layout, self._like(weights)
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
@@ -348,25 +346,11 @@ class Recurrent(nn.Module):
         own = self._parameters
         return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
 
-    def _checked_weights(self) -> dict[str, Tensor]:
-        """The same, checked, unless they are as they were when they were last checked."""
-        weights = self._weights()
-        mode = _mode()
-        fit = self._fits.get(mode)
-        if fit is not None and fit.check(*(weights or self._buffers).values()):
-            return weights
-        found = checked_parameters(weights, self._shapes)
-        met: list[Any] = list((weights or self._buffers).values())
-        self._fits.pop(mode, None)
-        if not watched() and all(t is not None and as_given(t) for t in met):
-            self._fits[mode] = guards(met)
-        return found
-
     def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
         return tuple(n for n in self.circuit.inputs if n not in series)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}, "_fits": {}}
+        return {**self.__dict__, "_known": {}}
 
     def _incoming(self, like: Tensor | None = None) -> Incoming:
         return Incoming(self.circuit, self.sizes, self._like() if like is None else like)
@@ -386,13 +370,7 @@ class _Known(NamedTuple):
     engine: Engine
     step: Recurrence
     layout: Layout
-    fit: Guards
-    given: Guards
-
-
-def _mode() -> tuple[bool, bool]:
-    """What decides, beside the tensors, whether they can be read as they are."""
-    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
+    guards: Guards
 
 
 def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
