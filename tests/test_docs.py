@@ -132,7 +132,7 @@ DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.explore", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
 DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]
-DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms"]
+DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms", "unrolled.plan.segments", "unrolled.draw.numbers"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)

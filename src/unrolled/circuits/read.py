@@ -19,7 +19,7 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     Args:
         function: the equations of a step.
         constants: the parameters that are not trained.
-        vectors: states that shall be vectors although they could be scalars.
+        vectors: states that must be vectors although they could be scalars.
 
     Raises:
         CircuitError: the equations do not make sense; the message names the user's line.
@@ -28,34 +28,34 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
         raise CircuitError(f"@circuit decorates a function, got {function!r}")
     trace = Trace(function, function.__name__)
     here = trace.definition()
-    flowing, parameters = _signature(function, here)
-    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*flowing, *parameters)}
+    positional, parameters = _signature(function, here)
+    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*positional, *parameters)}
     for symbol in symbols.values():
         symbol._source = here
     for n in constants:
         if n in parameters:
             symbols[n]._attrs["constant"] = True
-    recording = run(function, [symbols[n] for n in flowing], {n: symbols[n] for n in parameters})
+    recording = run(function, [symbols[n] for n in positional], {n: symbols[n] for n in parameters})
     returned = _returned(recording, parameters, here)
-    _forgotten_states(recording, flowing, symbols, returned, here)
+    _forgotten_states(recording, positional, symbols, returned, here)
     for n, symbol in symbols.items():
         symbol._op = "parameter" if n in parameters else "state" if n in returned else "input"
-    states = {n: symbols[n] for n in flowing if n in returned}
+    states = {n: symbols[n] for n in positional if n in returned}
     if not states:
         raise CircuitError(
             "the circuit is not recurrent: it returns none of its arguments. "
-            f'Return the new value of a state under the name of its argument, such as {{"{flowing[-1]}": ...}}',
+            f'Return the new value of a state under the name of its argument, such as {{"{positional[-1]}": ...}}',
             here,
         )
     local = {
         n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
     }
-    inputs = {n: symbols[n] for n in flowing if n not in returned}
+    inputs = {n: symbols[n] for n in positional if n not in returned}
     return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here, vectors)
 
 
 def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str], list[str]]:
-    flowing, parameters = [], []
+    positional, parameters = [], []
     for p in inspect.signature(function).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
             raise CircuitError(f"a circuit must name each of its arguments; '{p}' is not allowed", here)
@@ -69,13 +69,13 @@ def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str
                 here,
             )
         else:
-            flowing.append(p.name)
-    if not flowing:
+            positional.append(p.name)
+    if not positional:
         raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
-    for name in (*flowing, *parameters):
+    for name in (*positional, *parameters):
         if name in RESERVED:
             raise CircuitError(f"'{name}' is reserved; rename the argument", here)
-    return flowing, parameters
+    return positional, parameters
 
 
 def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> dict[str, Symbol]:
@@ -102,12 +102,12 @@ def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> 
 
 def _forgotten_states(
     recording: Recording,
-    flowing: list[str],
+    positional: list[str],
     symbols: dict[str, Symbol],
     returned: dict[str, Symbol],
     here: SourceLine,
 ) -> None:
-    for name in flowing:
+    for name in positional:
         value = recording.local.get(name)
         if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
             raise CircuitError(

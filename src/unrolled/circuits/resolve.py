@@ -225,7 +225,7 @@ def resolve(
         inputs, states, parameters, returned: the symbols, by name.
         local: the user's names for intermediate values.
         definition: the line of the ``def``, for messages.
-        vectors: states that shall be vectors although they could be scalars.
+        vectors: states that must be vectors although they could be scalars.
 
     Raises:
         CircuitError: the equations do not make sense.

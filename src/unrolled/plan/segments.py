@@ -60,8 +60,8 @@ class Segments:
     def moves(self) -> Iterator[Move]:
         """The moves in order; the gradients are computed from the last segment to the first.
 
-        >>> [*Segments(length=30, every=10, states=3).moves()]
-        [Move(True, 1), Move(True, 2), Move(False, 2), Move(False, 1), Move(False, 0)]
+        >>> [tuple(move) for move in Segments(length=30, every=10, states=3).moves()]
+        [(True, 1), (True, 2), (False, 2), (False, 1), (False, 0)]
         """
         todo = [(0, self.count, self.states)]  # segments from, to, room for states
         while todo:

@@ -99,7 +99,7 @@ def document_windows(documents: Ragged, rows: int, longest: int, stride: int | N
         documents: each (time_i, ...).
         rows: the number of pieces, which is the batch size.
         longest: the largest number of steps in a window.
-        stride: the number of new steps in a window, if windows shall overlap as those of ``overlapping_windows`` do.
+        stride: the number of new steps in a window, for overlapping windows as in ``overlapping_windows``.
 
     Raises:
         InputError: the documents have fewer than ``rows`` steps to predict.
