@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import pickle
 import re
@@ -16,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import unrolled
 from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
 from unrolled.cells import autonomous, elman, jordan, lstm, rnn
-from unrolled.circuits import orthogonal
+from unrolled.circuits import functional, orthogonal
 from unrolled.circuits.advice import ADVICE
 from unrolled.graph.language import FUNCTIONS
 from unrolled.nn import interop
@@ -831,3 +832,11 @@ def test_a_helper_functions_own_line_is_named():
             return {"h": gate(h + x)}
 
     assert "relu(a) @ a" in caught.value.source.text
+
+
+def test_the_list_of_functions_is_complete():
+    defined = {
+        n: f for n, f in vars(functional).items() if inspect.isfunction(f) and f.__module__ == functional.__name__
+    }
+    assert set(FUNCTIONS) == {name for name in defined if not name.startswith("_")}
+    assert set(FUNCTIONS) <= set(unrolled.__all__) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)
