@@ -1,4 +1,4 @@
-"""Weights from torch.nn.RNN, LSTM and GRU, and back. The only place that knows torch's layout of them."""
+"""Weights from torch.nn.RNN, LSTM and GRU, and back. No other file knows torch's layout of them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,21 @@ _CELLS = {"RNN_TANH": rnn, "RNN_RELU": irnn, "LSTM": lstm, "GRU": gru}
 
 
 def from_torch(module: nn.RNNBase) -> Recurrent:
-    """A Recurrent with the weights of a torch module of one layer and one direction.
+    """A Recurrent with the weights of a torch module.
 
     >>> net = from_torch(torch.nn.GRU(7, 11, batch_first=True))
     >>> net(torch.randn(2, 5, 7)).h.shape
     torch.Size([2, 5, 11])
 
-    The layout of the new network is (batch, time, feature) whatever ``batch_first`` is.
+    Args:
+        module: a torch.nn.RNN, LSTM or GRU with one layer, one direction and no projection.
+
+    Returns:
+        a network with the same sizes, dtype and device. Its layout is (batch, time, feature) whatever ``batch_first``
+        is.
 
     Raises:
-        InputError: for other modules, several layers, two directions, or a projection.
+        InputError: the module is something else.
     """
     mode = getattr(module, "mode", None)
     if not isinstance(module, nn.RNNBase) or mode not in _CELLS:
@@ -35,7 +40,7 @@ def from_torch(module: nn.RNNBase) -> Recurrent:
         (f"proj_size={module.proj_size}", module.proj_size != 0),
     ):
         if wrong:
-            raise InputError(f"from_torch converts one layer in one direction without projection, got {what}")
+            raise InputError(f"from_torch needs one layer, one direction and no projection, got {what}")
     weights: dict[str, Tensor] = {n.removesuffix("_l0"): p for n, p in module.named_parameters()}
     weight = weights["weight_ih"]
     net = Recurrent(_CELLS[mode], x=module.input_size, h=module.hidden_size, device=weight.device, dtype=weight.dtype)
@@ -46,7 +51,7 @@ def from_torch(module: nn.RNNBase) -> Recurrent:
         ours["U"].copy_(weight)
         ours["W"].copy_(weights["weight_hh"])
         ours["b"].copy_(b_ih + b_hh)
-        if mode == "GRU":  # torch's second bias of the new gate stands inside the reset
+        if mode == "GRU":  # the reset gate multiplies torch's second bias of the new gate
             new = slice(2 * module.hidden_size, None)
             ours["b"][new].copy_(b_ih[new])
             ours["d"].copy_(b_hh[new])
@@ -54,7 +59,21 @@ def from_torch(module: nn.RNNBase) -> Recurrent:
 
 
 def to_torch(net: Recurrent) -> nn.RNNBase:
-    """The torch module (batch_first=True) with the weights of a network of the cells rnn, irnn, lstm or gru."""
+    """A torch module with the weights of a network.
+
+    >>> module = to_torch(unrolled.GRU(7, 11))
+    >>> module(torch.randn(2, 5, 7))[0].shape
+    torch.Size([2, 5, 11])
+
+    Args:
+        net: a network of the cell rnn, irnn, lstm or gru.
+
+    Returns:
+        a torch.nn.RNN, LSTM or GRU with ``batch_first=True``.
+
+    Raises:
+        InputError: the network has another cell.
+    """
     modes = {cell: mode for mode, cell in _CELLS.items()}
     if not isinstance(net, Recurrent) or net.circuit not in modes:
         name = net.circuit.name if isinstance(net, Recurrent) else type(net).__name__

@@ -1,4 +1,4 @@
-"""The three ready-made networks, named as torch names them."""
+"""Three ready-made networks with the names of their counterparts in torch.nn."""
 
 from __future__ import annotations
 
@@ -12,10 +12,19 @@ _RNN = {"tanh": rnn, "relu": irnn}
 
 
 class RNN(Recurrent):
-    """h(t) = tanh(b + W h(t-1) + U x(t)), or with relu.
+    """The simple recurrent network h(t) = tanh(b + W h(t-1) + U x(t)), or with relu.
 
     >>> unrolled.RNN(7, 11)(torch.randn(2, 5, 7)).h.shape
     torch.Size([2, 5, 11])
+
+    Args:
+        input_size: size of x.
+        hidden_size: size of h.
+        nonlinearity: 'tanh' or 'relu'.
+        options: engine, memory, device and dtype, see ``Recurrent``.
+
+    Raises:
+        CircuitError: the nonlinearity is another one.
     """
 
     def __init__(self, input_size: int, hidden_size: int, nonlinearity: str = "tanh", **options: Any) -> None:
@@ -27,11 +36,16 @@ class RNN(Recurrent):
 
 
 class LSTM(Recurrent):
-    """Long short-term memory with forget gates; the forget bias starts at 1.
+    """Long short-term memory with forget gates; the forget bias starts at 1. Source: see ``cells.lstm``.
 
     >>> out = unrolled.LSTM(7, 11)(torch.randn(2, 5, 7))
     >>> out.h.shape, out.state
     (torch.Size([2, 5, 11]), State(h=(2, 11), c=(2, 11)))
+
+    Args:
+        input_size: size of x.
+        hidden_size: size of h and c.
+        options: engine, memory, device and dtype, see ``Recurrent``.
     """
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
@@ -39,10 +53,15 @@ class LSTM(Recurrent):
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit, reset after the product, as in torch and cuDNN.
+    """Gated recurrent unit, with the reset after the product as in torch and cuDNN. Source: see ``cells.gru``.
 
     >>> unrolled.GRU(7, 11)(torch.randn(2, 5, 7)).last.h.shape
     torch.Size([2, 11])
+
+    Args:
+        input_size: size of x.
+        hidden_size: size of h.
+        options: engine, memory, device and dtype, see ``Recurrent``.
     """
 
     def __init__(self, input_size: int, hidden_size: int, **options: Any) -> None:
