@@ -281,7 +281,7 @@ def test_every_misuse_gets_one_clear_message(golden):
 
 
 def test_no_such_sequence_is_an_index_error():
-    with pytest.raises(IndexError, match="no sequence 2: the batch has 2"):
+    with pytest.raises(IndexError, match="no sequence 2 in a batch of 2"):
         Ragged(sequences([1, 2]))[2]
 
 

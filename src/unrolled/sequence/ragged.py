@@ -150,7 +150,7 @@ class Ragged:
         if not isinstance(i, int):
             raise InputError(f"r[i] takes one integer, got {_described(i)}. For several rows, use r.select(...)")
         if not -len(self) <= i < len(self):
-            raise IndexError(f"no sequence {i}: the batch has {len(self)}, numbered from 0")
+            raise IndexError(f"there is no sequence {i} in a batch of {len(self)}; sequences are numbered from 0")
         i %= len(self)
         return self.values[int(self.offsets[i]) : int(self.offsets[i + 1])]
 
@@ -176,7 +176,9 @@ class Ragged:
             raise InputError(f"rows must be integers (k,) or booleans ({len(self)},), got {_described(chosen)}")
         outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
         if len(outside):
-            raise InputError(f"no sequence {int(outside[0])}: the batch has {len(self)}, numbered from 0")
+            raise InputError(
+                f"there is no sequence {int(outside[0])} in a batch of {len(self)}; sequences are numbered from 0"
+            )
         chosen = chosen.long() % max(len(self), 1)
         lengths = self.lengths[chosen]
         which, times = layouts.rows_and_times(lengths)
