@@ -101,7 +101,7 @@ HELD = """
     import gc, sys
     import numpy as np, torch
     from unrolled import Ragged, Recurrent, circuit, nll, take, tanh
-    from unrolled.engines.c import engine, kernel, lanes, libraries, program, sums
+    from unrolled.engines.c import engine, kernel, lanes, launch, libraries, prepared, sums
 
     @circuit
     def reader(w, y, h, *, E, W, U, b, V):
@@ -112,11 +112,11 @@ HELD = """
     reached = set()
 
     def forget():
-        for module in (engine, kernel, lanes, program, sums):
+        for module in (engine, kernel, lanes, launch, sums):
             for value in vars(module).values():
                 if hasattr(value, "cache_clear") and value.__module__ == module.__name__ and value is not kernel.kernel:
                     value.cache_clear()
-        kernel._remembered.clear()
+        prepared._entries.clear()
         gc.collect()
 
     def forgetting(name, function):

@@ -12,7 +12,7 @@ from ..graph.node import TOKEN, Node, order
 from ..graph.recurrence import Recurrence
 from ..graph.stored import as_text, from_text
 from ..transform.differentiate import differentiate, gradient
-from ..transform.sums import moves, parts, terms
+from ..transform.terms import moves, parts, terms
 from .explain import explain
 from .loop import Loop, make_loop
 from .regroup import regroup
