@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
+ACCELERATE := .venv-accelerate/ready
 
-.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-accelerate bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -25,6 +26,12 @@ $(BENCH): benchmarks/requirements.txt constraints.txt
 	@echo "environment  creating .venv-bench for the other libraries"
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -r $<
+	@touch $@
+
+$(ACCELERATE): benchmarks/accelerate.txt
+	@echo "environment  creating .venv-accelerate for the models of others"
+	@$(PYTHON) -m venv .venv-accelerate
+	@.venv-accelerate/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 .venv: $(READY)
@@ -62,6 +69,9 @@ bench: $(READY) $(BENCH)  ## compare speed with torch.nn, torch.compile, JAX, ON
 
 bench-length: $(READY)  ## compare lengths from 1 to 10,000 in one batch with dense and packed batches; 20 minutes
 	@$(BIN)/python benchmarks/length.py $(ARGS)
+
+bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before and after accelerate; 2 minutes, rewrites benchmarks/ACCELERATE.md
+	@$(BIN)/python examples/accelerate.py --packages .venv-accelerate --write benchmarks/ACCELERATE.md $(ARGS)
 
 bench-memory: $(READY)  ## compare the memory of the gradient with torch.nn, from 10 thousand to 30 million steps; an hour
 	@$(BIN)/python benchmarks/memory.py $(ARGS)

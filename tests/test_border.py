@@ -160,9 +160,9 @@ def test_parametrized_and_pruned_weights_are_read_as_attributes(engine: str):
 
 
 def test_a_subclass_may_have_parameters_of_its_own():
-    class Mine(unrolled.GRU):
+    class Mine(unrolled.Recurrent):
         def __init__(self) -> None:
-            super().__init__(3, 4)
+            super().__init__(unrolled.cells.gru, x=3, h=4)
             self.h0 = nn.Parameter(torch.ones(4))
 
         def forward(self, x: torch.Tensor):

@@ -126,13 +126,9 @@ def test_the_readme_calls_programs_where_make_puts_them():
         assert (ROOT / script).exists(), script
 
 
-DOCTESTED = [
-    "unrolled.circuits.adjoint",
-    "unrolled.circuits.circuit",
-    "unrolled.nn.recurrent",
-    "unrolled.nn.layers",
-    "unrolled.nn.interop",
-]
+DOCTESTED = ["unrolled.circuits.adjoint", "unrolled.circuits.circuit", "unrolled.nn.recurrent"]
+DOCTESTED += ["unrolled.nn.torch_layers", "unrolled.nn.interop"]
+DOCTESTED += ["unrolled.nn.acceleration", "unrolled.nn.stack", "unrolled.nn.torch_layout"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
 DOCTESTED += ["unrolled.look.explore", "unrolled.diagnosis.diagnose"]

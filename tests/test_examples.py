@@ -111,3 +111,12 @@ def test_sunspots_are_forecast_better_than_by_their_season(tmp_path, monkeypatch
     assert model < 20 < last < season and (tmp_path / "sunspots.png").stat().st_size > 10_000
     values = sunspots.write_series(tmp_path / "again.csv")
     assert len(values) == 309 and values.sum() == pytest.approx(15_373.4, abs=1), "the series itself"
+
+
+def test_accelerated_models_answer_the_same():
+    accelerate = script("accelerate")
+    rows = [accelerate.measured(case, seconds=0.0) for case in accelerate.cases()]
+    assert [row.name.split(":")[0] for row in rows] == ["speaker encoder", "voice detector", "tagger", "writer"]
+    assert all(row.difference < 1e-5 and min(*row.inference, *row.training) > 0 for row in rows)
+    page = accelerate.page(rows, pretrained=False)
+    assert page.count("\n| ") == 6 and "random weights" in page

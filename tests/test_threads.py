@@ -265,7 +265,7 @@ def test_a_first_call_of_a_thread_without_anything_to_do(kind):
 
 
 def test_a_first_call_of_a_process_without_anything_to_do(run):
-    run("import torch, unrolled; unrolled.GRU(3, 5)(torch.zeros(0, 4, 3))")
+    run("import torch, unrolled; unrolled.Recurrent(unrolled.cells.gru, x=3, h=5)(torch.zeros(0, 4, 3))")
 
 
 # forks

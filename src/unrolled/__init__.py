@@ -21,9 +21,11 @@ _HOME = {
     "Circuit": "circuits.circuit",
     "Drawing": "draw.drawing",
     "Recurrent": "nn.recurrent",
-    "RNN": "nn.layers",
-    "LSTM": "nn.layers",
-    "GRU": "nn.layers",
+    "RNN": "nn.torch_layers",
+    "LSTM": "nn.torch_layers",
+    "GRU": "nn.torch_layers",
+    "accelerate": "nn.acceleration",
+    "restore": "nn.acceleration",
     "Ragged": "sequence.ragged",
     "Snapshots": "nn.memory",
     "Store": "nn.memory",
@@ -51,14 +53,16 @@ if TYPE_CHECKING:
     from .errors import *  # noqa: F403
     from .look.explore import explore as explore
     from .look.explore import measure as measure
+    from .nn.acceleration import accelerate as accelerate
+    from .nn.acceleration import restore as restore
     from .nn.backpropagate import backpropagate as backpropagate
-    from .nn.layers import GRU as GRU
-    from .nn.layers import LSTM as LSTM
-    from .nn.layers import RNN as RNN
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store
     from .nn.memory import Truncated as Truncated
     from .nn.recurrent import Recurrent as Recurrent
+    from .nn.torch_layers import GRU as GRU
+    from .nn.torch_layers import LSTM as LSTM
+    from .nn.torch_layers import RNN as RNN
     from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State
 
