@@ -35,6 +35,8 @@ SIZES = {
     if name == "autonomous"
     else {"x": 3, "h": 4, "o": 2}
     if name in ("elman", "jordan")
+    else {"x": 3, "h": 4, "c": 6}
+    if name == "lstm_projected"
     else {"x": 3, "h": 4}
     for name in ALL
 }

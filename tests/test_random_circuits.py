@@ -30,8 +30,8 @@ def test_random_calls(drawn: Drawn, seed, engine):
     calls.check(calls.random_case(drawn, seed), engine)
 
 
-# What failed once: each line is a kind of circuit that an engine refused from inside, or computed wrongly.
-ONCE = {  # name: arguments, lines, what is returned
+# Past failures: each line is a kind of circuit on which an engine crashed, or which it computed wrongly.
+ONCE = {  # name: arguments, lines, returned values
     "one product of a concatenation": ("x, h, *, W, b", "", "'h': tanh(W @ concat(x, h) + b)"),
     "a parameter is returned": ("x, h, *, U, b", "", "'h': tanh(U @ x + h + 0 * b), 'o': b"),
     "pieces are exchanged": (
@@ -85,7 +85,7 @@ def test_what_failed_once(name, engine):
 
 @pytest.mark.parametrize("engine", ["reference", "torch", pytest.param("c", marks=needs_compiler)])
 def test_outputs_have_memory_of_their_own(engine):
-    """What is returned can be changed: inputs, parameters and other outputs stay as they are."""
+    """Changing a returned value does not change inputs, parameters or other outputs."""
     made = read(
         "def f(x, h, *, b):\n    p, q = split(x, 2)\n    return {'h': x, 'o': x, 'p': p, 'q': q, 'b2': b + 0 * x}\n"
     )

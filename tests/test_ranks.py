@@ -1,4 +1,4 @@
-"""What the arguments of a circuit are, as their use says: scalars, vectors, matrices; and scalar states everywhere."""
+"""Scalars, vectors and matrices are inferred from the use of arguments; scalar states work everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unrolled.testing.strategies import read
 
 RANKS = ("scalar", "vector", "matrix")
 
-# arguments, new state, rank of each argument that is no input
+# arguments, new state, rank of each argument that is not an input
 CASES = {
     "a reduction is added": ("x, s, *, w", "0.9 * s + sum(w * x)", {"s": "scalar", "w": "vector"}),
     "a scalar parameter": ("x, s, *, w, a", "a * s + sum(w * x)", {"s": "scalar", "w": "vector", "a": "scalar"}),

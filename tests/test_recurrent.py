@@ -428,9 +428,3 @@ def test_absolute_value_is_as_in_torch():
     out = Recurrent(cell, s=3)(torch.zeros(1, 1, 3), State(s=start))
     out.s.sum().backward()
     assert out.s.tolist() == [[[2, 0, 3]]] and start.grad.tolist() == [[-1, 0, 1]]
-
-
-def test_ready_made():
-    x = torch.randn(2, 5, 7)
-    assert unrolled.RNN(7, 11)(x).h.shape == unrolled.GRU(7, 11)(x).h.shape == unrolled.LSTM(7, 11)(x).h.shape
-    assert unrolled.RNN(7, 11, nonlinearity="relu")(x).h.min() >= 0

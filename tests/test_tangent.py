@@ -25,7 +25,7 @@ from unrolled.graph.node import TOKEN
 from unrolled.graph.ops import OPS
 from unrolled.graph.stored import as_text, from_text
 from unrolled.nn import recurrent
-from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights
+from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
 from unrolled.transform.evaluate import evaluate
 from unrolled.transform.tangent import BILINEAR, LINEAR, TO_SCALAR, dotted, tangent
@@ -139,8 +139,6 @@ def run_by_table(step: Any, sizes: dict[str, int], values: dict[str, Tensor], st
 @pytest.mark.parametrize("steps", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_hessian_vector_products_are_the_complex_step(cell: str, steps: int):
     """Of the tangent, the complex step gives the gradient: that of ⟨g, Ju⟩ with respect to θ is the product."""
-    from unrolled.testing.gradients import values_and_gradients
-
     step = ALL[cell].recurrence
     made = tangent(step)
     sizes = bind(step, {n: 3 for n in nameable(step) if n in (*step.inputs, *step.states, "h", "o")})

@@ -78,7 +78,7 @@ def test_what_begins_anew_knows_nothing_of_what_was_before(options: dict, layout
 
 def test_one_answer_needs_a_step():
     for answer, what in (("last", "last step"), ("mean", "mean")):
-        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}: 1"):
+        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}; empty sequences: 1"):
             SequenceModel(cells.gru, 3, 4, 5, answer=answer)(Ragged([torch.randn(2, 3), torch.randn(0, 3)]))
 
 

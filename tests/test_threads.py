@@ -101,7 +101,7 @@ HELD = """
     import gc, sys
     import numpy as np, torch
     from unrolled import Ragged, Recurrent, circuit, nll, take, tanh
-    from unrolled.engines.c import engine, kernel, lanes, libraries, program, sums
+    from unrolled.engines.c import engine, kernel, lanes, launch, libraries, prepared, sums
 
     @circuit
     def reader(w, y, h, *, E, W, U, b, V):
@@ -112,11 +112,11 @@ HELD = """
     reached = set()
 
     def forget():
-        for module in (engine, kernel, lanes, program, sums):
+        for module in (engine, kernel, lanes, launch, sums):
             for value in vars(module).values():
                 if hasattr(value, "cache_clear") and value.__module__ == module.__name__ and value is not kernel.kernel:
                     value.cache_clear()
-        kernel._remembered.clear()
+        prepared._entries.clear()
         gc.collect()
 
     def forgetting(name, function):
@@ -265,7 +265,7 @@ def test_a_first_call_of_a_thread_without_anything_to_do(kind):
 
 
 def test_a_first_call_of_a_process_without_anything_to_do(run):
-    run("import torch, unrolled; unrolled.GRU(3, 5)(torch.zeros(0, 4, 3))")
+    run("import torch, unrolled; unrolled.Recurrent(unrolled.cells.gru, x=3, h=5)(torch.zeros(0, 4, 3))")
 
 
 # forks

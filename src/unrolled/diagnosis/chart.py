@@ -9,8 +9,8 @@ from textwrap import wrap
 
 from ..draw.arrange import Place
 from ..draw.curve import Path, Point, outline
-from ..draw.scene import Letters, Scene, Stroke
-from ..draw.text import Label, width, words
+from ..draw.labels import Label, width, words
+from ..draw.marks import Letters, Scene, Stroke
 from .layer import Layer
 from .panels import Line, Panel, panels
 

@@ -1,4 +1,4 @@
-"""Marks as a matplotlib figure: for PNG and PDF, and for those who compose their own figures."""
+"""Marks as a matplotlib figure: for PNG and PDF, and for users who compose their own figures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ..errors import EngineError
 from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
-from .scene import Circle, Letters, Scene
+from .labels import Label, Run, width
+from .marks import Circle, Letters, Scene
 from .svg import LEFT, MARGIN, head, lines_of
-from .text import Label, Run, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,9 +22,10 @@ PLAIN = {"mono": "sans-serif", "prose": "STIXGeneral"}  # fonts of text that is 
 
 
 def figure(scene: Scene, dark: bool = False) -> Figure:
-    """The scene at its own size: a unit is 1/96 inch, as in a browser.
+    """The scene at its natural size: a unit is 1/96 inch, as in a browser.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     left, top, right, bottom = scene.bounds()
     left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
@@ -40,13 +41,14 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
 def blank(inches: tuple[float, float], colour: str, **options: Any) -> Figure:
     """An empty figure.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise EngineError(
-            "PNG, PDF and figures take matplotlib, which is not installed. "
+            "PNG, PDF and figures need matplotlib, which is not installed. "
             'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
         ) from None
     return Figure(figsize=inches, facecolor=colour, **options)
@@ -135,7 +137,7 @@ def _text(axes: Axes, label: Label, x: float, y: float, size: float, ink: str, s
 
 
 def _math(label: Label) -> str:
-    """The label in matplotlib's own mathematics."""
+    """The label in matplotlib's mathtext."""
     parts, shift = [], "base"
     for run in label:
         if run.shift != shift:

@@ -12,14 +12,14 @@ from xml.sax.saxutils import escape
 
 from .colours import COLOURS
 from .curve import Path, Point
-from .scene import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Stroke, Wire
-from .text import FALL, RISE, SMALL, Label, stacked, width
+from .labels import FALL, RISE, SMALL, Label, stacked, width
+from .marks import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Stroke, Wire
 
 MARGIN = 18.0
-LEFT = ("legend", "key", "prose")  # text that begins at its left end, not around a centre
-SPACE = 0.25  # the width of a space, in the size of the letters
-HEAD = 9.0  # the length of an arrow's head
-BACK = -0.36  # from the end of a subscript of one character back to where a superscript above it begins
+LEFT = ("legend", "key", "prose")  # left-aligned text; other text is centred
+SPACE = 0.25  # the width of a space, relative to the size of the letters
+HEAD = 9.0  # the length of an arrowhead
+BACK = -0.36  # from the end of a subscript of one character back to the start of the superscript above it
 
 STYLE = """
 .unrolled .paper{fill:{paper}}
@@ -102,7 +102,7 @@ def _n(value: float) -> str:
 
 
 def outline(path: Path) -> str:
-    """The path in SVG's own words."""
+    """The path as SVG path data."""
     parts = [f"M{_n(path.start[0])} {_n(path.start[1])}"]
     for piece in path.pieces:
         command = "L" if len(piece) == 2 else "C"
@@ -111,7 +111,7 @@ def outline(path: Path) -> str:
 
 
 def _wire(wire: Wire) -> str:
-    """The line and its head, where they stand at the step that all copies share."""
+    """The line and its head, at the position that all copies of the arrow share."""
     corners = "L".join(f"{_n(x)} {_n(y)}" for x, y in head(wire.line))
     return f'<path class="{wire.kind}" d="{outline(wire.line)}"/><path class="{wire.kind}-head" d="M{corners}Z"/>'
 
@@ -121,7 +121,7 @@ def _moved(dx: float) -> str:
 
 
 def head(path: Path) -> tuple[Point, Point, Point]:
-    """The triangle at the end of an arrow."""
+    """The three corners of the arrowhead."""
     (x, y), (ux, uy) = path.end, path.heading()
     bx, by = x - HEAD * ux, y - HEAD * uy
     wide = 0.42 * HEAD
@@ -159,7 +159,7 @@ def _circle(circle: Circle) -> str:
 
 
 def lines_of(circle: Circle) -> list[tuple[Label, str, float, float]]:
-    """What is written in a circle, line by line: text, kind, height and size."""
+    """The text in a circle, line by line: label, kind, y and size."""
     y, size = circle.place.y, circle.size
     if not circle.below:
         return [(circle.label, "value", y, size)]
@@ -171,7 +171,7 @@ def lines_of(circle: Circle) -> list[tuple[Label, str, float, float]]:
 
 
 def _picture(picture: Picture) -> str:
-    """The pixels as a PNG inside the document, in a frame."""
+    """The pixels as an embedded PNG with a frame."""
     x, y, right, bottom = picture.box
     wide, high = math.ceil((right - x) / len(picture.rows[0])), math.ceil((bottom - y) / len(picture.rows))
     data = b64encode(png(picture.rows, wide, high)).decode("ascii")
@@ -183,8 +183,8 @@ def _picture(picture: Picture) -> str:
 
 
 def png(rows: Sequence[Sequence[tuple[int, int, int, int]]], wide: int = 1, high: int = 1) -> bytes:
-    """Pixels as a PNG file (ISO/IEC 15948): size, compressed rows, end. Each becomes ``wide`` times ``high`` of them,
-    since not every program that shows SVG leaves their edges sharp."""
+    """Pixels as a PNG file (ISO/IEC 15948): size, compressed rows, end. Each pixel is enlarged to ``wide`` × ``high``,
+    because some SVG viewers would blur the edges."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -202,19 +202,19 @@ def _letters(mark: Letters) -> str:
 
 
 def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
-    """The label around a centre."""
+    """The label at a position."""
     place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
     return f'<text class="{kind}" {place}>{_spans(label, size)}</text>'
 
 
 @lru_cache(maxsize=4096)
 def _spans(label: Label, size: float) -> str:
-    """The runs of a label: superscripts move the line up and what follows moves it back."""
+    """The runs of a label. A superscript raises the baseline, and the next run lowers it again."""
     spans, level, space = [], 0.0, 0.0
     for run in label:
         written = run.text.strip(" ")
         before = len(run.text) - len(run.text.lstrip(" ")) if written else len(run.text)
-        space += SPACE * size * before  # between runs as a distance: some programs drop a space that ends a run
+        space += SPACE * size * before  # as a distance, because some programs drop a space at the end of a run
         if not written:
             continue
         here = {"base": 0.0, "sup": -RISE * size, "sub": FALL * size}[run.shift]

@@ -21,8 +21,8 @@ from ..plan.loop import Loop
 from ..plan.plan import Pass, make_plan
 from ..transform.differentiate import carried, direct
 from ..transform.evaluate import execute, instructions, rules
+from .accumulate import accumulate
 from .call import Call, Kept
-from .sums import accumulate
 
 Values = dict[Node, Tensor]  # constant values (size,), series (rows, size)
 
@@ -67,7 +67,7 @@ class Planned:
         for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
             for node in terms:
-                accumulate(result[n], node, values, (call.layout.rows,))
+                accumulate(result[n], node, values)
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
     def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:

@@ -15,10 +15,10 @@ from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
 from ..transform.evaluate import execute, instructions
-from ..transform.sums import parts, terms
+from ..transform.terms import parts, terms
+from .accumulate import accumulate
 from .call import Call, Kept
 from .steps import steps_of
-from .sums import accumulate
 
 
 class Reference:
@@ -76,7 +76,7 @@ class Reference:
             arriving = steps.leave(t, arriving, steps.cut(t, gone))
             for n, nodes in sums.items():
                 for node in nodes:
-                    accumulate(total[n], node, values, (alive,))
+                    accumulate(total[n], node, values)
             for n, node in flows.items():
                 series[n].append(_batched(values[node], alive))
         result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}

@@ -13,8 +13,8 @@ from ..plan.plan import make_plan
 from . import torch
 from .c.build import compiler, missing
 from .c.engine import Compiled
-from .c.program import obstacle
 from .call import Engine
+from .lowering.lower import obstacle
 from .planned import Planned
 from .reference import Reference
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..draw import text
+from ..draw import labels
 from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.heat import Beside, Heat, heat_scene, seen
 from ..draw.numbers import Numbers, short
@@ -116,7 +116,7 @@ class Measurement:
         said = [f"Time runs from left to right, steps {first} to {last}. Blue is negative, orange positive."]
         for heat in maps:
             largest = max((abs(v), t, u) for t, row in enumerate(heat.rows) for u, v in enumerate(row))
-            name, (top, t, u) = text.plain(heat.title), largest
+            name, (top, t, u) = labels.plain(heat.title), largest
             said.append(f"{name}: largest at step {first + t}, unit {u + 1}: {short(top)}.")
         if self.problem:
             said.append(self.problem)
@@ -131,10 +131,10 @@ class Measurement:
             hint = did_you_mean(name, known) or f". Choose from {', '.join(known)}"
             raise InputError(f"there is no value '{name}'{hint}")
         if name == SALIENCY:
-            return Heat(text.words(SALIENCY), self.saliency[:, None].tolist())
+            return Heat(labels.words(SALIENCY), self.saliency[:, None].tolist())
         rows = (self.values if name == plain else self.gradients)[plain]
         scalar = reduce(self.measured.layer.recurrence).values[plain].scalar
-        label = text.value(plain, None, scalar) if name == plain else text.gradient(plain, None, scalar)
+        label = labels.value(plain, None, scalar) if name == plain else labels.gradient(plain, None, scalar)
         return Heat(label, rows.tolist())
 
     def _repr_svg_(self) -> str:

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ..draw.colours import variables
 from ..draw.reduce import reduce
-from ..errors import Source
+from ..errors import SourceLine
 from ..graph.equations import equations, is_scalar
 from ..graph.node import Node
+from ..graph.notation import Text
 from ..graph.recurrence import Recurrence
-from ..graph.text import Text
 from ..transform.differentiate import differentiate
 from ..transform.gradient_equations import gradient_equations
 from .layer_values import LayerValues
@@ -118,7 +118,7 @@ def _labelled(step: Recurrence, name: str) -> Node:
     return next(node for node, label in step.labels.items() if label == name)
 
 
-def _where(source: Source | None) -> dict[str, Any]:
+def _where(source: SourceLine | None) -> dict[str, Any]:
     return {"source": f"{source.file}:{source.line}", "line": source.text} if source else {}
 
 

@@ -8,13 +8,13 @@ from itertools import pairwise
 from typing import Any
 
 from ..draw.curve import Path, Point
+from ..draw.delays import loops
 from ..draw.drawing import describe, describe_gradient
+from ..draw.labels import Label, letters, value
 from ..draw.letter import SIZE
-from ..draw.loop import loops
 from ..draw.reduce import Arrow, reduce
 from ..draw.scene import Layout, circuit_spots, unfolded_spots
 from ..draw.svg import head, outline
-from ..draw.text import Label, letters, value
 from ..graph.recurrence import Recurrence
 
 POINTS = 49  # points of an arrow that changes its shape

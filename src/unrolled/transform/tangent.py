@@ -17,9 +17,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ..graph.node import REAL, Node, leaf, order
+from ..graph.notation import MARKS
 from ..graph.ops import make
 from ..graph.recurrence import Recurrence
-from ..graph.text import MARKS
 from .differentiate import VJP, mul, one, zeros
 from .simplify import simplify
 
