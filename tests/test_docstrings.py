@@ -22,7 +22,7 @@ SRC = Path(unrolled.__file__).parent
 # in plain words throughout. Both lists may only grow.
 HELD = {"", "errors", "graph", "sequence", "transform", "draw", "plan", "circuits", "cells"}
 HELD |= {"nn", "engines", "testing", "speed", "diagnosis", "look"}
-PLAIN = HELD - {"nn", "engines", "diagnosis"}
+PLAIN = HELD - {"diagnosis"}
 
 # A shape: "(batch, time, features)", "(n,)", "(rows, steps, ...)". At least one dimension goes by a known name.
 SHAPE = re.compile(r"\((?:[\w.]+(?: [\w.]+){0,3}, ?)+(?:[\w.]+(?: [\w.]+){0,3})?\)")
@@ -188,7 +188,7 @@ USUAL, MOST = (
 )  # lines of a function without its docstring: nine in ten, and the longest without its arguments too
 
 # What is longer, and by how much. A line here may only shrink or go: the tests fail when it is no longer needed.
-LONG_FILES = {"nn/recurrent.py": 421, "train/run_folder.py": 429}
+LONG_FILES = {"train/run_folder.py": 429}
 LONG_FUNCTIONS: dict[str, int] = {}
 
 

@@ -753,8 +753,8 @@ def unknown_result():
 
 
 @misuse
-def torch_module_of_two_layers():
-    interop.from_torch(torch.nn.LSTM(3, 4, num_layers=2))
+def torch_module_of_another_kind():
+    interop.from_torch(torch.nn.Linear(3, 4))
 
 
 @misuse
