@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from ...graph.equations import speller
-from ...graph.node import Node
-from ...graph.notation import NOTATIONS
-from ...graph.printer import Printer
-from ...plan.plan import Pass
-from .lower import Lowered
-from .statements import START, Copy, Literal, Local, Loop, Number, OneHot, Part, Pick, Product, Statement, writes
+from unrolled.engines.lowering.lower import Lowered
+from unrolled.engines.lowering.statements import (
+    START,
+    Copy,
+    Literal,
+    Local,
+    Loop,
+    Number,
+    OneHot,
+    Part,
+    Pick,
+    Product,
+    Statement,
+    writes,
+)
+from unrolled.graph.equations import speller
+from unrolled.graph.node import Node
+from unrolled.graph.notation import NOTATIONS
+from unrolled.graph.printer import Printer
+from unrolled.plan.plan import Pass
 
 # spelling and how tightly an operation binds; all others are calls
 SPELLED = {
