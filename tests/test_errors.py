@@ -653,7 +653,24 @@ def reset_in_a_trace():
 @misuse
 def truncated_in_a_transform():
     net = unrolled.Recurrent(rnn, x=3, h=4, memory=unrolled.Truncated(window=2))
-    torch.func.grad(lambda x: net(x).h.sum())(torch.zeros(1, 5, 3))
+    torch.func.jvp(lambda x: net(x).h, (torch.zeros(1, 5, 3),), (torch.ones(1, 5, 3),))
+
+
+@misuse
+def second_derivative_of_a_truncated_gradient():
+    x = torch.zeros(1, 5, 3, requires_grad=True)
+    net = unrolled.Recurrent(rnn, x=3, h=4, memory=unrolled.Truncated(window=2))
+    torch.autograd.grad(net(x).h.sum(), x, create_graph=True)[0].sum().backward()
+
+
+@misuse
+def tangent_of_what_is_no_input():
+    rnn.tangent(of=["y"])
+
+
+@misuse
+def tangent_of_a_state():
+    rnn.tangent(of="h")
 
 
 @misuse

@@ -382,13 +382,6 @@ def test_checkpoints_and_hooks_see_what_is_kept(engine):
     assert sum(moved) > sum(p.nbytes for p in net.parameters()) + 2 * 5 * 4 * 4 * 4  # parameters and gates
 
 
-def test_second_derivative_is_refused():
-    net = network("rnn")
-    x = torch.randn(1, 3, 3, requires_grad=True)
-    with pytest.raises(unrolled.EngineError, match="second derivatives of a recurrent network"):
-        torch.autograd.grad(net(x).h.sum(), x, create_graph=True)
-
-
 def test_no_graph_is_kept_without_gradients():
     net = network("rnn")
     with torch.no_grad():

@@ -16,11 +16,12 @@ from ..graph.notation import Format
 from ..graph.recurrence import Recurrence
 from ..graph.stored import as_text, from_text
 from ..plan.plan import Plan, make_plan
-from ..transform.differentiate import differentiate, direct, loss_on
-from ..transform.gradient_equations import gradient_equations
+from ..transform.differentiate import differentiate, loss_on
 from ..transform.restrict import fed
+from ..transform.tangent import movable, tangent
 from ..transform.unfold import unfold
-from .initial import Packed, Start, default, fill, is_start, kept, packed, unpacked
+from .adjoint import Adjoint, check_format, check_steps
+from .initial import Packed, Start, constant, default, fill, is_start, kept, packed, unpacked
 from .read import read
 from .trace import Symbol, Trace
 from .unfolded import Graph
@@ -137,7 +138,7 @@ class Circuit:
         Args:
             format: 'text' or 'latex'.
         """
-        _check_format(format)
+        check_format(format)
         return equations(self.recurrence, format)
 
     def adjoint(self, of: str | tuple[str, ...] | None = None) -> Adjoint:
@@ -164,12 +165,38 @@ class Circuit:
                 raise CircuitError(f"circuit '{self.name}' does not return '{name}'{hint}")
         return Adjoint(differentiate(recurrence, names))
 
+    def tangent(self, of: Iterable[str] | None = None) -> Circuit:
+        """Derive forward-mode differentiation: a circuit that computes each value and its derivative in one direction.
+
+        For each input x, the tangent also has an input ẋ; for each state h a state ḣ; and for each parameter W a
+        parameter Ẇ, which starts at zero.
+
+        >>> print(unrolled.cells.rnn.tangent(of=["x"]).equations())
+        h(t) = tanh(b + W h(t-1) + U x(t))
+        ḣ(t) = (1 - h(t)²) ⊙ (W ḣ(t-1) + U ẋ(t))
+
+        Args:
+            of: the inputs and parameters that have a tangent (default: all except tokens and constants).
+
+        Raises:
+            CircuitError: a name is not an input or a parameter, or has no tangent.
+        """
+        able = [n for n in movable(self.recurrence) if n not in self.states]
+        names = able if of is None else [of] if isinstance(of, str) else list(of)
+        for name in names:
+            if name not in able:
+                hint = did_you_mean(name, able) or f". Choose from: {', '.join(able) or 'nothing'}"
+                raise CircuitError(f"circuit '{self.name}' has no tangent of '{name}'{hint}")
+        made = tangent(self.recurrence, tuple(names))
+        marked = [n for n in made.parameters if n not in self.recurrence.parameters]
+        return Circuit.stored(made, {**self.init, **{n: constant(0.0) for n in marked}}, self.__doc__)
+
     def unfold(self, steps: int) -> Graph:
         """Unfold the recurrence for a number of steps: one acyclic graph that contains each parameter once.
 
         The graph starts from the state at time 0, or at time 1 if the circuit has no inputs.
         """
-        return Graph(unfold(self.recurrence, _steps(self.recurrence, steps)))
+        return Graph(unfold(self.recurrence, check_steps(self.recurrence, steps)))
 
     def plan(self, given: Iterable[str] = ()) -> Plan:
         """How engines run the circuit over a sequence: what is computed outside the loop over time, and what in it.
@@ -195,7 +222,7 @@ class Circuit:
             gates: False draws only inputs, states and outputs as circles.
             gradient: True also draws the arrows along which the gradient flows back in time.
         """
-        return draw_recurrence(self.recurrence, _steps(self.recurrence, steps), gates, gradient)
+        return draw_recurrence(self.recurrence, check_steps(self.recurrence, steps), gates, gradient)
 
     def __call__(self, *args: Symbol, **kwargs: Symbol) -> Any:
         """Use the equations inside another circuit, on its symbols."""
@@ -226,51 +253,6 @@ class Circuit:
         return self.draw().svg
 
 
-class Adjoint:
-    """The derived backward pass of a circuit: a step that runs backward in time, and sums over time."""
-
-    def __init__(self, recurrence: Recurrence) -> None:
-        self.recurrence = recurrence
-
-    def equations(self, format: Format = "text", *, last_only: bool = False, inputs: bool = False) -> str:
-        """The gradient equations in order of computation.
-
-        Args:
-            format: 'text' or 'latex'.
-            last_only: True for a loss that depends on the last step only.
-            inputs: True also prints the gradients of the inputs.
-        """
-        _check_format(format)
-        return gradient_equations(self.recurrence, format, last_only=last_only, inputs=inputs)
-
-    def draw(self, steps: int = 3, *, gates: bool = True) -> Drawing:
-        """Draw the circuit and its unfolded graph, with the arrows along which the gradient flows back in time.
-
-        >>> unrolled.cells.elman.adjoint().draw(4)
-        <drawing: Circuit elman and its graph unfolded for 4 steps.>
-        """
-        assert self.recurrence.primal is not None
-        return draw_recurrence(self.recurrence.primal, _steps(self.recurrence.primal, steps), gates, gradient=True)
-
-    def _repr_svg_(self) -> str:
-        return self.draw().svg
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        assert self.recurrence.primal is not None
-        primal, inputs = self.recurrence.primal, self.recurrence.inputs
-        return _adjoint_again, (as_text(primal), tuple(n for n in primal.returns if direct(n) in inputs))
-
-    def __repr__(self) -> str:
-        return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"
-
-
-def _steps(recurrence: Recurrence, steps: int) -> int:
-    least = 1 if recurrence.inputs else 2
-    if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
-        raise CircuitError(f"the number of steps to unfold '{recurrence.name}' must be {least} or more, got {steps!r}")
-    return steps
-
-
 def _no_function(*args: Any, **kwargs: Any) -> NoReturn:
     """The function of a circuit that was loaded from data."""
     raise CircuitError("a circuit that was loaded from a file cannot be called inside another circuit")
@@ -297,10 +279,6 @@ def _restored(place: tuple[str, str] | None, text: str, doc: str | None, init: P
         if isinstance(found, Circuit) and as_text(found.recurrence) == as_text(recurrence):
             return found
     return Circuit.stored(recurrence, unpacked(init), doc)
-
-
-def _adjoint_again(text: str, of: tuple[str, ...]) -> Adjoint:
-    return Adjoint(differentiate(from_text(text), of))
 
 
 @overload
@@ -375,8 +353,3 @@ def circuit_of(
                 f"function that fills a tensor, such as orthogonal() or constant(0.5); got {start!r}"
             )
     return Circuit(function, recurrence, {name: kept(start) for name, start in starts.items()})
-
-
-def _check_format(format: str) -> None:
-    if format not in ("text", "latex"):
-        raise CircuitError(f"format must be 'text' or 'latex', got {format!r}{did_you_mean(format, ('text', 'latex'))}")

@@ -93,8 +93,8 @@ def _name(name: str, scalar: bool) -> Label:
     n = Name.parse(name)
     letter = GREEK.get(n.letter, n.letter)
     style = ("" if scalar else "b") + ("i" if len(letter) == 1 else "")
-    if n.accent:
-        letter = unicodedata.normalize("NFC", letter + ACCENTS[n.accent][0])
+    accent = ACCENTS[n.accent][0] if n.accent else ""
+    letter = unicodedata.normalize("NFC", letter[0] + accent + n.marks + letter[1:])
     subscript = GREEK.get(n.subscript, n.subscript)
     return (Run(letter, style), *([Run(subscript, "", "sub")] if subscript else []))
 

@@ -40,16 +40,37 @@ ODD = ~functools.reduce(  # of torch's dispatch keys, those that no dense, strid
 )
 
 
-def watched() -> bool:
-    """Whether torch traces, transforms or replaces operations now: ``torch.jit.trace``, ``make_fx``, the export to
-    ONNX, ``FakeTensorMode`` and other modes, ``torch.func``, forward-mode differentiation."""
+def traced() -> bool:
+    """Whether torch traces or replaces operations now: ``torch.jit.trace``, ``make_fx``, the export to ONNX,
+    ``FakeTensorMode`` and other modes, ``torch.func.functionalize``."""
     return bool(
         C._get_tracing_state() is not None
         or C._len_torch_dispatch_stack()
-        or C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
         or (C._len_torch_function_stack() and _replaced())
+        or (C._are_functorch_transforms_active() and _functionalized())
     )
+
+
+def transformed() -> bool:
+    """Whether torch differentiates or batches what runs now: ``torch.func``, forward-mode differentiation."""
+    return bool(C._are_functorch_transforms_active() or forward_ad._current_level >= 0)
+
+
+def watched() -> bool:
+    """Whether torch traces, replaces or transforms operations now."""
+    return traced() or transformed()
+
+
+def _functionalized() -> bool:
+    kinds = [interpreter.key() for interpreter in C._functorch.get_interpreter_stack() or ()]
+    return C._functorch.TransformType.Functionalize in kinds
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The tensor that a transform of ``torch.func`` has wrapped."""
+    while C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = C._functorch.get_unwrapped(tensor)
+    return tensor
 
 
 def recorded() -> bool:
@@ -188,6 +209,7 @@ def readable_gradient(name: str, gradient: Tensor) -> Tensor:
     if not ordinary(gradient):
         raise EngineError(
             f"the gradient of '{name}' is a batch of gradients or a subclass of Tensor, but the backward pass of a "
-            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True (vectorize=True)"
+            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True "
+            "(vectorize=True), or use torch.func.vmap"
         )
     return gradient

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Format = Literal["text", "latex"]
@@ -15,21 +15,28 @@ GREEK = dict(
     lam="λ", mu="μ", nu="ν", xi="ξ", rho="ρ", sigma="σ", tau="τ", phi="φ", chi="χ", psi="ψ", omega="ω",
 )  # fmt: skip
 ACCENTS = {"hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "bar": ("\u0304", r"\bar")}
+MARKS = {"\u0307": r"\dot", "\u030a": r"\mathring", "\u030c": r"\check"}  # of directional derivatives: ẋ
 COMMANDS = ("tanh", "sin", "cos", "exp", "log", "max", "min", "sigmoid")  # functions with a LaTeX command
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name split into its parts: yhat is y with a hat, W_h and Wh are W with subscript h, theta is θ."""
+    """A name split into its parts: yhat is y with a hat, W_h and Wh are W with subscript h, theta is θ, ẋ is x with a
+    mark."""
 
     letter: str
     accent: str = ""
     subscript: str = ""
+    marks: str = ""
 
     @staticmethod
     def parse(name: str) -> Name:
         """The parts of a name."""
+        spread = unicodedata.normalize("NFD", name)
+        rest = spread[1:].lstrip("".join(MARKS))
+        if marks := spread[1 : len(spread) - len(rest)]:
+            return replace(Name.parse(unicodedata.normalize("NFC", spread[0] + rest)), marks=marks)
         stem, _, subscript = name.partition("_")
         if name in GREEK:
             return Name(name)
@@ -56,8 +63,9 @@ class Text:
                 return prefix + self.name(name.removeprefix(prefix), time, piece)
         n = Name.parse(name)
         text = GREEK.get(n.letter, n.letter)
-        if n.accent:
-            text = unicodedata.normalize("NFC", text + ACCENTS[n.accent][0])
+        if n.accent or n.marks:
+            accent = ACCENTS[n.accent][0] if n.accent else ""
+            text = unicodedata.normalize("NFC", text[0] + accent + n.marks + text[1:])
         if n.subscript:
             text += n.subscript.translate(SUBSCRIPTS) if n.subscript.isdigit() else "_" + n.subscript
         if piece is not None:
@@ -162,6 +170,8 @@ class Latex(Text):
             letter = n.letter if len(n.letter) == 1 else rf"\mathrm{{{self.word(n.letter)}}}"
         bold = letter if scalar else rf"\boldsymbol{{{letter}}}"
         text = rf"{ACCENTS[n.accent][1]}{{{bold}}}" if n.accent else bold
+        for mark in n.marks:
+            text = rf"{MARKS[mark]}{{{text}}}"
         subscripts = (
             [rf"\mathrm{{{self.word(n.subscript)}}}"] if len(n.subscript) > 1 else [n.subscript] * bool(n.subscript)
         )

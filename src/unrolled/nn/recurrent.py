@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, watched
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, traced, unwrapped, watched
 from ..engines.call import Call, Engine
 from ..engines.ends import last
 from ..engines.function import run, run_sequences
@@ -44,9 +44,9 @@ class Recurrent(nn.Module):
 
     Args:
         circuit: the equations.
-        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces or
-            transforms operations (``torch.jit.trace``, ``torch.func``, ``FakeTensorMode``), or a tensor is a subclass
-            that stands for others, torch sees every operation of the equations instead.
+        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces
+            operations (``torch.jit.trace``, ``make_fx``, ``FakeTensorMode``), or a tensor is a subclass that stands for
+            others, torch sees every operation of the equations instead.
         memory: what is kept for the backward pass: ``Store()``, everything; ``Snapshots(...)``, which bounds it; or
             ``Truncated(...)``, which is not exact.
         device, dtype: where and in what precision parameters are made, as for torch's modules.
@@ -293,18 +293,18 @@ class Recurrent(nn.Module):
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
         try:
-            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+            shapes = [t.shape for t in (*given, *named.values())]
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state)
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
     ) -> tuple[Engine, Call]:
         """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
         of all tensors that were given."""
-        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+        if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
         engine = self._choice()[0]
         if mark is not None:
