@@ -22,7 +22,7 @@ import unrolled
 from cells_for_tests import CIRCUITS, ENGINES, SIZES, needs_compiler
 from unrolled import EngineError, InputError, Ragged, Recurrent, State, Truncated, cells, circuit, take, tanh
 from unrolled.circuits import constant, gate, glorot, identity, orthogonal, uniform
-from unrolled.engines.ends import _last_rows
+from unrolled.engines import last_rows
 from unrolled.engines.steps import steps_of
 from unrolled.errors import CircuitError
 from unrolled.nn import incoming
@@ -155,7 +155,7 @@ def test_parametrized_and_pruned_weights_are_read_as_attributes(engine: str):
         close(net(X).h, plain(X).h)
         net(X).h.sum().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    with pytest.raises(InputError, match="'W' is computed from others"):
+    with pytest.raises(InputError, match="'W' is computed from other parameters"):
         net.reset_parameters()
 
 
@@ -222,13 +222,13 @@ def test_inference_tensors(engine: str):
     for _ in range(2):
         same_gradients(net, net(x).h.sum(), net(X).h.sum())
         same_gradients(net, net(X, state).h.sum(), net(X, State(h=state.h.clone())).h.sum())
-    with pytest.raises(InputError, match="'U' was made in inference mode"):
+    with pytest.raises(InputError, match="'U' was created in inference mode"):
         made(x)
 
 
 @every_engine
 def test_tensors_made_in_inference_mode_are_not_kept_for_training(engine: str):
-    for remembered in (_last_rows, steps_of, incoming._earlier):
+    for remembered in (last_rows._indices, steps_of, incoming._earlier):
         remembered.cache_clear()
     net, ragged = gru(engine), Ragged([X[0], X[0, :0], X[1, :2]])
     with torch.inference_mode():
@@ -290,7 +290,7 @@ def test_what_saved_tensors_hooks_give_back_is_checked(engine: str):
 
     same_gradients(net, loss(lambda t: t.repeat_interleave(2, -1)[..., ::2]), net(X).h.sum())
     for wrong in (lambda t: t.double(), lambda t: t[:0], lambda t: t.to("meta")):
-        with pytest.raises(EngineError, match="saved_tensors_hooks gave back"):
+        with pytest.raises(EngineError, match="saved_tensors_hooks returned"):
             gradients(net, loss(wrong))
 
 

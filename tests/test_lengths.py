@@ -245,17 +245,15 @@ def test_misuse():
     net = Recurrent(CIRCUITS["jordan"], x=3, h=4, o=2)
     x = Ragged([torch.randn(2, 3), torch.randn(5, 3)])
     for message, call in {
-        "all series of a call are Ragged or none is: 'x' is, 'o' is not": lambda: net(
-            x, given={"o": torch.randn(2, 5, 2)}
-        ),
-        "all series of a call have the same lengths; those of 'o' differ": lambda: net(
+        "'x' is Ragged, but 'o' is not": lambda: net(x, given={"o": torch.randn(2, 5, 2)}),
+        "all series of a call must have the same lengths; those of 'o' differ": lambda: net(
             x, given={"o": Ragged([torch.randn(5, 2), torch.randn(2, 2)])}
         ),
         "must be \\(rows, 3\\)": lambda: net(Ragged([torch.randn(2, 4)])),
         "reset must be a Ragged of booleans": lambda: net(x, reset=torch.zeros(2, 5, dtype=torch.bool)),
         "reset must be booleans \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 2)),
         "one boolean per step, \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 3) > 0),
-        "the inputs have lengths of their own": lambda: net(x, steps=5),
+        "the inputs have their own lengths": lambda: net(x, steps=5),
         "a sequence of length 0 has no last step": lambda: net(Ragged([torch.randn(0, 3)])).last,
     }.items():
         with pytest.raises(InputError, match=message):

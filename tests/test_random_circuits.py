@@ -3,16 +3,18 @@ version of ``make fuzz``."""
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import needs_compiler
-from unrolled import Recurrent
+from unrolled import CircuitError, Recurrent
 from unrolled.graph.bind import nameable
 from unrolled.testing import calls
-from unrolled.testing.strategies import Drawn, circuits, read
+from unrolled.testing.strategies import Drawn, circuits, random_circuit, read
 
 ENGINES = [
     "reference",
@@ -95,3 +97,17 @@ def test_outputs_have_memory_of_their_own(engine):
             others = {m: out[m].clone() for m in out if m != n}
             out[n].zero_()
             assert torch.equal(x, before) and all(torch.equal(out[m], v) for m, v in others.items())
+
+
+def test_states_that_could_be_scalars_are_drawn_as_vectors():
+    source = """def drawn(h, s, r, *, W):
+    a = where(mean(s) > 0.03, s, h)
+    return {"h": -r, "s": tanh(W @ a), "r": tanh(r + 0.5 * r)}
+"""
+    with pytest.raises(CircuitError, match="state 'h' is a scalar"):
+        read(source)
+    drawn = Drawn(read(source, "hsr"), source, {"h": 4, "s": 4, "r": 4})
+    for seed in range(8):
+        assert calls.check(calls.random_case(drawn, seed), "torch") == "equal"
+    for seed in (2726, 4902, 9380, 11465):  # each once gave a circuit without meaning
+        assert random_circuit(Random(seed).choice).circuit.recurrence.states["h"].type.dims

@@ -20,8 +20,9 @@ def equations(
         cell: Name of a cell, or FILE.py:NAME for your own.
         format: Plain text, or LaTeX for a paper.
         adjoint: Print the gradient instead: back-propagation through time, derived from the equations.
-        tangent: Print the step with its directional derivative: forward-mode differentiation, derived from the
-            equations. json: Print one JSON object.
+        tangent: Print the step with its derivative in one direction instead: forward-mode differentiation, derived
+            from the equations.
+        json: Print one JSON object.
     """
     from ..errors import UsageError
     from . import screen

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..graph.node import TOKEN
 from ..nn.recurrent import Recurrent
 from ..transform.restrict import only_states
 from .reach import lags_to
@@ -84,8 +85,9 @@ def memory_capacity(
     Raises:
         InputError: the network has no input, several inputs or tokens; or there are too few steps to fit.
     """
-    if len(net.circuit.inputs) != 1 or net._tokens:
-        given = ", ".join(net.circuit.inputs) + " (tokens)" * bool(net._tokens) if net.circuit.inputs else "none"
+    tokens = any(node.type.kind == TOKEN for node in net.circuit.recurrence.inputs.values())
+    if len(net.circuit.inputs) != 1 or tokens:
+        given = ", ".join(net.circuit.inputs) + " (tokens)" * tokens if net.circuit.inputs else "none"
         raise InputError(f"memory_capacity needs a network with one input of vectors; the inputs of this one: {given}")
     units = sum(net.sizes.get(n, 1) for n in net.circuit.states)
     if steps < 4 * units + farthest + warm:

@@ -127,9 +127,8 @@ class Truncated:
         if engine is PLAIN:
             if torch.is_grad_enabled() and any(t.requires_grad for t in call.leaves.values()):
                 raise EngineError(
-                    "memory=Truncated(...) has no effect where torch traces or transforms operations (torch.jit.trace, "
-                    "torch.func, FakeTensorMode): torch would compute the exact gradient. Use memory=Store(), or "
-                    "torch.no_grad()"
+                    "memory=Truncated(...) has no effect where torch traces operations (torch.jit.trace, "
+                    "FakeTensorMode): torch would compute the exact gradient. Use memory=Store(), or torch.no_grad()"
                 )
             return engine
         return Truncating(engine, self.window, self.stride or self.window)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import circuits as language
 from ..circuits import Circuit
+from ..circuits.read import read as read_equations
 from ..graph.bind import nameable
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
     star = f", *, {', '.join(parameters)}" if parameters else ""
     body = "\n".join(f"    {line}" for line in lines)
     source = f"def drawn({', '.join(order)}{star}):\n{body}\n"
-    circuit = read(source)
+    circuit = read(source, [n for n in returned if n in ("h", "s", "r")])
     return Drawn(circuit, source, _sizes(w, circuit, returned))
 
 
@@ -262,12 +263,17 @@ def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
     return drawn()
 
 
-def read(source: str) -> Circuit:
-    """The circuit defined by the only function in a source text. Error messages can show its lines."""
+def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
+    """The circuit defined by the only function in a source text. Error messages can show its lines.
+
+    Args:
+        source: the text.
+        vectors: states that are vectors even if the equations would allow scalars.
+    """
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     scope: dict[str, Any] = {n: getattr(language, n) for n in language.__all__}
     known = {*scope, "__builtins__"}
     exec(compile(source, file, "exec"), scope)
     (function,) = (value for name, value in scope.items() if name not in known)
-    return language.circuit(function)
+    return Circuit(function, read_equations(function, (), frozenset(vectors)), {})
