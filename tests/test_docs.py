@@ -163,7 +163,7 @@ def test_contributing_is_short():
     assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
-WRAPPED = [*figures.PAGES, ROOT / "CONTRIBUTING.md"]
+WRAPPED = [*figures.PAGES, *(ROOT / f"{name}.md" for name in ("ARCHITECTURE", "CHANGELOG", "CONTRIBUTING"))]
 
 
 def too_long(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The derived backward pass of a circuit, as users see it."""
+"""``Adjoint``: the derived backward pass that users get from ``circuit.adjoint()``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Adjoint:
         <drawing: Circuit elman and its graph unfolded for 4 steps.>
         """
         assert self.recurrence.primal is not None
-        return draw_recurrence(self.recurrence.primal, unfoldable(self.recurrence.primal, steps), gates, gradient=True)
+        return draw_recurrence(self.recurrence.primal, check_steps(self.recurrence.primal, steps), gates, gradient=True)
 
     def _repr_svg_(self) -> str:
         return self.draw().svg
@@ -45,18 +45,22 @@ class Adjoint:
     def __reduce__(self) -> tuple[Any, ...]:
         assert self.recurrence.primal is not None
         primal, inputs = self.recurrence.primal, self.recurrence.inputs
-        return _adjoint_again, (as_text(primal), tuple(n for n in primal.returns if direct(n) in inputs))
+        return _unpickled, (as_text(primal), tuple(n for n in primal.returns if direct(n) in inputs))
 
     def __repr__(self) -> str:
         return f"<adjoint of {self.recurrence.primal.name if self.recurrence.primal else '?'}>"
 
 
-def _adjoint_again(text: str, of: tuple[str, ...]) -> Adjoint:
+def _unpickled(text: str, of: tuple[str, ...]) -> Adjoint:
     return Adjoint(differentiate(from_text(text), of))
 
 
-def unfoldable(recurrence: Recurrence, steps: int) -> int:
-    """The number of steps, if a recurrence can be unfolded for it."""
+def check_steps(recurrence: Recurrence, steps: int) -> int:
+    """The number of steps to unfold, if it is valid.
+
+    Raises:
+        CircuitError: it is too small, or not an integer.
+    """
     least = 1 if recurrence.inputs else 2
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
         raise CircuitError(f"the number of steps to unfold '{recurrence.name}' must be {least} or more, got {steps!r}")
@@ -64,6 +68,6 @@ def unfoldable(recurrence: Recurrence, steps: int) -> int:
 
 
 def check_format(format: str) -> None:
-    """Refuse what is no format of equations."""
+    """Raise CircuitError unless the format is 'text' or 'latex'."""
     if format not in ("text", "latex"):
         raise CircuitError(f"format must be 'text' or 'latex', got {format!r}{did_you_mean(format, ('text', 'latex'))}")

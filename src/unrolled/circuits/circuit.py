@@ -20,7 +20,7 @@ from ..transform.differentiate import differentiate, loss_on
 from ..transform.restrict import fed
 from ..transform.tangent import movable, tangent
 from ..transform.unfold import unfold
-from .adjoint import Adjoint, check_format, unfoldable
+from .adjoint import Adjoint, check_format, check_steps
 from .initial import Packed, Start, constant, default, fill, is_start, kept, packed, unpacked
 from .read import read
 from .trace import Symbol, Trace
@@ -166,25 +166,26 @@ class Circuit:
         return Adjoint(differentiate(recurrence, names))
 
     def tangent(self, of: Iterable[str] | None = None) -> Circuit:
-        """Forward-mode differentiation, derived: a circuit that computes each value and, beside it, the derivative of
-        that value in one direction. Beside the input x it has the input ẋ, beside the state h the state ḣ, beside the
-        parameter W the parameter Ẇ, which starts at zero.
+        """Derive forward-mode differentiation: a circuit that computes each value and its derivative in one direction.
+
+        For each input x, the tangent also has an input ẋ; for each state h a state ḣ; and for each parameter W a
+        parameter Ẇ, which starts at zero.
 
         >>> print(unrolled.cells.rnn.tangent(of=["x"]).equations())
         h(t) = tanh(b + W h(t-1) + U x(t))
         ḣ(t) = (1 - h(t)²) ⊙ (W ḣ(t-1) + U ẋ(t))
 
         Args:
-            of: the inputs and parameters that have a tangent. Unless named, all but tokens and constants.
+            of: the inputs and parameters that have a tangent (default: all except tokens and constants).
 
         Raises:
-            CircuitError: a name that is no input or parameter, or that has no tangent.
+            CircuitError: a name is not an input or a parameter, or has no tangent.
         """
         able = [n for n in movable(self.recurrence) if n not in self.states]
         names = able if of is None else [of] if isinstance(of, str) else list(of)
         for name in names:
             if name not in able:
-                hint = did_you_mean(name, able) or f". Those of {', '.join(able) or 'nothing'} can be taken"
+                hint = did_you_mean(name, able) or f". Choose from: {', '.join(able) or 'nothing'}"
                 raise CircuitError(f"circuit '{self.name}' has no tangent of '{name}'{hint}")
         made = tangent(self.recurrence, tuple(names))
         marked = [n for n in made.parameters if n not in self.recurrence.parameters]
@@ -195,7 +196,7 @@ class Circuit:
 
         The graph starts from the state at time 0, or at time 1 if the circuit has no inputs.
         """
-        return Graph(unfold(self.recurrence, unfoldable(self.recurrence, steps)))
+        return Graph(unfold(self.recurrence, check_steps(self.recurrence, steps)))
 
     def plan(self, given: Iterable[str] = ()) -> Plan:
         """How engines run the circuit over a sequence: what is computed outside the loop over time, and what in it.
@@ -221,7 +222,7 @@ class Circuit:
             gates: False draws only inputs, states and outputs as circles.
             gradient: True also draws the arrows along which the gradient flows back in time.
         """
-        return draw_recurrence(self.recurrence, unfoldable(self.recurrence, steps), gates, gradient)
+        return draw_recurrence(self.recurrence, check_steps(self.recurrence, steps), gates, gradient)
 
     def __call__(self, *args: Symbol, **kwargs: Symbol) -> Any:
         """Use the equations inside another circuit, on its symbols."""

@@ -15,7 +15,7 @@ GREEK = dict(
     lam="λ", mu="μ", nu="ν", xi="ξ", rho="ρ", sigma="σ", tau="τ", phi="φ", chi="χ", psi="ψ", omega="ω",
 )  # fmt: skip
 ACCENTS = {"hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "bar": ("\u0304", r"\bar")}
-MARKS = {"\u0307": r"\dot", "\u030a": r"\mathring", "\u030c": r"\check"}  # of a derivative in one direction: ẋ
+MARKS = {"\u0307": r"\dot", "\u030a": r"\mathring", "\u030c": r"\check"}  # of directional derivatives: ẋ
 COMMANDS = ("tanh", "sin", "cos", "exp", "log", "max", "min", "sigmoid")  # functions with a LaTeX command
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
