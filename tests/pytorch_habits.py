@@ -103,7 +103,7 @@ one_line(CALL, "`.bfloat16()`", lambda L: layer(L).bfloat16()(X.bfloat16())[0].f
 
 
 @habit(CALL, "forward hooks")
-def _(L: Any) -> Any:
+def forward_hooks(L: Any) -> Any:
     m, seen = layer(L), []
     m.register_forward_pre_hook(lambda _, given: (given[0] * 2,))
     m.register_forward_hook(lambda *given: seen.append(len(given)))
@@ -123,7 +123,7 @@ one_line(
 
 
 @habit(WEIGHTS, "`init.orthogonal_(layer.weight_hh_l0)`, a bias of 1 for the forget gate")
-def _(L: Any) -> Any:
+def started_by_hand(L: Any) -> Any:
     m = layer(L)
     with torch.no_grad():
         nn.init.orthogonal_(m.weight_hh_l0)
@@ -132,7 +132,7 @@ def _(L: Any) -> Any:
 
 
 @habit(WEIGHTS, "a loop over modules that asks `isinstance(m, nn.LSTM)`")
-def _(L: Any) -> Any:
+def asked_by_class(L: Any) -> Any:
     model = nn.Sequential(layer(L))
     for m in model.modules():
         if isinstance(m, nn.LSTM):
@@ -176,7 +176,7 @@ one_line(
 
 
 @habit(TRAIN, "`backward()`, all gradients")
-def _(L: Any) -> Any:
+def all_gradients(L: Any) -> Any:
     m, x = layer(L, num_layers=2), X.clone().requires_grad_()
     output, (h, c) = m(x)
     (output.square().sum() + h.sum() + c.sum()).backward()
@@ -208,7 +208,7 @@ one_line(TRAIN, "`eval()`", lambda L: layer(L, num_layers=2, dropout=0.5).eval()
 
 
 @habit(TRAIN, "truncated back-propagation with `h.detach()`")
-def _(L: Any) -> Any:
+def truncated(L: Any) -> Any:
     m, hx = layer(L), None
     for x in X.split(2):
         output, (h, c) = m(x, hx)
@@ -230,7 +230,7 @@ one_line(
 
 
 @habit(TRAIN, "hooks on gradients")
-def _(L: Any) -> Any:
+def hooked_gradients(L: Any) -> Any:
     m = layer(L)
     m.weight_hh_l0.register_hook(lambda g: g * 0)
     m(X)[0].sum().backward()
@@ -238,7 +238,7 @@ def _(L: Any) -> Any:
 
 
 @habit(TRAIN, "a gradient penalty (`create_graph=True`)")
-def _(L: Any) -> Any:
+def gradient_penalty(L: Any) -> Any:
     m, x = layer(L), X.clone().requires_grad_()
     (g,) = torch.autograd.grad(m(x)[0].sum(), x, create_graph=True)
     return gradients(m, g.square().sum() + 0 * m(x)[0].sum())
@@ -262,7 +262,7 @@ one_line(KEEP, "`share_memory()`", lambda L: layer(L).share_memory()(X)[0])
 
 
 @habit(KEEP, "`torch.save(model)` and `torch.load`")
-def _(L: Any) -> Any:
+def saved_whole(L: Any) -> Any:
     file = io.BytesIO()
     torch.save(layer(L), file)
     file.seek(0)

@@ -758,6 +758,11 @@ def torch_module_of_another_kind():
 
 
 @misuse
+def accelerate_what_is_no_module():
+    unrolled.accelerate([torch.nn.LSTM(3, 4)])
+
+
+@misuse
 def to_torch_of_another_cell():
     interop.to_torch(NET)
 

@@ -106,10 +106,11 @@ def test_values_states_and_all_gradients(case: Case, seed: int):
             theirs.eval(), ours.eval()
             packed = pack_padded_sequence(data, case.lengths, batch_first=True, enforce_sorted=False)
             expected = everything(theirs, packed, states, data)
-    torch.manual_seed(seed)
-    with torchs_operators_refused():
-        actual = everything(ours, x, states, data)
-    assert_same(actual, expected, case.tolerance)
+    for _ in range(2):  # the second call is one that was checked
+        torch.manual_seed(seed)
+        with torchs_operators_refused():
+            actual = everything(ours, x, states, data)
+        assert_same(actual, expected, case.tolerance)
 
 
 @needs_engine
