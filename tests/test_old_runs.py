@@ -1,4 +1,4 @@
-"""Run folders of version 0.1 (``tests/old_runs``), one of each kind of data, stopped after 5 of 8 updates: every command
+"""Run folders of version 0.1 (``old_runs``), one of each kind of data, stopped after 5 of 8 updates: every command
 still reads them, and trainings resume to the losses of a training that was never stopped."""
 
 from __future__ import annotations
