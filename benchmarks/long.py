@@ -27,9 +27,9 @@ from torch import Tensor, nn
 import unrolled
 from unrolled.cli.steps import counted
 from unrolled.nn.result import Result
+from unrolled.sources import AudioFile, LogMel
 from unrolled.speed.machine import machine, peak_memory
 from unrolled.speed.measure import processors
-from unrolled.train.sources import AudioFile, LogMel
 
 HERE = Path(__file__).parent
 STEPS, HOP, MELS, HIDDEN = 30_000_000, RATE // 100, 40, 128

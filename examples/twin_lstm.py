@@ -18,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import cells, losses
+from unrolled.files.read import read_text
 from unrolled.nn import SequenceModel, interop
 from unrolled.sequence.streams import Window, windows
-from unrolled.tasks.text import Parts, Vocabulary, read_text
+from unrolled.tasks.text import Parts, Vocabulary
 
 
 class Twin(nn.Module):

@@ -24,11 +24,11 @@ from cells_for_tests import said
 from unrolled.cells import lstm
 from unrolled.cli import main
 from unrolled.errors import DataError, UsageError
+from unrolled.files.failpoints import FAILPOINTS, observed
 from unrolled.tasks.language_run import Language, load
 from unrolled.tasks.registry import options_for
 from unrolled.train import checkpoint as ck
 from unrolled.train import random_states
-from unrolled.train.phase import PHASES, watched
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder, checkpoints, read_model
 
@@ -280,7 +280,7 @@ def test_wherever_writing_fails_the_checkpoint_before_it_loads(tmp_path: Path, c
             if len(seen) == call + 1:
                 raise OSError(code, os.strerror(code))
 
-    with watched(refuse), pytest.raises(DataError) as problem:
+    with observed(refuse), pytest.raises(DataError) as problem:
         for _ in recorded.run():
             pass
     message = str(problem.value)
@@ -359,7 +359,7 @@ def test_ten_kills_lose_nothing(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "0 unreadable checkpoints" in done.stdout and "equal to the undisturbed one in every bit" in done.stdout
-    assert all(f"{phase}" in done.stdout for phase in PHASES)
+    assert all(f"{phase}" in done.stdout for phase in FAILPOINTS)
 
 
 test_ten_kills_lose_nothing = pytest.mark.slow(test_ten_kills_lose_nothing)

@@ -12,12 +12,12 @@ from unrolled import Ragged, cells
 from unrolled.cli import main
 from unrolled.errors import UsageError
 from unrolled.nn import SequenceModel, interop
+from unrolled.stream.language import LanguageStream
+from unrolled.stream.options import Way
+from unrolled.stream.streaming import Streaming
 from unrolled.tasks.language import LanguageModel
-from unrolled.tasks.language_stream import LanguageStream
 from unrolled.tasks.registry import options_for
-from unrolled.tasks.stream import Streaming
 from unrolled.tasks.vocabulary import Vocabulary
-from unrolled.tasks.way import Way
 
 TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 

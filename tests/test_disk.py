@@ -20,11 +20,12 @@ import unrolled
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.engines.c.cache import private_folder
+from unrolled.files import write as files
+from unrolled.nn.stored import save_network
+from unrolled.stream.options import Way
+from unrolled.stream.streaming import Streaming, open_streamed
 from unrolled.tasks.language import LanguageModel
-from unrolled.tasks.network import save_network
-from unrolled.tasks.stream import Streaming, open_streamed
-from unrolled.tasks.way import Way
-from unrolled.train import files, run_folder
+from unrolled.train import run_folder
 from unrolled.train.loop import Snapshot
 from unrolled.train.run_folder import FILES, LOG, MARK, RunFolder, checkpoints
 
@@ -145,7 +146,7 @@ def test_a_run_folder_is_on_the_disk_before_it_is_believed(tmp_path: Path, monke
 
 def test_a_stream_and_a_network_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("unrolled.tasks.stream.EVERY", 0.0)
+    monkeypatch.setattr("unrolled.stream.streaming.EVERY", 0.0)
     Path("rows.csv").write_text("1,2,3\n" * 100)
     with watched() as disk:
         save_network(unrolled.Recurrent(cells.elman, x=3, h=5, o=2), "net.safetensors")

@@ -127,7 +127,7 @@ def test_the_readme_calls_programs_where_make_puts_them():
 
 DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
-DOCTESTED += ["unrolled.train.losses"]
+DOCTESTED += ["unrolled.sequence.losses"]
 DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
 DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]

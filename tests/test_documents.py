@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from unrolled import Ragged, cells
 from unrolled.cli import main
+from unrolled.sequence import losses
 from unrolled.sequence.streams import document_rest, document_windows, predicted
 from unrolled.tasks.documents import Documents, read_documents
 from unrolled.tasks.language import LanguageModel, bits_per_character, write
 from unrolled.tasks.language_run import Language
 from unrolled.tasks.registry import options_for, recognise
 from unrolled.tasks.text import Vocabulary
-from unrolled.train import losses
 from unrolled.train.checkpoint import read_checkpoint
 from unrolled.train.run_folder import checkpoints
 

@@ -19,8 +19,10 @@ SRC = ROOT / "src" / "unrolled"
 # A room may import from rooms of the same or a lower rank.
 RANK = {
     "errors": 0,
+    "files": 1,
     "graph": 1,
     "sequence": 1,
+    "sources": 2,
     "transform": 2,
     "draw": 3,
     "plan": 3,
@@ -32,6 +34,7 @@ RANK = {
     "speed": 7,
     "train": 7,
     "tasks": 8,
+    "stream": 9,
     "diagnosis": 8,
     "look": 9,
     "cli": 10,

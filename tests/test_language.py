@@ -15,14 +15,15 @@ from unrolled import Circuit, cells, circuit, nll, softmax, squared_error, take,
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
 from unrolled.cli import main
 from unrolled.errors import CircuitError, DataError, UsageError
+from unrolled.files.read import read_text
+from unrolled.sequence import losses
 from unrolled.sequence.streams import windows
 from unrolled.tasks.language import LanguageModel, bits_per_character, likeliest, write
 from unrolled.tasks.language_run import Language, load
 from unrolled.tasks.options import ReadingOptions
 from unrolled.tasks.registry import options_for
-from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
+from unrolled.tasks.text import Parts, Vocabulary, frequency_bits
 from unrolled.tasks.vocabulary import Bytes, Subwords, Words, stored_units
-from unrolled.train import losses
 from unrolled.train.recorded import Recorded
 from unrolled.train.run_folder import RunFolder
 

@@ -115,8 +115,8 @@ def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
 
 
 def test_the_loss_is_that_of_the_trained_model(run: Path):
+    from unrolled.sequence.losses import nll
     from unrolled.tasks.language_run import load
-    from unrolled.train.losses import nll
 
     page = look.explore(run, run.parent / "text.txt", first=11, steps=60)
     trained = load(run)

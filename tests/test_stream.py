@@ -26,12 +26,12 @@ from cells_for_tests import said
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
+from unrolled.nn.stored import load_network, save_network
+from unrolled.sequence.losses import nll
+from unrolled.sources import AudioFile, LogMel
+from unrolled.stream.options import Way
+from unrolled.stream.streaming import Streaming, open_streamed
 from unrolled.tasks.language_run import load
-from unrolled.tasks.network import load_network, save_network
-from unrolled.tasks.stream import Streaming, open_streamed
-from unrolled.tasks.way import Way
-from unrolled.train.losses import nll
-from unrolled.train.sources import AudioFile, LogMel
 
 TEXT = "The quick brown fox jumps over the lazy dög.\nPack my box with five dozen liquor jugs!\n" * 30
 RATE = 8000
@@ -205,7 +205,7 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(here: Path, kind: str, piece
 
 
 def test_a_state_is_written_while_it_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("unrolled.tasks.stream.EVERY", 0.0)
+    monkeypatch.setattr("unrolled.stream.streaming.EVERY", 0.0)
     expected = whole("rows")
     running = Streaming(open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(100)).run()
     for _ in range(3):
@@ -540,9 +540,9 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
 
 def test_networks_that_cannot_be_streamed_are_refused(tmp_path: Path):
     net = unrolled.Recurrent(cells.elman, x=3, h=5, o=2)
-    with pytest.raises(InputError, match=r"ends in .safetensors, got 'net.pt'"):
+    with pytest.raises(InputError, match=r"must end in .safetensors, got 'net.pt'"):
         save_network(net, "net.pt")
-    with pytest.raises(InputError, match="'autonomous' reads no vectors"):
+    with pytest.raises(InputError, match="'autonomous' does not read vectors"):
         save_network(unrolled.Recurrent(cells.autonomous, s=3), tmp_path / "net.safetensors")
     soundfile.write(tmp_path / "a.wav", numpy.zeros(800), RATE)
     with pytest.raises(InputError, match="reads 3 numbers a step, but the features have 40"):
@@ -559,4 +559,4 @@ def test_damage_of_any_byte_of_a_network_is_survived(here: Path):
         try:
             load_network("hurt.safetensors")
         except DataError as problem:
-            assert "'hurt.safetensors' is no network, or is damaged" in str(problem)
+            assert "'hurt.safetensors' is not a network, or is damaged" in str(problem)

@@ -15,8 +15,10 @@ import torch
 from unrolled import Ragged, Recurrent, State, Truncated, cells, circuit
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
+from unrolled.files.toml import read_toml, write_toml
 from unrolled.nn.model import SequenceModel
 from unrolled.nn.weight_drop import recurrent_weights, run_dropped
+from unrolled.sources import AudioFile, LogMel
 from unrolled.tasks.music import Music
 from unrolled.tasks.options import override, resolve
 from unrolled.tasks.recordings import log_mel, read_recording
@@ -26,8 +28,6 @@ from unrolled.tasks.table import Table
 from unrolled.tasks.voice import Voice
 from unrolled.train.checkpoint import read_checkpoint
 from unrolled.train.run_folder import checkpoints
-from unrolled.train.sources import AudioFile, LogMel
-from unrolled.train.toml import read_toml, write_toml
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("pyarrow")

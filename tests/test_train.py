@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from unrolled.cells import gru
 from unrolled.errors import DataError, InputError, UnrolledError, UsageError
+from unrolled.files.read import read_bytes
+from unrolled.files.write import write_bytes
 from unrolled.nn.memory import Snapshots
+from unrolled.sequence import losses
 from unrolled.sequence.streams import Window, rest, windows
 from unrolled.tasks.language import LanguageModel, bits_per_character
-from unrolled.train import losses
-from unrolled.train.files import read_bytes, write_bytes
 from unrolled.train.loop import Progress, Snapshot, train
 from unrolled.train.run_folder import RunFolder, check_fit, free_folder, read_model
 from unrolled.train.schedule import Plateau, shape

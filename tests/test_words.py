@@ -23,11 +23,11 @@ from unrolled.cli import main
 from unrolled.cli.app import app
 from unrolled.cli.synonyms import SYNONYMS
 from unrolled.errors import command_line
+from unrolled.files.write import write_bytes
+from unrolled.nn.stored import save_network
 from unrolled.tasks.defaults import BY_TASK, USUAL
-from unrolled.tasks.network import save_network
 from unrolled.tasks.options import override, resolve
 from unrolled.tasks.registry import TASKS, kind_of, options_for
-from unrolled.train.files import write_bytes
 
 SOURCES = sorted(Path(unrolled.__file__).parent.rglob("*.py"))
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
@@ -141,7 +141,7 @@ def test_the_hints_of_a_training_run(tmp_path: Path, how: str):
 def test_a_stream_that_is_stopped_shows_how_to_go_on(
     made: Path, told: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    from unrolled.tasks.stream import Streaming
+    from unrolled.stream.streaming import Streaming
 
     out = tmp_path / "my bits.csv"
     advance = Streaming._advance
@@ -390,7 +390,7 @@ def test_whatever_fails_while_a_file_is_written_is_one_message(
 
     monkeypatch.chdir(tmp_path)
     Path("gru.svg").write_text("before")
-    monkeypatch.setattr("unrolled.train.files.os.fsync", refuse)
+    monkeypatch.setattr("unrolled.files.write.os.fsync", refuse)
     ended, _, message = told("draw", "gru", "--out", "gru.svg")
     assert ended == 2 and f"'gru.svg' cannot be written: {os.strerror(code).lower()}. " in message
     assert ("free there" in message) == (code in (errno.ENOSPC, errno.EDQUOT))

@@ -45,7 +45,7 @@ _HOME = {
     },
 }  # fmt: skip
 _MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
-    "losses": "train.losses"
+    "losses": "sequence.losses"
 }
 
 __all__ = ["__version__", *_HOME, *_MODULES]

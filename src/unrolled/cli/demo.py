@@ -30,9 +30,9 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         Print the log as JSON lines.
     """
     from ..cells import gru
+    from ..files.write import write_text
     from ..tasks.language_run import Language
     from ..tasks.registry import options_for
-    from ..train.files import write_text
     from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder, free_folder
     from .learn import learn

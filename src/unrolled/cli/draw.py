@@ -22,7 +22,6 @@ def draw(cell: str, /, *, out: Path, steps: int = 3, folded: bool = False, gradi
         Also the arrows along which the gradient flows back in time.
     """
     from ..errors import UsageError
-    from ..train.files import write_text
     from . import screen
     from .cell import find_cell
 
@@ -31,8 +30,5 @@ def draw(cell: str, /, *, out: Path, steps: int = 3, folded: bool = False, gradi
     if steps < 1:
         raise UsageError(f"--steps must be a whole number from 1, got {steps}")
     picture = find_cell(cell).draw(steps, gates=not folded, gradient=gradient)
-    if out.suffix == ".svg":
-        write_text(out, picture.svg)
-    else:
-        picture.save(out)
+    picture.save(out)
     screen.plain(out)

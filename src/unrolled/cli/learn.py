@@ -53,11 +53,8 @@ def learn(
         watch(for_programs, task, training) as seen,
         tracked(track) as curves,
     ):
-        engine = engine_of(task)
-        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes(), **engine})
-        if not for_programs:
-            times = engine["times_faster_than_reference"]
-            screen.out(f"  engine '{task.model.first.engine}' is {times:g} times as fast here as the reference\n")
+        about = {**task.sizes(), "engine": task.model.first.explain()}
+        note({"event": start, "update": training.update, "run": str(folder.path), **about})
         for progress in recorded.run(interrupted):
             if record := seen.see(progress):
                 note(record)
@@ -91,16 +88,6 @@ def worse_than(result: dict[str, float]) -> tuple[str, ...]:
     name, value = next(iter(result.items()), ("", 0.0))
     sign = -1 if name == "accuracy" else 1
     return tuple(n for n, other in result.items() if n.startswith("by_") and sign * value > sign * other)
-
-
-def engine_of(task: Task) -> dict[str, Any]:
-    """Which engine runs the first layer, why, and how many times faster than the reference it is."""
-    from ..speed.engine import times_faster
-
-    model = task.model
-    tokens = task.name == "language" and model.embedding is None
-    times = times_faster(model.first, model.output if len(model.layers) == 1 else model.first.circuit.states[0], tokens)
-    return {"engine": model.first.explain(), "times_faster_than_reference": round(times, 1)}
 
 
 def follow(recorded: Recorded, threads: int) -> int:

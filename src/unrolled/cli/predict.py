@@ -27,8 +27,8 @@ def predict(
     import json
     import sys
 
+    from ..files.write import write_text
     from ..tasks.registry import check_readable, trained
-    from ..train.files import write_text
     from . import screen
     from .threads import processor_threads
 

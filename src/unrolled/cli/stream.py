@@ -53,8 +53,8 @@ def stream(
         At the end, print one JSON object that says how far it came. Needs --out.
     """
     from ..errors import UsageError
-    from ..tasks.stream import Streaming, open_streamed
-    from ..tasks.way import Way
+    from ..stream.options import Way
+    from ..stream.streaming import Streaming, open_streamed
     from . import screen
     from .interrupt import interruptible
     from .meter import meter

@@ -14,11 +14,11 @@ from ..errors import UsageError, command_line
 from ..tasks.defaults import in_words
 
 if TYPE_CHECKING:
+    from ..files.toml import Sections
     from ..tasks.task import Task
     from ..train.distributed import Ranks
     from ..train.recorded import Recorded
     from ..train.run_folder import RunFolder
-    from ..train.toml import Sections
     from .learn import Ended
 
 RUNS = Path("runs")
@@ -163,9 +163,9 @@ def train(
 
 def _read(data: Path, task: str | None, config: Path | None, named: Sections, assignments: list[str]) -> Task:
     """What is to be learned, from data and all that was decided."""
+    from ..files.toml import read_toml
     from ..tasks.options import override
     from ..tasks.registry import kind_of, options_for, recognise
-    from ..train.toml import read_toml
     from .cell import find_cell
 
     sections = read_toml(config) if config else {}

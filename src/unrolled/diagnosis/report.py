@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..train.files import write_bytes, write_text
+from ..files.write import write_bytes, write_text
 from .figure import page, picture
 from .layer import Layer
 from .plot import plot

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..files.write import write_bytes, write_text
 from ..graph.recurrence import Recurrence
 from ..transform.unfold import first_time
 from . import scene, text
@@ -46,8 +48,8 @@ class Drawing:
     def save(self, path: str | Path) -> None:
         """Write the picture to a file whose name ends in .svg, .png or .pdf. The latter two take matplotlib.
 
-        Raises InputError for another ending, and for a place that cannot be written; EngineError where matplotlib is
-        missing.
+        Raises InputError for another ending, DataError for a place that cannot be written, and EngineError where
+        matplotlib is missing.
         """
         path = Path(path)
         kind = path.suffix.lower()
@@ -55,15 +57,12 @@ class Drawing:
             raise InputError(
                 f"a drawing is saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
             )
-        if not path.parent.is_dir():
-            raise InputError(f"cannot save '{path}': there is no folder '{path.parent}'")
-        try:
-            if kind == ".svg":
-                path.write_text(self.svg, encoding="utf-8", newline="\n")
-            else:
-                self.figure().savefig(path, dpi=192)
-        except OSError as problem:
-            raise InputError(f"cannot save '{path}': {problem.strerror or problem}") from None
+        if kind == ".svg":
+            write_text(path, self.svg)
+            return
+        picture = BytesIO()
+        self.figure().savefig(picture, dpi=192, format=kind[1:])
+        write_bytes(path, picture.getvalue())
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, InputError, UsageError
+from ..files.read import read_text
 from ..graph.bind import bind, nameable, shapes
 from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
@@ -18,7 +19,7 @@ from ..graph.size import Size, Solver
 from ..nn.incoming import Incoming
 from ..nn.recurrent import Recurrent
 from ..tasks.language import LanguageModel, check_seed
-from ..tasks.text import Vocabulary, read_text
+from ..tasks.text import Vocabulary
 from ..transform.restrict import without
 from .reading import of_text
 from .readout import with_some_loss

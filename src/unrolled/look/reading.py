@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
+from ..files.read import read_bytes, read_text
+from ..sources import LogMel
 from ..tasks.language_run import Language, printable
 from ..tasks.music import Music, read_rolls
 from ..tasks.recordings import Sound
@@ -18,11 +20,9 @@ from ..tasks.registry import check_readable, trained
 from ..tasks.sequences import Example
 from ..tasks.table import Table
 from ..tasks.task import Task
-from ..tasks.text import Vocabulary, read_text
+from ..tasks.text import Vocabulary
 from ..tasks.vocabulary import Units
 from ..tasks.voice import Voice, read_folder
-from ..train.files import read_bytes
-from ..train.sources import LogMel
 from .readout import Goal
 from .subject import Reading, Subject, Track, of_model
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,8 +15,8 @@ from ..graph.node import TOKEN, order
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
 from ..sequence.ragged import Ragged
+from ..sequence.series import Series, each, flipped, last, mean, values_of
 from ..sequence.state import State
-from .incoming import Series
 from .recurrent import Recurrent
 from .weight_drop import run_dropped
 
@@ -148,25 +148,26 @@ class SequenceModel(nn.Module):
         Raises:
             InputError: one answer is wanted of a sequence without steps.
         """
-        values = x if self.embedding is None else _each(self.embedding, x)
+        values = x if self.embedding is None else each(self.embedding, x)
         reached: list[State] = []
         for number, layer in enumerate(self.layers):
-            read = values if number == 0 else _each(self.dropout, values)
+            read = values if number == 0 else each(self.dropout, values)
             out = self._run(layer, read, states[number] if states else None, reset)
             given = out[self.output]
             if self.backward_layers:
-                back = self._run(self.backward_layers[number], _backward(read), None, _ends(reset))[self.output]
-                given = _each(_side_by_side, given, _backward(back))
+                back = self._run(self.backward_layers[number], flipped(read), None, _ends(reset))[self.output]
+                given = each(_side_by_side, given, flipped(back))
             else:
                 reached.append(out.state if after is None else State(**{n: out[n][:, after - 1] for n in out.state}))
-            values = _each(torch.add, values, given) if self.residual and _shape(values) == _shape(given) else given
+            same = values_of(values).shape == values_of(given).shape
+            values = each(torch.add, values, given) if self.residual and same else given
         if self.answer == "last":
-            values = _last_of_both(values, reset) if self.backward_layers else _last(values)
+            values = _last_of_both(values, reset) if self.backward_layers else last(values)
         elif self.answer == "mean":
-            values = _mean(values)
+            values = mean(values)
         if not isinstance(self.read_out, nn.Identity):
-            values = _each(self.bridge, _each(self.dropout, values))
-        return _each(self.read_out, values), tuple(reached)
+            values = each(self.bridge, each(self.dropout, values))
+        return each(self.read_out, values), tuple(reached)
 
     def _run(self, layer: nn.Module, x: Series, state: State | None, reset: Series | None) -> Any:
         given = {self.input: x, "state": state, "reset": reset}
@@ -176,29 +177,8 @@ class SequenceModel(nn.Module):
         return layer(**given)
 
 
-def _each(f: Callable[..., Tensor], *series: Series) -> Series:
-    """f of the steps of series that have the same lengths, whatever their layout."""
-    first, *others = series
-    if isinstance(first, Ragged):
-        return first.map(lambda values: f(values, *(_steps(other) for other in others)))
-    return f(*series)
-
-
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
-
-
-def _shape(series: Series) -> torch.Size:
-    return _steps(series).shape
-
-
 def _side_by_side(forward: Tensor, backward: Tensor) -> Tensor:
     return torch.cat([forward, backward], -1)
-
-
-def _backward(series: Series) -> Series:
-    """Each sequence from its end to its beginning."""
-    return series.flip() if isinstance(series, Ragged) else series.flip(1)
 
 
 def _ends(reset: Series | None) -> Series | None:
@@ -206,31 +186,23 @@ def _ends(reset: Series | None) -> Series | None:
     if reset is None:
         return None
     time = 0 if isinstance(reset, Ragged) else 1
-    return _backward(_each(lambda mask: mask.roll(-1, time), reset))  # what comes round meets a state of zeros
-
-
-def _last(series: Series) -> Tensor:
-    return series.last if isinstance(series, Ragged) else series[:, -1]
+    return flipped(each(lambda mask: mask.roll(-1, time), reset))  # what comes round meets a state of zeros
 
 
 def _last_of_both(series: Series, reset: Series | None) -> Tensor:
     """The state of each direction after it has read everything: (n, forward features + backward features). The forward
     direction ends at the last step, the backward one at the first, or at the last one that begins anew."""
-    last = _last(series)
+    ends = last(series)
     if not isinstance(series, Ragged):
         rows, steps = series.shape[:2]
         series = Ragged(values=series.flatten(0, 1), lengths=[steps] * rows)
     first = series.offsets[:-1]
     if reset is not None:
-        begins = _steps(reset).flatten().nonzero().flatten().cpu()
+        begins = values_of(reset).flatten().nonzero().flatten().cpu()
         rows_of = torch.searchsorted(series.offsets, begins, right=True) - 1
         first = first.scatter_reduce(0, rows_of, begins, "amax")
-    forward, backward = last.shape[-1] // 2, series.values[first.to(series.device)]
-    return _side_by_side(last[:, :forward], backward[:, forward:])
-
-
-def _mean(series: Series) -> Tensor:
-    return series.means if isinstance(series, Ragged) else series.mean(1)
+    forward, backward = ends.shape[-1] // 2, series.values[first.to(series.device)]
+    return _side_by_side(ends[:, :forward], backward[:, forward:])
 
 
 def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]:

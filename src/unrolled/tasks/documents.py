@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import DataError
+from ..files.read import read_text
 from ..sequence.ragged import Ragged
 from ..train.run_folder import is_taken
 from .sequences import drawn_apart
-from .text import Parts, read_text
+from .text import Parts
 from .vocabulary import Units
 
 SHARES = (0.9, 0.05, 0.05)  # of documents: to learn from, to choose the best model by, held out

@@ -10,7 +10,7 @@ from typing import Any
 import numpy
 
 from ..errors import DataError, did_you_mean
-from ..train.files import read_bytes
+from ..files.read import read_bytes
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "-"}
 

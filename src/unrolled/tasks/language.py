@@ -12,9 +12,9 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..errors import UsageError
 from ..nn.model import SequenceModel
+from ..sequence.losses import nll
 from ..sequence.ragged import Ragged
 from ..sequence.streams import Piece, Window, document_rest, document_windows, predicted, rest, windows
-from ..train.losses import nll
 
 WINDOW = 256  # steps at a time when nothing is learned; makes no difference to the result
 

@@ -13,14 +13,15 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
+from ..files.toml import Sections
 from ..nn.model import SequenceModel, States
+from ..sequence.losses import nll
 from ..sequence.ragged import Ragged
+from ..sequence.series import values_of
 from ..sequence.streams import Piece, Window, document_windows, overlapping_windows, predicted, windows
 from ..train import random_states
 from ..train.loop import Loss
-from ..train.losses import nll
 from ..train.run_folder import Config
-from ..train.toml import Sections
 from .defaults import BY_TASK
 from .documents import Documents, read_documents
 from .language import bits_per_character
@@ -165,7 +166,7 @@ class Language(Task):
     def result(self) -> dict[str, float]:
         """Bits per character (or byte, word, ...) of the held-out text, by the model and by frequency alone."""
         bits = bits_per_character(self.model.eval(), self.parts.held_out)
-        by_frequency = frequency_bits(_all(self.parts.train), _all(self.parts.held_out), len(self.vocabulary))
+        by_frequency = frequency_bits(values_of(self.parts.train), values_of(self.parts.held_out), len(self.vocabulary))
         found = {f"bits_per_{self.piece}": bits, "by_frequency_alone": by_frequency}
         return found | (
             {"perplexity": 2**bits if bits < 1024 else math.inf} if self.piece in ("word", "subword") else {}
@@ -182,9 +183,9 @@ class Language(Task):
         return {
             "characters": len(self.documents.text),
             "vocabulary": len(self.vocabulary),
-            "learned_from": len(_all(parts.train)),
-            "validation": len(_all(parts.validation)),
-            "held_out": len(_all(parts.held_out)),
+            "learned_from": len(values_of(parts.train)),
+            "validation": len(values_of(parts.validation)),
+            "held_out": len(values_of(parts.held_out)),
             "parameters": self.parameters,
             **({"documents": len(self.documents.texts)} if self.documents.many else {}),
         }
@@ -231,7 +232,7 @@ class Trained:
         documents, known, skipped = self.read(path, skip_unknown)
         series = documents.encoded(self.vocabulary).held_out if known else documents.series(self.vocabulary)
         _check_two(path, series)
-        return Score(bits_per_character(self.model, series), len(_all(series)), known, skipped)
+        return Score(bits_per_character(self.model, series), len(values_of(series)), known, skipped)
 
     def read(
         self, path: Path, skip_unknown: bool = False, remedy: str = "Take them out, or add --skip-unknown"
@@ -303,10 +304,6 @@ def _longest(documents: Ragged, steps: int) -> Window:
     steps = min(steps, int(documents.lengths.max()) - 1)
     ends = torch.stack([document[-steps - 1 :] for document in documents if len(document) > steps][:EXCERPT])
     return Window(ends[:, :-1], ends[:, 1:])
-
-
-def _all(series: Tensor | Ragged) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
 
 
 def _first(series: Tensor | Ragged, most: int) -> Tensor | Ragged:

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError
+from ..files.read import read_bytes
+from ..files.toml import Sections
+from ..sequence.losses import bce
 from ..train import random_states
-from ..train.files import read_bytes
-from ..train.losses import bce
 from ..train.run_folder import Config
-from ..train.toml import Sections
 from .defaults import BY_TASK
 from .options import Options, resolve
 from .sequences import Example, Parts, SequenceTask, lengths_text

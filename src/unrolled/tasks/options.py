@@ -18,11 +18,11 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..circuits.circuit import Circuit
 from ..errors import UsageError, did_you_mean
+from ..files.toml import Sections
 from ..nn.memory import Truncated
 from ..nn.model import Answer, SequenceModel
 from ..nn.recurrent import Recurrent
 from ..train.settings import Settings
-from ..train.toml import Sections
 
 T = TypeVar("T")
 SECTIONS = ("model", "reading", "training", "data")

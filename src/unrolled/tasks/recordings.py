@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, reason
-from ..train.files import read_bytes
-from ..train.sources import LogMel
+from ..files.read import read_bytes
+from ..sources import LogMel
 
 MELS = 40  # features of a frame
 

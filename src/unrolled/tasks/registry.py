@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UnrolledError, UsageError, command_line, did_you_mean
+from ..files.read import no_such_file
+from ..files.toml import Sections
 from ..train.checkpoint import read_checkpoint
-from ..train.files import no_such_file
 from ..train.loop import Training
 from ..train.recorded import replay
 from ..train.run_folder import OLDEST, Config, check_fit, read_model
-from ..train.toml import Sections
 from .documents import SUFFIX, text_files
 from .options import Options, resolve
 from .task import Task

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
+from ..files.toml import Sections
+from ..sequence.losses import nll, squared_error
 from ..train import random_states
-from ..train.losses import nll, squared_error
 from ..train.run_folder import Config
-from ..train.toml import Sections
 from .defaults import BY_TASK
 from .frame import Frame
 from .options import Options, resolve

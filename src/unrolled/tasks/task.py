@@ -12,10 +12,10 @@ import torch
 from .. import __version__
 from ..circuits.circuit import Circuit
 from ..errors import UsageError, command_line
+from ..files.toml import Sections
 from ..nn.model import SequenceModel, States
 from ..train.loop import Loss
 from ..train.run_folder import Config
-from ..train.toml import Sections
 from .options import Options
 
 

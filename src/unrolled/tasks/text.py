@@ -4,36 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy
 import torch
 from torch import Tensor
 
-from ..errors import DataError
 from ..sequence.ragged import Ragged
-from ..train.files import read_bytes
-
-
-def read_text(path: Path) -> str:
-    """A UTF-8 file as it stands, without a byte order mark.
-
-    Raises:
-        DataError: no such file, not a file, not UTF-8 (with byte and line), or nothing in it.
-    """
-    content = read_bytes(path, "a text file (UTF-8)")
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as problem:
-        at = problem.start
-        line = content.count(b"\n", 0, at) + 1
-        raise DataError(
-            f"{path}:{line}: this is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
-            f"Convert the file, for example with: iconv -f latin1 -t utf-8 '{path.name}'"
-        ) from None
-    if not text:
-        raise DataError(f"'{path}' is empty; expected a text to learn from")
-    return text
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UsageError, did_you_mean
+from ..files.toml import Sections
 from ..nn.model import Answer
+from ..sequence.losses import nll
 from ..train import random_states
-from ..train.losses import nll
 from ..train.run_folder import Config
-from ..train.toml import Sections
 from .defaults import BY_TASK
 from .options import Options, resolve
 from .recordings import MELS, log_mel, read_recording

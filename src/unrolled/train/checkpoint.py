@@ -13,7 +13,6 @@ pickle is ever read.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +26,9 @@ from torch import Tensor
 
 from .. import __version__
 from ..errors import DataError
-from .files import read_bytes, write_folder
+from ..files.read import read_bytes
+from ..files.strict_json import as_json, from_json
+from ..files.write import write_folder
 
 FORMAT = 1
 MODEL, OPTIMIZER, CONFIG = "model.safetensors", "optimizer.safetensors", "config.json"
@@ -84,24 +85,6 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 def is_checkpoint(folder: Path) -> bool:
     """Whether a folder says that it is a checkpoint."""
     return (folder / MANIFEST).is_file()
-
-
-def as_json(values: Mapping[str, Any]) -> bytes:
-    """JSON as our files have it; NaN and infinity are refused."""
-    return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "surrogatepass")
-
-
-def from_json(content: bytes | str) -> Any:
-    """The values of a JSON text, as strict as ``as_json``.
-
-    Raises:
-        ValueError: no JSON, or with NaN or infinity in it; RecursionError: nested too deeply.
-    """
-    return json.loads(content, parse_constant=_no_number)
-
-
-def _no_number(word: str) -> NoReturn:
-    raise ValueError(f"{word} is not allowed")
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ..graph.node import TOKEN, Node, order
-from ..nn.incoming import Series
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
-from ..sequence.ragged import Ragged
+from ..sequence.series import Series, in_layout_of, lengths_of, padded, values_of
 from ..sequence.state import State
 from ..transform.evaluate import evaluate
 
@@ -80,12 +79,12 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
         return _within_step(run, step)
     if bad := _first(total.detach().reshape(1)):
         return Fault("the loss", bad[0])
-    series = [{n: v for n, v in run.series.items() if _steps(v).requires_grad} for run in runs]
+    series = [{n: v for n, v in run.series.items() if values_of(v).requires_grad} for run in runs]
     for value in (v for named in series for v in named.values()):
-        _steps(value).retain_grad()
+        values_of(value).retain_grad()
     total.backward()
     for run, named in reversed(list(zip(runs, series, strict=True))):
-        if fault := _in_gradient(run, {n: _gradient(v) for n, v in named.items() if _steps(v).grad is not None}):
+        if fault := _in_gradient(run, _gradients(named)):
             return fault
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and (bad := _first(parameter.grad)):
@@ -107,10 +106,10 @@ def recorded(model: nn.Module) -> Iterator[list[Run]]:
             series = {n: out[n] for n in out}
             first = next(iter(series.values()))
             start = {**net.initial_state(len(first)), **(state or {})}
-            lengths, reset = _lengths(first), kwargs.get("reset")
+            lengths, reset = lengths_of(first), kwargs.get("reset")
             longest = max(lengths.tolist(), default=0)
-            begins = torch.zeros(len(lengths), longest, dtype=torch.bool) if reset is None else _padded(reset)
-            read, told = ({n: _padded(v) for n, v in found.items()} for found in (inputs, series))
+            begins = torch.zeros(len(lengths), longest, dtype=torch.bool) if reset is None else padded(reset)
+            read, told = ({n: padded(v) for n, v in found.items()} for found in (inputs, series))
             runs.append(Run(layer, net, read, start, told, begins.cpu(), lengths, series))
 
         return hook
@@ -124,24 +123,10 @@ def recorded(model: nn.Module) -> Iterator[list[Run]]:
             handle.remove()
 
 
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
-
-
-def _lengths(series: Series) -> Tensor:
-    return series.lengths if isinstance(series, Ragged) else torch.full((len(series),), series.shape[1])
-
-
-def _padded(series: Series) -> Tensor:
-    """(batch, time, ...), with zeros behind the end of each sequence."""
-    return series.to_padded()[0] if isinstance(series, Ragged) else series
-
-
-def _gradient(series: Series) -> Tensor:
-    """The gradient that has come to a series, as ``_padded`` gives the series itself."""
-    gradient = _steps(series).grad
-    assert gradient is not None
-    return _padded(series.map(lambda _: gradient)) if isinstance(series, Ragged) else gradient
+def _gradients(series: Mapping[str, Series]) -> Values:
+    """The gradients that have arrived at series, padded: (batch, time, ...)."""
+    arrived = {n: values_of(v).grad for n, v in series.items()}
+    return {n: padded(in_layout_of(series[n], g)) for n, g in arrived.items() if g is not None}
 
 
 def _first(values: Tensor) -> tuple[float, int] | None:

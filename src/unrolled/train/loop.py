@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ..errors import NumberError
+from ..files.failpoints import reach
 from ..nn.memory import Snapshots
 from ..nn.recurrent import Recurrent
 from ..sequence.state import State
@@ -26,7 +27,6 @@ from ..sequence.streams import Window
 from . import random_states
 from .distributed import Ranks
 from .fault import Fault, find_fault
-from .phase import enter
 from .schedule import Plateau
 from .settings import Settings
 
@@ -146,7 +146,7 @@ class Training:
             with self.ready():
                 self.untrained = self.measure()
         while self.done < 1:
-            enter("read")
+            reach("read")
             for batch in islice(self.task.batches(self.epoch), self.index, None):
                 loss, norm, rate = self.learn(batch)
                 self.seconds, asked = self.ranks.agreed(before + time.perf_counter() - begun, stop())
@@ -171,7 +171,7 @@ class Training:
                     return
                 if self.done == 1:
                     break
-                enter("read")
+                reach("read")
             else:
                 self.epoch, self.index, self.states = self.epoch + 1, 0, ()
         self.model.load_state_dict(self.kept)
@@ -184,15 +184,15 @@ class Training:
             group["lr"] = rate
         self.optimizer.zero_grad()
         before = torch.get_rng_state()
-        enter("forward")
+        reach("forward")
         total, steps, states = self.cost(self.ranks.share(batch), self.states)
-        enter("backward")
+        reach("backward")
         value, steps = self.ranks.backward(total, steps, self._parameters())
         norm = nn.utils.clip_grad_norm_(self._parameters(), self.settings.clip)
         if not (math.isfinite(value) and math.isfinite(norm.item())):
             torch.set_rng_state(before)
             self.fail(batch, value, rate)
-        enter("step")
+        reach("step")
         self.optimizer.step()
         if self.average:
             self.average.update_parameters(self.model)
@@ -238,7 +238,7 @@ class Training:
 
     def measure(self) -> float:
         """The loss on other data."""
-        enter("validate")
+        reach("validate")
         return self.ranks.agreed(self.task.validate(), False)[0]
 
     def check(self, value: float) -> None:

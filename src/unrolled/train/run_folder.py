@@ -31,31 +31,22 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import DataError, UnrolledError, UsageError, command_line, did_you_mean, reason
+from ..files.lock import lock
+from ..files.read import read_bytes
+from ..files.strict_json import as_json, from_json
+from ..files.toml import write_toml
+from ..files.write import append_text, make_folder, remove_orphans, sync_file, sync_folder, write_bytes, write_text
 from ..graph.stored import dump, load
 from .checkpoint import (
     CONFIG,
     LARGEST_TEXT,
     PROGRESS,
     Checkpoint,
-    as_json,
-    from_json,
     is_checkpoint,
     read_checkpoint,
     write_checkpoint,
 )
-from .files import (
-    append_text,
-    lock,
-    make_folder,
-    read_bytes,
-    remove_orphans,
-    sync_file,
-    sync_folder,
-    write_bytes,
-    write_text,
-)
 from .loop import Snapshot
-from .toml import write_toml
 from .views import VIEWS, write_views
 
 FORMAT, OLDEST = 3, 2  # in format 2 two directions gave another last answer: see registry.py

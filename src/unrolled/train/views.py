@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..circuits.circuit import Circuit
-from .files import write_text
+from ..files.write import write_text
 
 VIEWS = ("circuit.svg", "unfolded.svg", "equations.txt", "equations.tex")
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import InputError
-from ..sequence.ragged import Ragged
+from .ragged import Ragged
 
 Reduction = Literal["sum", "mean"]
 

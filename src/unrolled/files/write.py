@@ -17,39 +17,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ..errors import DataError, UsageError, did_you_mean, reason
-from .phase import enter
+from ..errors import DataError, reason
+from .failpoints import reach
 
 ORPHAN = re.compile(r"\..+\.\d+\.part")
-
-
-def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a file. ``what`` says what it should be, for the message: 'a text to learn from'.
-
-    Raises:
-        DataError: no such file (with a similar name of the same folder), a folder, or one that cannot be read.
-    """
-    if path.is_dir():
-        raise DataError(f"'{path}' is a folder; expected {what}{_a_file_of(path)}")
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise no_such_file(path, what) from None
-    except (OSError, ValueError) as problem:
-        raise DataError(f"'{path}' cannot be read: {reason(problem)}. Expected {what}") from None
-
-
-def no_such_file(path: Path, what: str) -> DataError:
-    """The message for a path where nothing is, with the most similar name of its folder."""
-    if not path.parent.is_dir():
-        return DataError(f"there is no folder '{path.parent}', so no '{path}'; expected {what}")
-    names = sorted(entry.name for entry in path.parent.iterdir())
-    return DataError(f"there is no file '{path}'; expected {what}{did_you_mean(path.name, names)}")
-
-
-def _a_file_of(folder: Path) -> str:
-    texts = sorted(entry for entry in folder.iterdir() if entry.suffix == ".txt")
-    return f". Name a file in it, such as '{texts[0]}'" if texts else ". Name a file"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -81,7 +52,7 @@ def _replace(path: Path, content: bytes) -> None:
     try:
         part.unlink(missing_ok=True)
         _write(part, content)
-        enter("rename")
+        reach("rename")
         part.replace(path)
         sync_folder(path.parent)
     except BaseException:
@@ -108,7 +79,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
         for name, content in files.items():
             _write(part / name, content)
         sync_folder(part)
-        enter("rename")
+        reach("rename")
         part.rename(path)
         sync_folder(path.parent)
     except OSError as problem:
@@ -170,27 +141,6 @@ def sync_file(path: Path) -> None:
         os.close(descriptor)
 
 
-def lock(descriptor: int, busy: str) -> None:
-    """Keep other processes from locking the same file or folder, until the descriptor is closed or the process ends.
-
-    Where the system or the file system has no such locks (Windows, some network drives), nothing happens.
-
-    Raises:
-        UsageError: another process has locked it, with the message ``busy``.
-    """
-    try:
-        import fcntl
-    except ImportError:
-        return
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise UsageError(busy) from None
-    except OSError as problem:
-        if problem.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            raise
-
-
 def sync_folder(folder: Path) -> None:
     """Flush the names in a folder to the disk, so that a rename is not lost with the power."""
     if os.name == "nt":  # Windows knows no such thing
@@ -244,11 +194,11 @@ def _part(path: Path) -> Path:
 
 
 def _write(path: Path, content: bytes) -> None:
-    enter("write")
+    reach("write")
     with path.open("xb") as file:  # new: never through a link that somebody has put there
         file.write(content)
         file.flush()
-        enter("flush")
+        reach("flush")
         os.fsync(file.fileno())
 
 

@@ -11,8 +11,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from ...errors import DataError
-from .binary import BinaryFile
+from ..errors import DataError
+from ..files.binary import BinaryFile
 from .source import check_range
 
 # What libsndfile notes about a file that is shorter than its header says, in bytes.

@@ -15,7 +15,8 @@ from typing import Any
 from torch import Tensor
 
 from ..errors import DataError, UnrolledError, UsageError, reason
-from ..train.files import lock, no_such_file
+from ..files.lock import lock
+from ..files.read import no_such_file
 
 Table = Mapping[str, "Tensor | list[str]"]  # columns by name: tensors (rows,) or (rows, size), or words
 FORMATS = ("jsonl", "csv")

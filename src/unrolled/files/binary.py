@@ -10,8 +10,8 @@ import os
 import weakref
 from pathlib import Path
 
-from ...errors import DataError, reason
-from ..files import no_such_file
+from ..errors import DataError
+from .read import open_file
 
 
 class BinaryFile:
@@ -27,14 +27,7 @@ class BinaryFile:
 
     def __init__(self, path: str | Path, what: str) -> None:
         self.path = Path(path)
-        if self.path.is_dir():
-            raise DataError(f"'{path}' is a folder; expected {what}. Name a file in it")
-        try:
-            self._descriptor = os.open(self.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except FileNotFoundError:
-            raise no_such_file(self.path, what) from None
-        except (OSError, ValueError) as problem:
-            raise DataError(f"'{path}' cannot be read: {reason(problem)}. Expected {what}") from None
+        self._descriptor = open_file(self.path, what)
         weakref.finalize(self, os.close, self._descriptor)
         self.size = os.fstat(self._descriptor).st_size
         if not self.size:

@@ -12,8 +12,8 @@ import numpy
 import torch
 from torch import Tensor
 
-from ...errors import DataError
-from .binary import BinaryFile
+from ..errors import DataError
+from ..files.binary import BinaryFile
 from .source import check_range
 
 STRIDE = 1 << 16  # bytes between two marks in the index of characters

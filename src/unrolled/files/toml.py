@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError
-from .files import read_bytes
+from .read import read_bytes
 
 Sections = dict[str, dict[str, Any]]
 

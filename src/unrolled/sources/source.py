@@ -6,7 +6,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from ...errors import InputError
+from ..errors import InputError
 
 
 class Source(Protocol):

@@ -10,8 +10,8 @@ import torch
 from numpy.lib import format as npy
 from torch import Tensor
 
-from ...errors import DataError
-from .binary import BinaryFile
+from ..errors import DataError
+from ..files.binary import BinaryFile
 from .source import check_range
 
 

@@ -6,27 +6,27 @@ A task joins with one function, which opens its run folders as a ``Streamed``: a
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from ..errors import DataError, UnrolledError, UsageError, command_line
-from ..train.checkpoint import from_json
-from ..train.files import read_bytes, write_bytes
+from ..files.read import read_bytes
+from ..files.tensors import pack, unpack
+from ..files.write import write_bytes
+from ..nn.stored import SUFFIX
 from ..train.run_folder import Config
-from .language_stream import open_language
-from .network import SUFFIX, metadata, open_network
-from .stream_input import Pieces
-from .stream_output import OutputFile, StandardOutput, Table, Writer
-from .way import Way
+from .input import Pieces
+from .language import open_language
+from .network import open_network
+from .options import Way
+from .output import OutputFile, StandardOutput, Table, Writer
 
 EVERY = 10.0  # seconds between two states on the disk
 Carried = dict[str, Tensor]  # all that the next piece needs to know of those before it
@@ -191,8 +191,7 @@ class Streaming:
             return
         about = {"format": 1, "model": self.fingerprint, "way": asdict(self.way)}
         about |= {"steps": self.steps, "size": self.reached.size, "mark": self.reached.mark}
-        tensors = {name: value.cpu().contiguous() for name, value in self.reached.carried.items()}
-        write_bytes(self.kept, safetensors.torch.save(tensors, {"stream": json.dumps(about, allow_nan=False)}))
+        write_bytes(self.kept, pack(self.reached.carried, "stream", about))
 
     def _reached(self) -> Reached:
         """The state on the disk, which must be of this model and of this way."""
@@ -201,8 +200,7 @@ class Streaming:
             raise UsageError(f"there is no state '{self.kept}' to go on from: the run came to its end, or never began")
         content = read_bytes(self.kept, "the state of a stream")
         try:
-            about = from_json(metadata(content)["stream"])
-            carried = safetensors.torch.load(content)
+            carried, about = unpack(content, "stream")
             reached = Reached(int(about["steps"]), int(about["size"]), str(about["mark"]), carried)
             model, way = about["model"], Way(**about["way"])
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:

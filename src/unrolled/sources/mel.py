@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from ...errors import DataError, InputError
+from ..errors import DataError, InputError
 from .source import Source, check_range
 
 BLOCK = 512  # frames that are computed together: always the same ones, so that they always get the same bits

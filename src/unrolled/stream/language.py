@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from ..errors import DataError
 from ..nn.model import SequenceModel
 from ..sequence.state import State
-from .language_run import character_model
-from .stream_input import ByteStream, Text
-from .stream_output import Table
-from .text import Vocabulary
-from .way import Way
+from ..tasks.language_run import character_model
+from ..tasks.text import Vocabulary
+from .input import ByteStream, Text
+from .options import Way
+from .output import Table
 
 LAST = "last"  # the character before a piece, of which the first prediction is made
 

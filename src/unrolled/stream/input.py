@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError, reason
-from ..train.files import no_such_file
-from ..train.sources import AudioFile, LogMel
+from ..files.read import open_file
+from ..sources import AudioFile, LogMel
 
 BLOCK = 1 << 16  # bytes at a time
 PATIENCE = 0.2  # seconds between two looks at whether to stop, while a pipe gives nothing
@@ -59,15 +59,8 @@ class ByteStream:
         self.name, self._stop = "standard input" if path is None else f"'{path}'", stop
         if path is None:
             self._descriptor = sys.stdin.fileno()
-        elif path.is_dir():
-            raise DataError(f"'{path}' is a folder; expected {what}. Name a file in it")
         else:
-            try:
-                self._descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-            except FileNotFoundError:
-                raise no_such_file(path, what) from None
-            except (OSError, ValueError) as problem:
-                raise DataError(f"'{path}' cannot be read: {reason(problem)}. Expected {what}") from None
+            self._descriptor = open_file(path, what)
             weakref.finalize(self, os.close, self._descriptor)
         status = os.fstat(self._descriptor)
         self._waits = os.name != "nt" and not stat.S_ISREG(status.st_mode)

@@ -17,9 +17,9 @@ CharacterFile   a text (UTF-8) as characters
 
 from .array import ArrayFile
 from .audio import AudioFile
+from .characters import ByteFile, CharacterFile
 from .mel import LogMel
 from .source import Source
-from .text import ByteFile, CharacterFile
 from .verified import Verified
 
 __all__ = ["ArrayFile", "AudioFile", "ByteFile", "CharacterFile", "LogMel", "Source", "Verified"]
