@@ -545,7 +545,7 @@ def test_networks_that_cannot_be_streamed_are_refused(tmp_path: Path):
     with pytest.raises(InputError, match="'autonomous' does not read vectors"):
         save_network(unrolled.Recurrent(cells.autonomous, s=3), tmp_path / "net.safetensors")
     soundfile.write(tmp_path / "a.wav", numpy.zeros(800), RATE)
-    with pytest.raises(InputError, match="reads 3 numbers a step, but the features have 40"):
+    with pytest.raises(InputError, match="reads 3 numbers per step, but the features have 40"):
         save_network(net, tmp_path / "net.safetensors", LogMel(AudioFile(tmp_path / "a.wav")))
     with pytest.raises(UsageError, match="--chunk must be a whole number from 1, got -2"):
         Way(-2)
