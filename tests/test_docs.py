@@ -129,8 +129,13 @@ DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.sequence.losses"]
 DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]
-DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
-DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]
+DOCTESTED += ["unrolled.train.schedule", "unrolled.data.example", "unrolled.nn.model"]
+DOCTESTED += [
+    "unrolled.nn.weight_drop",
+    "unrolled.data.recordings",
+    "unrolled.data.defaults",
+    "unrolled.errors",
+]
 DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms"]
 
 

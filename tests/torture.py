@@ -37,9 +37,9 @@ from mutated_circuits import no_longer_than
 from unrolled.cli import learn, main  # noqa: F401  (loaded here, the children need not)
 from unrolled.errors import DataError
 from unrolled.files.failpoints import FAILPOINTS, observed
-from unrolled.tasks.language_run import load
-from unrolled.train import checkpoint as ck
-from unrolled.train.run_folder import checkpoints
+from unrolled.run import checkpoint as ck
+from unrolled.run.checkpoint import checkpoints
+from unrolled.run.trained import Trained
 
 TEXT = "".join(f"{i} green bottles hanging on the wall, {i * i % 97} of them fall.\n" for i in range(99, 19, -1))
 UPDATES = 150
@@ -303,7 +303,7 @@ def mutate(folders: int, seed: int, folder: Path, tell: Callable[[str], None]) -
             (place / file).write_bytes(content)
         try:
             with no_longer_than(LIMIT):
-                load(place)
+                Trained.load(place)
         except DataError:
             counts["refused"] += 1
         except BaseException as problem:

@@ -56,7 +56,7 @@ def bench(
     from ..speed.machine import machine
     from ..speed.measure import Effort, local_players, measure, processors
     from . import screen
-    from .steps import counted
+    from .progress import counted
 
     rows = []
     with processors(threads), counted(len(asked), quiet=json) as done:

@@ -67,7 +67,7 @@ def _look(quiet: bool) -> Report:
     from ..speed.measure import Effort, local, measure, processors
     from ..speed.point import Point
     from ..testing.doctor import available, build, cases, examine
-    from .steps import counted
+    from .progress import counted
 
     begin = time.monotonic()
     threads = torch.get_num_threads()

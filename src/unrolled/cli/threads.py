@@ -1,4 +1,4 @@
-"""How many threads of the processor torch uses."""
+"""The number of CPU threads."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def processor_threads(number: int = 1) -> Iterator[None]:
-    """Use so many while the block runs.
+    """Let torch use ``number`` CPU threads while the block runs.
 
-    One step of a small network is too little work to divide: more threads gain nothing, and on a busy machine they
-    wait for each other most of the time.
+    A step of a small network is too little work to divide: more threads gain nothing, and on a busy machine they mostly
+    wait for each other.
     """
     import torch
 

@@ -24,7 +24,8 @@ def unpack(content: bytes, name: str) -> tuple[dict[str, Tensor], Any]:
     Raises:
         ValueError, KeyError, TypeError, RecursionError, SafetensorError: the file holds something else.
     """
-    return safetensors.torch.load(content), from_json(metadata(content)[name])
+    values = from_json(metadata(content)[name])
+    return safetensors.torch.load(content), values
 
 
 def metadata(content: bytes) -> dict[str, str]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from ..data.goal import Goal
 from ..errors import DataError
 from ..graph.bind import bind, nameable
 from ..graph.recurrence import Recurrence
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..transform.restrict import without
-from .readout import Goal, Scored, predicting
+from .readout import Scored, predicting
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Track:
 class Reading:
     """One sequence and what should come of it: x (steps, size) or tokens (steps,), y likewise.
 
-    goal: what the scores are for: see ``readout``; text, vocabulary: the pieces of a text that are read, with the one
+    goal: what the scores are compared with; text, vocabulary: the pieces of a text that are read, with the one
     after the last, and what the numbers of tokens stand for.
     """
 

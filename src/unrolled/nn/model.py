@@ -17,6 +17,7 @@ from ..graph.size import Conflict, Size, Solver
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series, each, flipped, last, mean, values_of
 from ..sequence.state import State
+from .memory import Memory
 from .recurrent import Recurrent
 from .weight_drop import run_dropped
 
@@ -51,6 +52,7 @@ class SequenceModel(nn.Module):
         weight_dropout: share of the recurrent weights that are zero in training: see ``weight_drop``.
         answer: at 'every' step, from the 'last' state, or from the 'mean' over all steps. A layer that reads backward
             has its last state at the first step, as in torch's ``h_n``.
+        memory: what each layer keeps for the backward pass: see ``Recurrent``.
 
     Raises:
         CircuitError: a circuit with no input or several.
@@ -72,6 +74,7 @@ class SequenceModel(nn.Module):
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
         answer: Answer = "every",
+        memory: Memory | None = None,
     ) -> None:
         super().__init__()
         widths = _widths(hidden, layers)
@@ -80,7 +83,7 @@ class SequenceModel(nn.Module):
                 raise UsageError(f"{name} must be a number from 0 up to, but not including, 1, got {share}")
         if tied and not embedding:
             raise UsageError("tied weights are those of the embedding: give its size, such as embedding=128")
-        self.input = only_input(circuit)
+        self.circuit, self.input = circuit, only_input(circuit)
         plain = answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
         vectors = [n for n, state in circuit.recurrence.states.items() if state.type.dims]
@@ -104,7 +107,7 @@ class SequenceModel(nn.Module):
             sizes = _sizes(circuit, self.input, width, scores, size)
             for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
                 try:
-                    direction.append(Recurrent(circuit, **sizes))
+                    direction.append(Recurrent(circuit, memory=memory, **sizes))
                 except RuntimeError as problem:  # so torch says that memory does not suffice
                     raise UsageError(f"a model with hidden={size} cannot be made: {str(problem)[:200]}") from None
             width = self.first_of(direction).sizes[self.output] * (1 + bidirectional)

@@ -1,4 +1,4 @@
-"""A character language model on a stream of text: how surprised it is, in bits per character."""
+"""A model of characters on a stream of text: its surprise, in bits per character."""
 
 from __future__ import annotations
 
@@ -10,60 +10,65 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ..data.characters import Vocabulary
 from ..errors import DataError
 from ..nn.model import SequenceModel
+from ..run.trained import load_characters
 from ..sequence.state import State
-from ..tasks.language_run import character_model
-from ..tasks.text import Vocabulary
-from .input import ByteStream, Text
-from .options import Way
-from .output import Table
+from .bytes import ByteStream
+from .characters import Characters
+from .format import Columns
+from .options import StreamOptions
 
-LAST = "last"  # the character before a piece, of which the first prediction is made
+LAST = "last"  # the character before a piece, from which its first character is predicted
 
 
 class LanguageStream:
-    """What a language model gives for a text: its surprise -log2 p at each character but the first.
+    """A model of characters that writes its surprise -log2 p at each character but the first.
 
-    With ``way.each`` a row for each character; else one for each piece, with the mean over what was predicted. With
-    ``way.skip_unknown`` characters that the model has never seen are passed over, as if they were not there, and have
-    no surprise. A model of lines begins anew at the end of each.
+    With ``options.each`` there is a row per character; else one per piece, with the mean over its predictions. With
+    ``options.skip_unknown`` characters that the model has never seen are skipped, and have no surprise.
+
+    Args:
+        border: the number of the character that ends a document; the next one starts with a new state.
     """
 
     unit = "characters"
 
-    def __init__(self, model: SequenceModel, vocabulary: Vocabulary, way: Way, border: int | None = None) -> None:
+    def __init__(
+        self, model: SequenceModel, vocabulary: Vocabulary, options: StreamOptions, border: int | None = None
+    ) -> None:
         self.model: nn.Module = model
-        self.vocabulary, self.way, self.border = vocabulary, way, border
+        self.vocabulary, self.options, self.border = vocabulary, options, border
 
-    def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Text:
-        return Text(ByteStream(path, "a text (UTF-8)", stop))
+    def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Characters:
+        return Characters(ByteStream(path, "a text (UTF-8)", stop))
 
-    def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Table, dict[str, Tensor]]:
+    def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
         known = self._known(piece, begin)
         found, after = self._bits(self.vocabulary.encode("".join(itertools.compress(piece, known.tolist()))), carried)
         bits = torch.full((len(piece),), math.nan, dtype=torch.float64)
         bits[known] = found
-        if self.way.each:
-            places = torch.arange(begin, begin + len(piece))
-            return {"position": places, "character": list(piece), "bits": bits}, after
+        if self.options.each:
+            positions = torch.arange(begin, begin + len(piece))
+            return {"position": positions, "character": list(piece), "bits": bits}, after
         counts = {"position": torch.tensor([begin]), "characters": torch.tensor([len(piece)])}
-        counts |= {"unknown": (~known).sum()[None]} if self.way.skip_unknown else {}
+        counts |= {"unknown": (~known).sum()[None]} if self.options.skip_unknown else {}
         return {**counts, "bits_per_character": bits.nanmean(0, keepdim=True)}, after
 
     def _known(self, piece: str, begin: int) -> Tensor:
-        """Which characters the model has learned: booleans (characters,). All of them, unless others are skipped."""
+        """Which characters the model knows: booleans (characters,)."""
         unknown = self.vocabulary.unknown(piece)
-        if unknown and not self.way.skip_unknown:
+        if unknown and not self.options.skip_unknown:
             raise DataError(
-                f"the character {unknown.character!r} at position {begin + piece.index(unknown.character)} is none of "
-                f"the {len(self.vocabulary)} that the model has learned. Take such out, or add --skip-unknown"
+                f"the model has never seen the character {unknown.character!r} at position "
+                f"{begin + piece.index(unknown.character)}. Remove such characters, or add --skip-unknown"
             )
         known = set(self.vocabulary.characters)
         return torch.tensor([character in known for character in piece])
 
     def _bits(self, y: Tensor, carried: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """The surprise at each character, NaN at the first of all, and what is carried on."""
+        """The surprise (characters,) at each character, NaN at the very first, and what is carried on."""
         x = torch.cat([carried.get(LAST, y[:0]), y])[:-1]
         if not len(x):
             return torch.full((len(y),), math.nan, dtype=torch.float64), {LAST: y[-1:]} if len(y) else carried
@@ -85,7 +90,7 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
     return tuple(State(**layers[layer]) for layer in sorted(layers)) or None
 
 
-def open_language(run: Path, way: Way) -> LanguageStream:
-    """The language model of a run folder."""
-    trained, vocabulary = character_model(run)
-    return LanguageStream(trained.model, vocabulary, way, trained.border)
+def open_language(run: Path, options: StreamOptions) -> LanguageStream:
+    """The model of characters of a run folder, for streams."""
+    model, kind, vocabulary = load_characters(run)
+    return LanguageStream(model, vocabulary, options, kind.border)

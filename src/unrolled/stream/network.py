@@ -12,12 +12,15 @@ from torch import Tensor
 from ..nn.recurrent import Recurrent
 from ..nn.stored import load_network
 from ..sequence.state import State
-from .input import ByteStream, Frames, Pieces, Rows
-from .output import Table
+from .bytes import ByteStream
+from .format import Columns
+from .frames import Frames
+from .pieces import Pieces
+from .rows import Rows
 
 
 class NetworkStream:
-    """What a network gives for each step: the outputs of its circuit, or its first state if it has none."""
+    """A network that writes the outputs of its circuit for each step, or its first state if there are no outputs."""
 
     def __init__(self, net: Recurrent, audio: Mapping[str, Any] | None) -> None:
         self.model, self.audio = net, audio
@@ -30,7 +33,7 @@ class NetworkStream:
         like = next(iter(net.initial_state(1).values()))
         return Rows(ByteStream(path, "rows of numbers", stop), net.sizes[net.circuit.inputs[0]], like.dtype)
 
-    def advance(self, piece: Tensor, begin: int, carried: dict[str, Tensor]) -> tuple[Table, dict[str, Tensor]]:
+    def advance(self, piece: Tensor, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
         net = self.model
         like = next(iter(net.initial_state(1).values()))
         out = net(piece.to(like)[None], state=State(**carried) if carried else None)
@@ -40,5 +43,5 @@ class NetworkStream:
 
 
 def open_network(path: Path) -> NetworkStream:
-    """The network of a file, ready for streams."""
+    """The network of a file, for streams."""
     return NetworkStream(*load_network(path))

@@ -8,13 +8,16 @@ from ..errors import UsageError
 
 
 @dataclass(frozen=True)
-class Way:
-    """What a user decides about a stream; the same again when it is gone on with.
+class StreamOptions:
+    """How a stream is read and written; the same when it is resumed.
 
-    chunk: steps that are read at a time.
+    chunk: the number of steps that are read at a time.
     format: 'jsonl' or 'csv'.
-    each: of a text, a row for each character instead of one for each chunk.
-    skip_unknown: of a text, pass over characters that the model has never seen.
+    each: of a text, write a row per character instead of one per chunk.
+    skip_unknown: of a text, skip characters that the model has never seen.
+
+    Raises:
+        UsageError: a chunk without steps.
     """
 
     chunk: int = 1000

@@ -1,6 +1,6 @@
-"""A trained model run over a stream of any length in constant memory: read a piece, write what it gives, keep state.
+"""A trained model on a stream of any length, in constant memory: read a piece, write its results, keep the state.
 
-A task joins with one function, which opens its run folders as a ``Streamed``: a line in ``TASKS``.
+A kind of data joins with a function that opens its run folders as a ``Streamed``: a line in ``TASKS``.
 """
 
 from __future__ import annotations
@@ -21,63 +21,65 @@ from ..files.read import read_bytes
 from ..files.tensors import pack, unpack
 from ..files.write import write_bytes
 from ..nn.stored import SUFFIX
-from ..train.run_folder import Config
-from .input import Pieces
+from ..run.config import Config
+from .format import Columns, Format
 from .language import open_language
 from .network import open_network
-from .options import Way
-from .output import OutputFile, StandardOutput, Table, Writer
+from .options import StreamOptions
+from .output import OutputFile, StandardOutput
+from .pieces import Pieces
 
-EVERY = 10.0  # seconds between two states on the disk
-Carried = dict[str, Tensor]  # all that the next piece needs to know of those before it
+EVERY = 10.0  # seconds between two writes of the state
+Carried = dict[str, Tensor]  # what the next piece needs from those before it
 
 
 class Streamed(Protocol):
-    """What a task says about a trained model, so that it can be run over streams."""
+    """A trained model that can run on streams."""
 
     @property
-    def model(self) -> nn.Module:
-        """What was trained."""
+    def model(self) -> nn.Module: ...
 
     @property
     def unit(self) -> str:
-        """What one step is: 'characters', 'rows', 'frames'."""
+        """What a step is: 'characters', 'rows', 'frames'."""
 
     def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Pieces:
-        """The input, from a file, or from standard input for None."""
+        """The input: a file, or standard input for None."""
 
-    def advance(self, piece: Any, begin: int, carried: Carried) -> tuple[Table, Carried]:
-        """Read a piece that begins at a position: what to write, and what the next piece needs. Nothing is carried to
-        the first piece; where pieces end makes no difference to what is written for each step, but for rounding."""
-
-
-TASKS: dict[str, Callable[[Path, Way], Streamed]] = {"language": open_language}
+    def advance(self, piece: Any, begin: int, carried: Carried) -> tuple[Columns, Carried]:
+        """Read a piece that begins at a position. Returns what to write, and what the next piece needs. Nothing is
+        carried to the first piece. The sizes of pieces do not change the results of steps, but for rounding."""
 
 
-def open_streamed(run: Path, way: Way) -> Streamed:
-    """The trained model of a run folder, or of a network in a file.
+TASKS: dict[str, Callable[[Path, StreamOptions], Streamed]] = {"language": open_language}
+
+
+def open_streamed(run: Path, options: StreamOptions) -> Streamed:
+    """The trained model of a run folder, or a stored network.
 
     Raises:
-        DataError: none, or a damaged one.
-        UsageError: one of a task that knows nothing of streams.
+        DataError: there is none, or it is damaged.
+        UsageError: the model is of a kind that cannot read streams.
     """
     if run.suffix == SUFFIX:
-        if way.each or way.skip_unknown:
-            raise UsageError("--each and --skip-unknown are for models of text; a network gives a line for each step")
+        if options.each or options.skip_unknown:
+            raise UsageError("--each and --skip-unknown are for models of text; a network writes a line for each step")
         return open_network(run)
     config = Config(run)
     task = config.get("task", str)
     if task not in TASKS:
         raise UsageError(
-            f"'{run}' is a run of the task '{task}', which cannot read a stream. Runs of the task {' or '.join(TASKS)} "
-            f"can, and networks in a file NAME{SUFFIX}. For answers to a file: {command_line('predict', run, 'DATA')}"
+            f"'{run}' is a run of the task '{task}', which cannot read a stream. Only runs of the task "
+            f"{' or '.join(TASKS)} and networks in a file NAME{SUFFIX} can. To predict for a file: "
+            f"{command_line('predict', run, 'DATA')}"
         )
-    return TASKS[task](run, way)
+    return TASKS[task](run, options)
 
 
 @dataclass(frozen=True)
 class Reached:
-    """Where a stream stands: steps read, bytes written, which input it was, and what is carried."""
+    """The state of a stream: steps read, bytes written, a checksum of the input, and what is carried to the next
+    piece."""
 
     steps: int = 0
     size: int = 0
@@ -86,20 +88,21 @@ class Reached:
 
 
 class Streaming:
-    """One run over one stream. The state of an output ``out.jsonl`` is kept in ``out.jsonl.state``: written before the
-    first output, then every ten seconds and when the run stops, and removed when it comes to its end.
+    """A model on a stream. The state for an output ``out.jsonl`` is in ``out.jsonl.state``: written before the first
+    output, then every ten seconds and when the stream is stopped, and removed at its end.
 
     Args:
         streamed: the trained model.
         source: a file, or None for standard input.
         out: a file, or None for standard output.
-        resume: go on from the state. A pipe must bring the whole input again, of which what was done is passed over.
-        overwrite: replace an output that is there.
-        stop: asked before each piece; true stops.
+        options: how the stream is read and written.
+        resume: continue from the state. A pipe must provide the whole input again; what was read is skipped.
+        overwrite: replace an existing output.
+        stop: called before each piece; true stops.
 
     Raises:
-        UsageError: nothing to go on with, or in another way than before.
-        DataError: an input or an output that cannot be read or written; an input that is not the one from before.
+        UsageError: there is nothing to resume, or it was started with other options.
+        DataError: the input or the output cannot be read or written, or the input is not the same as before.
     """
 
     def __init__(
@@ -107,28 +110,28 @@ class Streaming:
         streamed: Streamed,
         source: Path | None,
         out: Path | None,
-        way: Way,
+        options: StreamOptions,
         resume: bool = False,
         overwrite: bool = False,
         stop: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.streamed, self.way, self.stop, self.finished = streamed, way, stop, False
+        self.streamed, self.options, self.stop, self.finished = streamed, options, stop, False
         if getattr(streamed.model, "backward_layers", None):
             raise UsageError(
-                "a model of two directions cannot read a stream: its backward direction starts at the end, which a "
-                "stream has not reached. Train one without model.bidirectional"
+                "a model with two directions cannot read a stream: its backward direction starts at the end. Train one "
+                "without model.bidirectional"
             )
-        self.writer = Writer(way.format)
+        self.format = Format(options.format)
         if resume and (out is None or (out.exists() and not out.is_file())):
-            raise UsageError("only an output in a file can be continued: name the file with --out")
+            raise UsageError("only an output file can be resumed: name it with --out")
         if source and out and out.exists() and source.exists() and out.samefile(source):
-            raise UsageError(f"'{out}' is the input itself. Choose another --out")
-        continues = out and (out.is_file() or not out.exists())  # a device or a pipe cannot be continued
+            raise UsageError(f"'{out}' is the input. Choose another --out")
+        continues = out and (out.is_file() or not out.exists())  # a device or a pipe cannot be resumed
         self.kept = out.with_name(out.name + ".state") if out and continues else None
         self.fingerprint = _fingerprint(streamed.model)
         self.reached = self._reached() if resume else Reached()
         if out and not resume and out.exists() and not overwrite:
-            OutputFile(out)  # refuses, before anything is read
+            OutputFile(out)  # raises an error before anything is read
         self.pieces = streamed.pieces(source, stop)
         if not resume:
             self.reached = Reached(mark=self.pieces.mark)
@@ -139,19 +142,19 @@ class Streaming:
             and (self.pieces.position, self.pieces.mark) != (self.reached.steps, self.reached.mark)
         ):
             raise DataError(
-                f"the input is not the one that '{out}' was made of: its first {self.reached.steps:,} "
-                f"{streamed.unit} differ. Give the same input from its beginning, or begin again: --overwrite"
+                f"the input is not the one of '{out}': its first {self.reached.steps:,} {streamed.unit} differ. "
+                "Provide the same input from its beginning, or start again with --overwrite"
             )
         size = self.reached.size if resume else None
         self.output = OutputFile(out, size, overwrite) if out else StandardOutput()
 
     @property
     def steps(self) -> int:
-        """How many were read."""
+        """The number of steps that were read."""
         return self.reached.steps
 
     def run(self) -> Iterator[int]:
-        """Read to the end, giving the number of steps after each piece. Whatever ends it, the state is kept before."""
+        """Read to the end, and yield the number of steps after each piece. The state is written whatever happens."""
         try:
             self.save()
             saved = time.monotonic()
@@ -163,9 +166,7 @@ class Streaming:
                         saved = time.monotonic()
             self.finished = not self.stop()
         except UnrolledError as problem:
-            kept = (
-                f". What was read before it is in '{self.output.path}'" if isinstance(self.output, OutputFile) else ""
-            )
+            kept = f"; their results are in '{self.output.path}'" if isinstance(self.output, OutputFile) else ""
             raise type(problem)(f"{problem}\n  {self.steps:,} {self.streamed.unit} were read{kept}") from None
         finally:
             try:
@@ -176,47 +177,48 @@ class Streaming:
             self.kept.unlink(missing_ok=True)
 
     def _advance(self) -> bool:
-        piece = self.pieces.next(self.way.chunk)
-        if piece is None or self.stop():  # a pipe that was stopped may have given half a piece
+        piece = self.pieces.next(self.options.chunk)
+        if piece is None or self.stop():  # a pipe that was stopped may have returned half a piece
             return False
-        table, carried = self.streamed.advance(piece, self.steps, self.reached.carried)
-        self.output.write(("" if self.steps else self.writer.head(table)) + self.writer.rows(table))
+        columns, carried = self.streamed.advance(piece, self.steps, self.reached.carried)
+        self.output.write(("" if self.steps else self.format.head(columns)) + self.format.rows(columns))
         self.reached = Reached(self.pieces.position, self.output.size, self.pieces.mark, carried)
         return True
 
     def save(self) -> None:
-        """Write the state, after all output before it is on the disk."""
+        """Write the state, after all earlier output was flushed to the disk."""
         self.output.flush()
         if self.kept is None:
             return
-        about = {"format": 1, "model": self.fingerprint, "way": asdict(self.way)}
+        about = {"format": 1, "model": self.fingerprint, "way": asdict(self.options)}
         about |= {"steps": self.steps, "size": self.reached.size, "mark": self.reached.mark}
         write_bytes(self.kept, pack(self.reached.carried, "stream", about))
 
     def _reached(self) -> Reached:
-        """The state on the disk, which must be of this model and of this way."""
+        """The state on the disk, which must be of this model and these options."""
         assert self.kept is not None
         if not self.kept.exists():
-            raise UsageError(f"there is no state '{self.kept}' to go on from: the run came to its end, or never began")
+            raise UsageError(f"there is no state '{self.kept}' to resume from: the stream has ended, or never began")
         content = read_bytes(self.kept, "the state of a stream")
         try:
             carried, about = unpack(content, "stream")
             reached = Reached(int(about["steps"]), int(about["size"]), str(about["mark"]), carried)
-            model, way = about["model"], Way(**about["way"])
+            model, options = about["model"], StreamOptions(**about["way"])
         except (SafetensorError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
-            raise DataError(f"'{self.kept}' is damaged ({problem}). Begin again: --overwrite") from None
+            raise DataError(f"'{self.kept}' is damaged ({problem}). Start again with --overwrite") from None
         if model != self.fingerprint:
-            raise UsageError(f"'{self.kept}' was made with another model. Name that one, or begin again: --overwrite")
-        if way != self.way:
-            before = f"--chunk {way.chunk} --format {way.format}{' --each' if way.each else ''}"
             raise UsageError(
-                f"'{self.kept}' was made with {before}. Go on in the same way, or begin again: --overwrite"
+                f"'{self.kept}' was made with another model. Use that one, or start again with --overwrite"
+            )
+        if options != self.options:
+            raise UsageError(
+                f"'{self.kept}' was made with {options}. Resume with the same options, or start again with --overwrite"
             )
         return reached
 
 
 def _fingerprint(model: nn.Module) -> str:
-    """Tells models apart by their parameters."""
+    """A checksum of the parameters of a model."""
     digest = hashlib.sha256()
     for name, value in sorted(model.state_dict().items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())

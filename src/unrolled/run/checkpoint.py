@@ -1,13 +1,13 @@
-"""A checkpoint: a folder that holds everything a model is and everything its training needs to go on.
+"""A checkpoint: a folder with everything that a model is and that its training needs to resume.
 
 model.safetensors       the parameters
 optimizer.safetensors   moments of the optimizer, carried states, random states; with averaging the raw parameters
-config.json             what the model is, and how it is trained
-progress.json           where the training stands: update, position in the data, best validation
+config.json             the model, and how it is trained
+progress.json           the training so far: update, position in the data, best validation
 manifest.json           size and SHA-256 of each of these files, SHA-256 of each tensor, and of the manifest itself
 
-It is written whole or not at all (``files.write_folder``). Nothing is read from it before its checksum is right, and no
-pickle is ever read.
+A checkpoint is written whole or not at all (``files.write.write_folder``). Checksums are verified before anything is
+used. No pickle is ever read.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from ..errors import DataError
 from ..files.read import read_bytes
 from ..files.strict_json import as_json, from_json
 from ..files.write import write_folder
+from ..train.snapshot import Snapshot
 
 FORMAT = 1
 MODEL, OPTIMIZER, CONFIG = "model.safetensors", "optimizer.safetensors", "config.json"
@@ -37,21 +38,21 @@ FILES = (MODEL, OPTIMIZER, CONFIG, PROGRESS)
 LARGEST_TEXT = 100_000_000  # bytes of a manifest: more is not ours
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a checkpoint holds. ``config`` and ``progress`` are values that JSON can hold."""
+CHECKPOINTS = "checkpoints"  # the folder of them in a run folder
 
-    model: dict[str, Tensor]
-    optimizer: dict[str, Tensor]
+
+@dataclass(frozen=True)
+class Checkpoint(Snapshot):
+    """A snapshot of a training, and the config.json of its run."""
+
     config: dict[str, Any]
-    progress: dict[str, Any]
 
 
 def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write a new checkpoint folder, all of it or nothing.
+    """Write a new checkpoint folder, whole or not at all.
 
     Raises:
-        DataError: it cannot be written, with what it needs.
+        DataError: it cannot be written; the message says how much space it needs.
     """
     tensors = {MODEL: checkpoint.model, OPTIMIZER: checkpoint.optimizer}
     files = {name: safetensors.torch.save(_apart(values)) for name, values in tensors.items()}
@@ -64,11 +65,11 @@ def write_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Read a checkpoint, every byte of it checked.
+    """Read a checkpoint, and verify every byte.
 
     Raises:
-        DataError: a file that is missing or damaged (with the name of the tensor, if it is one), a manifest that does
-            not fit, a checkpoint of a newer version.
+        DataError: a file is missing or damaged (with the name of the tensor, if it is one), the manifest does not
+            match, or the checkpoint was written by a newer version.
     """
     manifest = _read_manifest(folder)
     content = {name: _checked(folder, name, manifest) for name in FILES}
@@ -76,27 +77,44 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         model, optimizer = (safetensors.torch.load(content[name]) for name in (MODEL, OPTIMIZER))
         config, progress = (from_json(content[name]) for name in (CONFIG, PROGRESS))
     except (SafetensorError, ValueError, KeyError, RecursionError) as problem:
-        _damaged(folder, f"a file is not what its name says ({problem})")
+        _damaged(folder, f"a file cannot be parsed ({problem})")
     if not isinstance(config, dict) or not isinstance(progress, dict):
         _damaged(folder, f"{CONFIG} and {PROGRESS} must hold objects")
-    return Checkpoint(model, optimizer, config, progress)
+    return Checkpoint(model, optimizer, progress, config)
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoint folders of a run, oldest first."""
+    folder = run / CHECKPOINTS
+    return sorted(path for path in folder.iterdir() if path.name.isdigit()) if folder.is_dir() else []
+
+
+def best_of(progress: Mapping[str, Any]) -> int | None:
+    """The update with the best validation, from the progress of a checkpoint; None before the first validation."""
+    best = progress.get("best")
+    return best if isinstance(best, int) else None
+
+
+def no_checkpoint(run: Path) -> DataError:
+    """The error for a run without a checkpoint."""
+    return DataError(f"'{run / CHECKPOINTS}' has no checkpoint. Restore the folder from a copy, or train again")
 
 
 def is_checkpoint(folder: Path) -> bool:
-    """Whether a folder says that it is a checkpoint."""
+    """Whether a folder is a checkpoint, by its files."""
     return (folder / MANIFEST).is_file()
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / MANIFEST
     if not path.is_file():
-        raise DataError(f"'{folder}' is no checkpoint: it has no {MANIFEST}")
+        raise DataError(f"'{folder}' is not a checkpoint: it has no {MANIFEST}")
     _check_size(path, None)
     content = read_bytes(path, "the manifest of a checkpoint")
     try:
         manifest = from_json(content)
     except (ValueError, RecursionError) as problem:
-        _damaged(folder, f"{MANIFEST} is no JSON ({problem})")
+        _damaged(folder, f"{MANIFEST} is not JSON ({problem})")
     if isinstance(manifest, dict) and isinstance(manifest.get("format"), int) and manifest["format"] > FORMAT:
         raise DataError(
             f"'{folder}' was written by a newer version of unrolled, {manifest.get('unrolled')!a:.40}: its format is "
@@ -116,7 +134,7 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
-    """The content of a file, if it is the one that the manifest names."""
+    """The content of a file, if it has the checksum of the manifest."""
     path = folder / name
     try:
         promised, count = manifest["files"][name]["sha256"], manifest["files"][name]["bytes"]
@@ -132,20 +150,20 @@ def _checked(folder: Path, name: str, manifest: Mapping[str, Any]) -> bytes:
 
 
 def _check_size(path: Path, promised: object) -> None:
-    """Look at a file's size before it is read, so that nothing is read that cannot be right."""
+    """Refuse a file of the wrong size before it is read."""
     found = os.stat(path).st_size
     if promised is not None and found != promised:
         _damaged(path.parent, f"{path.name} has {found} bytes; {MANIFEST} says {promised!r:.40}")
     if promised is None and found > LARGEST_TEXT:
-        _damaged(path.parent, f"{path.name} has {found} bytes, too many to be one")
+        _damaged(path.parent, f"{path.name} has {found} bytes, which is too large")
 
 
 def _where(name: str, content: bytes, manifest: Mapping[str, Any]) -> str:
-    """Which tensor of a file is damaged, as far as that can be said; else the file."""
+    """The damaged tensor of a file, if it can be found; else the file."""
     try:
         tensors, promised = safetensors.torch.load(content), manifest["tensors"][name]
         wrong = [n for n, value in sorted(tensors.items()) if promised.get(n) != _tensor_sha256(value)]
-    except Exception:  # whatever the parser says about damaged bytes: the file is named instead
+    except Exception:  # the parser may raise anything for damaged bytes; then the file is named
         return name
     return f"{name}: the tensor '{wrong[0]}'" if wrong else name
 
@@ -155,7 +173,7 @@ def _damaged(folder: Path, what: str) -> NoReturn:
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Copies on the CPU that share no memory: tied weights are stored once for each name."""
+    """Copies on the CPU that share no memory, so that tied weights are stored under each name."""
     return {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
 
 

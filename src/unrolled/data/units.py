@@ -1,4 +1,4 @@
-"""What a text is read as beside characters: bytes, words or subwords. Each gives numbers for a text, and back."""
+"""The units that a text is read as: characters, bytes, words or subwords. Each encodes a text as numbers, and back."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
-from .text import Unknown, Vocabulary
+from .characters import Unknown, Vocabulary
 
 UNITS = ("character", "byte", "word", "subword")
 PIECES = re.compile(r"\w+|\s|[^\w\s]")
-RARE = "\ufffd"  # stands for every word that is not in the vocabulary
+RARE = "\ufffd"  # replaces every word that is not in the vocabulary
 
 
 class Units(Protocol):
-    """The pieces of a text that a model knows, each with a number."""
+    """The units that a model knows, numbered from 0."""
 
     def __len__(self) -> int: ...
     def encode(self, text: str) -> Tensor: ...
@@ -34,7 +34,7 @@ class Units(Protocol):
 
 
 class Whole:
-    """Units that leave no text unknown."""
+    """Units that can encode every text."""
 
     def unknown(self, text: str) -> Unknown | None:
         return None
@@ -44,7 +44,7 @@ class Whole:
 
 
 class Bytes(Whole):
-    """The bytes of a text in UTF-8: 256 of them, whatever the language."""
+    """The bytes of a text in UTF-8."""
 
     def __len__(self) -> int:
         return 256
@@ -53,7 +53,7 @@ class Bytes(Whole):
         return torch.frombuffer(bytearray(text.encode("utf-8", "surrogatepass")), dtype=torch.uint8).long()
 
     def texts(self, numbers: Iterable[int]) -> Iterator[str]:
-        """Text as soon as its bytes are complete."""
+        """The text, character by character, as soon as the bytes of each are complete."""
         decoder = codecs.getincrementaldecoder("utf-8")("replace")
         for number in numbers:
             if text := decoder.decode(bytes([number])):
@@ -68,7 +68,7 @@ class Bytes(Whole):
 
 @dataclass(frozen=True)
 class Words(Whole):
-    """The commonest words, signs and spaces of a text; number 0 stands for all others."""
+    """The most common words, punctuation marks and spaces of a text; number 0 replaces all others."""
 
     words: tuple[str, ...]
 
@@ -98,7 +98,7 @@ class Words(Whole):
 
 
 class Subwords(Whole):
-    """Byte pairs that are common in a text (Sennrich, Haddow and Birch 2016), learned by the library tokenizers."""
+    """Byte-pair encoding (Sennrich, Haddow and Birch 2016), by the library tokenizers."""
 
     def __init__(self, stored: str) -> None:
         self.stored, self.tokenizer = stored, _tokenizers().Tokenizer.from_str(stored)
@@ -122,7 +122,7 @@ class Subwords(Whole):
         return torch.tensor(self.tokenizer.encode(text).ids, dtype=torch.long)
 
     def texts(self, numbers: Iterable[int]) -> Iterator[str]:
-        """Text as soon as its bytes are complete."""
+        """The text, character by character, as soon as the bytes of each are complete."""
         held: list[int] = []
         for number in numbers:
             held.append(number)
@@ -139,18 +139,24 @@ class Subwords(Whole):
 
 
 def units_of(unit: str, text: str, learned: str, most: int) -> Units:
-    """The units of a text: characters of all of it, others of its part to learn from, so that nothing of the rest is
-    known."""
+    """The units of a text: the characters of all of it; words and subwords of its training part alone, so that nothing
+    about the test data is known.
+
+    Args:
+        unit: 'character', 'byte', 'word' or 'subword'.
+        text, learned: the whole text, and its training part.
+        most: the largest number of words or subwords.
+    """
     if unit == "character":
         return Vocabulary.of(text)
     return Bytes() if unit == "byte" else Words.of(learned, most) if unit == "word" else Subwords.of(learned, most)
 
 
 def stored_units(unit: str, stored: Any) -> Units:
-    """The units that ``dump`` gave.
+    """The units that ``dump`` has stored.
 
     Raises:
-        UsageError: something else.
+        UsageError: the stored value is something else.
     """
     if unit == "character" and isinstance(stored, str) and stored and sorted(set(stored)) == list(stored):
         return Vocabulary(stored)
@@ -163,14 +169,14 @@ def stored_units(unit: str, stored: Any) -> Units:
             return Subwords(stored)
         except DataError:
             raise
-        except Exception as problem:  # tokenizers raises bare exceptions for what it cannot read
-            raise UsageError(f"'vocabulary' holds no subwords ({problem})") from None
-    raise UsageError(f"'vocabulary' must hold different {unit}s in their order")
+        except Exception as problem:  # tokenizers raises bare exceptions for invalid input
+            raise UsageError(f"'vocabulary' is not a stored vocabulary of subwords ({problem})") from None
+    raise UsageError(f"'vocabulary' must be a list of different {unit}s, as it was stored")
 
 
 def _tokenizers() -> Any:
     try:
         import tokenizers
     except ImportError:
-        raise DataError("subwords take the library tokenizers: pip install 'unrolled[text]'") from None
+        raise DataError("subwords need the library tokenizers: pip install 'unrolled[text]'") from None
     return tokenizers

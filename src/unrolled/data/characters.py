@@ -1,4 +1,4 @@
-"""Text as numbers: reading it, its characters, and which part of it is for what."""
+"""The characters of a text as numbers."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import numpy
 import torch
 from torch import Tensor
 
-from ..sequence.ragged import Ragged
-
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The characters a model knows, in the order of their numbers."""
+    """The characters that a model knows, sorted; the number of each is its place."""
 
     characters: str
 
@@ -26,7 +24,7 @@ class Vocabulary:
         return len(self.characters)
 
     def encode(self, text: str) -> Tensor:
-        """The numbers (characters,) of a text, all of whose characters are known: see ``unknown``."""
+        """The numbers (characters,) of a text that has known characters alone: see ``unknown``."""
         known = _code_points(self.characters)
         return torch.from_numpy(numpy.searchsorted(known, _code_points(text)))
 
@@ -38,15 +36,15 @@ class Vocabulary:
         return map(self.decode, numbers)
 
     def opening(self) -> Tensor:
-        """What is read first when nothing else is: the end of a line, if that is known."""
+        """What is read when there is no prompt: a line break, if the model knows it: (1,)."""
         return self.encode("\n" if "\n" in self.characters else self.characters[0])
 
     def dump(self) -> str:
-        """As it is stored."""
+        """The vocabulary as JSON."""
         return self.characters
 
     def unknown(self, text: str) -> Unknown | None:
-        """Where the text leaves the vocabulary, if it does."""
+        """The first character that is not in the vocabulary, if there is one."""
         strange = ~numpy.isin(_code_points(text), _code_points(self.characters))
         if not strange.any():
             return None
@@ -56,46 +54,19 @@ class Vocabulary:
         return Unknown(text[first], line, column, int(strange.sum()))
 
     def without_unknown(self, text: str) -> str:
-        """The text less its unknown characters."""
+        """The text without its unknown characters."""
         known = set(self.characters)
         return "".join(c for c in text if c in known)
 
 
 @dataclass(frozen=True)
 class Unknown:
-    """The first character that is not in a vocabulary, and how many there are."""
+    """The first character that is not in a vocabulary, and the number of such characters."""
 
     character: str
     line: int
     column: int
     count: int
-
-
-@dataclass(frozen=True)
-class Parts:
-    """A text in three contiguous parts: the first 90 % to learn from, 5 % to choose the best model by, and
-    the last 5 % held out, by which nothing is decided. Or three sets of documents: see ``documents.Documents.parts``.
-    """
-
-    train: Tensor | Ragged
-    validation: Tensor | Ragged
-    held_out: Tensor | Ragged
-
-    @staticmethod
-    def of(series: Tensor) -> Parts:
-        first, second = int(len(series) * 0.9), int(len(series) * 0.95)
-        return Parts(series[:first], series[first:second], series[second:])
-
-
-def frequency_bits(train: Tensor, held_out: Tensor, characters: int) -> float:
-    """Bits per character of guessing by frequency alone.
-
-    Each character of ``held_out`` costs -log2 p, where p is its share of ``train``, with every character of the
-    vocabulary counted once more than it occurs, so that none is impossible.
-    """
-    counts = torch.bincount(train, minlength=characters).double() + 1
-    cost = -torch.log2(counts / counts.sum())
-    return float(cost[held_out].mean())
 
 
 def _code_points(text: str) -> numpy.ndarray:

@@ -1,4 +1,4 @@
-"""What there is to read of a text: the whole of it, or many documents, one in each file of a folder or in each line."""
+"""Texts: a single one, or many documents, one per file of a folder or one per line."""
 
 from __future__ import annotations
 
@@ -13,27 +13,26 @@ from torch import Tensor
 from ..errors import DataError
 from ..files.read import read_text
 from ..sequence.ragged import Ragged
-from ..train.run_folder import is_taken
-from .sequences import drawn_apart
-from .text import Parts
-from .vocabulary import Units
+from .example import divided
+from .units import Units
 
-SHARES = (0.9, 0.05, 0.05)  # of documents: to learn from, to choose the best model by, held out
+Series = Tensor | Ragged  # a text as numbers (steps,), or documents
+SHARES = (0.9, 0.05, 0.05)  # for training, validation and testing
 SUFFIX = ".txt"
 
 
 @dataclass(frozen=True)
 class Documents:
-    """Texts, none of which says anything about the next one.
+    """Texts that are independent of each other.
 
     >>> read_documents(Path("names.txt"), by_line=True).texts[0]
     '\\nAnna\\n'
 
     name: of the file or the folder.
-    files: the text of each file by its name, in the order of the names.
-    many: there are several documents, or may be; else one text, which is cut into parts where it stands.
-    by_line: each line is a document, from the end of the line before it to its own, so that its first character and
-        its end are predicted, too; empty lines are none. Else each file is one.
+    files: the text of each file by its name, sorted by name.
+    many: whether these are documents; a single text is divided into contiguous parts instead.
+    by_line: whether each line is a document. It then includes the line breaks before and after it, so that its first
+        character and its end are predicted as well. Empty lines are skipped.
     """
 
     name: str
@@ -49,52 +48,58 @@ class Documents:
 
     @cached_property
     def text(self) -> str:
-        """All of them, one behind the other."""
+        """All texts, concatenated."""
         return "".join(self.texts)
 
     @cached_property
     def parts(self) -> tuple[list[str], list[str], list[str]]:
-        """Documents to learn from, to choose the best model by, and held out: drawn by the name of the file, or by the
-        line itself, so that lines that are the same are never in two parts.
+        """Documents for training, validation and testing, divided by the name of the file, or by the line itself, so
+        that equal lines are in the same part.
 
         Raises:
-            DataError: too few for three parts.
+            DataError: there are too few for three parts.
         """
         names = self.texts if self.by_line else list(self.files)
         different = list(dict.fromkeys(names))
         if len(different) < 3:
             kind = f"{'different line' if self.by_line else 'document'}{'s' * (len(different) != 1)}"
             raise DataError(
-                f"'{self.name}' has {len(different)} {kind}; to learn from some, choose by others and test on others "
-                "takes 3 or more. Give more, or name a file that is one text: that is cut into parts"
+                f"'{self.name}' has {len(different)} {kind}; training, validation and test data need 3 or more. "
+                "Add more, or name a file with a single text, which is divided into contiguous parts"
             )
-        part = dict(zip(different, drawn_apart(different, SHARES), strict=True))
+        part = dict(zip(different, divided(different, SHARES), strict=True))
         first, second, third = (
             [text for name, text in zip(names, self.texts, strict=True) if part[name] == k] for k in range(3)
         )
         return first, second, third
 
     @property
-    def learned(self) -> str:
-        """What is to be learned from, in one text."""
+    def training_text(self) -> str:
+        """The training part as one text."""
         return "".join(self.parts[0]) if self.many else self.text[: int(len(self.text) * 0.9)]
 
-    def encoded(self, units: Units) -> Parts:
-        """The three parts as numbers."""
-        return Parts(*(_encoded(units, p) for p in self.parts)) if self.many else Parts.of(units.encode(self.text))
+    def encoded(self, units: Units) -> tuple[Series, Series, Series]:
+        """The parts for training, validation and testing, as numbers: of a single text its first 90 %, the next 5 %
+        and the last 5 %."""
+        if self.many:
+            first, second, third = (_encoded(units, part) for part in self.parts)
+            return first, second, third
+        series = units.encode(self.text)
+        begin, end = int(len(series) * 0.9), int(len(series) * 0.95)
+        return series[:begin], series[begin:end], series[end:]
 
-    def series(self, units: Units) -> Tensor | Ragged:
-        """All of it as numbers."""
+    def series(self, units: Units) -> Series:
+        """Everything as numbers."""
         return _encoded(units, self.texts) if self.many else units.encode(self.text)
 
     def without_unknown(self, units: Units) -> Documents:
-        return Documents(
-            self.name, {n: units.without_unknown(t) for n, t in self.files.items()}, self.many, self.by_line
-        )
+        """The same documents without the characters that the units do not know."""
+        known = {name: units.without_unknown(text) for name, text in self.files.items()}
+        return Documents(self.name, known, self.many, self.by_line)
 
     @property
     def sha256(self) -> str:
-        """The fingerprint of a text; of a folder that of all names and texts."""
+        """The fingerprint of the text; for a folder, of all names and texts."""
         digest = hashlib.sha256()
         for name, text in self.files.items():
             content = text.encode("utf-8", "surrogatepass")
@@ -109,10 +114,10 @@ def _encoded(units: Units, texts: Sequence[str]) -> Ragged:
 
 
 def read_documents(path: Path, by_line: bool = False) -> Documents:
-    """What a file holds, or a folder in its files .txt and in those of the folders in it.
+    """Read a text file, or the .txt files of a folder and its subfolders.
 
     Raises:
-        DataError: no such thing, no text in it, one that is empty or not UTF-8.
+        DataError: nothing is there, there is no text in it, or one is empty or not UTF-8.
     """
     if not path.is_dir():
         return Documents(str(path), {path.name: read_text(path)}, by_line, by_line)
@@ -124,8 +129,9 @@ def read_documents(path: Path, by_line: bool = False) -> Documents:
 
 
 def text_files(folder: Path) -> list[Path]:
-    """The texts of a folder, in the order of their names; those that a run folder in it holds are none."""
+    """The texts of a folder, sorted by name, without those in run folders."""
     found = (file for file in folder.rglob("*") if file.suffix.lower() == SUFFIX and file.is_file())
     return sorted(
-        (file for file in found if not is_taken(file.parent)), key=lambda file: file.relative_to(folder).as_posix()
+        (file for file in found if not (file.parent / "config.json").exists()),
+        key=lambda file: file.relative_to(folder).as_posix(),
     )
