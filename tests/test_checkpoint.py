@@ -59,7 +59,7 @@ def begun(path: Path, **settings: object) -> Run:
 
 def again(path: Path, tell: Callable[[str], object] = pytest.fail, **settings: object) -> Run:
     run = Run(opened(path / "run", again=True), made_in(path, **settings).training)
-    run.resume(tell)
+    run.restore(tell)
     return run
 
 

@@ -199,7 +199,7 @@ def test_too_many_steps_are_abbreviated_and_said(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(look, "LONGEST", 30)
     page = look.explore(ALL["rnn"], _file(TEXT), steps=5000)
     assert page.steps == 30
-    assert "Asked for were 5,000 steps; a page shows 30 at most." in page.notes
+    assert "Only the first 30 of 5,000 steps are shown." in page.notes
     assert not any("Asked for" in note for note in look.explore(ALL["rnn"], _file(TEXT), steps=30).notes)
 
 
@@ -418,7 +418,7 @@ def test_words_and_bytes(tmp_path: Path):
             ("RUN", "--data", "TEXT"),
             "'TEXT' is data for the task 'language', but 'RUN' is a run of the task 'voice'",
         ),
-        (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "the network has 1 layer; --layer 3 is none of them"),
+        (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "the network has 1 layer; there is no --layer 3"),
         (
             ("BOTH", "--data", "DATA/low_7.wav"),
             "the model of 'BOTH' has an embedding, residual connections or two directions, which no page shows. "

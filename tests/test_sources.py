@@ -346,7 +346,7 @@ def test_a_recording_that_was_cut_off_gives_what_it_has_and_then_says_so(tmp_pat
     audio = AudioFile(path)
     assert abs(audio.length - len(NOISE)) <= 32, "as long as it should be"
     whole, done = numpy.round(NOISE * 32767), 0
-    message = r"cut off at 0:00:19\.99|damaged at 0:00:19\." if kind != "flac" else r"damaged at 0:00:(19|20)\."
+    message = r"truncated at 0:00:19\.99|damaged at 0:00:19\." if kind != "flac" else r"damaged at 0:00:(19|20)\."
     with pytest.raises(DataError, match=message):
         while done < audio.length:
             piece = audio.read(done, done + 800)[:, 0].numpy() * 32768
@@ -363,7 +363,7 @@ def test_damage_in_a_compressed_recording_names_the_time(tmp_path: Path):
     path.write_bytes(content)
     source = LogMel(AudioFile(path))
     assert source.read(0, 1000).shape == (1000, 40)
-    with pytest.raises(DataError, match=r"noise.flac' is damaged at 0:00:1[45]\.\d+ and cannot be read on"):
+    with pytest.raises(DataError, match=r"noise.flac' is damaged at 0:00:1[45]\.\d+ and cannot be read further"):
         source.read(1000, 2000)
 
 

@@ -307,7 +307,7 @@ def test_everything_before_a_fault_is_kept_whatever_the_chunk(
         Path(file).write_bytes(faulty[file])
         capsys.readouterr()
         assert stream(*again, "--overwrite") == 2
-        said = re.search(r"(?:damaged|cut off) at 0:(\d+):(\d+\.\d+)|line (\d+)", capsys.readouterr().err)
+        said = re.search(r"(?:damaged|truncated) at 0:(\d+):(\d+\.\d+)|line (\d+)", capsys.readouterr().err)
         kept = Path(f"{file}.out").read_bytes()
         assert said and expected.startswith(kept)
         steps = kept.count(b"\n") - 1  # the first line names the columns

@@ -52,7 +52,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         run.begin(gru, description(spec, data, model))
         if not json:
             _explain(data, model, seconds)
-        ended = learn(model, data, run, for_programs=json)
+        ended = learn(run, for_programs=json)
     if not json:
         _conclude(data, model, ended, folder.path)
     return ended.code
@@ -99,8 +99,8 @@ def _conclude(data: Text, model: SequenceModel, ended: Ended, run: Path) -> None
     from rich.markup import escape
 
     from ..data.writing import write
+    from ..engines.threads import processor_threads
     from .screen import command, out
-    from .threads import processor_threads
 
     vocabulary, result = data.kind.vocabulary, ended.result or data.result(model)
     words = "Stopped" if ended.code else "Done"

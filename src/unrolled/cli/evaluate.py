@@ -19,9 +19,9 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     json
         Print one JSON object.
     """
+    from ..engines.threads import processor_threads
     from ..run.trained import Trained
     from . import screen
-    from .threads import processor_threads
 
     trained = Trained.load(run)
     with processor_threads():

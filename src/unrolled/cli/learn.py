@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engines.threads import processor_threads
 from . import screen
 from .interrupt import interruptible
 from .progress import Bar
-from .threads import processor_threads
 from .track import tracked
 
 if TYPE_CHECKING:
-    from ..data.kind import Data
     from ..nn.model import SequenceModel
     from ..run.run import Run
     from ..train.lesson import Progress
@@ -36,19 +35,11 @@ class Ended:
     worse_than: tuple[str, ...] = ()
 
 
-def learn(
-    model: SequenceModel,
-    data: Data,
-    run: Run,
-    threads: int = 1,
-    for_programs: bool = False,
-    track: Path | None = None,
-) -> Ended:
-    """Train a model into its run folder. The first Ctrl-C or SIGTERM stops it after the update, with a checkpoint.
+def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | None = None) -> Ended:
+    """Train the model of a run. The first Ctrl-C or SIGTERM stops it after the update, with a checkpoint.
 
     Args:
-        model, data: what is trained, and on what.
-        run: the run, begun or resumed.
+        run: new or resumed.
         threads: the number of CPU threads.
         for_programs: print the log as JSON lines instead of a bar.
         track: a folder for TensorBoard.
@@ -56,10 +47,10 @@ def learn(
     from ..diagnosis.run import regularly
     from ..speed.machine import peak_memory
 
-    folder, training = run.folder, run.training
+    folder, training, model, data = run.folder, run.training, run.model, run.data
     assert folder is not None, "only the first process has a folder"
     diagnosed = regularly(model, data, training.settings.diagnose)
-    report = Report(data, run)
+    report = Report(run)
 
     def note(record: dict[str, Any]) -> None:
         folder.log(screen.finite(record))
@@ -99,8 +90,8 @@ def learn(
 class Report:
     """What is logged and shown of a training."""
 
-    def __init__(self, data: Data, run: Run) -> None:
-        self.kind, self.validation = data.kind, math.nan
+    def __init__(self, run: Run) -> None:
+        self.kind, self.validation = run.data.kind, math.nan
         self.percent = int(run.training.done * 100)
         self.begun = run.training.steps, run.training.seconds
 

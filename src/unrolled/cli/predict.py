@@ -27,10 +27,10 @@ def predict(
     import json
     import sys
 
+    from ..engines.threads import processor_threads
     from ..files.write import write_text
     from ..run.trained import Trained
     from . import screen
-    from .threads import processor_threads
 
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
     trained = Trained.load(run)

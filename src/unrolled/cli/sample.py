@@ -38,10 +38,10 @@ def sample(
     import math
 
     from ..data.writing import write
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..run.trained import load_language
     from . import screen
-    from .threads import processor_threads
 
     if length < 1:
         raise UsageError(f"--length must be a whole number from 1, got {length}")

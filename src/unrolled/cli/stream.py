@@ -53,13 +53,13 @@ def stream(
     """
     import time
 
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..stream.options import StreamOptions
     from ..stream.streaming import Streaming, open_streamed
     from . import screen
     from .interrupt import interruptible
     from .progress import Bar
-    from .threads import processor_threads
 
     if json and out is None:
         raise UsageError("--json needs --out: without it, the results go to standard output")

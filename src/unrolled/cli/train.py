@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +13,7 @@ from ..errors import UsageError, command_line
 
 if TYPE_CHECKING:
     from ..circuits.circuit import Circuit
-    from ..data.kind import Data
     from ..files.toml import Sections
-    from ..nn.model import SequenceModel
     from ..run.run import Run
     from ..run.spec import Spec
     from .learn import Ended
@@ -129,45 +126,41 @@ def train(
         raise UsageError(f"name the data to train on, or a training to resume: {again}")
 
     from ..files.toml import read_toml
-    from ..run.config import Config, description
-    from ..run.folder import TRACK, RunFolder, free_folder
+    from ..run.folder import free_folder
     from ..run.run import Run
-    from ..run.trained import initial_model, restored
+    from ..run.trained import initial_model
     from ..train.distributed import joined
-    from ..train.loop import Training
     from . import screen
-    from .learn import follow, learn
 
-    with joined() as ranks, ExitStack() as locked:
+    with joined() as ranks:
         if resume is None and data is not None:
             with ranks.together():
                 spec, circuit = _decide(data, task, read_toml(config) if config else {}, flags, set or [])
-                name = f"{data.absolute().stem}-{circuit.name}"
+            name = f"{data.absolute().stem}-{circuit.name}"
             resume = ranks.from_first(_interrupted(name, out))
-        folder = None
-        with ranks.together():
-            if resume is not None:
-                if ranks.first:
-                    folder = locked.enter_context(RunFolder(resume, again=True))
-                spec, learned, model = restored(Config(resume), data)
-            else:
-                assert data is not None
+        if resume is None and data is not None:
+            with ranks.together():
                 learned = spec.kind.learn(data, spec.data, spec.reading)
                 model = initial_model(spec, circuit, learned)
-                if ranks.first:
-                    folder = locked.enter_context(RunFolder(out or free_folder(RUNS, name), overwrite))
-        run = Run(folder, Training(model, learned, spec.training, ranks))
-        if resume is not None:
-            run.resume(screen.warn)
-        else:
-            run.begin(circuit, description(spec, learned, model))
-        if folder is None:
-            return follow(run, threads)
-        if not json:
-            _describe(learned, model, run, folder.path)
-        ended = learn(model, learned, run, threads, json, folder.path / TRACK if track else None)
-    if not json:
-        _conclude(learned, run, folder.path, ended)
+            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite)
+        elif resume is not None:
+            opened = Run.resume(resume, data, ranks, screen.warn)
+        with opened as run:
+            return _fit(run, threads, track, json)
+
+
+def _fit(run: Run, threads: int, track: bool, for_programs: bool) -> int:
+    """Train, and report. Returns the exit code."""
+    from ..run.folder import TRACK
+    from .learn import follow, learn
+
+    if run.folder is None:
+        return follow(run, threads)
+    if not for_programs:
+        _describe(run, run.folder.path)
+    ended = learn(run, threads, for_programs, run.folder.path / TRACK if track else None)
+    if not for_programs:
+        _conclude(run, run.folder.path, ended)
     return ended.code
 
 
@@ -207,12 +200,13 @@ def _interrupted(name: str, out: Path | None) -> Path | None:
     return path if path is not None and is_run(path) else None
 
 
-def _describe(data: Data, model: SequenceModel, run: Run, path: Path) -> None:
+def _describe(run: Run, path: Path) -> None:
     from rich.markup import escape
 
     from . import screen
     from .learn import parameters
 
+    data, model = run.data, run.model
     for number, (word, text) in enumerate(data.describe()):
         screen.out(escape(f"  {word:<7} {f'{data.path.name}: ' if number == 0 else ''}{text}"))
     screen.out(f"  model   {model.circuit.name}, {parameters(model):,} parameters, engine {model.first.engine}")
@@ -222,11 +216,11 @@ def _describe(data: Data, model: SequenceModel, run: Run, path: Path) -> None:
     screen.out()
 
 
-def _conclude(data: Data, run: Run, path: Path, ended: Ended) -> None:
+def _conclude(run: Run, path: Path, ended: Ended) -> None:
     from ..speed.machine import peak_memory
     from . import screen
 
-    training = run.training
+    data, training = run.data, run.training
     if not ended.result:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To resume:\n")
         screen.command("train", "--resume", path)

@@ -9,11 +9,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..nn.passes import Pass, recorded
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
 from ..sequence.series import in_layout_of, padded, values_of
 from ..sequence.state import State
-from ..train.fault import Run, recorded
 
 Values = dict[str, Tensor]
 
@@ -98,7 +98,7 @@ def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
     return [_trajectory(run, direct[id(run)]) for run in runs if run.lengths.any()]
 
 
-def _trajectory(run: Run, direct: Values) -> Trajectory:
+def _trajectory(run: Pass, direct: Values) -> Trajectory:
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):
         cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]

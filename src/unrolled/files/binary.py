@@ -1,7 +1,7 @@
-"""Pieces of a file by their place.
+"""Random access to the bytes of a file.
 
-Read, not mapped into memory: pages of a map count as memory of the process, and a file that shrinks under its map
-kills it.
+The file is not mapped into memory: mapped pages count as memory of the process, and a file that shrinks while it is
+mapped kills the process.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from .read import open_file
 
 
 class BinaryFile:
-    """A file of which any range of bytes can be read.
+    """A file any range of which can be read.
 
     Args:
-        path: of a file that stays as it is while it is read.
-        what: what it should be, for the messages: 'a text file'.
+        path: of a file that does not change while it is read.
+        what: what it should be, for messages: 'a text file'.
 
     Raises:
-        DataError: no such file, a folder, an empty file; one that shrank while it was read.
+        DataError: there is no such file, it is a folder, it is empty, or it shrank while it was read.
     """
 
     def __init__(self, path: str | Path, what: str) -> None:
@@ -34,7 +34,7 @@ class BinaryFile:
             raise DataError(f"'{path}' is empty; expected {what}")
 
     def read(self, start: int, count: int) -> bytearray:
-        """So many bytes from a place within the file."""
+        """``count`` bytes from an offset within the file."""
         content = bytearray()
         os.lseek(self._descriptor, start, os.SEEK_SET)
         while len(content) < count:

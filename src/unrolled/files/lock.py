@@ -8,12 +8,12 @@ from ..errors import UsageError
 
 
 def lock(descriptor: int, busy: str) -> None:
-    """Keep other processes from locking the same file or folder, until the descriptor is closed or the process ends.
+    """Lock a file or folder against other processes, until the descriptor is closed or the process ends.
 
-    Where the system or the file system has no such locks (Windows, some network drives), nothing happens.
+    Where the system or the file system has no such locks (Windows, some network drives), this does nothing.
 
     Raises:
-        UsageError: another process has locked it, with the message ``busy``.
+        UsageError: another process has locked it; ``busy`` is the message.
     """
     try:
         import fcntl

@@ -29,11 +29,7 @@ def open_file(path: Path, what: str) -> int:
 
 
 def read_bytes(path: Path, what: str) -> bytes:
-    """The content of a file. ``what`` says what it should be, for the message: 'a text to learn from'.
-
-    Raises:
-        DataError: no such file (with a similar name of the same folder), a folder, or one that cannot be read.
-    """
+    """The content of a file; arguments and errors as for ``open_file``."""
     if path.is_dir():
         raise DataError(f"'{path}' is a folder; expected {what}{_a_file_of(path)}")
     try:
@@ -45,7 +41,7 @@ def read_bytes(path: Path, what: str) -> bytes:
 
 
 def no_such_file(path: Path, what: str) -> DataError:
-    """The message for a path where nothing is, with the most similar name of its folder."""
+    """The error for a path that does not exist, with the most similar name in its folder."""
     if not path.parent.is_dir():
         return DataError(f"there is no folder '{path.parent}', so no '{path}'; expected {what}")
     names = sorted(entry.name for entry in path.parent.iterdir())
@@ -58,10 +54,10 @@ def _a_file_of(folder: Path) -> str:
 
 
 def read_text(path: Path) -> str:
-    """A UTF-8 file as it stands, without a byte order mark.
+    """The text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        DataError: no such file, not a file, not UTF-8 (with byte and line), or nothing in it.
+        DataError: there is no such file, it is empty, or it is not UTF-8 (with byte and line).
     """
     content = read_bytes(path, "a text file (UTF-8)")
     try:
@@ -70,9 +66,9 @@ def read_text(path: Path) -> str:
         at = problem.start
         line = content.count(b"\n", 0, at) + 1
         raise DataError(
-            f"{path}:{line}: this is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
+            f"{path}:{line}: the text is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
             f"Convert the file, for example with: iconv -f latin1 -t utf-8 '{path.name}'"
         ) from None
     if not text:
-        raise DataError(f"'{path}' is empty; expected a text to learn from")
+        raise DataError(f"'{path}' is empty; expected a text")
     return text

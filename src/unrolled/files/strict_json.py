@@ -8,15 +8,16 @@ from typing import Any, NoReturn
 
 
 def as_json(values: Mapping[str, Any]) -> bytes:
-    """JSON as our files have it; NaN and infinity are refused."""
+    """Values as JSON. Raises ValueError for NaN and infinity."""
     return (json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "surrogatepass")
 
 
 def from_json(content: bytes | str) -> Any:
-    """The values of a JSON text, as strict as ``as_json``.
+    """The values of a JSON text.
 
     Raises:
-        ValueError: no JSON, or with NaN or infinity in it; RecursionError: nested too deeply.
+        ValueError: it is not JSON, or has NaN or infinity.
+        RecursionError: it is nested too deeply.
     """
     return json.loads(content, parse_constant=_no_number)
 

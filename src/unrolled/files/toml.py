@@ -17,20 +17,21 @@ def read_toml(path: Path) -> Sections:
     """The sections of a TOML file.
 
     Raises:
-        DataError: no such file, or one that is not TOML, with the line.
+        DataError: there is no such file, or it is not TOML (with the line).
+        UsageError: a value outside of the sections.
     """
     try:
         values = tomllib.loads(read_bytes(path, "a TOML file of options").decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise DataError(f"'{path}' is no TOML: {problem}") from None
+        raise DataError(f"'{path}' is not TOML: {problem}") from None
     for name, section in values.items():
         if not isinstance(section, dict):
-            raise UsageError(f"'{path}': '{name}' stands outside of a section such as [training]")
+            raise UsageError(f"'{path}': '{name}' must be in a section such as [training]")
     return values
 
 
 def write_toml(sections: Sections) -> str:
-    """Sections as TOML; what is None is left out."""
+    """Sections as TOML, without values that are None."""
     lines = []
     for name, section in sections.items():
         lines += [

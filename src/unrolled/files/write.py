@@ -1,10 +1,10 @@
-"""Files: read with one clear error, written so that a crash leaves the old content or the new, never a part.
+"""Files and folders that are written atomically: after a crash they have the old content or the new.
 
-What is being written has a temporary name (``.NAME.123.part``) until it is whole and on the disk. A process that is
-killed leaves it behind; ``remove_orphans`` takes it away. Permissions are those that the process's umask gives.
+A file has a temporary name (``.NAME.123.part``) until it is complete and on the disk. A process that is killed leaves
+it behind; ``remove_orphans`` removes it. Permissions follow the umask of the process.
 
-The order is always: write, flush the file to the disk, rename, flush the folder. Without the first flush a power cut
-can leave a whole name on half a file; without the second it can take the rename back.
+The order is: write, flush the file to the disk, rename, flush the folder. Without the first flush, a power failure can
+leave the new name on an incomplete file; without the second, it can undo the rename.
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ ORPHAN = re.compile(r"\..+\.\d+\.part")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write a whole file under a temporary name, flush it to the disk, then rename it. A device or a pipe, such as
-    /dev/stdout, is written to as it is.
+    """Write a file atomically. A device or a pipe, such as /dev/stdout, is written to directly.
 
     Raises:
-        DataError: it cannot be written. What was there before is as it was.
+        DataError: it cannot be written. An existing file is not changed.
     """
     try:
         if _is_device(path):
@@ -41,8 +40,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def _is_device(path: Path) -> bool:
-    """Whether a name stands for something other than a file: a device, a pipe, or a link of the system's own to what
-    is open, such as /dev/stdout. A rename would put a file in its place."""
+    """Whether a path is a device, a pipe, or a link of the system to an open file, such as /dev/stdout. A rename would
+    replace it by a file."""
     own = path.is_symlink() and path.absolute().parts[1] in ("dev", "proc")
     return own or (path.exists() and not path.is_file() and not path.is_dir())
 
@@ -62,15 +61,15 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, content: str) -> None:
-    """``write_bytes`` of the text in UTF-8."""
+    """Write a text file (UTF-8) atomically: see ``write_bytes``."""
     write_bytes(path, content.encode("utf-8"))
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
-    """Write a whole new folder of files: all of it or nothing.
+    """Write a new folder of files atomically.
 
     Raises:
-        DataError: it cannot be written, or there is one of that name.
+        DataError: it cannot be written, or already exists.
     """
     part = _part(path)
     try:
@@ -89,7 +88,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
 
 
 def remove_orphans(folder: Path) -> list[str]:
-    """Take away what killed processes left half-written in a folder, and name it."""
+    """Remove the incomplete files of killed processes from a folder. Returns their names."""
     found = sorted(path for path in folder.iterdir() if ORPHAN.fullmatch(path.name))
     for path in found:
         _remove(path)
@@ -97,7 +96,7 @@ def remove_orphans(folder: Path) -> list[str]:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, where they are missing, and flush their names to the disk.
+    """Make a folder and its parents, where they do not exist, and flush their names to the disk.
 
     Raises:
         OSError: it cannot be made.
@@ -105,7 +104,7 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)  # another process may be as fast
+    path.mkdir(exist_ok=True)  # another process may make it at the same time
     sync_folder(path.parent)
 
 
@@ -124,7 +123,7 @@ def append_text(path: Path, content: str) -> None:
 
 
 def sync_file(path: Path) -> None:
-    """Flush what was written to a file to the disk, if the file is there.
+    """Flush a file to the disk, if it exists.
 
     Raises:
         DataError: it cannot be flushed.
@@ -142,8 +141,8 @@ def sync_file(path: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, so that a rename is not lost with the power."""
-    if os.name == "nt":  # Windows knows no such thing
+    """Flush the names in a folder to the disk, so that a rename survives a power failure."""
+    if os.name == "nt":  # Windows cannot do so
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -153,7 +152,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def cannot_write(path: Path, problem: OSError | ValueError, need: int) -> DataError:
-    """The message for what could not be written: where, why, and what to do."""
+    """The error for a file that could not be written: where, why, and what to do."""
     remedy = "Choose another place"
     if isinstance(problem, FileNotFoundError) and not _is_folder(path.parent):
         return DataError(f"'{path}' cannot be written: there is no folder '{path.parent}'. Make it, or put it back")
@@ -182,7 +181,7 @@ def _free(folder: Path) -> str:
 
 
 def size(count: int) -> str:
-    """A number of bytes for people: ``3.1 MB``."""
+    """A number of bytes for people, such as ``3.1 MB``."""
     for unit, bytes_ in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= bytes_:
             return f"{count / bytes_:.1f} {unit}"
@@ -195,7 +194,7 @@ def _part(path: Path) -> Path:
 
 def _write(path: Path, content: bytes) -> None:
     reach("write")
-    with path.open("xb") as file:  # new: never through a link that somebody has put there
+    with path.open("xb") as file:  # a new file: never through an existing link
         file.write(content)
         file.flush()
         reach("flush")

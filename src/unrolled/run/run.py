@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,24 +12,26 @@ from typing import Any
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
-from ..data.kind import Kind
+from ..data.kind import Data, Kind
 from ..errors import DataError, NumberError, command_line
 from ..nn.model import SequenceModel
+from ..train.distributed import ALONE, Ranks
 from ..train.lesson import Loss, Progress, States
 from ..train.loop import Training
 from ..train.snapshot import capture, restore
 from .checkpoint import Checkpoint, best_of, read_checkpoint
+from .config import Config, description
 from .folder import BATCH, RunFolder
-from .trained import Trained
+from .spec import Spec
+from .trained import Trained, restored
 
 
 class Run:
     """A training and its run folder.
 
-    >>> run = Run(RunFolder(Path("runs/mine")), training)
-    >>> run.begin(circuit, description(spec, data, model))
-    >>> for progress in run.fit():
-    ...     print(progress.update, progress.loss)
+    >>> with Run.open(Path("runs/mine"), spec, data, model) as run:
+    ...     for progress in run.fit():
+    ...         print(progress.update, progress.loss)
 
     A checkpoint is written after every validation, every ``settings.checkpoint_every`` updates, and when the training
     is stopped. Of several processes only the first one has a folder; the others write nothing.
@@ -37,6 +40,48 @@ class Run:
     def __init__(self, folder: RunFolder | None, training: Training) -> None:
         self.folder, self.training, self.ranks = folder, training, training.ranks
 
+    @staticmethod
+    @contextmanager
+    def open(
+        path: Path, spec: Spec, data: Data, model: SequenceModel, ranks: Ranks = ALONE, overwrite: bool = False
+    ) -> Iterator[Run]:
+        """A new training in a new run folder, which is locked until the end of the block."""
+        with ExitStack() as locked:
+            folder = None
+            with ranks.together():
+                if ranks.first:
+                    folder = locked.enter_context(RunFolder(path, overwrite))
+            run = Run(folder, Training(model, data, spec.training, ranks))
+            run.begin(model.circuit, description(spec, data, model))
+            yield run
+
+    @staticmethod
+    @contextmanager
+    def resume(
+        path: Path, data: Path | None = None, ranks: Ranks = ALONE, tell: Callable[[str], None] = print
+    ) -> Iterator[Run]:
+        """The training of a run folder, at its newest undamaged checkpoint. ``data``: where they are, if they have
+        moved; ``tell`` is called with a message for each damaged checkpoint."""
+        with ExitStack() as locked:
+            folder = None
+            with ranks.together():
+                if ranks.first:
+                    folder = locked.enter_context(RunFolder(path, again=True))
+                spec, learned, model = restored(Config(path), data)
+            run = Run(folder, Training(model, learned, spec.training, ranks))
+            run.restore(tell)
+            yield run
+
+    @property
+    def model(self) -> SequenceModel:
+        assert isinstance(self.training.model, SequenceModel)
+        return self.training.model
+
+    @property
+    def data(self) -> Data:
+        assert isinstance(self.training.lesson, Data)
+        return self.training.lesson
+
     def begin(self, circuit: Circuit, config: Mapping[str, Any]) -> None:
         """Fill the folder of a new training: see ``RunFolder.begin``."""
         snapshot = capture(self.training)
@@ -44,7 +89,7 @@ class Run:
             if self.folder:
                 self.folder.begin(circuit, config, snapshot)
 
-    def resume(self, tell: Callable[[str], None]) -> None:
+    def restore(self, tell: Callable[[str], None]) -> None:
         """Go back to the newest undamaged checkpoint. ``tell`` is called with a message for each damaged one.
 
         Raises:

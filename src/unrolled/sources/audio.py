@@ -1,4 +1,4 @@
-"""Recordings, read block by block."""
+"""Recordings, read in parts."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from ..errors import DataError
 from ..files.binary import BinaryFile
 from .source import check_range
 
-# What libsndfile notes about a file that is shorter than its header says, in bytes.
+# What libsndfile reports about a file that is shorter than its header says, in bytes.
 CUT_OFF = re.compile(r"^\s*(data|Data Size|SSND|riff|Riff size)\s*: (\d+) \(should be (\d+)\)", re.M)
-UNKNOWN = {0x7FFFFFFF, 0xFFFFFFFF}  # sizes, within some bytes, in headers that were written before the end was known
+UNKNOWN = {0x7FFFFFFF, 0xFFFFFFFF}  # sizes (within some bytes) in headers that were written before the length was known
 
 
 class AudioFile:
-    """The samples of a recording (FLAC, WAV, W64 and what else libsndfile reads), between -1 and 1.
+    """The samples of a recording (FLAC, WAV, W64 or another format of libsndfile), between -1 and 1.
 
     >>> audio = AudioFile("recording.flac", rate=16000, channels=1)
     >>> audio.length, audio.read(0, 160).shape
     (9600000, torch.Size([160, 1]))
 
-    Only what is asked for is decoded. What reaches a little back into the piece before is not decoded again, so
-    reading on is as fast as reading through.
+    Only the requested samples are decoded. The part that was decoded last is cached, so that consecutive reads may
+    overlap at no cost.
 
     Args:
         path: of the recording.
-        rate, channels: what they must be, in samples a second; anything unless given.
+        rate, channels: the required sample rate in hertz and number of channels; any by default.
 
     Raises:
-        DataError: no recording; one with another rate or another number of channels; one that was cut off or is
-            damaged, with the time of the fault, as soon as it is reached (``sound`` samples are before it). Compressed
-            formats show damage; samples that are stored as they are do not.
+        DataError: the file is not a recording, or has another sample rate or number of channels. When the damaged part
+            of a truncated or damaged file is read: with its time, and the number of samples before it as ``sound``.
+            Damage can only be detected in compressed formats.
     """
 
     def __init__(self, path: str | Path, rate: int | None = None, channels: int | None = None) -> None:
@@ -47,21 +47,21 @@ class AudioFile:
         self.rate, self.channels = int(self._sound.samplerate), int(self._sound.channels)
         self._there = int(self._sound.frames)
         if self._there > 2**60:
-            raise DataError(f"'{path}' does not say how long it is. {_convert(self.path)}")
+            raise DataError(f"'{path}' does not contain its length. {_convert(self.path)}")
         self.length = max(self._there, self._promised())
         if not self.length:
-            raise DataError(f"'{path}' holds no sample. Record it again")
+            raise DataError(f"'{path}' has no samples. Record it again")
         if rate not in (None, self.rate) or channels not in (None, self.channels):
             expected = [f"{rate} Hz"] * bool(rate) + [f"{channels} channel(s)"] * bool(channels)
             raise DataError(
                 f"'{path}' has {self.rate} Hz, {self.channels} channel(s); expected {', '.join(expected)}. "
                 f"{_convert(self.path, rate, channels)}"
             )
-        self._held = numpy.zeros((0, self.channels), "float32")  # the piece decoded last, and where it ends
+        self._held = numpy.zeros((0, self.channels), "float32")  # the part that was decoded last; it ends at _end
         self._end = 0
 
     def read(self, start: int, stop: int) -> Tensor:
-        """(samples, channels), float32."""
+        """Samples start to stop: (samples, channels), float32."""
         check_range(self, start, stop)
         begin = self._end - len(self._held)
         held = self._held[start - begin :] if begin <= start <= self._end else self._held[:0]
@@ -73,32 +73,32 @@ class AudioFile:
         return torch.from_numpy(known.copy())
 
     def time(self, sample: int) -> str:
-        """When a sample is heard: hours, minutes and seconds."""
+        """The time of a sample: hours, minutes and seconds."""
         minutes, seconds = divmod(sample / self.rate, 60)
         hours, minutes = divmod(int(minutes), 60)
         return f"{hours}:{minutes:02}:{seconds:06.3f}"
 
     def _decode(self, start: int, stop: int) -> numpy.ndarray:
         if stop > self._there:
-            rest = f": it should last {self.time(self.length)}" if self.length > self._there + 1 else ""
-            raise _fault(f"'{self.path}' is cut off at {self.time(self._there)}{rest}. Copy it again", self._there)
+            rest = f"; its length should be {self.time(self.length)}" if self.length > self._there + 1 else ""
+            raise _fault(f"'{self.path}' is truncated at {self.time(self._there)}{rest}. Copy it again", self._there)
         try:
             return self._samples(start, stop)
-        except RuntimeError:  # LibsndfileError is one
-            self._sound = _open(self.path)  # the other one is not usable any more
+        except RuntimeError:  # LibsndfileError is a subclass
+            self._sound = _open(self.path)  # after an error, the old one is unusable
             fault = self._fault(start, stop)
-        raise _fault(f"'{self.path}' is damaged at {self.time(fault)} and cannot be read on. Copy it again", fault)
+        raise _fault(f"'{self.path}' is damaged at {self.time(fault)} and cannot be read further. Copy it again", fault)
 
     def _samples(self, start: int, stop: int) -> numpy.ndarray:
         if self._sound.tell() != start:
             self._sound.seek(start)
         samples: numpy.ndarray = self._sound.read(stop - start, "float32", always_2d=True)
         if len(samples) < stop - start:
-            raise RuntimeError("less than was promised")
+            raise RuntimeError("fewer samples than expected")
         return samples
 
     def _fault(self, start: int, stop: int) -> int:
-        """The sample from which on nothing can be decoded, to a hundredth of a second."""
+        """The first sample that cannot be decoded, to a hundredth of a second."""
         step = max(1, self.rate // 100)
         for place in range(start, stop, step):
             try:
@@ -109,12 +109,12 @@ class AudioFile:
         return start
 
     def _promised(self) -> int:
-        """How many samples the header speaks of, where the file ends before them; one more than there are, where all
-        that is known is that some are missing; else 0."""
-        told = self._sound.extra_info
-        if "lacks an end-of-stream bit" in told:
+        """The number of samples in the header of a truncated file; if it is not known, one more than there are; 0 for a
+        complete file."""
+        report = self._sound.extra_info
+        if "lacks an end-of-stream bit" in report:
             return self._there + 1
-        for line in CUT_OFF.finditer(told):
+        for line in CUT_OFF.finditer(report):
             claimed, found = int(line[2]), int(line[3])
             if claimed > found and not any(abs(claimed - unknown) < 4096 for unknown in UNKNOWN):
                 size = max(1, round(found / max(self._there, 1)))  # bytes of a sample
@@ -139,7 +139,7 @@ def _open(path: Path) -> Any:
         return soundfile.SoundFile(path)
     except RuntimeError as problem:
         why = str(problem).partition(": ")[2].rstrip(".") or "format not recognised"
-        raise DataError(f"'{path}' is no recording that can be read ({why.lower()}). {_convert(path)}") from None
+        raise DataError(f"'{path}' is not a readable recording ({why.lower()}). {_convert(path)}") from None
 
 
 def _convert(path: Path, rate: int | None = None, channels: int | None = None) -> str:

@@ -1,4 +1,4 @@
-"""Texts and other files of bytes as tokens."""
+"""Texts and other files as tokens."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from ..errors import DataError
 from ..files.binary import BinaryFile
 from .source import check_range
 
-STRIDE = 1 << 16  # bytes between two marks in the index of characters
+STRIDE = 1 << 16  # bytes between two entries of the index of characters
 
 
 class ByteFile:
-    """Any file as tokens from 0 to 255.
+    """Any file as bytes: tokens from 0 to 255.
 
     >>> ByteFile("text.txt").read(0, 4)
     tensor([ 84, 111,  32,  98])
 
     Raises:
-        DataError: no such file, or an empty one.
+        DataError: there is no such file, or it is empty.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -34,31 +34,31 @@ class ByteFile:
         self.length = self._file.size
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Whole numbers (steps,)."""
+        """Tokens start to stop: (steps,)."""
         check_range(self, start, stop)
         content = numpy.frombuffer(self._file.read(start, stop - start), "uint8")
         return torch.from_numpy(content.astype("int64"))
 
 
 def code_points(text: str) -> Tensor:
-    """Unicode's number of each character."""
+    """The Unicode code point of each character: (characters,)."""
     return torch.from_numpy(numpy.frombuffer(text.encode("utf-32-le"), "<u4").astype("int64"))
 
 
 class CharacterFile:
-    """A text file (UTF-8) as one token per character, read piece by piece; a byte order mark is left out.
+    """A text file (UTF-8) with one token per character, read in parts. A byte order mark is skipped.
 
     >>> CharacterFile("text.txt").read(0, 4)
     tensor([ 84, 111,  32,  98])
 
-    The file is read through once when it is opened; of where its characters begin, one mark is kept for every 64 KiB.
+    The file is read once when it is opened, to index the characters at every 64 KiB.
 
     Args:
         path: of the text.
-        encode: characters to whole numbers (steps,); Unicode's code points unless given.
+        encode: maps characters to tokens (steps,); by default to Unicode code points.
 
     Raises:
-        DataError: no such file, an empty one, or one that is not UTF-8, with the byte.
+        DataError: there is no such file, it is empty, or it is not UTF-8 (with the byte).
     """
 
     def __init__(self, path: str | Path, encode: Callable[[str], Tensor] = code_points) -> None:
@@ -74,14 +74,14 @@ class CharacterFile:
         self._decoded(lambda rest: decoder.decode(rest, final=True), b"", self._file.size - len(decoder.getstate()[0]))
         self.length = self._marks[-1]
         if not self.length:
-            raise DataError(f"'{path}' holds no character; expected a text file (UTF-8)")
+            raise DataError(f"'{path}' has no characters; expected a text file (UTF-8)")
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Whole numbers (steps,)."""
+        """Tokens start to stop: (steps,)."""
         return self.encode(self.text(start, stop)) if start < stop else _NONE
 
     def text(self, start: int, stop: int) -> str:
-        """The characters themselves."""
+        """Characters start to stop."""
         check_range(self, start, stop)
         if start == stop:
             return ""
@@ -107,7 +107,7 @@ class CharacterFile:
 
 
 def _heads(piece: bytes) -> numpy.ndarray:
-    """Where characters begin."""
+    """The offsets of the first bytes of characters."""
     return numpy.flatnonzero((numpy.frombuffer(piece, "uint8") & 0xC0) != 0x80)
 
 

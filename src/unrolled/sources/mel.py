@@ -1,4 +1,4 @@
-"""Log-mel features of a recording: how much of each pitch is heard, a hundred times a second."""
+"""Log-mel features of a recording: the energy in each band of frequencies, a hundred times per second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from ..errors import DataError, InputError
 from .source import Source, check_range
 
-BLOCK = 512  # frames that are computed together: always the same ones, so that they always get the same bits
+BLOCK = 512  # frames are always computed in the same blocks, so that they always have the same bits
 
 
 class Samples(Source, Protocol):
@@ -20,7 +20,7 @@ class Samples(Source, Protocol):
 
     @property
     def rate(self) -> int:
-        """Samples a second."""
+        """Samples per second."""
 
     @property
     def channels(self) -> int: ...
@@ -33,24 +33,24 @@ class LogMel:
     >>> source.read(0, 100).shape  # the first second
     torch.Size([100, 40])
 
-    Frame t is made of the ``window`` seconds from t · ``hop`` on, times a Hann window; behind the end is silence, so
-    there is a frame for every hop that begins. Its power spectrum |X(f)|² (Fourier transform of the next power of two)
-    is weighted by ``mels`` triangles of equal height, evenly spaced between ``low`` and ``high`` on the mel scale
-    2595 log10(1 + f / 700), and the natural logarithm is taken of the sum plus ``floor``: silence is log(floor).
+    Frame t is computed from the ``window`` seconds from t · ``hop``, times a Hann window; the samples are padded with
+    silence, so that every hop has a frame. Its power spectrum |X(f)|² (with an FFT of the next power of two) is
+    weighted by ``mels`` triangles of equal height, evenly spaced between ``low`` and ``high`` on the mel scale
+    2595 log10(1 + f / 700). The feature is the natural logarithm of the sum plus ``floor``, so silence is log(floor).
 
-    Any range of frames has the same bits as that range of the whole. Only its samples are read, rounded out to blocks
-    of 512 frames, whatever the length of the recording.
+    Every frame has the same bits in whatever range it is read. Only the samples of the range are read, rounded to
+    blocks of 512 frames.
 
     Args:
         audio: samples of one channel.
         hop, window: of frames, in seconds.
-        mels: how many features.
-        low, high: the lowest and the highest frequency, in Hz; 0 and half the sample rate unless given.
-        floor: what is added to the power.
+        mels: the number of features.
+        low, high: the lowest and the highest frequency, in Hz; by default 0 and half the sample rate.
+        floor: is added to the power.
 
     Raises:
-        DataError: samples of several channels.
-        InputError: features that cannot be: no hop, no mels, frequencies above half the sample rate.
+        DataError: there are several channels.
+        InputError: parameters out of range, such as a frequency above half the sample rate.
 
     Reference: Davis and Mermelstein 1980, Comparison of parametric representations for monosyllabic word recognition
     in continuously spoken sentences, IEEE Transactions on Acoustics, Speech, and Signal Processing 28(4).
@@ -71,11 +71,11 @@ class LogMel:
         self.hop, self.window = round(hop * audio.rate), round(window * audio.rate)  # in samples
         if audio.channels != 1:
             raise DataError(
-                f"features are made of one channel, but the recording has {audio.channels}. "
+                f"features need a single channel, but the recording has {audio.channels}. "
                 "Mix them down, for example with: ffmpeg -i stereo.wav -ac 1 mono.flac"
             )
         if not 1 <= self.hop <= self.window:
-            raise InputError(f"hop and window must be so that 0 < hop <= window, got {hop} and {window} seconds")
+            raise InputError(f"features need 0 < hop <= window, got {hop} and {window} seconds")
         if not 0 <= low < high <= audio.rate / 2 or mels < 1 or not floor > 0:
             raise InputError(
                 f"features need 0 <= low < high <= {audio.rate / 2:g} Hz, mels of 1 or more and a floor above 0, "
@@ -84,18 +84,18 @@ class LogMel:
         self.audio, self.mels, self.low, self.high, self.floor = audio, mels, low, high, floor
         self.length = math.ceil(audio.length / self.hop)
         self._transform = 2 ** math.ceil(math.log2(self.window))
-        self._sound = audio.length  # samples, as far as a fault has been met
-        self._edges: dict[int, Tensor] = {}  # first and last block of the piece read before, for its neighbours
+        self._sound = audio.length  # samples before the first damage that was found
+        self._edges: dict[int, Tensor] = {}  # first and last block of the last part that was read
 
     @property
     def parameters(self) -> dict[str, float]:
-        """``LogMel(audio, **parameters)`` gives the same features of another recording with the same sample rate."""
+        """``LogMel(audio, **parameters)`` computes the same features of another recording with this sample rate."""
         seconds = {"hop": self.hop / self.audio.rate, "window": self.window / self.audio.rate}
         return {**seconds, "mels": self.mels, "low": self.low, "high": self.high, "floor": self.floor}
 
     def read(self, start: int, stop: int) -> Tensor:
-        """(frames, mels), float32. Where a fault of the recording is in the way, the error says how many frames are
-        wholly before it (``sound``); these can be read."""
+        """Frames start to stop: (frames, mels), float32. If part of the recording is damaged, the error has the number
+        of frames before it as ``sound``; these can be read."""
         check_range(self, start, stop)
         try:
             return self._read(start, stop)
@@ -105,7 +105,7 @@ class LogMel:
             raise
 
     def _before(self, samples: int) -> int:
-        """How many frames need nothing behind so many samples."""
+        """The number of frames that depend on the first ``samples`` alone."""
         return self.length if samples == self.audio.length else max(0, (samples - self.window) // self.hop + 1)
 
     def _read(self, start: int, stop: int) -> Tensor:
@@ -122,7 +122,7 @@ class LogMel:
         return features
 
     def _block(self, number: int, end: int) -> Tensor:
-        """All frames of a block, those behind the end of the samples, too."""
+        """All frames of a block, including those after the end of the samples."""
         begin = number * BLOCK * self.hop
         samples = torch.zeros((BLOCK - 1) * self.hop + self.window)
         there = self.audio.read(begin, min(begin + len(samples), end))[:, 0]

@@ -10,17 +10,17 @@ from ..errors import InputError
 
 
 class Source(Protocol):
-    """A sequence of known length that hands out pieces on demand, in any order, as often as asked, always the same."""
+    """A sequence of known length, any part of which can be read, in any order and with the same result every time."""
 
     @property
     def length(self) -> int:
-        """How many steps there are."""
+        """The number of steps."""
 
     def read(self, start: int, stop: int) -> Tensor:
-        """Steps from start up to, not including, stop: (steps, feature), or whole numbers (steps,) for tokens."""
+        """Steps from start to before stop: (steps, size), or tokens (steps,)."""
 
 
 def check_range(source: Source, start: int, stop: int) -> None:
-    """Refuse what lies outside."""
+    """Refuse a range outside of a source. Raises InputError."""
     if not 0 <= start <= stop <= source.length:
         raise InputError(f"read({start}, {stop}): {type(source).__name__} has the steps 0 to {source.length}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..cells import ALL
 from ..circuits import Circuit
 from ..engines.registry import ENGINES, choose
+from ..engines.threads import processor_threads
 from ..errors import EngineError
 from ..graph.bind import bind
 from .compare import TOLERANCES, largest, relative_error
@@ -65,7 +66,7 @@ class Case:
         """What an engine gives: every returned value, and every gradient. Torch's own operations get one thread: at
         these sizes more gain nothing, and on a busy machine they wait for each other."""
         values, weights = (_cast(v, dtype) for v in self.leaves)
-        with _threads(1 if engine in UNCOMPILED else self.threads):
+        with processor_threads(1 if engine in UNCOMPILED else self.threads):
             return values_and_gradients(self.circuit.recurrence, self.sizes, values, weights, engine)
 
     def ways(self, engines: Iterable[str]) -> list[tuple[str, torch.dtype]]:
@@ -128,7 +129,7 @@ def build(these: Iterable[Case], engines: Iterable[str]) -> None:
             case.run(engine, dtype)
 
     smallest = {c.circuit: c for c in sorted(these, key=lambda c: -c.steps * c.batch)}.values()
-    with _threads(torch.get_num_threads()), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with processor_threads(torch.get_num_threads()), ThreadPoolExecutor(os.cpu_count()) as pool:
         for case in smallest:
             for engine, dtype in case.ways(engines):
                 if engine not in UNCOMPILED:
@@ -156,16 +157,6 @@ def compare(case: Case, engine: str, dtype: torch.dtype) -> Finding:
     errors |= {f"the gradient of {n}": relative_error(gradients[n].double(), g, scale) for n, g in slopes.items()}
     worst = max(errors, key=errors.__getitem__)
     return Finding(engine, precision, str(case), errors[worst], allowed, worst)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _cast(values: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

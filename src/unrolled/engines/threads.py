@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
+
 
 @contextmanager
 def processor_threads(number: int = 1) -> Iterator[None]:
@@ -13,8 +15,6 @@ def processor_threads(number: int = 1) -> Iterator[None]:
     A step of a small network is too little work to divide: more threads gain nothing, and on a busy machine they mostly
     wait for each other.
     """
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
