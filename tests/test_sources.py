@@ -335,6 +335,14 @@ def test_the_check_sees_shapes_dtypes_order_and_nan(tmp_path: Path):
             source.read(0, 2)
 
 
+def test_names_of_the_first_version_lead_to_the_same():
+    from unrolled.nn import stored
+    from unrolled.tasks.network import save_network
+    from unrolled.train.sources import CharacterFile as first
+
+    assert first is CharacterFile and save_network is stored.save_network
+
+
 # what is wrong
 
 

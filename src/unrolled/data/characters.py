@@ -18,6 +18,7 @@ class Vocabulary:
 
     @staticmethod
     def of(text: str) -> Vocabulary:
+        """The characters of a text."""
         return Vocabulary("".join(map(chr, numpy.unique(_code_points(text)))))
 
     def __len__(self) -> int:
@@ -29,6 +30,7 @@ class Vocabulary:
         return torch.from_numpy(numpy.searchsorted(known, _code_points(text)))
 
     def decode(self, number: int) -> str:
+        """The character of a number."""
         return self.characters[number]
 
     def texts(self, numbers: Iterable[int]) -> Iterator[str]:

@@ -42,6 +42,7 @@ class Documents:
 
     @cached_property
     def texts(self) -> list[str]:
+        """The text of each document."""
         if not self.by_line:
             return list(self.files.values())
         return [f"\n{line}\n" for text in self.files.values() for line in text.split("\n") if line]

@@ -47,9 +47,3 @@ def divided(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
             last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: digests[i])
             parts[last] = part
     return parts
-
-
-def of_length(examples: Sequence[Example], unit: str) -> str:
-    """The shortest, the median and the longest length, for people."""
-    lengths = sorted(len(example.read) for example in examples)
-    return f"{lengths[0]:,} to {lengths[-1]:,} {unit}, median {lengths[len(lengths) // 2]:,}"

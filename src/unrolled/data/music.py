@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import DataError
 from ..files.checked import Checked
 from ..files.read import read_bytes
-from .example import Example, of_length
+from .example import Example
 from .goal import Binary, Goal
 from .reading import Reading
 from .sequences import SequenceKind, Sequences
@@ -43,7 +43,7 @@ class Music(SequenceKind):
     name: ClassVar[str] = "music"
     Options: ClassVar[type] = MusicOptions
     unit = "nats per frame"
-    steps = "frames"
+    steps = read_steps = "frames"
     goal: ClassVar[Goal] = Binary()
 
     options: MusicOptions
@@ -52,9 +52,9 @@ class Music(SequenceKind):
     @classmethod
     def learn(cls, path: Path, options: MusicOptions, reading: Reading) -> Sequences:
         content = _content(path)
-        train, validation, test = read_rolls(path, content, (options.train, options.validation, options.test))
-        keys = train[0].x.shape[1] if train else 0
-        return cls(options, reading, keys)._data(path, content, True, train, validation, test)
+        parts = read_rolls(path, content, (options.train, options.validation, options.test))
+        keys = parts[0][0].x.shape[1] if parts[0] else 0
+        return cls(options, reading, keys)._data(path, content, True, parts)
 
     @classmethod
     def stored(cls, options: MusicOptions, reading: Reading, description: Checked) -> Self:
@@ -67,20 +67,14 @@ class Music(SequenceKind):
         names = (options.train, options.validation, options.test) if known else (options.test,)
         parts = read_rolls(path, content, names)
         self._check_keys(path, parts[-1])
-        return self._data(path, content, known, *(parts if known else parts * 3))
+        return self._data(path, content, known, parts if known else parts * 3)
 
-    def _data(
-        self,
-        path: Path,
-        content: bytes,
-        known: bool,
-        train: list[Example],
-        validation: list[Example],
-        test: list[Example],
-    ) -> Sequences:
+    def _data(self, path: Path, content: bytes, known: bool, parts: list[list[Example]]) -> Sequences:
+        train, validation, test = parts
         counts = {"frames": sum(len(e.y) for e in test), "pieces": len(test)}
-        data = Sequences(self, path, hashlib.sha256(content).hexdigest(), known, train, validation, test, (), counts)
-        return data.saying(("pieces", f"{data.parts}; {self.keys} keys"), ("lengths", of_length(train, "frames")))
+        about = (("pieces", f"{self.keys} keys"),)
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Sequences(self, path, sha256, known, (train, validation, test), counts, about)
 
     def description(self) -> dict[str, Any]:
         return {"keys": self.keys}

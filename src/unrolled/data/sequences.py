@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,6 +38,7 @@ class Batch(NamedTuple):
 
     @staticmethod
     def of(examples: Sequence[Example]) -> Batch:
+        """The batch of some sequences, without padding."""
         read = Ragged([example.read for example in examples])
         y = [example.y for example in examples]
         return Batch(read.values, torch.cat(y) if y[0].ndim else torch.stack(y), read.lengths)
@@ -45,8 +46,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class SequenceKind(Kind):
-    """A kind of data that are sequences with a beginning and an end."""
+    """A kind of data that are sequences with a beginning and an end. ``read_steps``: what their steps are called."""
 
+    read_steps: ClassVar[str]
     batch_type: ClassVar[Any] = Batch
 
     @abstractmethod
@@ -81,30 +83,38 @@ class SequenceKind(Kind):
             yield from self.rows(example, values_of(scores))
 
 
+Parts = tuple[list[Example], list[Example], list[Example]]  # for training, validation and testing
+
+
 @dataclass(frozen=True)
 class Sequences(Data):
     """Sequences in three parts.
 
-    about: what is special about the data, for people: see ``describe``.
     counts: what an evaluation counts beside its metric.
+    about: what is special about the data, for people; the first line also has the sizes of the parts.
     """
 
     kind: SequenceKind
-    train: list[Example]
-    validation: list[Example]
-    test: list[Example]
-    about: tuple[tuple[str, str], ...] = ()
-    counts: dict[str, int] | None = None
+    parts: Parts
+    counts: dict[str, int]
+    about: tuple[tuple[str, str], ...]
 
     def __post_init__(self) -> None:
-        for name in ("train", "validation", "test"):
-            if not getattr(self, name):
+        for name, part in zip(("train", "validation", "test"), self.parts, strict=True):
+            if not part:
                 raise DataError(f"'{self.path}': no sequence is left for the {name} part. Add more data")
 
     @property
-    def parts(self) -> str:
-        """The numbers of sequences, for people."""
-        return f"{len(self.train)} for training, {len(self.validation)} for validation, {len(self.test)} for testing"
+    def train(self) -> list[Example]:
+        return self.parts[0]
+
+    @property
+    def validation(self) -> list[Example]:
+        return self.parts[1]
+
+    @property
+    def test(self) -> list[Example]:
+        return self.parts[2]
 
     def batches(self, epoch: int) -> Iterator[Batch]:
         """All training sequences, in an order that follows from the seed and the number of the pass."""
@@ -123,7 +133,7 @@ class Sequences(Data):
 
     def evaluate(self, model: SequenceModel) -> dict[str, Any]:
         found = self.kind.goal.metric(self.kind.score(model, self.test))
-        return {**found, **(self.counts or {}), "held_out": self.known}
+        return {**found, **self.counts, "held_out": self.known}
 
     def excerpt(self, steps: int) -> Batch:
         """The ends of the longest validation sequences."""
@@ -134,9 +144,10 @@ class Sequences(Data):
         parts = {"learned_from": self.train, "validation": self.validation, "held_out": self.test}
         return {**{name: len(part) for name, part in parts.items()}, "steps": sum(len(e.read) for e in self.train)}
 
-    def saying(self, *about: tuple[str, str]) -> Sequences:
-        """The same data, with what is said about them."""
-        return replace(self, about=about)
-
     def describe(self) -> list[tuple[str, str]]:
-        return list(self.about)
+        (word, text), *others = self.about
+        train, validation, test = map(len, self.parts)
+        sizes = f"{train} for training, {validation} for validation, {test} for testing"
+        lengths = sorted(len(example.read) for example in self.train)
+        middle = f"{lengths[0]:,} to {lengths[-1]:,} {self.kind.read_steps}, median {lengths[len(lengths) // 2]:,}"
+        return [(word, f"{sizes}; {text}"), ("lengths", middle), *others]

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
 from ..nn.model import Answer
-from .example import Example, divided, of_length
+from .example import Example, divided
 from .frame import Frame, Rows, read_rows
 from .goal import Class, Goal, Number
 from .reading import Reading
@@ -78,7 +78,7 @@ class Table(SequenceKind):
     name: ClassVar[str] = "table"
     Options: ClassVar[type] = TableOptions
     unit = "loss per answer"
-    steps = "answers"
+    steps, read_steps = "answers", "rows"
 
     options: TableOptions
     columns: list[str]
@@ -126,24 +126,24 @@ class Table(SequenceKind):
     ) -> Sequences:
         made = [[self.example(rows[i], *span) for i in part] for part, span in zip(parts, spans, strict=True)]
         train, validation, test = ([e for e in part if len(e.read)] for part in made)
-        sha256 = hashlib.sha256(frame.content).hexdigest()
-        data = Sequences(self, frame.path, sha256, known, train, validation, test, (), {"sequences": len(test)})
         goal, ahead = self.options.goal, self.options.ahead
         what = f"forecast '{self.target}' {ahead} ahead" if goal == "forecast" else f"label {goal}"
-        about = [("table", f"{what}, from {', '.join(self.columns)}"), ("parts", data.parts)]
-        about.append(("lengths", of_length(train, "rows")))
+        about = [("table", f"{what}, from {', '.join(self.columns)}")]
         if self.classes:
             about.append(("classes", f"{len(self.classes)}: {', '.join(self.classes[:8])}"))
+        if gaps := self._gaps(frame.path, rows, known):
+            about.append(("missing", f"{gaps}; replaced by {FILLED[self.options.missing]}"))
+        counts, sha256 = {"sequences": len(test)}, hashlib.sha256(frame.content).hexdigest()
+        return Sequences(self, frame.path, sha256, known, (train, validation, test), counts, tuple(about))
+
+    def _gaps(self, path: Path, rows: list[Rows], learning: bool) -> str:
+        """The number of missing values of each column, for people."""
         missing = {n: int(sum(numpy.isnan(r.x[:, i]).sum() for r in rows)) for i, n in enumerate(self.columns)}
-        if gaps := {n: count for n, count in missing.items() if count}:
-            if known and self.options.missing == "refuse":
-                name = next(iter(gaps))
-                raise DataError(
-                    f"'{frame.path}': column '{name}' has {gaps[name]} missing values, and data.missing=refuse"
-                )
-            counts = ", ".join(f"{n} {count:,}" for n, count in gaps.items())
-            about.append(("missing", f"{counts}; replaced by {FILLED[self.options.missing]}"))
-        return data.saying(*about)
+        gaps = {n: count for n, count in missing.items() if count}
+        if gaps and learning and self.options.missing == "refuse":
+            name = next(iter(gaps))
+            raise DataError(f"'{path}': column '{name}' has {gaps[name]} missing values, and data.missing=refuse")
+        return ", ".join(f"{n} {count:,}" for n, count in gaps.items())
 
     def description(self) -> dict[str, Any]:
         scales = {"mean": self.mean, "deviation": self.deviation}

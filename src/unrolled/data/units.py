@@ -25,15 +25,27 @@ class Units(Protocol):
     """The units that a model knows, numbered from 0."""
 
     def __len__(self) -> int: ...
-    def encode(self, text: str) -> Tensor: ...
-    def texts(self, numbers: Iterable[int]) -> Iterator[str]: ...
-    def unknown(self, text: str) -> Unknown | None: ...
-    def without_unknown(self, text: str) -> str: ...
-    def opening(self) -> Tensor: ...
-    def dump(self) -> Any: ...
+
+    def encode(self, text: str) -> Tensor:
+        """The numbers of a text: (steps,)."""
+
+    def texts(self, numbers: Iterable[int]) -> Iterator[str]:
+        """The text of numbers, unit by unit."""
+
+    def unknown(self, text: str) -> Unknown | None:
+        """The first character that cannot be encoded, if there is one."""
+
+    def without_unknown(self, text: str) -> str:
+        """The text without characters that cannot be encoded."""
+
+    def opening(self) -> Tensor:
+        """What is read when there is no prompt, a line break if possible: (1,)."""
+
+    def dump(self) -> Any:
+        """The units as JSON."""
 
 
-class Whole:
+class Whole(Units):
     """Units that can encode every text."""
 
     def unknown(self, text: str) -> Unknown | None:
@@ -74,11 +86,13 @@ class Words(Whole):
 
     @staticmethod
     def of(text: str, most: int) -> Words:
+        """The ``most`` - 1 most common words of a text, and one for all others."""
         counts = Counter(PIECES.findall(text))
         return Words((RARE, *sorted(counts, key=lambda w: (-counts[w], w))[: most - 1]))
 
     @cached_property
     def numbers(self) -> dict[str, int]:
+        """The number of each word."""
         return {word: number for number, word in enumerate(self.words)}
 
     def __len__(self) -> int:
@@ -105,6 +119,7 @@ class Subwords(Whole):
 
     @staticmethod
     def of(text: str, most: int) -> Subwords:
+        """At most ``most`` subwords, learned from a text."""
         library = _tokenizers()
         tokenizer = library.Tokenizer(library.models.BPE())
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)

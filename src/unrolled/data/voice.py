@@ -15,7 +15,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError, check_choice, did_you_mean
 from ..files.checked import Checked
 from ..nn.model import Answer
-from .example import Example, divided, of_length
+from .example import Example, divided
 from .goal import Class, Goal
 from .reading import Reading
 from .recordings import MELS, SUFFIXES, Recording, read_folder, sha256_of
@@ -23,7 +23,7 @@ from .sequences import SequenceKind, Sequences
 
 LEAST = 2  # recordings of a class
 ANSWERS: dict[str, Answer] = {"recording": "mean", "last": "last", "frame": "every"}
-Parts = Sequence[Sequence[str]]  # the names for training, validation and testing
+Names = Sequence[Sequence[str]]  # the names for training, validation and testing
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Voice(SequenceKind):
     name: ClassVar[str] = "voice"
     Options: ClassVar[type] = VoiceOptions
     unit = "nats per answer"
-    steps = "answers"
+    steps, read_steps = "answers", "frames of 10 ms"
     inputs = MELS
     goal: ClassVar[Goal] = Class()
 
@@ -114,21 +114,19 @@ class Voice(SequenceKind):
         recordings: dict[str, Recording],
         skipped: list[str],
         labels: dict[str, str],
-        parts: Parts,
+        parts: Names,
         known: bool,
     ) -> Sequences:
         made = {name: self.example(name, recordings[name], labels[name]) for part in parts for name in part}
         train, validation, test = ([made[name] for name in part] for part in parts)
-        counts = {"recordings": len(test), "skipped": len(skipped)}
-        data = Sequences(self, path, sha256_of(recordings), known, train, validation, test, (), counts)
         number = Counter(labels[name] for name in parts[0])
         rare = min(self.classes, key=lambda label: number[label])
         classes = f"{len(self.classes)}: {_few(self.classes)}; fewest of '{rare}' ({number[rare]})"
-        about = [("voices", f"{data.parts}; {self.rate:,} Hz"), ("classes", classes)]
-        about.append(("lengths", of_length(train, "frames of 10 ms")))
+        about = [("voices", f"{self.rate:,} Hz"), ("classes", classes)]
         if skipped:
             about.append(("skipped", f"{len(skipped)} unreadable: {_few(skipped)}"))
-        return data.saying(*about)
+        counts, sha256 = {"recordings": len(test), "skipped": len(skipped)}, sha256_of(recordings)
+        return Sequences(self, path, sha256, known, (train, validation, test), counts, tuple(about))
 
     def description(self) -> dict[str, Any]:
         return {"classes": self.classes, "rate": self.rate, "mean": self.mean, "deviation": self.deviation}
@@ -208,7 +206,7 @@ def _check_folders(path: Path, names: list[str]) -> None:
             )
 
 
-def _parts(path: Path, labels: dict[str, str], options: VoiceOptions) -> Parts:
+def _parts(path: Path, labels: dict[str, str], options: VoiceOptions) -> Names:
     """The names for training, validation and testing. Each class has at least one recording for training."""
     names, counts = list(labels), Counter(labels.values())
     if len(counts) < 2:

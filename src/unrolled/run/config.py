@@ -122,6 +122,7 @@ class Config:
                 )
 
     def refuse(self, why: str) -> NoReturn:
+        """Raise a DataError that names the file and says what to do."""
         copy = " (each checkpoint has a copy)" if checkpoints(self.run) else ""
         raise DataError(f"'{self.path}' cannot be used: {why}. Restore the file{copy}, or train again")
 

@@ -35,15 +35,7 @@ from ..files.lock import lock
 from ..files.read import read_bytes
 from ..files.strict_json import as_json
 from ..files.toml import write_toml
-from ..files.write import (
-    append_text,
-    make_folder,
-    remove_orphans,
-    sync_file,
-    sync_folder,
-    write_bytes,
-    write_text,
-)
+from ..files.write import append_text, make_folder, remove_orphans, sync_file, sync_folder, write_bytes, write_text
 from ..train.snapshot import Snapshot
 from .checkpoint import (
     CHECKPOINTS,

@@ -7,9 +7,10 @@ from codecs import getincrementaldecoder
 
 from ..errors import DataError
 from .bytes import BLOCK, ByteStream
+from .pieces import Pieces
 
 
-class Characters:
+class Characters(Pieces):
     """The characters of a text (UTF-8), as strings."""
 
     def __init__(self, stream: ByteStream) -> None:

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 from ..sources import AudioFile, LogMel
+from .pieces import Pieces
 
 
-class Frames:
+class Frames(Pieces):
     """Log-mel features of a recording, as tensors (frames, mels)."""
 
     def __init__(self, path: Path | None, rate: int, mel: dict[str, Any]) -> None:

@@ -42,9 +42,11 @@ class LanguageStream:
         self.vocabulary, self.options, self.border = vocabulary, options, border
 
     def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Characters:
+        """See ``Streamed``."""
         return Characters(ByteStream(path, "a text (UTF-8)", stop))
 
     def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
+        """See ``Streamed``. Columns have (characters,) or (1,) rows; states have the shapes (1, size)."""
         known = self._known(piece, begin)
         found, after = self._bits(self.vocabulary.encode("".join(itertools.compress(piece, known.tolist()))), carried)
         bits = torch.full((len(piece),), math.nan, dtype=torch.float64)

@@ -27,6 +27,7 @@ class NetworkStream:
         self.unit = "frames" if audio else "rows"
 
     def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Pieces:
+        """See ``Streamed``."""
         if self.audio:
             return Frames(path, self.audio["rate"], self.audio["mel"])
         net = self.model
@@ -34,6 +35,7 @@ class NetworkStream:
         return Rows(ByteStream(path, "rows of numbers", stop), net.sizes[net.circuit.inputs[0]], like.dtype)
 
     def advance(self, piece: Tensor, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
+        """See ``Streamed``. A piece is (steps, size); columns have (steps,) rows, and states the shapes (1, size)."""
         net = self.model
         like = next(iter(net.initial_state(1).values()))
         out = net(piece.to(like)[None], state=State(**carried) if carried else None)

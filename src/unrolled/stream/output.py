@@ -50,10 +50,7 @@ class OutputFile:
             raise
 
     def _begin(self, size: int) -> None:
-        lock(
-            self._file.fileno(),
-            f"another process is writing '{self.path}'. Wait until it ends, or change --out",
-        )
+        lock(self._file.fileno(), f"another process is writing '{self.path}'. Wait until it ends, or change --out")
         if not stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
             return  # a pipe or a device, such as /dev/null
         there = self._file.seek(0, os.SEEK_END)
@@ -63,6 +60,7 @@ class OutputFile:
         self._file.seek(size)
 
     def write(self, text: str) -> None:
+        """Append text. Raises DataError if it cannot be written."""
         content = memoryview(text.encode("utf-8", "surrogatepass"))
         self.size += len(content)
         try:
@@ -81,6 +79,7 @@ class OutputFile:
             raise DataError(f"'{self.path}' cannot be written: {reason(problem)}") from None
 
     def close(self) -> None:
+        """Close the file, which unlocks it."""
         self._file.close()
 
 

@@ -10,11 +10,12 @@ from torch import Tensor
 
 from ..errors import DataError
 from .bytes import ByteStream
+from .pieces import Pieces
 
 LONGEST = 1 << 24  # bytes of a line
 
 
-class Rows:
+class Rows(Pieces):
     """Lines of ``size`` numbers, separated by commas or blanks, as tensors (rows, size). The first line may hold names
     instead."""
 
