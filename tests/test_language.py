@@ -69,7 +69,7 @@ def test_the_baseline_is_the_entropy_of_the_letters():
 def test_files_that_are_no_text_say_where(tmp_path: Path):
     path = tmp_path / "latin.txt"
     path.write_bytes("gut\nschön\n".encode("latin1"))
-    with pytest.raises(DataError, match=r"latin.txt:2: this is not UTF-8: byte 0xf6 at offset 7"):
+    with pytest.raises(DataError, match=r"latin.txt:2: the text is not UTF-8: byte 0xf6 at offset 7"):
         read_text(path)
     path.write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):

@@ -20,8 +20,8 @@ from .reading import Reading
 class Kind(ABC):
     """One kind of data: how files become sequences of numbers, and scores become predictions.
 
-    A kind is made from the data to learn from (``learn``), which decide its classes, scales or vocabulary; or from what
-    a run has stored of them (``stored``). Nothing in it depends on a model.
+    A kind is made from training data (``learn``), which determine its classes, scales or vocabulary; or from what a run
+    has stored of them (``stored``). It does not depend on a model.
 
     name: of the task, in config.json and on the command line.
     unit: of the loss that people see, which is ``scale`` times the loss in nats.
@@ -42,7 +42,7 @@ class Kind(ABC):
     @classmethod
     @abstractmethod
     def learn(cls, path: Path, options: Any, reading: Reading) -> Data:
-        """The data to learn from. Raises DataError where they cannot be used."""
+        """The data to train on. Raises DataError if they cannot be used."""
 
     @classmethod
     @abstractmethod

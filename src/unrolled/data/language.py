@@ -30,7 +30,7 @@ from .units import UNITS, Units, stored_units, units_of
 DOCUMENTS = ("file", "line")
 WINDOW: int = BY_TASK["language"]["reading"]["window"]
 EXCERPT = 16  # pieces of an excerpt, side by side
-VALIDATED, PIECE = 100_000, 500  # in training, at most so many characters are validated, in pieces of this length
+VALIDATED, PIECE = 100_000, 500  # characters of a validation during training: at most, and per piece
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ class Music(SequenceKind):
         return cls(options, reading, description.get("keys", int))
 
     def read(self, path: Path, sha256: str) -> Sequences:
-        """Of data that the model did not learn from, the test part is read alone."""
+        """Only the test part of other data is read."""
         content, options = _content(path), self.options
         known = hashlib.sha256(content).hexdigest() == sha256
         names = (options.train, options.validation, options.test) if known else (options.test,)

@@ -13,7 +13,7 @@ def open_file(path: Path, what: str) -> int:
 
     Args:
         path: of the file.
-        what: what it should be, for the message: 'a text to learn from'.
+        what: what it should be, for the message: 'a text file (UTF-8)'.
 
     Raises:
         DataError: there is no such file (with a similar name of its folder), it is a folder, or it cannot be read.

@@ -147,7 +147,7 @@ class RunFolder:
 
     def begin(self, circuit: Circuit, config: Mapping[str, Any], snapshot: Snapshot) -> None:
         """Fill a new folder: the views, a checkpoint of the untrained model, and at last config.json, which makes it a
-        run: whatever is killed later can be resumed."""
+        run: from then on, a killed training can be resumed."""
         self.config = dict(config)
         write_views(self.path, circuit)
         if "options" in config:

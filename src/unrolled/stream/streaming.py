@@ -154,7 +154,7 @@ class Streaming:
         return self.reached.steps
 
     def run(self) -> Iterator[int]:
-        """Read to the end, and yield the number of steps after each piece. The state is written whatever happens."""
+        """Read to the end, and yield the number of steps after each piece. The state is always written."""
         try:
             self.save()
             saved = time.monotonic()
