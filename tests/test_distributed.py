@@ -205,7 +205,7 @@ def test_a_killed_worker_starts_again_from_the_last_checkpoint(text, tmp_path):
     os.kill(int(second), signal.SIGKILL)
     told, problems = process.communicate(timeout=200)
     assert process.returncode == 0, problems
-    assert "goes on after update" in told and [path.name for path in (tmp_path / "runs").iterdir()] == ["text-gru"]
+    assert "resumed after update" in told and [path.name for path in (tmp_path / "runs").iterdir()] == ["text-gru"]
     alone = ["train", "text.txt", "--updates", "600", *OPTIONS, "--out", "alone"]
     subprocess.run([sys.executable, "-m", "unrolled", *alone], cwd=tmp_path, check=True, capture_output=True)
     found, wanted = curve(run), curve(tmp_path / "alone")
