@@ -24,13 +24,13 @@ from pathlib import Path
 import torch
 from recording import RATE, record
 from torch import Tensor, nn
+from unrolled.cli.progress import counted
 
 import unrolled
-from unrolled.cli.steps import counted
 from unrolled.nn.result import Result
+from unrolled.sources import AudioFile, LogMel
 from unrolled.speed.machine import machine, peak_memory
 from unrolled.speed.timing import processors
-from unrolled.train.sources import AudioFile, LogMel
 
 HERE = Path(__file__).parent
 STEPS, HOP, MELS, HIDDEN = 30_000_000, RATE // 100, 40, 128

@@ -24,7 +24,7 @@ from report import line, page, summary
 from results import Results, merged
 from rich.markup import escape
 
-from unrolled.cli.steps import counted
+from unrolled.cli.progress import counted
 from unrolled.errors import UnrolledError
 from unrolled.speed.machine import machine
 from unrolled.speed.process import Child

@@ -75,7 +75,7 @@ def reber(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
 
 
 class Problem:
-    """One of the tests as a task for the training loop. The number of a batch determines its random sequences."""
+    """One of the tests as a lesson for the training loop. The number of a batch determines its random sequences."""
 
     def __init__(self, name: str, cell: str, hidden: int, steps: int, rows: int, seed: int) -> None:
         self.name, self.steps, self.rows, self.seed = name, steps, rows, seed
@@ -104,25 +104,25 @@ class Problem:
         for number in range(1000):
             yield self.batch(f"{epoch} {number}", self.rows)
 
-    def answers(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        scores, _ = self.model(Ragged(values=batch.x, lengths=batch.lengths))
+    def answers(self, model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
+        scores, _ = model(Ragged(values=batch.x, lengths=batch.lengths))
         return scores.values if self.name == "reber" else scores, batch.y
 
-    def loss(self, batch: Batch, states: States) -> Loss:
-        scores, y = self.answers(batch)
+    def loss(self, model: SequenceModel, batch: Batch, states: States) -> Loss:
+        scores, y = self.answers(model, batch)
         cost = losses.squared_error if self.name == "adding" else losses.nll
         return Loss(cost(scores, y), len(y))
 
-    def validate(self) -> float:
+    def validate(self, model: SequenceModel) -> float:
         with torch.no_grad():
-            total, count, _ = self.loss(self.held_out, ())
+            total, count, _ = self.loss(model, self.held_out, ())
         return total.item() / count
 
     def score(self) -> float:
         """The mean squared error, or the accuracy (for Reber, of the last symbol but one)."""
         self.model.eval()
         with torch.no_grad():
-            scores, y = self.answers(self.held_out)
+            scores, y = self.answers(self.model, self.held_out)
         if self.name == "adding":
             return (scores - y).square().mean().item()
         if self.name == "order":
@@ -151,7 +151,7 @@ def main() -> None:
     steps, updates = given.steps or USUAL[given.problem][0], given.updates or USUAL[given.problem][1]
     problem = Problem(given.problem, given.cell, given.hidden, steps, given.rows, given.seed)
     settings = Settings(updates=updates, rate=given.rate, average=0.99)
-    for progress in Training(problem, settings).run():
+    for progress in Training(problem.model, problem, settings).run():
         if progress.validation is not None:
             print(f"{progress.done:5.0%}   {progress.seconds:6.0f} s   loss {progress.validation:.5f}", flush=True)
     what = "mean squared error" if given.problem == "adding" else "accuracy"

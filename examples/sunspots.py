@@ -20,8 +20,8 @@ import torch
 from statsmodels.datasets import sunspots
 
 from unrolled import cells
-from unrolled.tasks.options import resolve
-from unrolled.tasks.table import Table
+from unrolled.run.spec import Spec
+from unrolled.run.trained import initial_model
 from unrolled.train.loop import Training
 
 OPTIONS = {
@@ -43,11 +43,13 @@ def write_series(path: Path) -> numpy.ndarray:
 
 def forecasts(path: Path, seed: int = 0) -> numpy.ndarray:
     """Train a model, and forecast every year but the first from the years before it: (years - 1,)."""
-    task = Table.read(path, cells.gru, resolve({**OPTIONS, "reading": {"seed": seed}}, Table.section))
-    for progress in Training(task, task.options.settings).run():
+    spec = Spec.read("table", {**OPTIONS, "reading": {"seed": seed}})
+    data = spec.kind.learn(path, spec.data, spec.reading)
+    model = initial_model(spec, cells.gru, data)
+    for progress in Training(model, data, spec.training).run():
         if progress.validation is not None and progress.best:
             print(f"{progress.done:5.0%}   validation {progress.validation:.4f}", flush=True)
-    return numpy.array([row["SUNACTIVITY_1_ahead"] for row in task.predict(path)][:-1])
+    return numpy.array([row["SUNACTIVITY_1_ahead"] for row in data.kind.predict(model, path)][:-1])
 
 
 def season_of(values: numpy.ndarray) -> int:

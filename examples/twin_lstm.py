@@ -19,9 +19,11 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import cells, losses
+from unrolled.data.characters import Vocabulary
+from unrolled.data.documents import Documents
+from unrolled.files.read import read_text
 from unrolled.nn import SequenceModel, interop
 from unrolled.sequence.streams import Window, windows
-from unrolled.tasks.text import Parts, Vocabulary, read_text
 
 
 class Twin(nn.Module):
@@ -85,11 +87,12 @@ def main() -> None:
     torch.manual_seed(0)
     text = read_text(given.text)
     vocabulary = Vocabulary.of(text)
-    parts = Parts.of(vocabulary.encode(text))
+    documents = Documents(given.text.name, {"text": text}, many=False, by_line=False)
+    train, validation, _ = documents.encoded(vocabulary)
 
     ours = SequenceModel(cells.lstm, len(vocabulary), len(vocabulary), hidden=128, layers=2, embedding=64)
     learners = {"this library": Learner(ours, given.updates), "torch.nn.LSTM": Learner(Twin(ours), given.updates)}
-    one_pass = list(windows(parts.train, given.rows, given.window))
+    one_pass = list(windows(train, given.rows, given.window))
     stream = enumerate(islice(chain.from_iterable(repeat(one_pass)), given.updates))
     print(f"updates   {'   '.join(f'{name:>20}' for name in learners)}")
     for number, window in stream:
@@ -97,10 +100,10 @@ def main() -> None:
         for learner in order if number % 2 else order[::-1]:
             learner.learn(window, first=number % len(one_pass) == 0)
         if (number + 1) % max(given.updates // 10, 1) == 0:
-            shown = [f"{learner.loss(parts.validation):.4f} nats {learner.seconds:6.1f} s" for learner in order]
+            shown = [f"{learner.loss(validation):.4f} nats {learner.seconds:6.1f} s" for learner in order]
             print(f"{number + 1:7,}   {'   '.join(f'{text:>20}' for text in shown)}", flush=True)
     (mine, its) = learners.values()
-    share = mine.loss(parts.validation) / its.loss(parts.validation) - 1
+    share = mine.loss(validation) / its.loss(validation) - 1
     ratio = mine.seconds / its.seconds
     print(f"validation loss {share:+.2%} compared with torch.nn.LSTM, in {ratio:.2f} times its time")
 

@@ -17,8 +17,8 @@ from unrolled.circuits import orthogonal
 from unrolled.circuits.circuit import Circuit
 from unrolled.graph import stored
 from unrolled.nn.model import SequenceModel
+from unrolled.nn.stored import load_network, save_network
 from unrolled.nn.weight_drop import recurrent_weights, run_dropped
-from unrolled.tasks.network import load_network, save_network
 from unrolled.testing import check_gradients
 
 MASK = [[1, 0, 1, 0], [0, 1, 1, 1], [1, 1, 0, 1], [0, 0, 1, 1]]

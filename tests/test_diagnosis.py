@@ -22,9 +22,8 @@ from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
 from unrolled.diagnosis.run import diagnose_run
 from unrolled.diagnosis.trajectory import follow
 from unrolled.nn.model import SequenceModel
+from unrolled.run.trained import Trained
 from unrolled.sequence.streams import windows
-from unrolled.tasks.registry import trained
-from unrolled.tasks.text import Parts
 
 
 @circuit
@@ -485,8 +484,8 @@ def test_a_run_is_diagnosed_on_what_it_learned_from(run, text, tmp_path, capsys)
 
 def test_the_verdict_of_a_run_is_that_of_its_network(run, text):
     """The command measures the same as the library does for the same text."""
-    task = trained(run)
-    series = Parts.of(task.vocabulary.encode(text.read_text())).validation
+    task = Trained.load(run)
+    series = task.read(text).validation
     (window, *_) = windows(series, max(1, min(16, (len(series) - 1) // 256)), 256)
     by_hand = unrolled.diagnose(
         task.model, window.x, loss=lambda given: unrolled.losses.nll(given[0], window.y), farthest=16
@@ -501,7 +500,7 @@ def test_a_training_logs_its_diagnoses_and_is_not_changed_by_them(run, text):
     diagnoses = [record for record in log if record["event"] == "diagnosis"]
     assert [record["update"] for record in diagnoses] == [3, 6]
     assert diagnoses[0]["layers"][1]["name"] == "layers.1" and diagnoses[0]["layers"][1]["reach"] >= 1
-    models = [trained(folder).model.state_dict() for folder in (run, without)]
+    models = [Trained.load(folder).model.state_dict() for folder in (run, without)]
     assert all(torch.equal(models[0][n], models[1][n]) for n in models[0])
 
 

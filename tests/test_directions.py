@@ -10,14 +10,13 @@ import torch
 
 from unrolled import Ragged, cells
 from unrolled.cli import main
+from unrolled.data.characters import Vocabulary
 from unrolled.errors import UsageError
 from unrolled.nn import SequenceModel, interop
-from unrolled.tasks.language import LanguageModel
-from unrolled.tasks.language_stream import LanguageStream
-from unrolled.tasks.registry import options_for
-from unrolled.tasks.stream import Streaming
-from unrolled.tasks.vocabulary import Vocabulary
-from unrolled.tasks.way import Way
+from unrolled.run.spec import Spec
+from unrolled.stream.language import LanguageStream
+from unrolled.stream.options import StreamOptions
+from unrolled.stream.streaming import Streaming
 
 TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 
@@ -121,7 +120,7 @@ SEEING = {"model": {"bidirectional": True}}
 )
 def test_two_directions_are_refused_where_they_would_read_the_answer(task: str, data: dict, predicted: str):
     with pytest.raises(UsageError) as caught:
-        options_for(task, {**SEEING, "data": data})
+        Spec.read(task, {**SEEING, "data": data})
     assert str(caught.value).startswith(f"model.bidirectional=true cannot predict {predicted}: ")
 
 
@@ -129,12 +128,7 @@ def test_two_directions_are_refused_where_they_would_read_the_answer(task: str, 
     ("task", "data"), [("voice", {}), ("table", {"goal": "steps"}), ("table", {"goal": "sequences", "sequence": "who"})]
 )
 def test_two_directions_are_for_labels(task: str, data: dict):
-    assert options_for(task, {**SEEING, "data": data}).model.bidirectional
-
-
-def test_a_language_model_has_one_direction():
-    with pytest.raises(UsageError, match="the character that is to be predicted"):
-        LanguageModel(cells.gru, 5, 4, bidirectional=True)
+    assert Spec.read(task, {**SEEING, "data": data}).model.bidirectional
 
 
 @pytest.mark.parametrize("name", ["coin.txt", "noise.csv"])
@@ -153,12 +147,10 @@ def test_a_run_that_saw_the_answer_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     """A run as an earlier version wrote it."""
-    from unrolled.tasks.options import Options
-
     monkeypatch.chdir(tmp_path)
     Path("coin.txt").write_text("heads tails tails heads " * 60)
     with monkeypatch.context() as before:
-        before.setattr(Options, "__post_init__", lambda self: None)
+        before.setattr(Spec, "__post_init__", lambda self: None)
         assert main(["train", "coin.txt", "--updates", "2", "--out", "run", "--set", "model.bidirectional=true"]) == 0
     capsys.readouterr()
     for command in (
@@ -173,9 +165,9 @@ def test_a_run_that_saw_the_answer_is_refused(
 
 def test_a_stream_is_read_in_one_direction(tmp_path: Path):
     model = SequenceModel(cells.gru, 3, 3, 4, bidirectional=True)
-    streamed = LanguageStream(model, Vocabulary("abc"), Way())
-    with pytest.raises(UsageError, match="a model of two directions cannot read a stream"):
-        Streaming(streamed, tmp_path / "text.txt", None, Way())
+    streamed = LanguageStream(model, Vocabulary("abc"), StreamOptions())
+    with pytest.raises(UsageError, match="a model with two directions cannot read a stream"):
+        Streaming(streamed, tmp_path / "text.txt", None, StreamOptions())
 
 
 def test_a_last_answer_of_an_earlier_version_is_refused(
@@ -203,8 +195,8 @@ def test_a_last_answer_of_an_earlier_version_is_refused(
 
 def _say_format_2(run: Path) -> None:
     """Set the previous format number in a run's description and checkpoints."""
-    from unrolled.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
-    from unrolled.train.run_folder import checkpoints
+    from unrolled.files.strict_json import as_json
+    from unrolled.run.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 
     config = json.loads((run / "config.json").read_text()) | {"format": 2}
     (run / "config.json").write_bytes(as_json(config))
@@ -213,4 +205,4 @@ def _say_format_2(run: Path) -> None:
         for file in path.iterdir():
             file.unlink()
         path.rmdir()
-        write_checkpoint(path, Checkpoint(found.model, found.optimizer, config, found.progress))
+        write_checkpoint(path, Checkpoint(found.model, found.optimizer, found.progress, config))

@@ -130,10 +130,9 @@ DOCTESTED = ["unrolled.circuits.adjoint", "unrolled.circuits.circuit", "unrolled
 DOCTESTED += ["unrolled.nn.torch_layers", "unrolled.nn.interop"]
 DOCTESTED += ["unrolled.nn.acceleration", "unrolled.nn.stack", "unrolled.nn.torch_layout"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
-DOCTESTED += ["unrolled.train.losses"]
-DOCTESTED += ["unrolled.look.explore", "unrolled.diagnosis.diagnose"]
-DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
-DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]
+DOCTESTED += ["unrolled.sequence.losses", "unrolled.look.explore", "unrolled.diagnosis.diagnose"]
+DOCTESTED += ["unrolled.train.schedule", "unrolled.data.example", "unrolled.nn.model", "unrolled.nn.weight_drop"]
+DOCTESTED += ["unrolled.data.recordings", "unrolled.data.defaults", "unrolled.errors"]
 DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms", "unrolled.plan.segments", "unrolled.draw.numbers"]
 
 

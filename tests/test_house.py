@@ -19,8 +19,10 @@ SRC = ROOT / "src" / "unrolled"
 # A room may import from rooms of the same or a lower rank.
 RANK = {
     "errors": 0,
+    "files": 1,
     "graph": 1,
     "sequence": 1,
+    "sources": 2,
     "transform": 2,
     "draw": 3,
     "plan": 3,
@@ -31,10 +33,13 @@ RANK = {
     "nn": 6,
     "speed": 7,
     "train": 7,
-    "tasks": 8,
-    "diagnosis": 8,
-    "look": 9,
-    "cli": 10,
+    "data": 8,
+    "run": 9,
+    "tasks": 9,
+    "stream": 10,
+    "diagnosis": 10,
+    "look": 11,
+    "cli": 12,
 }
 FRONT_DOOR = {"__init__", "__main__"}  # may import from every room
 
@@ -137,6 +142,36 @@ def test_the_layering_test_sees_unknown_rooms_and_the_front_door(tmp_path: Path)
     assert "errors.py:1: imports 'Recurrent', not a room" in found
     assert "errors.py:2: imports 'unrolled', not a room" in found
     assert "__version__" not in found
+
+
+def imports_by_name(package: Path) -> list[str]:
+    """Where a module is imported by its name at run time, which no other test of the layering can see. Only the front
+    door does so, to load each room on first use."""
+    found = []
+    for path, parts in modules(package):
+        if parts == ("__init__",):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            if name in ("import_module", "__import__", "spec_from_file_location", "exec_module"):
+                found.append(f"{path.relative_to(package.parent)}:{node.lineno}: {name}")
+    return found
+
+
+def test_no_module_is_imported_by_its_name():
+    allowed = ("unrolled/cli/cell.py", "unrolled/circuits/circuit.py")  # the user's own modules
+    found = [line for line in imports_by_name(SRC) if not line.startswith(allowed)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_check_of_imports_by_name_sees_planted_ones(tmp_path: Path):
+    package = tmp_path / "unrolled"
+    package.mkdir()
+    (package / "__init__.py").write_text("from importlib import import_module\nimport_module('.nn')\n")
+    (package / "a.py").write_text("import importlib\nimportlib.import_module('.nn', __package__)\n")
+    (package / "b.py").write_text("from importlib import import_module\n\nimport_module('.nn')\n__import__('nn')\n")
+    names = [str(Path("unrolled") / line) for line in ("a.py:2: ", "b.py:3: ", "b.py:4: ")]
+    assert [line.startswith(name) for line, name in zip(imports_by_name(package), names, strict=True)] == [True] * 3
 
 
 def test_every_file_is_named_after_what_is_in_it():

@@ -18,11 +18,13 @@ import unrolled
 from unrolled import Recurrent, State, circuit, sigmoid, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
+from unrolled.data.recordings import read_recording
 from unrolled.errors import UsageError
 from unrolled.look import example, reading, readout
 from unrolled.look.explore import explore
 from unrolled.look.layer_values import evaluate_layer, locate
 from unrolled.look.pack import TOP, pack
+from unrolled.run.trained import Trained
 
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
 
@@ -115,12 +117,11 @@ def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
 
 
 def test_the_loss_is_that_of_the_trained_model(run: Path):
-    from unrolled.tasks.language_run import load
-    from unrolled.train.losses import nll
+    from unrolled.sequence.losses import nll
 
     page = explore(run, run.parent / "text.txt", first=11, steps=60)
-    trained = load(run)
-    tokens = trained.encode(TEXT[10:71])
+    trained = Trained.load(run)
+    tokens = trained.kind.encode(TEXT[10:71])
     with torch.no_grad():
         scores, _ = trained.model(tokens[None, :-1])
         assert math.isclose(page.loss, nll(scores, tokens[None, 1:]).item(), rel_tol=1e-5)
@@ -217,13 +218,13 @@ def test_where_the_first_number_is_that_is_not_finite():
 
 def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(folder: Path):
-        task = sound(folder)
+        trained = sound(folder)
         with torch.no_grad():
-            task.model.layers[1].b[8] = math.nan  # the forget gate of the third unit
-        return task
+            trained.model.layers[1].b[8] = math.nan  # the forget gate of the third unit
+        return trained
 
-    sound = reading.trained
-    monkeypatch.setattr(reading, "trained", broken)
+    sound = Trained.load
+    monkeypatch.setattr(Trained, "load", broken)
     page = explore(run, run.parent / "text.txt", steps=20)
     assert "Not all numbers are finite. The first value: a is NaN at step 1, unit 9." in page.notes
     assert data_of(page.html)["problem"] == page.notes[-1]
@@ -322,13 +323,11 @@ def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
     run = trained_on(recordings, tmp_path / "run", "--set", f"data.answer={answer}")
     looked = reading.of_run(run, recordings / "low_7.wav", 1, 1000)
     measured = evaluate_layer(looked, 0)
-    task = reading.trained(run)
-    import soundfile
-
-    samples = torch.from_numpy(soundfile.read(recordings / "low_7.wav", dtype="float32")[0])
-    example = task.heard("low_7.wav", samples, 8000, "low")
-    scores, y = next(task.score([example]))
-    assert math.isclose(measured.total, task.cost(scores, y).item(), rel_tol=1e-5)
+    trained = Trained.load(run)
+    recording = read_recording(recordings / "low_7.wav")
+    samples, example = recording.samples, trained.kind.example("low_7.wav", recording, "low")
+    scores, y = next(trained.kind.score(trained.model, [example]))
+    assert math.isclose(measured.total, trained.kind.goal.loss(scores, y).item(), rel_tol=1e-5)
     torch.testing.assert_close(measured.values["o"][-1].float(), scores[-1], rtol=1e-4, atol=1e-5)
     assert (measured.saliency > 0).all() and len(measured.saliency) == len(example.x)
     page = explore(run, recordings / "low_7.wav")
@@ -349,11 +348,11 @@ def test_a_recording_of_a_folder_and_one_whose_class_nobody_knows(recordings: Pa
     run = trained_on(recordings, tmp_path / "run")
     second = explore(run, recordings, piece=2, first=5, steps=10)
     assert second.notes[0] == "'high_10.wav' is of the class 'high'."
-    assert second.notes[1] == "It is read from frame 5 to 14 of 25." and second.steps == 10
+    assert second.notes[1] == "The network reads frames 5 to 14 of 25." and second.steps == 10
     (tmp_path / "strange.wav").write_bytes((recordings / "low_7.wav").read_bytes())
     note = explore(run, tmp_path / "strange.wav").notes[0]
     assert re.fullmatch(
-        "The name of 'strange.wav' says no class that the model knows; the likeliest is '(low|high)'.", note
+        "The name of 'strange.wav' is not that of a class; the model's prediction is '(low|high)'.", note
     )
 
 
@@ -363,14 +362,14 @@ def test_rows_of_numbers(tmp_path: Path):
     (tmp_path / "waves.csv").write_text("b,a\n" + "\n".join(lines) + "\n")
     run = trained_on(tmp_path / "waves.csv", tmp_path / "run", "--set", "data.target=b")
     page = explore(run, tmp_path / "waves.csv", steps=50)
-    data, task = data_of(page.html), reading.trained(run)
-    assert page.notes == ["It is read from row 1 to 50 of 79."]
-    rows = task.sequences(tmp_path / "waves.csv")[0]
-    example = task.example(rows)
+    data, trained = data_of(page.html), Trained.load(run)
+    assert page.notes == ["The network reads rows 1 to 50 of 79."]
+    rows = trained.kind.sequences(tmp_path / "waves.csv")[0]
+    example = trained.kind.example(rows)
     with torch.no_grad():
-        scores, _ = task.model(example.x[None, :50])
-    assert math.isclose(page.loss, task.cost(scores[0], example.y[:50]).item(), rel_tol=1e-5)
-    assert data["track"]["names"] == task.inputs == ["b", "a"] and not data["bits"]
+        scores, _ = trained.model(example.x[None, :50])
+    assert math.isclose(page.loss, trained.kind.goal.loss(scores[0], example.y[:50]).item(), rel_tol=1e-5)
+    assert data["track"]["names"] == trained.kind.columns == ["b", "a"] and not data["bits"]
     codes = numpy.frombuffer(base64.b64decode(data["track"]["data"]), "u1").reshape(50, 2)
     assert [tuple(at) for at in numpy.argwhere(codes == 255)] == [(30, 1)], "what is missing is a gap"
     drawn = data["track"]["low"][0] + codes[:, 0] / 254 * (data["track"]["high"][0] - data["track"]["low"][0])
@@ -385,12 +384,12 @@ def test_music(tmp_path: Path):
     scipy.savemat(tmp_path / "m.mat", {n: rolls for n in ("traindata", "validdata", "testdata")})
     run = trained_on(tmp_path / "m.mat", tmp_path / "run")
     page = explore(run, tmp_path / "m.mat", piece=2)
-    task = reading.trained(run)
+    trained = Trained.load(run)
     frames = torch.from_numpy(rolls[0, 1].astype("float32"))
     with torch.no_grad():
-        scores, _ = task.model(frames[None, :-1])
-    assert math.isclose(page.loss, task.cost(scores[0], frames[1:]).item(), rel_tol=1e-5)
-    assert page.notes == ["The piece is testdata[1].", "It is read from frame 1 to 12 of 12."]
+        scores, _ = trained.model(frames[None, :-1])
+    assert math.isclose(page.loss, trained.kind.goal.loss(scores[0], frames[1:]).item(), rel_tol=1e-5)
+    assert page.notes == ["The piece is testdata[1].", "The network reads frames 1 to 12 of 12."]
 
 
 def test_words_and_bytes(tmp_path: Path):
@@ -399,7 +398,7 @@ def test_words_and_bytes(tmp_path: Path):
         run = trained_on(tmp_path / "text.txt", tmp_path / unit, "--set", f"data.unit={unit}")
         data = data_of(explore(run, tmp_path / "text.txt", steps=20).html)
         assert data["text"][:3] == shown and len(data["text"]) == 21
-        known = reading.trained(run).vocabulary
+        known = Trained.load(run).kind.vocabulary
         assert len(data["vocabulary"]) == len(known)
         tokens = data["numbers"]["x"]["tokens"]
         assert [data["vocabulary"][k] for k in tokens] == data["text"][:20]
@@ -408,16 +407,16 @@ def test_words_and_bytes(tmp_path: Path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("RUN",), "say what the network of 'RUN' is to read: --data FILE, a recording"),
+        (("RUN",), "name the data for the model of 'RUN' to read: --data FILE, a recording"),
         (("RUN", "--data", "DATA/none.wav"), "there is no file 'DATA/none.wav'"),
-        (("RUN", "--data", "DATA", "--piece", "99"), "'DATA' has 24 recordings; --piece 99 is none of them"),
+        (("RUN", "--data", "DATA", "--piece", "99"), "'DATA' has 24 recordings; there is no --piece 99"),
         (
             ("RUN", "--data", "DATA/low_7.wav", "--first", "99"),
-            "'DATA/low_7.wav' has 24 frames to read; --first 99 is behind its end",
+            "'DATA/low_7.wav' has 24 frames to read; --first 99 is after its end",
         ),
         (
             ("RUN", "--data", "TEXT"),
-            "'TEXT' is data for the task 'language'; the model is one of the task 'voice'",
+            "'TEXT' is data for the task 'language', but 'RUN' is a run of the task 'voice'",
         ),
         (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "--layer 3 does not exist: the network has 1 layer"),
         (
@@ -426,7 +425,7 @@ def test_words_and_bytes(tmp_path: Path):
             "explorer cannot show. Choose a model without them, or only its cell",
         ),
         (("lstm", "--steps", "0"), "--steps must be a whole number from 1, got 0"),
-        (("lstm", "--out", "page.pdf"), "--out names an HTML file, such as page.html; got 'page.pdf'"),
+        (("lstm", "--out", "page.pdf"), "--out must end in .html, such as page.html; got 'page.pdf'"),
     ],
 )
 def test_what_cannot_be_looked_at(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pack_padded_sequence, pack_sequence, pad_packed_sequence
 
 from unrolled import InputError, Ragged
-from unrolled.train import losses
+from unrolled.sequence import losses
 
 LENGTHS = st.lists(st.integers(0, 7), min_size=1, max_size=6)
 FEATURES = st.sampled_from([(), (3,), (2, 3)])

@@ -14,13 +14,14 @@ import mutated_circuits
 from cells_for_tests import CIRCUITS
 from mutated_circuits import no_longer_than
 from unrolled import CircuitError, DataError, Recurrent, circuit, tanh
+from unrolled.files.strict_json import from_json
+from unrolled.files.tensors import metadata
 from unrolled.graph import stored
 from unrolled.graph.node import leaf, vector
 from unrolled.graph.ops import constant, make
 from unrolled.graph.recurrence import Recurrence
 from unrolled.graph.size import Size
-from unrolled.tasks.network import load_network, metadata, save_network
-from unrolled.train.checkpoint import from_json
+from unrolled.nn.stored import load_network, save_network
 
 
 def _chain(nodes: int, step: dict[str, object]) -> dict[str, object]:
@@ -151,5 +152,5 @@ def test_a_network_of_other_sizes_takes_no_memory(tmp_path: Path, sizes: object)
     tensors = safetensors.torch.load_file(path)
     about["sizes"] = sizes
     path.write_bytes(safetensors.torch.save(tensors, {"network": json.dumps(about)}))
-    with no_longer_than(10.0), pytest.raises(DataError, match="is no network, or is damaged"):
+    with no_longer_than(10.0), pytest.raises(DataError, match="is not a network, or is damaged"):
         load_network(path)

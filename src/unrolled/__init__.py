@@ -39,7 +39,7 @@ _HOME = {
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
 }
 _MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
-    "losses": "train.losses"
+    "losses": "sequence.losses"
 }
 
 __all__ = ["__version__", *_HOME, *_MODULES]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,3 +103,15 @@ def did_you_mean(name: str, known: object) -> str:
 
     close = get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]
     return f". Did you mean '{close[0]}'?" if close else ""
+
+
+def check_choice(name: str, value: str, known: Iterable[str]) -> None:
+    """Refuse a value that is none of those known.
+
+    Raises:
+        UsageError: with the most similar known value, or all of them.
+    """
+    choices = list(known)
+    if value not in choices:
+        hint = did_you_mean(value, choices) or f". Choose from: {', '.join(choices)}"
+        raise UsageError(f"{name} cannot be '{value}'{hint}")

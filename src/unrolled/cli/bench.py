@@ -49,7 +49,7 @@ def bench(
     from ..speed.machine import machine
     from ..speed.timing import Effort, local_players, processors, time_point
     from . import screen
-    from .steps import counted
+    from .progress import counted
 
     rows = []
     with processors(threads), counted(len(asked), quiet=json) as done:

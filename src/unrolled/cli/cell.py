@@ -56,7 +56,7 @@ def _circuit_in(path: Path, wanted: str) -> Circuit:
 
 def _run(path: Path) -> ModuleType:
     """Run a user's file as a module; modules beside it can be imported."""
-    from ..train.files import read_bytes
+    from ..files.read import read_bytes
 
     read_bytes(path, "a Python file with a circuit")
     spec = spec_from_file_location(path.stem, path)

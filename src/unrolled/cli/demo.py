@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, command_line
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Language
+    from ..data.language import Text
+    from ..nn.model import SequenceModel
     from .learn import Ended
 
 PROMPT, MARGIN = "The ", "      │ "
@@ -25,26 +26,30 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         json: Print the log as JSON lines.
     """
     from ..cells import gru
-    from ..tasks.language_run import Language
-    from ..tasks.registry import options_for
-    from ..train.files import write_text
-    from ..train.recorded import Recorded
-    from ..train.run_folder import RunFolder, free_folder
+    from ..data.language import Language
+    from ..files.write import write_text
+    from ..run.config import description
+    from ..run.folder import RunFolder, free_folder
+    from ..run.run import Run
+    from ..run.spec import Spec
+    from ..run.trained import initial_model
+    from ..train.loop import Training
     from .learn import learn
 
     text = python_reference()
     training = {"minutes": seconds / 60, "rate": RATE}
-    options = options_for("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
-    with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as run:
-        write_text(run.path / "text.txt", text)
-        task = Language.read(run.path / "text.txt", gru, options)
-        recorded = Recorded(task, options.settings, run)
-        recorded.begin(task.circuit, task.config())
+    spec = Spec.read("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
+    with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as folder:
+        write_text(folder.path / "text.txt", text)
+        data = Language.learn(folder.path / "text.txt", spec.data, spec.reading)
+        model = initial_model(spec, gru, data)
+        run = Run(folder, Training(model, data, spec.training))
+        run.begin(gru, description(spec, data, model))
         if not json:
-            _explain(task, seconds)
-        ended = learn(task, recorded, for_programs=json)
+            _explain(data, model, seconds)
+        ended = learn(run, for_programs=json)
     if not json:
-        _conclude(task, ended, run.path)
+        _conclude(data, model, ended, folder.path)
     return ended.code
 
 
@@ -67,15 +72,16 @@ def python_reference() -> str:
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
 
-def _explain(task: Language, seconds: float) -> None:
+def _explain(data: Text, model: SequenceModel, seconds: float) -> None:
+    from .learn import parameters
     from .screen import command, out
 
-    sizes, net = task.sizes(), task.model.first
+    sizes, net = data.sizes(), model.first
     out("\n  [bold]A network learns to write[/]\n")
     out("  It reads a text one character at a time, and after each one it predicts the")
     out(f"  next. Its memory is a state h(t) of {net.sizes['h']} numbers, which the same equations")
     out("  update at every step:\n")
-    for line in task.circuit.equations().splitlines():
+    for line in model.circuit.equations().splitlines():
         out(f"      [cyan]{line}[/]")
     out("\n  These lines are all that anyone wrote. The gradient (back-propagation through")
     out("  time) is derived from them. To print it:\n")
@@ -83,19 +89,19 @@ def _explain(task: Language, seconds: float) -> None:
     out()
     out("  text       the language reference that is part of this Python:")
     out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
-    out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
+    out(f"  model      {parameters(model):,} parameters, run by the engine '{net.engine}'")
     out(f"  training   {seconds:.0f} seconds, on the first 90 % of the text")
     out("  test       on the last 5 %, which the network never sees during training\n")
 
 
-def _conclude(task: Language, ended: Ended, run: Path) -> None:
+def _conclude(data: Text, model: SequenceModel, ended: Ended, run: Path) -> None:
     from rich.markup import escape
 
+    from ..data.writing import write
     from ..engines.threads import processor_threads
-    from ..tasks.language import write
     from .screen import command, out
 
-    result = ended.result or task.result()
+    vocabulary, result = data.kind.vocabulary, ended.result or data.result(model)
     words = "Stopped" if ended.code else "Done"
     out(f"  {words} after {ended.updates:,} updates in {ended.seconds:.0f} seconds.\n")
     out("  How well does it predict text that it has never seen? In bits per character,")
@@ -106,9 +112,9 @@ def _conclude(task: Language, ended: Ended, run: Path) -> None:
         bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
-    numbers = write(task.model, task.vocabulary.encode(PROMPT), 360, temperature=0.6)
+    numbers = write(model, vocabulary.encode(PROMPT), 360, temperature=0.6)
     with processor_threads():
-        _stream(PROMPT, task.vocabulary.texts(numbers))
+        _stream(PROMPT, vocabulary.texts(numbers))
     out("\n  It writes letter by letter: nobody told it what a word is.\n")
     out(f"  Everything is saved in [bold]{escape(str(run))}[/]:\n")
     for name, what in FILES.items():

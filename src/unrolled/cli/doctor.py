@@ -75,7 +75,7 @@ def _examine_machine(quiet: bool) -> Report:
     from ..speed.point import Point
     from ..speed.timing import Effort, local, processors, time_point
     from ..testing.doctor import available, build, cases, examine
-    from .steps import counted
+    from .progress import counted
 
     begin = time.monotonic()
     threads = torch.get_num_threads()

@@ -16,7 +16,6 @@ def draw(cell: str, /, *, out: Path, steps: int = 3, folded: bool = False, gradi
         gradient: Also draw how the gradient flows back in time.
     """
     from ..errors import UsageError
-    from ..train.files import write_text
     from . import screen
     from .cell import find_cell
 
@@ -25,8 +24,5 @@ def draw(cell: str, /, *, out: Path, steps: int = 3, folded: bool = False, gradi
     if steps < 1:
         raise UsageError(f"--steps must be at least 1, got {steps}")
     picture = find_cell(cell).draw(steps, gates=not folded, gradient=gradient)
-    if out.suffix == ".svg":
-        write_text(out, picture.svg)
-    else:
-        picture.save(out)
+    picture.save(out)
     screen.plain(out)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..nn.incoming import Series
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
 from ..sequence.ragged import Ragged
+from ..sequence.series import values_of
 from ..transform.differentiate import loss_on
 from .layer import diagnose_layer
 from .report import Diagnosis
@@ -102,18 +102,14 @@ def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tens
     if isinstance(given, Result) and isinstance(model, Recurrent):
         names = [n for n in loss_on(model.circuit.recurrence) if n in given] or list(model.circuit.states)[:1]
         if names == ["L"]:
-            return _steps(given["L"]).sum()
+            return values_of(given["L"]).sum()
         series = [given[n] for n in names]
     else:
         series = [given[0] if isinstance(given, tuple) else given]
     if not all(isinstance(s, Tensor | Ragged) for s in series):
         raise InputError(f"the model returns a {type(given).__name__}: pass a loss function with loss=")
     total = torch.zeros(())
-    for values in map(_steps, series):
+    for values in map(values_of, series):
         weights = torch.randn(values.shape[-1], generator=generator, dtype=values.dtype).to(values.device)
         total = total + (values * weights).sum()
     return total
-
-
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..draw.drawing import Drawing
 from ..errors import InputError
-from ..train.files import write_bytes, write_text
+from ..files.write import write_bytes, write_text
 from .chart import chart
 from .layer import Layer
 from .reach import Reach

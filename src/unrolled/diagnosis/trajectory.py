@@ -9,12 +9,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from ..nn.incoming import Series
+from ..nn.passes import Pass, recorded
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
-from ..sequence.ragged import Ragged
+from ..sequence.series import in_layout_of, padded, values_of
 from ..sequence.state import State
-from ..train.fault import Run, recorded
 
 Values = dict[str, Tensor]
 
@@ -109,18 +108,18 @@ def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
         model.train(training)
         for p in frozen:
             p.requires_grad_(False)
-    series = [(run, n, _steps(v)) for run in runs for n, v in run.series.items() if _steps(v).requires_grad]
+    series = [(run, n, values_of(v)) for run in runs for n, v in run.series.items() if values_of(v).requires_grad]
     wanted = [value for _, _, value in series]
     reached = wanted and total.requires_grad
     found = torch.autograd.grad(total, wanted, allow_unused=True) if reached else [None] * len(wanted)
     direct: dict[int, Values] = {id(run): {} for run in runs}
     for (run, name, _), gradient in zip(series, found, strict=True):
         if gradient is not None:
-            direct[id(run)][name] = _like(run.series[name], gradient)
+            direct[id(run)][name] = padded(in_layout_of(run.series[name], gradient))
     return [_trajectory(run, direct[id(run)]) for run in runs if run.lengths.any()]
 
 
-def _trajectory(run: Run, direct: Values) -> Trajectory:
+def _trajectory(run: Pass, direct: Values) -> Trajectory:
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):
         cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]
@@ -138,11 +137,3 @@ def _scalars(net: Recurrent) -> set[str]:
 def _wide(net: Recurrent, values: Mapping[str, Tensor]) -> Values:
     """The same values, where scalar states get a dimension of size 1."""
     return {n: v[..., None] if n in _scalars(net) else v for n, v in values.items()}
-
-
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
-
-
-def _like(series: Series, gradient: Tensor) -> Tensor:
-    return series.map(lambda _: gradient).to_padded()[0] if isinstance(series, Ragged) else gradient

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..files.write import write_bytes, write_text
 from ..graph.recurrence import Recurrence
 from ..transform.unfold import first_time
 from . import labels, scene
@@ -56,7 +58,8 @@ class Drawing:
             path: a name that ends in .svg, .png or .pdf. PNG and PDF need matplotlib.
 
         Raises:
-            InputError: the name has another ending, or the file cannot be written.
+            InputError: the name has another ending.
+            DataError: the file cannot be written.
             EngineError: matplotlib is not installed.
         """
         path = Path(path)
@@ -65,15 +68,12 @@ class Drawing:
             raise InputError(
                 f"a drawing can be saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
             )
-        if not path.parent.is_dir():
-            raise InputError(f"cannot save '{path}': folder '{path.parent}' does not exist")
-        try:
-            if kind == ".svg":
-                path.write_text(self.svg, encoding="utf-8", newline="\n")
-            else:
-                self.figure().savefig(path, dpi=192)
-        except OSError as problem:
-            raise InputError(f"cannot save '{path}': {problem.strerror or problem}") from None
+        if kind == ".svg":
+            write_text(path, self.svg)
+            return
+        picture = BytesIO()
+        self.figure().savefig(picture, dpi=192, format=kind[1:])
+        write_bytes(path, picture.getvalue())
 
     def _repr_svg_(self) -> str:
         return self.svg

@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from ..circuits.circuit import Circuit
+from ..data.characters import Vocabulary
+from ..data.reading import check_seed
 from ..errors import CircuitError, InputError, UsageError
+from ..files.read import read_text
 from ..graph.bind import bind, nameable, shapes
 from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
 from ..nn.incoming import Incoming
+from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
-from ..tasks.language import LanguageModel, check_seed
-from ..tasks.text import Vocabulary, read_text
 from ..transform.restrict import without
 from .reading import of_text
 from .readout import with_some_loss
@@ -50,10 +52,11 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
     text = read_text(data) if data else EXAMPLE
     vocabulary = Vocabulary.of(text[first - 1 : first + steps])
     try:
+        size = max(2, len(vocabulary))
         try:
-            model = LanguageModel(circuit, max(2, len(vocabulary)), hidden)
+            model = SequenceModel(circuit, size, size, hidden)
         except UsageError:
-            model = LanguageModel(circuit, max(2, len(vocabulary)))  # the equations fix the number of units
+            model = SequenceModel(circuit, size, size)  # the equations fix the number of units
     except CircuitError as problem:
         if data:
             raise UsageError(f"'{circuit.name}' cannot read '{data}': {problem}") from None

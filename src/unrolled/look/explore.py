@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import InputError, UsageError
+from ..files.write import write_text
 from ..nn.recurrent import Recurrent
-from ..train.files import write_text
 from .example import of_circuit, of_network
 from .layer_values import evaluate_layer
 from .measurement import Measurement

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
-from ..graph.node import Node, leaf, matrix, token, vector
+from ..data.goal import Class, Goal
+from ..graph.node import Node, leaf, matrix, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..transform.restrict import without
 
-Goal = Literal["class", "binary", "number"]  # one class; any number of binary targets; numbers
+CLASS = Class()
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def predicting(
     source: str,
     kept: Iterable[str],
     read_out: bool,
-    goal: Goal = "class",
+    goal: Goal = CLASS,
     mean_over: int = 0,
 ) -> Scored:
     """Add a target and a loss to a step.
@@ -51,8 +51,7 @@ def predicting(
         source: the value that holds the scores, or the input of the read-out.
         kept: the inputs to keep. Others, such as the target of the circuit's own loss, are removed.
         read_out: whether a linear read-out computes the scores.
-        goal: the loss. For a 'class' it is -log softmax(scores)[y], for 'binary' targets -log p(y) with p = σ(scores),
-            for a 'number' the squared error.
+        goal: the loss, see ``data.goal``.
         mean_over: number of steps to average the source over; the running mean is a state. 0 for no mean.
     """
     step = without(recurrence, set(recurrence.inputs) - set(kept))
@@ -71,15 +70,9 @@ def predicting(
         size = Size.of(scores)
         parameters[bias] = leaf("parameter", vector(size), name=bias)
         node = make("add", parameters[bias], make("matvec", parameters[weight], node))
-    y = leaf("input", token(size) if goal == "class" else vector(size), name=target)
-    new[scores] = node
-    if goal == "class":
-        new |= {probability: make("softmax", node), loss: _surprise(node, y)}
-    elif goal == "binary":
-        new |= {probability: make("sigmoid", node), loss: _of_each(node, y)}
-    else:
-        error = make("sub", node, y)
-        new[loss] = make("sum", make("mul", error, error))
+    y = leaf("input", goal.target(size), name=target)
+    p, cost = goal.nodes(node, y)
+    new |= {scores: node, **({probability: p} if p is not None else {}), loss: cost}
     made = _extended(step, new, {**step.inputs, target: y}, parameters, states)
     return Scored(made, loss, target, scores, weight, bias)
 
@@ -94,16 +87,6 @@ def with_some_loss(recurrence: Recurrence) -> Scored:
     loss = _free(("L", "loss"), {*recurrence.leaves, *recurrence.returns, *recurrence.labels.values()})
     total = make("sum", node)
     return Scored(_extended(recurrence, {loss: total}, recurrence.inputs, recurrence.parameters), loss)
-
-
-def _surprise(scores: Node, y: Node) -> Node:
-    return make("sub", make("logsumexp", scores), make("pick", scores, y))
-
-
-def _of_each(scores: Node, y: Node) -> Node:
-    """-log p(y) with p = σ(scores), written as Σ (1 - y) · scores - log σ(scores), which is always finite."""
-    rest = make("mul", make("sub", constant(1.0, y.type.dims), y), scores)
-    return make("sum", make("sub", rest, make("log", make("sigmoid", scores))))
 
 
 def _extended(

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
+from ..data.goal import Goal
 from ..errors import DataError
 from ..graph.bind import bind, nameable
 from ..graph.recurrence import Recurrence
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..transform.restrict import without
-from .readout import Goal, Scored, predicting
+from .readout import Scored, predicting
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class Reading:
     Attributes:
         x: the input: vectors (steps, size) or tokens (steps,).
         y: the targets, in the same form.
-        goal: the kind of target, see ``readout``.
+        goal: what the scores are compared with, see ``data.goal``.
         notes: what is read, in words.
         text: the characters, words or subwords of a text, and the one after the last.
         vocabulary: the text of each token.

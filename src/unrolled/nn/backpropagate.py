@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -11,21 +11,12 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..plan.segments import Move, Segments, least_budget, least_work
 from ..sequence.state import State
+from ..sources import Source, Verified
 from .memory import Memory, Snapshots, Store, Truncated, bytes_of, bytes_of_step, width
 from .recurrent import Recurrent
 from .result import Result
 
 LEAST, MOST = 64, 4096  # steps of a segment; longer ones exceed the cache, and the backward pass takes twice as long
-
-
-class Source(Protocol):
-    """A sequence that is read piece by piece, the same whenever it is asked."""
-
-    @property
-    def length(self) -> int: ...
-    def read(self, start: int, stop: int) -> Tensor:
-        """Steps start ... stop - 1: (steps, size), or tokens (steps,)."""
-        ...
 
 
 Loss = Callable[[Result, int, int], Tensor]
@@ -64,8 +55,8 @@ def backpropagate(
         the total loss.
 
     Raises:
-        InputError: a source that is none, or that gives something else at the second reading; a loss that is not one
-            number; a memory that is too small.
+        InputError: an object that is not a source; a loss that is not one number; a memory that is too small.
+        DataError: a source that gives something else at the second reading.
     """
     length = _length(source)
     segments = _segments(net, length, memory)
@@ -138,8 +129,8 @@ class _Pieces:
     """The segments of a source, each the same whenever it is read."""
 
     def __init__(self, source: Source, length: int, every: int) -> None:
-        self.source, self.length, self.every = source, length, every
-        self.sums: dict[int, int] = {}
+        self.source = source if isinstance(source, Verified) else Verified(source)
+        self.length, self.every = length, every
 
     def start(self, number: int) -> int:
         return number * self.every
@@ -148,20 +139,7 @@ class _Pieces:
         return min(self.start(number) + self.every, self.length)
 
     def read(self, number: int) -> Tensor:
-        start, stop = self.start(number), self.stop(number)
-        x = self.source.read(start, stop)
-        if not isinstance(x, Tensor) or x.ndim not in (1, 2) or len(x) != stop - start:
-            given = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
-            raise InputError(
-                f"read({start}, {stop}) must give {stop - start} steps, (steps, size) or (steps,), got {given}"
-            )
-        found = hash((x.dtype, tuple(x.shape), x.contiguous().numpy(force=True).tobytes()))
-        if self.sums.setdefault(number, found) != found:
-            raise InputError(
-                f"the source gave something else when steps {start:,} to {stop:,} were read again: the gradient would "
-                "be wrong. It must give the same whenever it is asked"
-            )
-        return x
+        return self.source.read(self.start(number), self.stop(number))
 
 
 class _Kept:

@@ -15,9 +15,8 @@ from ..graph.node import TOKEN
 from ..sequence.layout import Layout
 from ..sequence.layouts import some
 from ..sequence.ragged import Ragged
+from ..sequence.series import Series as Series
 from ..sequence.state import State
-
-Series = Tensor | Ragged
 
 
 @dataclass(frozen=True)

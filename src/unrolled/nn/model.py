@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -15,8 +15,9 @@ from ..graph.node import TOKEN, order
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
 from ..sequence.ragged import Ragged
+from ..sequence.series import Series, each, flipped, last, mean, values_of
 from ..sequence.state import State
-from .incoming import Series
+from .memory import Memory
 from .recurrent import Recurrent
 from .weight_drop import run_dropped
 
@@ -53,6 +54,7 @@ class SequenceModel(nn.Module):
         weight_dropout: the share of recurrent weights set to zero in training, see ``weight_drop``.
         answer: compute scores at 'every' step, from the 'last' state, or from the 'mean' over steps. The last state of
             a backward layer is the one at the first step, as in torch's ``h_n``.
+        memory: what each layer stores for the backward pass, see ``Recurrent``.
 
     Raises:
         CircuitError: the circuit has no input or several.
@@ -74,6 +76,7 @@ class SequenceModel(nn.Module):
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
         answer: Answer = "every",
+        memory: Memory | None = None,
     ) -> None:
         super().__init__()
         widths = _widths(hidden, layers)
@@ -82,7 +85,7 @@ class SequenceModel(nn.Module):
                 raise UsageError(f"{name} must be at least 0 and less than 1, got {share}")
         if tied and not embedding:
             raise UsageError("tied=True shares the weights of the embedding: set its size, such as embedding=128")
-        self.input = only_input(circuit)
+        self.circuit, self.input = circuit, only_input(circuit)
         plain = answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
         vectors = [n for n, state in circuit.recurrence.states.items() if state.type.dims]
@@ -106,7 +109,7 @@ class SequenceModel(nn.Module):
             sizes = _sizes(circuit, self.input, width, scores, size)
             for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
                 try:
-                    direction.append(Recurrent(circuit, **sizes))
+                    direction.append(Recurrent(circuit, memory=memory, **sizes))
                 except RuntimeError as problem:  # torch raises it when memory is exhausted
                     raise UsageError(f"a model with hidden={size} cannot be created: {str(problem)[:200]}") from None
             width = _recurrent(direction[-1]).sizes[self.output] * (1 + bidirectional)
@@ -146,25 +149,26 @@ class SequenceModel(nn.Module):
         Raises:
             InputError: the model gives one answer per sequence, and a sequence has no steps.
         """
-        values = x if self.embedding is None else _each(self.embedding, x)
+        values = x if self.embedding is None else each(self.embedding, x)
         reached: list[State] = []
         for number, layer in enumerate(self.layers):
-            read = values if number == 0 else _each(self.dropout, values)
+            read = values if number == 0 else each(self.dropout, values)
             out = self._run(layer, read, states[number] if states else None, reset)
             given = out[self.output]
             if self.backward_layers:
-                back = self._run(self.backward_layers[number], _backward(read), None, _ends(reset))[self.output]
-                given = _each(_side_by_side, given, _backward(back))
+                back = self._run(self.backward_layers[number], flipped(read), None, _ends(reset))[self.output]
+                given = each(_side_by_side, given, flipped(back))
             else:
                 reached.append(out.state if after is None else State(**{n: out[n][:, after - 1] for n in out.state}))
-            values = _each(torch.add, values, given) if self.residual and _shape(values) == _shape(given) else given
+            same = values_of(values).shape == values_of(given).shape
+            values = each(torch.add, values, given) if self.residual and same else given
         if self.answer == "last":
-            values = _last_of_both(values, reset) if self.backward_layers else _last(values)
+            values = _last_of_both(values, reset) if self.backward_layers else last(values)
         elif self.answer == "mean":
-            values = _mean(values)
+            values = mean(values)
         if not isinstance(self.read_out, nn.Identity):
-            values = _each(self.bridge, _each(self.dropout, values))
-        return _each(self.read_out, values), tuple(reached)
+            values = each(self.bridge, each(self.dropout, values))
+        return each(self.read_out, values), tuple(reached)
 
     def _run(self, layer: nn.Module, x: Series, state: State | None, reset: Series | None) -> Any:
         given = {self.input: x, "state": state, "reset": reset}
@@ -172,22 +176,6 @@ class SequenceModel(nn.Module):
             assert isinstance(layer, Recurrent)
             return run_dropped(layer, self.weight_dropout, **given)
         return layer(**given)
-
-
-def _each(f: Callable[..., Tensor], *series: Series) -> Series:
-    """f of the steps of series that have the same lengths, whatever their layout."""
-    first, *others = series
-    if isinstance(first, Ragged):
-        return first.map(lambda values: f(values, *(_steps(other) for other in others)))
-    return f(*series)
-
-
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
-
-
-def _shape(series: Series) -> torch.Size:
-    return _steps(series).shape
 
 
 def _recurrent(layer: nn.Module) -> Recurrent:
@@ -199,21 +187,12 @@ def _side_by_side(forward: Tensor, backward: Tensor) -> Tensor:
     return torch.cat([forward, backward], -1)
 
 
-def _backward(series: Series) -> Series:
-    """Each sequence from its end to its beginning."""
-    return series.flip() if isinstance(series, Ragged) else series.flip(1)
-
-
 def _ends(reset: Series | None) -> Series | None:
     """Where a sequence restarts when it is read backward: at the step before one that restarts forward."""
     if reset is None:
         return None
     time = 0 if isinstance(reset, Ragged) else 1
-    return _backward(_each(lambda mask: mask.roll(-1, time), reset))  # what comes round meets a state of zeros
-
-
-def _last(series: Series) -> Tensor:
-    return series.last if isinstance(series, Ragged) else series[:, -1]
+    return flipped(each(lambda mask: mask.roll(-1, time), reset))  # what comes round meets a state of zeros
 
 
 def _last_of_both(series: Series, reset: Series | None) -> Tensor:
@@ -221,21 +200,17 @@ def _last_of_both(series: Series, reset: Series | None) -> Tensor:
 
     The forward direction ends at the last step; the backward direction ends at the first, or at the last restart.
     """
-    last = _last(series)
+    ends = last(series)
     if not isinstance(series, Ragged):
         rows, steps = series.shape[:2]
         series = Ragged(values=series.flatten(0, 1), lengths=[steps] * rows)
     first = series.offsets[:-1]
     if reset is not None:
-        begins = _steps(reset).flatten().nonzero().flatten().cpu()
+        begins = values_of(reset).flatten().nonzero().flatten().cpu()
         rows_of = torch.searchsorted(series.offsets, begins, right=True) - 1
         first = first.scatter_reduce(0, rows_of, begins, "amax")
-    forward, backward = last.shape[-1] // 2, series.values[first.to(series.device)]
-    return _side_by_side(last[:, :forward], backward[:, forward:])
-
-
-def _mean(series: Series) -> Tensor:
-    return series.means if isinstance(series, Ragged) else series.mean(1)
+    forward, backward = ends.shape[-1] // 2, series.values[first.to(series.device)]
+    return _side_by_side(ends[:, :forward], backward[:, forward:])
 
 
 def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]:
