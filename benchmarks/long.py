@@ -25,7 +25,7 @@ from recording import RATE, record
 from torch import Tensor, nn
 
 import unrolled
-from unrolled.cli.steps import counted
+from unrolled.cli.progress import counted
 from unrolled.nn.result import Result
 from unrolled.sources import AudioFile, LogMel
 from unrolled.speed.machine import machine, peak_memory

@@ -21,7 +21,7 @@ from report import as_json, as_markdown, line, summary
 from rich.markup import escape
 from targets import targets
 
-from unrolled.cli.steps import counted
+from unrolled.cli.progress import counted
 from unrolled.errors import UnrolledError
 from unrolled.speed.machine import machine
 from unrolled.speed.measure import Effort, Row, measure, processors
