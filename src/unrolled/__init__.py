@@ -44,7 +44,7 @@ _HOME = {
         )
     },
 }  # fmt: skip
-_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
+_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "sources", "testing", "train")} | {
     "losses": "sequence.losses"
 }
 
