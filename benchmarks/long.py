@@ -24,9 +24,9 @@ from pathlib import Path
 import torch
 from recording import RATE, record
 from torch import Tensor, nn
-from unrolled.cli.progress import counted
 
 import unrolled
+from unrolled.cli.progress import counted
 from unrolled.nn.result import Result
 from unrolled.sources import AudioFile, LogMel
 from unrolled.speed.machine import machine, peak_memory

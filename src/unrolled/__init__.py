@@ -38,7 +38,7 @@ _HOME = {
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
 }
-_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
+_MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "sources", "testing", "train")} | {
     "losses": "sequence.losses"
 }
 
