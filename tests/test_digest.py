@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from cells_for_tests import needs_compiler
-from unrolled.engines.c.kernel import _Memory
+from unrolled.engines.c.prepared import Contents
 
 pytestmark = needs_compiler
 
 
 class Digested:
-    """Memory, its digest, and how many changes of it were tried and missed."""
+    """Contents, its digest, and how many changes of it were tried and missed."""
 
     def __init__(self, values):
         self.values = np.ascontiguousarray(values)
-        self.memory = _Memory([self.values.ctypes.data], [self.values.nbytes])
+        self.memory = Contents([self.values.ctypes.data], [self.values.nbytes])
         self.digest = self.memory.digest()
         self.tries = self.missed = 0
 
@@ -125,10 +125,10 @@ def test_several_pieces_of_memory_are_one_digest():
     """Numbers that move from one parameter to another are seen, too; a copy has the same digest."""
     first, second = np.arange(100, dtype=np.float32), np.arange(7, dtype=np.float32)
     given = [a.ctypes.data for a in (first, second)], [a.nbytes for a in (first, second)]
-    memory = _Memory(*given)
+    memory = Contents(*given)
     digest = memory.digest()
     copies = first.copy(), second.copy()
-    assert _Memory([a.ctypes.data for a in copies], given[1]).has(digest)
+    assert Contents([a.ctypes.data for a in copies], given[1]).has(digest)
     for i in range(7):
         first[50], second[i] = second[i].copy(), first[50].copy()
         assert not memory.has(digest)

@@ -22,6 +22,7 @@ from unrolled import (
     exp,
     floor,
     log,
+    nll,
     relu,
     sigmoid,
     sign,
@@ -31,11 +32,14 @@ from unrolled import (
     split,
     sqrt,
     sum,
+    take,
     tanh,
+    where,
 )
 from unrolled.engines.c import blocks, build
-from unrolled.engines.c.program import make_program
 from unrolled.engines.c.render import part, render
+from unrolled.engines.lowering.lower import lower
+from unrolled.engines.lowering.place import place
 from unrolled.graph.bind import bind
 from unrolled.plan.plan import make_plan
 
@@ -130,17 +134,13 @@ def test_reductions_of_extremes_are_as_in_torch(name, dtype):
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "layernorm_lstm"])
 def test_rendered_text(golden, name):
-    """The loops forward and backward as a person can read them beside the equations."""
+    """The passes of a training step forward and backward in C, to be read beside the equations."""
     recurrence = CIRCUITS[name].recurrence
-    sizes = bind(recurrence, {"x": 3, "h": 20})
-    plan = make_plan(recurrence)
+    sizes, plan = bind(recurrence, {"x": 3, "h": 20}), make_plan(recurrence)
     way = plan.backward(plan.step.returns, plan.step.parameters)
-    programs = (
-        make_program(plan.forward(keep=True), (*plan.step.returns.values(), *plan.kept)),
-        make_program(way, tuple(way.wanted)),
-    )
-    texts = [render(program, sizes, double=False).split(part("lanes"))[1].strip() for program in programs]
-    golden(f"{name}.c", "\n\n".join(texts) + "\n")
+    lowered = lower(plan.forward(keep=True), (*plan.step.returns.values(), *plan.kept)), lower(way, way.wanted)
+    texts = [render(place(statements), sizes, double=False) for statements in lowered]
+    golden(f"{name}.c", "\n\n".join(text.split(part("lanes"))[1].strip() for text in texts) + "\n")
 
 
 @pytest.mark.parametrize("name", CIRCUITS)
@@ -184,18 +184,61 @@ def read_late(x, h, s, *, W, U, b):
     return {"h": 0.5 * h + U @ x, "s": tanh(tanh(h) - W @ s) * h + b}
 
 
-@pytest.mark.parametrize("cell", [pieces, recomputed, read_late])
-def test_pieces_and_what_is_computed_again(cell):
-    inputs = {"x": 3} if "x" in cell.inputs else {}
-    nets = [Recurrent(cell, h=5, engine=engine, dtype=torch.float64, **inputs) for engine in ("c", "reference")]
-    nets[1].load_state_dict(nets[0].state_dict())
-    x = torch.randn(2, 7, 3, dtype=torch.float64)
-    state = State(h=torch.randn(2, 5, dtype=torch.float64))
-    found = []
-    for net in nets:
-        out = net(x, state=state) if inputs else net(state=state, steps=7)
+@circuit
+def handed_on_in_parts(h, s, r):
+    """A state becomes parts of another one, which is changed at the same step."""
+    first, second = split(s, 2)
+    return {"s": tanh(concat(h, r)), "h": first, "r": second}
+
+
+@circuit
+def first_part(x, h, s, *, W, b):
+    """A state becomes the first part of a larger value."""
+    a = b + W @ concat(h, s, x)
+    return {"h": split(a, 4)[0], "s": tanh(split(a, 4)[1] + s)}
+
+
+@circuit
+def parts_of_an_input(x, h, *, V, U):
+    """Products with an input and with its first part."""
+    return {"h": tanh(0.5 * h + V @ split(x, 3)[0] + U @ x)}
+
+
+@circuit
+def rectified_matrices(x, h, *, W, V, U, b):
+    """Functions of parameter matrices: relu, where, a quotient, a difference."""
+    W = relu(W) - V / (1 + V * V)
+    return {"h": tanh(b + W @ h + where(U > 0.1, U, 0.2 * U) @ x)}
+
+
+@circuit
+def tied(w, y, h, *, E, W, b):
+    """One matrix as a table of embeddings and as the last layer."""
+    h = tanh(b + W @ h + take(E, w))
+    return {"h": h, "L": nll(E @ h, y)}
+
+
+UNUSUAL = (
+    pieces, recomputed, read_late, handed_on_in_parts, first_part, parts_of_an_input, rectified_matrices, tied,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("cell", UNUSUAL)
+def test_values_and_gradients_of_unusual_circuits(cell):
+    """In float64, up to the order in which terms are added up."""
+    sizes = {"h": 5} | {n: size for n, size in {"x": 3, "w": 6}.items() if n in cell.inputs}
+    inputs = {"x": torch.randn(2, 7, 3, dtype=torch.float64)} if "x" in cell.inputs else {}
+    inputs |= {n: torch.randint(6, (2, 7)) for n in ("w", "y") if n in cell.inputs}
+    found, weights = [], None
+    for engine in ("c", "reference"):
+        net = Recurrent(cell, engine=engine, dtype=torch.float64, **sizes)
+        weights = weights or net.state_dict()
+        net.load_state_dict(weights)
+        torch.manual_seed(0)
+        start = {n: torch.randn(2, net.sizes[n], dtype=torch.float64, requires_grad=True) for n in cell.states}
+        out = net(**inputs, state=State(**start), **({} if inputs else {"steps": 7}))
         functools.reduce(torch.add, [(out[n] ** 2).sum() for n in out]).backward()
-        found.append([*(out[n].detach() for n in out), *(p.grad for p in net.parameters())])
+        found.append([*(out[n].detach() for n in out), *(p.grad for p in (*net.parameters(), *start.values()))])
     for ours, right in zip(*found, strict=True):
         torch.testing.assert_close(ours, right, rtol=1e-12, atol=1e-14)
 

@@ -189,7 +189,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(fresh, monkeypatch):
     fresh.parent.joinpath("file").write_text("")
     monkeypatch.setenv("UNROLLED_CACHE", str(fresh.parent / "file" / "cache"))
     forget()
-    with pytest.warns(UserWarning, match="cannot be written .*; compiled loops are not kept after this run"):
+    with pytest.warns(UserWarning, match="cannot be written .*; compiled loops are not cached"):
         assert answer() == 42
     assert answer() == 42  # said once
 
@@ -205,7 +205,7 @@ def test_a_disk_that_fills_up_costs_only_the_cache(fresh, monkeypatch):
     real = os.open
     monkeypatch.setattr(cache.os, "open", full)
     with pytest.warns(
-        UserWarning, match="cannot be written \\(No space left on device\\); compiled loops are not kept"
+        UserWarning, match="cannot be written \\(No space left on device\\); compiled loops are not cached"
     ):
         assert answer() == 42
     assert not list(fresh.iterdir())
@@ -297,7 +297,7 @@ def refusal():
 @unix
 def test_each_misbehaviour_is_one_error(fresh, tmp_path, monkeypatch, golden):
     """Nothing of it stays in the cache but the text, and the next compiler is not disturbed."""
-    monkeypatch.setattr(build, "SAID", 2**20)
+    monkeypatch.setattr(build, "MOST_OUTPUT", 2**20)
     messages = {}
     for name, body in MISBEHAVIOURS.items():
         monkeypatch.setenv("UNROLLED_COMPILE_SECONDS", "2" if body is HANG else "60")
@@ -320,7 +320,7 @@ def test_each_misbehaviour_is_one_error(fresh, tmp_path, monkeypatch, golden):
     forget()
     assert answer() == 42
     text = "\n\n".join(f"a compiler that {name}\n{message}" for name, message in messages.items()) + "\n"
-    text = re.sub(r"kept as \S+?/[0-9a-f]{64}\.c", "kept as CACHE/KEY.c", text).replace(str(tmp_path), "FOLDER")
+    text = re.sub(r"saved as \S+?/[0-9a-f]{64}\.c", "saved as CACHE/KEY.c", text).replace(str(tmp_path), "FOLDER")
     text = re.sub(r"\S+/\.unrolled-\w+\.so: .*", "COPY.so: (what the loader says)", text)
     golden("compiler_errors.txt", re.sub(r"(warning: again\n)+", "warning: again\n", text))
 
@@ -394,7 +394,7 @@ def test_without_a_compiler(fresh, monkeypatch, caplog):
     net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
     assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
     assert [record.message for record in caplog.records if "slower" in record.message] == [
-        f"running in torch operations, which is slower: {build.INSTALL}"
+        f"using engine 'torch', which is slower than 'c': {build.INSTALL}"
     ]
     with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
         Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")

@@ -166,7 +166,7 @@ def test_what_only_a_loss_needs_may_be_absent():
     for cell in (lecture, embedded, squared):
         scores, states = SequenceModel(cell, 5, 5, 6)(torch.randint(5, (2, 3)))
         assert scores.shape == (2, 3, 5) and states[0].h.shape == (2, 6)
-    with pytest.raises(CircuitError, match="reads tokens, which only the first layer gets"):
+    with pytest.raises(CircuitError, match="reads tokens, but only the first of layers=2 gets tokens"):
         SequenceModel(embedded, 5, 5, 6, layers=2)
 
 
@@ -191,7 +191,7 @@ def test_a_hidden_size_that_nothing_can_have_is_refused():
     assert SequenceModel(tied, 5, 5).hidden is None
     with pytest.raises(UsageError, match="'tied' leave no hidden size to choose: with x=5 they give h=5"):
         SequenceModel(tied, 5, 5, 6)
-    with pytest.raises(UsageError, match="hidden must be a whole number from 1, got 0"):
+    with pytest.raises(UsageError, match="hidden must be at least 1, got 0"):
         SequenceModel(gru, 5, 5, 0)
 
 

@@ -1,6 +1,3 @@
-#define ROOM (ROW(80) + ROW(3))
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80))
-
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
          matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
@@ -20,19 +17,18 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const k6_ = p[14];
     real *const k7_ = p[15];
     real *const k8_ = p[16];
-    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
-    real *const s0_ = lane_room + (size_t)R * (0);
-    real *const s1_ = lane_room + (size_t)R * (ROW(20));
-    real *const n0_ = room + (size_t)MOST_ROWS * (0);
-    real *const n2_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
-    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(80));
+    real *const n0_ = scratch;
+    real *const g0_ = n0_ + (size_t)MOST_ROWS * ROW(80);
+    real *const s0_ = g0_ + (size_t)MOST_ROWS * ROW(3);
+    real *const s1_ = s0_ + (size_t)R * ROW(20);
+    real *const n1_ = s1_ + (size_t)R * ROW(20);
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
     for (int N; (N = next_stretch(&s)) > 0;) {
         for (int i = 0; i < N; i++) {
-            real *const g0 = g0_ + i * ROW(3);
             const real *const m0 = m0_ + at[i] * 3;
+            real *const g0 = g0_ + i * ROW(3);
             EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
         product(c, N, 80, 3, w0, g0_, ROW(3), n0_, ROW(80));
@@ -51,11 +47,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 EACH for (int j = 0; j < 20; j++) k8[j] = s0[j];
                 EACH for (int j = 0; j < 20; j++) k7[j] = s1[j];
             }
-            product(c, R, 80, 20, w1, s0_, ROW(20), n2_, ROW(80));
+            product(c, R, 80, 20, w1, s0_, ROW(20), n1_, ROW(80));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n0 = n0_ + i * ROW(80);
-                real *const n2 = n2_ + r * ROW(80);
+                real *const n1 = n1_ + r * ROW(80);
                 real *const s1 = s1_ + r * ROW(20);
                 real *const k4 = k4_ + at[i] * 20;
                 real *const k6 = k6_ + at[i] * 20;
@@ -66,34 +62,34 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const s0 = s0_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
                 EACH for (int j = 0; j < 20; j++) {
-                    const real v1_60 = f0[60 + j] + n0[60 + j];
-                    const real v3_60 = v1_60 + n2[60 + j];
-                    const real v5 = u_sigmoid(v3_60);
-                    const real v1_20 = f0[20 + j] + n0[20 + j];
-                    const real v3_20 = v1_20 + n2[20 + j];
-                    const real v7 = u_sigmoid(v3_20);
-                    const real v8 = ROUNDED(v7 * s1[j]);
-                    const real v1 = f0[j] + n0[j];
-                    const real v3 = v1 + n2[j];
-                    const real v10 = u_sigmoid(v3);
-                    const real v1_40 = f0[40 + j] + n0[40 + j];
-                    const real v3_40 = v1_40 + n2[40 + j];
-                    const real v12 = u_tanh(v3_40);
-                    const real v13 = ROUNDED(v10 * v12);
-                    const real v14 = v8 + v13;
-                    k4[j] = v5;
-                    k6[j] = v7;
-                    k2[j] = v10;
+                    const real v0 = f0[60 + j] + n0[60 + j];
+                    const real v1 = v0 + n1[60 + j];
+                    const real v2 = u_sigmoid(v1);
+                    const real v3 = f0[20 + j] + n0[20 + j];
+                    const real v4 = v3 + n1[20 + j];
+                    const real v5 = u_sigmoid(v4);
+                    const real v6 = ROUNDED(v5 * s1[j]);
+                    const real v7 = f0[j] + n0[j];
+                    const real v8 = v7 + n1[j];
+                    const real v9 = u_sigmoid(v8);
+                    const real v10 = f0[40 + j] + n0[40 + j];
+                    const real v11 = v10 + n1[40 + j];
+                    const real v12 = u_tanh(v11);
+                    const real v13 = ROUNDED(v9 * v12);
+                    const real v14 = v6 + v13;
+                    k4[j] = v2;
+                    k6[j] = v5;
+                    k2[j] = v9;
                     k5[j] = v12;
                     s1[j] = v14;
                     k1[j] = v14;
                 }
                 EACH for (int j = 0; j < 20; j++) {
-                    const real v15 = u_tanh(s1[j]);
-                    const real v16 = ROUNDED(k4[j] * v15);
-                    k3[j] = v15;
-                    s0[j] = v16;
-                    k0[j] = v16;
+                    const real v0 = u_tanh(s1[j]);
+                    const real v1 = ROUNDED(k4[j] * v0);
+                    k3[j] = v0;
+                    s0[j] = v1;
+                    k0[j] = v1;
                 }
                 if (to[i] >= 0) {
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
@@ -104,11 +100,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
-int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
-
-#define ROOM (0)
-#define LANE_ROOM (ROW(20) + ROW(20) + ROW(80))
+/* Scratch memory for R lanes, in numbers. */
+int64_t scratch_size(int R) {
+    return (int64_t)MOST_ROWS * (ROW(80) + ROW(3)) + (int64_t)R * (ROW(20) + ROW(20) + ROW(80));
+}
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
          matrix_product *product, crew *c) {
@@ -120,22 +115,21 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     const real *const m5_ = p[5];
     const real *const m6_ = p[6];
     const real *const q0_ = p[7];
-    const real *const start0_ = p[8];
+    const real *const start_q0 = p[8];
     const real *const w0 = p[9];
     real *const end0 = p[10];
     real *const end1 = p[11];
     real *const k0_ = p[12];
-    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
-    real *const s0_ = lane_room + (size_t)R * (0);
-    real *const s1_ = lane_room + (size_t)R * (ROW(20));
-    real *const n23_ = lane_room + (size_t)R * (ROW(20) + ROW(20));
-    const real *before0[MOST_ROWS];
+    real *const s0_ = scratch;
+    real *const s1_ = s0_ + (size_t)R * ROW(20);
+    real *const n0_ = s1_ + (size_t)R * ROW(20);
+    const real *before_q0[MOST_ROWS];
     static const real zero[20];
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
     for (int N; (N = next_stretch(&s)) > 0;) {
-        PREVIOUS(before0, q0_, start0_, 20)
+        PREVIOUS(before_q0, q0_, start_q0, 20)
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
             for (int i = base + R; i < base + 2 * R && i < N; i++) {
@@ -146,7 +140,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 AHEAD(m4_ + at[i] * 20, 20)
                 AHEAD(m5_ + at[i] * 20, 20)
                 AHEAD(m6_ + at[i] * 20, 20)
-                AHEAD(before0[i], 20)
+                AHEAD(before_q0[i], 20)
             }
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
@@ -159,8 +153,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 const real *const m4 = m4_ + at[i] * 20;
                 const real *const m5 = m5_ + at[i] * 20;
                 const real *const m6 = m6_ + at[i] * 20;
-                const real *const q0 = before0[i];
-                real *const n23 = n23_ + r * ROW(80);
+                const real *const q0 = before_q0[i];
+                real *const n0 = n0_ + r * ROW(80);
                 real *const k0 = k0_ + at[i] * 80;
                 if (from[i] != INSIDE) {
                     EACH for (int j = 0; j < 20; j++) s0[j] = 0;
@@ -190,19 +184,19 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     const real v20 = v7 * v19;
                     const real v21 = m1[j] * v11;
                     const real v22 = v9 * v21;
-                    const real v25 = m2[j] * v14;
-                    n23[j] = v16;
+                    const real v23 = m2[j] * v14;
+                    n0[j] = v16;
                     k0[j] = v16;
-                    n23[20 + j] = v18;
+                    n0[20 + j] = v18;
                     k0[20 + j] = v18;
-                    n23[40 + j] = v20;
+                    n0[40 + j] = v20;
                     k0[40 + j] = v20;
-                    n23[60 + j] = v22;
+                    n0[60 + j] = v22;
                     k0[60 + j] = v22;
-                    s1[j] = v25;
+                    s1[j] = v23;
                 }
             }
-            product(c, R, 20, 80, w0, n23_, ROW(80), s0_, ROW(20));
+            product(c, R, 20, 80, w0, n0_, ROW(80), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);
@@ -216,5 +210,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
-int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
+/* Scratch memory for R lanes, in numbers. */
+int64_t scratch_size(int R) {
+    return (int64_t)MOST_ROWS * (0) + (int64_t)R * (ROW(20) + ROW(20) + ROW(80));
+}

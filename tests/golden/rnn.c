@@ -1,6 +1,3 @@
-#define ROOM (ROW(20) + ROW(3))
-#define LANE_ROOM (ROW(20) + ROW(20))
-
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
          matrix_product *product, crew *c) {
     const real *const m0_ = p[0];
@@ -11,18 +8,17 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     real *const end0 = p[5];
     real *const k0_ = p[6];
     real *const k1_ = p[7];
-    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
-    real *const s0_ = lane_room + (size_t)R * (0);
-    real *const n0_ = room + (size_t)MOST_ROWS * (0);
-    real *const n2_ = lane_room + (size_t)R * (ROW(20));
-    real *const g0_ = room + (size_t)MOST_ROWS * (ROW(20));
+    real *const n0_ = scratch;
+    real *const g0_ = n0_ + (size_t)MOST_ROWS * ROW(20);
+    real *const s0_ = g0_ + (size_t)MOST_ROWS * ROW(3);
+    real *const n1_ = s0_ + (size_t)R * ROW(20);
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
     for (int N; (N = next_stretch(&s)) > 0;) {
         for (int i = 0; i < N; i++) {
-            real *const g0 = g0_ + i * ROW(3);
             const real *const m0 = m0_ + at[i] * 3;
+            real *const g0 = g0_ + i * ROW(3);
             EACH for (int j = 0; j < 3; j++) g0[j] = m0[j];
         }
         product(c, N, 20, 3, w0, g0_, ROW(3), n0_, ROW(20));
@@ -37,19 +33,19 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 }
                 EACH for (int j = 0; j < 20; j++) k1[j] = s0[j];
             }
-            product(c, R, 20, 20, w1, s0_, ROW(20), n2_, ROW(20));
+            product(c, R, 20, 20, w1, s0_, ROW(20), n1_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const n0 = n0_ + i * ROW(20);
-                real *const n2 = n2_ + r * ROW(20);
+                real *const n1 = n1_ + r * ROW(20);
                 real *const s0 = s0_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
                 EACH for (int j = 0; j < 20; j++) {
-                    const real v1 = f0[j] + n0[j];
-                    const real v3 = v1 + n2[j];
-                    const real v4 = u_tanh(v3);
-                    s0[j] = v4;
-                    k0[j] = v4;
+                    const real v0 = f0[j] + n0[j];
+                    const real v1 = v0 + n1[j];
+                    const real v2 = u_tanh(v1);
+                    s0[j] = v2;
+                    k0[j] = v2;
                 }
                 if (to[i] >= 0) {
                     EACH for (int j = 0; j < 20; j++) end0[to[i] * 20 + j] = s0[j];
@@ -59,11 +55,10 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
-int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
-
-#define ROOM (0)
-#define LANE_ROOM (ROW(20) + ROW(20))
+/* Scratch memory for R lanes, in numbers. */
+int64_t scratch_size(int R) {
+    return (int64_t)MOST_ROWS * (ROW(20) + ROW(3)) + (int64_t)R * (ROW(20) + ROW(20));
+}
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
          matrix_product *product, crew *c) {
@@ -72,9 +67,8 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     const real *const w0 = p[2];
     real *const end0 = p[3];
     real *const k0_ = p[4];
-    real *const room = scratch, *const lane_room = room + (size_t)MOST_ROWS * ROOM;
-    real *const s0_ = lane_room + (size_t)R * (0);
-    real *const n3_ = lane_room + (size_t)R * (ROW(20));
+    real *const s0_ = scratch;
+    real *const n0_ = s0_ + (size_t)R * ROW(20);
     stretch s;
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
@@ -90,7 +84,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                 real *const s0 = s0_ + r * ROW(20);
                 const real *const m0 = m0_ + at[i] * 20;
                 const real *const m1 = m1_ + at[i] * 20;
-                real *const n3 = n3_ + r * ROW(20);
+                real *const n0 = n0_ + r * ROW(20);
                 real *const k0 = k0_ + at[i] * 20;
                 if (from[i] != INSIDE) {
                     EACH for (int j = 0; j < 20; j++) s0[j] = 0;
@@ -100,11 +94,11 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     const real v1 = (real)1.0 - v0;
                     const real v2 = m1[j] + s0[j];
                     const real v3 = v1 * v2;
-                    n3[j] = v3;
+                    n0[j] = v3;
                     k0[j] = v3;
                 }
             }
-            product(c, R, 20, 20, w0, n3_, ROW(20), s0_, ROW(20));
+            product(c, R, 20, 20, w0, n0_, ROW(20), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);
@@ -116,5 +110,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     }
 }
 
-/* Numbers that a run of R lanes needs for itself. */
-int64_t scratch_size(int R) { return (int64_t)MOST_ROWS * ROOM + (int64_t)R * LANE_ROOM; }
+/* Scratch memory for R lanes, in numbers. */
+int64_t scratch_size(int R) {
+    return (int64_t)MOST_ROWS * (0) + (int64_t)R * (ROW(20) + ROW(20));
+}

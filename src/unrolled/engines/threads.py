@@ -1,4 +1,4 @@
-"""The number of CPU threads."""
+"""The number of threads that torch's own operations use."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ import torch
 
 @contextmanager
 def processor_threads(number: int = 1) -> Iterator[None]:
-    """Let torch use ``number`` CPU threads while the block runs.
+    """Set the number of torch's threads while the block runs.
 
-    A step of a small network is too little work to divide: more threads gain nothing, and on a busy machine they mostly
-    wait for each other.
+    One step of a small network is too little work to divide: more threads gain nothing, and on a busy machine they
+    spend most of their time waiting for each other.
+
+    Args:
+        number: threads; the previous number is restored afterwards.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(number)

@@ -1,7 +1,7 @@
-"""Memory that the next call uses again: large blocks for series that no user sees, and room to compute in. To be given
-fresh pages by the system takes longer than to write them.
+"""Memory that later calls reuse: large blocks for series that users do not see, and scratch memory. The system takes
+longer to provide new pages than C takes to fill them.
 
-C is given addresses. Whoever passes one holds what owns it until C has returned.
+C works on addresses. A caller keeps a reference to the owner of each address until C has returned.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Bytes = NDArray[np.uint8]
-MOST = 2**26  # bytes of blocks that are kept for the next call
-LARGE = 2**22  # bytes for which large pages are asked for
+MOST = 2**26  # bytes of blocks that are kept for later calls
+LARGE = 2**22  # bytes from which on large pages are requested
 ALIGNED = 64
 
 
 def in_lines(size: int) -> int:
-    """Bytes rounded up to whole lines of the cache."""
+    """A number of bytes, rounded up to whole cache lines."""
     return -(-size // ALIGNED) * ALIGNED
 
 
 def aligned(room: Tensor) -> int:
-    """The first address in a tensor that a vector may have; it has 64 bytes to spare."""
+    """The first address in a tensor at which a vector may be stored; the tensor has 64 bytes to spare."""
     return in_lines(room.data_ptr())
 
 
@@ -36,22 +36,22 @@ def aligned(room: Tensor) -> int:
 
 
 class _Block(NamedTuple):
-    """Memory, and the array that a tensor refers to as long as it lives."""
+    """Memory, and a weak reference to the array that a tensor keeps alive."""
 
     memory: Bytes
     lent: weakref.ref[Bytes]
 
 
-# by identity. No code runs when a block becomes free: it would run at any point of any thread, and while Python ends
+# by identity. No callback frees a block: it would run at any point of any thread, and while Python shuts down
 _blocks: dict[int, _Block] = {}
 
 
 def block(size: int) -> Tensor:
-    """At least so many bytes, which the next call may have as soon as nothing refers to the tensor any more."""
+    """A tensor of at least ``size`` bytes. Its memory is free for later calls once nothing refers to the tensor."""
     memory = _free(size)
     keep = memory is not None
     if memory is None:
-        for key, known in _blocks.copy().items():  # sizes have changed
+        for key, known in _blocks.copy().items():  # free blocks are too small for this call: sizes have changed
             if known.lent() is None:
                 _blocks.pop(key, None)
         memory = _fresh(size)
@@ -63,10 +63,10 @@ def block(size: int) -> Tensor:
 
 
 def _free(size: int) -> Bytes | None:
-    """The smallest free memory that is large enough, taken out of the blocks."""
+    """The smallest free memory that is large enough, removed from the blocks."""
     seen = _blocks.copy()
     for nbytes, key in sorted((known.memory.nbytes, key) for key, known in seen.items() if known.lent() is None):
-        if nbytes >= size and _blocks.pop(key, None) is seen[key]:  # no other thread has taken it out
+        if nbytes >= size and _blocks.pop(key, None) is seen[key]:  # no other thread took it
             return seen[key].memory
     return None
 
@@ -81,14 +81,14 @@ def _fresh(size: int) -> Bytes:
     return np.frombuffer(region, np.uint8)
 
 
-# room to compute in
+# scratch memory
 
 
 class Room:
-    """Aligned memory: ``at`` is its address for as long as this lives."""
+    """Aligned memory. ``at`` is its address, valid for the lifetime of this object."""
 
     def __init__(self, size: int) -> None:
-        self.size, self.bytes = size, np.empty(size + ALIGNED, np.uint8)  # torch's own may be made under a mode
+        self.size, self.bytes = size, np.empty(size + ALIGNED, np.uint8)  # not torch.empty: a mode may intercept it
         self.at = in_lines(self.bytes.ctypes.data)
 
 
@@ -101,7 +101,7 @@ _of_thread = _OfThread()
 
 
 def scratch(size: int) -> Room:
-    """Room of so many bytes that every call of a thread uses again; it grows to the most that was needed."""
+    """Scratch memory of at least ``size`` bytes. All calls of a thread share it; it grows as needed."""
     room: Any = _of_thread.room
     if room.size < size:
         _of_thread.room = room = Room(size)

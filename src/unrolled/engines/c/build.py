@@ -1,4 +1,4 @@
-"""From C text to loaded functions: the machine's own compiler, and what it made before (see cache.py)."""
+"""From C text to loaded functions, by the machine's own compiler or from the cache (cache.py)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from pathlib import Path
 from ...errors import EngineError
 from .cache import loaded, private_folder, read, write, write_text
 
-# -O2, with which prelude.c asks for the vectoriser of -O3: as fast a loop in half the time
+# prelude.c turns on the vectoriser of -O3, so -O2 gives a loop that is as fast, in half the time
 FLAGS = ["-O2", "-march=native", "-std=gnu11", "-fPIC", "-shared", "-w"]
-# gcc breaks up multiply-adds that are added to one sum where it takes that for faster: not one row like another
+# otherwise gcc splits some chains of multiply-adds, depending on the shape of a loop, and rounds rows differently
 FLAGS += ["--param=avoid-fma-max-bits=0"]
 FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd"]
 WIDE = ["-mprefer-vector-width=512"]  # x86-64 only
@@ -34,20 +34,21 @@ INSTALL = (
     "no C compiler was found ($CC, cc, gcc, clang, zig). "
     'Install one with: pip install "unrolled[compiler]", or use engine="torch"'
 )
-SECONDS = 120  # that a compiler has, and one more for each FASTER bytes of text; $UNROLLED_COMPILE_SECONDS
-FASTER = 2000
-SAID = 2**26  # bytes of messages after which a compiler is ended
-SHOWN = 2000  # of these bytes, the last
+SECONDS = 120  # time limit of a compiler, unless $UNROLLED_COMPILE_SECONDS is set
+BYTES_A_SECOND = 2000  # of C text; each of them adds to the time limit
+MOST_OUTPUT = 2**26  # bytes of messages after which a compiler is killed
+SHOWN_OUTPUT = 2000  # bytes of messages that an error shows, the last ones
 
-_turns: dict[str, threading.Lock] = {}  # of threads that want the same functions, the first builds them
+_locks: dict[str, threading.Lock] = {}  # by key: if several threads need the same functions, the first builds them
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_turns.clear)  # a thread that is not in the child may have had its turn
+    os.register_at_fork(after_in_child=_locks.clear)  # a lock may be held by a thread that the child does not have
 
 
 @cache
 def compiler() -> tuple[str, ...] | None:
-    """The command of the first compiler there is: $CC, cc, gcc, clang, or the zig of the extra 'compiler'."""
+    """The command of the first compiler found: $CC, cc, gcc, clang, or zig from the extra 'compiler'. None if there is
+    none."""
     try:
         command = _words("CC")
     except EngineError:
@@ -61,7 +62,7 @@ def compiler() -> tuple[str, ...] | None:
 
 
 def missing() -> str:
-    """Why there is no compiler, and what to do; empty if there is one."""
+    """Why no compiler was found, and what to do; empty if one was."""
     if compiler():
         return ""
     try:
@@ -76,7 +77,7 @@ def missing() -> str:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a command or of options in the environment."""
+    """An environment variable, split into words as a shell does."""
     try:
         return shlex.split(os.environ.get(name, ""))
     except ValueError as problem:
@@ -88,14 +89,22 @@ def _words(name: str) -> list[str]:
 
 
 def load(source: str, *functions: str) -> ctypes.CDLL:
-    """The compiled functions of a C text. Raises EngineError if there is no compiler, or it does not make them."""
+    """Compile a C text, or take it from the cache, and load it.
+
+    Args:
+        source: the C text.
+        functions: names that the library must have.
+
+    Raises:
+        EngineError: no compiler was found, or it did not make these functions.
+    """
     command = compiler()
     if command is None:
         raise EngineError(missing())
     flags = FLAGS + (WIDE if platform.machine() in ("x86_64", "AMD64") else []) + _words("UNROLLED_CFLAGS")
     files = [_file(word) for word in command]
     key = hashlib.sha256("\0".join([*command, *flags, *files, _processor(), source]).encode()).hexdigest()
-    with _turns.setdefault(key, threading.Lock()):
+    with _locks.setdefault(key, threading.Lock()):
         known = read(key)
         if known is not None:
             with contextlib.suppress(OSError):
@@ -105,9 +114,9 @@ def load(source: str, *functions: str) -> ctypes.CDLL:
             found = _checked(library, functions)
         except _Failure as failure:
             kept = write_text(key, source)
-            said = f":\n{failure.said}" if failure.said else "."
+            output = f":\n{failure.output}" if failure.output else "."
             raise EngineError(
-                f"the C compiler {shlex.join(command)} {failure}. The text of the loop is kept as {kept}{said}\n"
+                f"the C compiler {shlex.join(command)} {failure}. Its C text was saved as {kept}{output}\n"
                 '  Name another compiler with $CC, or use engine="torch"'
             ) from None
         write(key, library)
@@ -116,7 +125,7 @@ def load(source: str, *functions: str) -> ctypes.CDLL:
 
 @cache
 def _file(word: str) -> str:
-    """Which file a word of the command means; empty if none."""
+    """Size and time of the file that a word of the command names; empty if it names none."""
     path = shutil.which(word)
     status = path and os.stat(path)
     return f"{status.st_size} {status.st_mtime_ns}" if status else ""
@@ -124,7 +133,7 @@ def _file(word: str) -> str:
 
 @cache
 def _processor() -> str:
-    """What the same flags mean on this machine: the abilities of its processor."""
+    """The processor's features: -march=native means something else on another machine."""
     with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith(("flags", "Features")):
@@ -133,11 +142,11 @@ def _processor() -> str:
 
 
 class _Failure(Exception):
-    """What the compiler did instead of its work, and what it said."""
+    """How the compiler failed, and its output."""
 
-    def __init__(self, what: str, said: str = "") -> None:
+    def __init__(self, what: str, output: str = "") -> None:
         super().__init__(what)
-        self.said = said
+        self.output = output
 
 
 def _compile(command: list[str], source: str) -> bytes:
@@ -145,27 +154,27 @@ def _compile(command: list[str], source: str) -> bytes:
         with tempfile.TemporaryDirectory(dir=private_folder(), ignore_cleanup_errors=True) as folder:
             text, made = Path(folder) / "loop.c", Path(folder) / "loop.so"
             text.write_text(source, encoding="utf-8")
-            said = _run([*command, "-o", str(made), str(text), "-lm"], _seconds(source))
+            output = _run([*command, "-o", str(made), str(text), "-lm"], _seconds(source))
             if not made.is_file():
-                raise _Failure("made no library", said)
+                raise _Failure("made no library", output)
             return made.read_bytes()
     except OSError as problem:
         raise EngineError(
-            f"there is no room for the compiler to work in: {problem}. Name a folder for temporary files with $TMPDIR, "
-            'or use engine="torch"'
+            f'the compiler has no folder for temporary files: {problem}. Name one with $TMPDIR, or use engine="torch"'
         ) from problem
 
 
 def _seconds(source: str) -> float:
-    """How long the compiler may take."""
+    """The time limit of the compiler."""
     given = os.environ.get("UNROLLED_COMPILE_SECONDS", "")
     try:
-        return float(given) if given else SECONDS + len(source) / FASTER
+        return float(given) if given else SECONDS + len(source) / BYTES_A_SECOND
     except ValueError:
         raise EngineError(f"$UNROLLED_COMPILE_SECONDS must be a number of seconds, got {given!r}") from None
 
 
 def _checked(library: bytes, functions: tuple[str, ...]) -> ctypes.CDLL:
+    """Load a new library and look for its functions."""
     if not library:
         raise _Failure("made an empty file")
     try:
@@ -179,7 +188,7 @@ def _checked(library: bytes, functions: tuple[str, ...]) -> ctypes.CDLL:
 
 
 def _run(command: list[str], seconds: float) -> str:
-    """Run a compiler for at most so many seconds. Returns the end of what it says."""
+    """Run a compiler for at most ``seconds``. Returns the end of its output."""
     until = time.monotonic() + seconds
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     try:
@@ -187,39 +196,39 @@ def _run(command: list[str], seconds: float) -> str:
     except OSError as problem:
         raise _Failure(f"could not be started ({problem.strerror})") from None
     try:
-        said, much = _messages(process, until)
-        if much:
-            raise _Failure(f"wrote more than {SAID >> 20} MiB of messages and was ended", said)
+        output, too_much = _output(process, until)
+        if too_much:
+            raise _Failure(f"wrote more than {MOST_OUTPUT >> 20} MiB of messages and was killed", output)
         status = process.wait(max(until - time.monotonic(), 0))
     except subprocess.TimeoutExpired:
-        raise _Failure(f"did not finish within {seconds:.0f} s ($UNROLLED_COMPILE_SECONDS) and was ended") from None
+        raise _Failure(f"did not finish within {seconds:.0f} s ($UNROLLED_COMPILE_SECONDS) and was killed") from None
     finally:
         _end(process)
     if status:
-        raise _Failure(f"was killed (signal {-status})" if status < 0 else f"failed (exit status {status})", said)
-    return said
+        raise _Failure(f"was killed (signal {-status})" if status < 0 else f"failed (exit status {status})", output)
+    return output
 
 
-def _messages(process: subprocess.Popen[bytes], until: float) -> tuple[str, bool]:
-    """The end of what a process says until it ends, and whether it says too much."""
+def _output(process: subprocess.Popen[bytes], until: float) -> tuple[str, bool]:
+    """The end of a process's output, read until it ends, and whether there was too much of it."""
     assert process.stdout is not None
-    pipe, said, count = process.stdout.fileno(), b"", 0
+    pipe, output, count = process.stdout.fileno(), b"", 0
     with selectors.DefaultSelector() as waiting:
         waiting.register(pipe, selectors.EVENT_READ)
-        while (left := until - time.monotonic()) > 0 and count <= SAID:
+        while (left := until - time.monotonic()) > 0 and count <= MOST_OUTPUT:
             if waiting.select(min(left, 0.1)):
                 if not (read := os.read(pipe, 2**16)):
                     break
-                said, count = (said + read)[-SHOWN:], count + len(read)
-            elif process.poll() is not None:  # a process that was forked from this one meanwhile holds the pipe, too
+                output, count = (output + read)[-SHOWN_OUTPUT:], count + len(read)
+            elif process.poll() is not None:  # the pipe may stay open in a process that was forked from this one
                 break
-    if count > len(said):
-        said = said.partition(b"\n")[2]  # whole lines
-    return said.decode("utf-8", errors="replace").strip(), count > SAID
+    if count > len(output):
+        output = output.partition(b"\n")[2]  # whole lines
+    return output.decode("utf-8", errors="replace").strip(), count > MOST_OUTPUT
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it has started, if it has not ended by itself."""
+    """Kill a process and the processes that it has started, unless it has ended."""
     if process.poll() is None:
         if hasattr(os, "killpg"):
             with contextlib.suppress(OSError):

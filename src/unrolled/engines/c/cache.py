@@ -1,11 +1,11 @@
-"""Compiled libraries on disk, so that a later process need not compile them.
+"""A cache of compiled libraries on disk.
 
-Whoever can write to the cache decides what this process runs. So, as ssh does with its files, a folder is used only if
-it belongs to this user, and others can write neither to it nor to a folder above it. Otherwise this process has a
-folder of its own. What is loaded is a new copy of the bytes that were read and checked.
+Anyone who can write to the cache decides what this process runs. So, as ssh does with its files, a folder is used only
+if it belongs to this user, and others can write neither to it nor to a folder above it. Otherwise this process uses a
+temporary folder. It loads a new copy of the bytes that it has read and checked.
 
-An entry is one file: a digest, then the library. It appears by renaming, so that processes that build the same library
-at once do not disturb each other. It is not flushed to the disk: what is left after a loss of power has another digest.
+An entry is one file: a digest, then the library. It is renamed into place, so that several processes can build the same
+library at once. It is not flushed to the disk: after a power failure, the digest of an incomplete entry does not match.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from functools import cache
 from pathlib import Path
 
 DIGEST = hashlib.sha256().digest_size
-OURS = ".unrolled-"  # files that are there for a moment begin so
+OURS = ".unrolled-"  # prefix of temporary files
 
-# flags that Windows does not have, or alone has
+# flags that only some systems have
 SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
 def cache_folder() -> Path:
-    """Where libraries are kept: $UNROLLED_CACHE, or the user's cache folder; else a folder for this process alone."""
+    """The folder of the cache: $UNROLLED_CACHE, or the user's cache folder. If neither can be used, a temporary one."""
     return _lasting() or private_folder()
 
 
@@ -56,7 +56,7 @@ def _lasting() -> Path | None:
 
 @cache
 def _warn(reason: str) -> None:
-    warnings.warn(f"{reason}; compiled loops are not kept after this run", stacklevel=4)
+    warnings.warn(f"{reason}; compiled loops are not cached", stacklevel=4)
 
 
 def _named() -> Path:
@@ -67,14 +67,16 @@ def _named() -> Path:
 
 
 def _obstacle(folder: Path) -> str:
-    """How others could change what is in a folder; empty if they cannot."""
+    """How others could change the contents of a folder; empty if they cannot."""
     if not hasattr(os, "getuid"):
         return ""
-    for above in reversed(folder.parents):  # from the root: what is below a safe folder cannot be exchanged
+    for above in reversed(folder.parents):  # from the root on: nobody can replace what is in a safe folder
         status = above.stat()
         if status.st_uid not in (0, os.getuid()):
             return f"{above} belongs to another user ({status.st_uid})"
-        if _others_write(status) and not status.st_mode & stat.S_ISVTX:  # as in /tmp, where each can move only his own
+        if (
+            _others_write(status) and not status.st_mode & stat.S_ISVTX
+        ):  # in /tmp, users can only rename their own files
             return f"others can write to {above} (chmod go-w {above})"
     status = folder.stat()
     if status.st_uid != os.getuid():
@@ -89,7 +91,7 @@ def _others_write(status: os.stat_result) -> bool:
 
 
 def _group_of_one(number: int) -> bool:
-    """Whether a group is that of this user alone, as many systems make one for every user."""
+    """Whether this user is the only member of a group; many systems create such a group for every user."""
     import grp
     import pwd
 
@@ -101,8 +103,8 @@ def _group_of_one(number: int) -> bool:
 
 
 def private_folder() -> Path:
-    """A folder for this process alone, which it removes at its end."""
-    return _private(os.getpid())  # a forked process has another
+    """A temporary folder, removed when this process ends."""
+    return _private(os.getpid())  # a forked process has one of its own
 
 
 @cache
@@ -121,7 +123,7 @@ def _remove(folder: Path, process: int) -> None:
 
 
 def read(key: str) -> bytes | None:
-    """The library of that name; None if there is none, or it is not this user's, or damaged."""
+    """The library stored under a key; None if there is none, if it belongs to another user, or if it is damaged."""
     with contextlib.suppress(OSError), _opened(cache_folder() / _entry(key), os.O_RDONLY) as file:
         status = os.fstat(file)
         mine = not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not _others_write(status))
@@ -134,7 +136,7 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, library: bytes) -> None:
-    """Keep a library; where that is not possible, say so once and go on."""
+    """Store a library; if that fails, warn once."""
     try:
         _put(cache_folder() / _entry(key), _digest(key, library) + library)
     except OSError as problem:
@@ -142,7 +144,7 @@ def write(key: str, library: bytes) -> None:
 
 
 def write_text(key: str, text: str) -> Path:
-    """Keep the text of a library that could not be compiled; returns where it is."""
+    """Store a C text that could not be compiled. Returns its path."""
     content = text.encode()
     with contextlib.suppress(OSError):
         if folder := _lasting():
@@ -162,7 +164,7 @@ def _digest(key: str, library: bytes) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> Path:
-    """Write a file whole, in place of whatever has its name, also of a link."""
+    """Write a file atomically; it replaces a file or a link of the same name."""
     new = path.with_name(f"{OURS}{secrets.token_hex(8)}{path.suffix}")
     try:
         _create(new, content)
@@ -181,7 +183,7 @@ def _create(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path, flags: int) -> Iterator[int]:
-    """A file itself, not what a link of that name leads to."""
+    """Open a file; a link is not followed."""
     file = os.open(path, flags | SAFELY, 0o600)
     try:
         yield file
@@ -190,10 +192,10 @@ def _opened(path: Path, flags: int) -> Iterator[int]:
 
 
 def loaded(library: bytes) -> ctypes.CDLL:
-    """Load a library from its bytes: from a new file of this process. Raises OSError if it cannot be loaded."""
+    """Load a library from its bytes, by way of a temporary file. Raises OSError if it cannot be loaded."""
     try:
         return _loaded(library, cache_folder())
-    except OSError:  # no room there, or nothing there may be executed
+    except OSError:  # the disk is full, or the folder is mounted without permission to execute
         return _loaded(library, private_folder())
 
 

@@ -1,4 +1,4 @@
-/* Work that several threads share: each takes parts until there are none. Stands on prelude.c. */
+/* Work that several threads share: each takes parts until none are left. Compiled after prelude.c. */
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sched.h>
@@ -6,8 +6,8 @@
 
 typedef void part_of_work(const void *given, int part);
 
-/* The ticket says all that is needed to take a part: in its upper half which work this is, so that who comes late takes
-   no part of another; then how many parts there are (16 bits), and which is next. busy: a call has the crew. */
+/* A thread needs only the ticket to take a part. Its upper half is the number of the work, so that a late thread takes no
+   part of another work. Then come the number of parts and the next part, 16 bits each. busy: a call has the crew. */
 struct crew {
     uint64_t ticket;
     int done, helpers, busy;
@@ -15,7 +15,7 @@ struct crew {
     const void *given;
 };
 
-/* Waiting: at once for a while, for others are near their end; then whoever else wants the processor may have it. */
+/* Waits a moment. The first 2000 times it spins, since the others are about to finish; then it yields the processor. */
 INLINE void pause_after(unsigned spins) {
 #if defined(__unix__) || defined(__APPLE__)
     if (spins > 2000) sched_yield();
@@ -25,7 +25,7 @@ INLINE void pause_after(unsigned spins) {
 #endif
 }
 
-/* Returns how many parts it took. */
+/* Takes parts until none are left. Returns the number of parts taken. */
 static int take_parts(crew *c) {
     for (int taken = 0;;) {
         uint64_t ticket = __atomic_load_n(&c->ticket, __ATOMIC_ACQUIRE);
@@ -38,8 +38,8 @@ static int take_parts(crew *c) {
     }
 }
 
-/* Some work with a crew, or alone, where there is none or another call has it. Whoever of the crew is late or asleep leaves
-   more to the others. */
+/* Shares work with the crew; does it alone if there is no crew, or if another call has it. Helpers that are late or asleep
+   leave more parts to the others. */
 static void share(crew *c, int parts, part_of_work *work, const void *given) {
     if (!c || parts < 2 || parts > 0xFFFF || __atomic_exchange_n(&c->busy, 1, __ATOMIC_ACQUIRE)) {
         for (int part = 0; part < parts; part++) work(given, part);

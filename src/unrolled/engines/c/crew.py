@@ -1,8 +1,8 @@
-"""Threads that assist. They wait in C for the next work, so that it begins at once, and fall asleep where none comes
-for about a millisecond: to wake a thread takes longer than many a call.
+"""Helper threads. They wait in C for work, so that it starts at once, and sleep if none comes for about a millisecond.
+Waking a thread takes longer than many calls.
 
-A signal handler may raise an exception after any line that the main thread runs here. No line leaves anything to be
-undone by a later one, so that nothing is lost: who has the crew is decided in C (see crew.c), a helper enters itself.
+A signal handler may raise an exception after any line that the main thread runs here. So no line leaves a state that a
+later line has to repair: C decides which call has the crew (see crew.c), and a helper registers itself.
 """
 
 from __future__ import annotations
@@ -11,27 +11,31 @@ import contextlib
 import ctypes
 import os
 import threading
-from _thread import start_new_thread  # threading.Thread takes locks, which an exception can leave locked
+from _thread import start_new_thread  # threading.Thread takes locks that an exception can leave locked
 
 from .libraries import products
 
 
 def crew(threads: int) -> int | None:
-    """The address of the crew, of which so many threads may take part, this one included. None if one is enough."""
+    """The address of the crew, for ``threads`` threads with this one. None if one thread is enough."""
     return _crew().called(threads - 1) if threads > 1 else None
 
 
 class _Helper:
+    """A helper thread; it sleeps on its gate."""
+
     def __init__(self) -> None:
         self.asleep, self.gate = False, threading.Lock()
         self.gate.acquire()
 
     def wake(self) -> None:
-        with contextlib.suppress(RuntimeError):  # another call has woken it
+        with contextlib.suppress(RuntimeError):  # another call woke it
             self.gate.release()
 
 
 class _Crew:
+    """The helpers of a process, and the memory by which C gives them work."""
+
     def __init__(self) -> None:
         self.memory = ctypes.create_string_buffer(products(False).crew_size())
         self.address = ctypes.addressof(self.memory)
@@ -39,9 +43,9 @@ class _Crew:
         self.hired = 0
 
     def called(self, helpers: int) -> int:
-        """The address, when so many helpers are awake or about to be."""
+        """The address; ``helpers`` helpers are awake, or waking."""
         if self.hired != helpers:
-            with contextlib.suppress(RuntimeError):  # no more threads to be had: those that are here do the work
+            with contextlib.suppress(RuntimeError):  # the system has no more threads; fewer helpers do the work
                 for number in range(helpers):
                     if number not in self.helpers:
                         start_new_thread(self.attend, (number,))
@@ -53,8 +57,9 @@ class _Crew:
         return self.address
 
     def attend(self, number: int) -> None:
+        """The life of a helper: work, sleep, work."""
         me, assist = _Helper(), products(False).assist
-        if self.helpers.setdefault(number, me) is not me:  # two calls, or one that was interrupted, have started two
+        if self.helpers.setdefault(number, me) is not me:  # two calls, or an interrupted one, started two
             return
         while True:
             assist(self.address, number)
@@ -63,7 +68,7 @@ class _Crew:
             me.asleep = False
 
 
-_crews: dict[int, _Crew] = {}  # by process: threads do not survive a fork
+_crews: dict[int, _Crew] = {}  # by process, since threads do not survive a fork
 
 
 def _crew() -> _Crew:

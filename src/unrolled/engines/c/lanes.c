@@ -1,7 +1,8 @@
-/* The steps of some lanes, a stretch at a time; for rendered loops. Stands on prelude.c. */
+/* The steps of some lanes, a stretch at a time. Part of each compiled pass, after prelude.c. */
 
-/* Some steps of all lanes. Row i of the stretch is row at[i] of the series; a piece begins or ends there, or goes on
-   (INSIDE). Lanes are sorted by length, so that those that still live come first. */
+/* A stretch: some steps of all lanes. Row i of the stretch is row at[i] of the series. from[i] and to[i] are those of its
+   piece if the piece begins or ends there, and INSIDE otherwise. Lanes are sorted by length, so that lanes with steps left
+   come first. */
 typedef struct {
     const piece *next[MOST_LANES], *end[MOST_LANES];
     int64_t done[MOST_LANES], at[MOST_ROWS], from[MOST_ROWS], to[MOST_ROWS];
@@ -9,7 +10,7 @@ typedef struct {
 } stretch;
 #define INSIDE -2
 
-/* Lane r goes through pieces[of_lane[r]] ... pieces[of_lane[r + 1] - 1]. */
+/* Lane r processes pieces[of_lane[r]] ... pieces[of_lane[r + 1] - 1]. */
 static void begin_lanes(stretch *s, int R, const piece *pieces, const int64_t *of_lane) {
     s->lanes = R;
     for (int r = 0; r < R; r++) {
@@ -19,7 +20,7 @@ static void begin_lanes(stretch *s, int R, const piece *pieces, const int64_t *o
     }
 }
 
-/* The next steps; returns the number of rows, 0 at the end. */
+/* The next steps. Returns the number of rows, 0 at the end. */
 static int next_stretch(stretch *s) {
     int N = 0;
     for (s->steps = 0; s->lanes > 0 && N + s->lanes <= MOST_ROWS; s->steps++) {
@@ -37,7 +38,7 @@ static int next_stretch(stretch *s) {
     return N;
 }
 
-/* Addresses of the step before, on the way back: where the piece ends is where it began on the way forward. */
+/* The addresses of the rows one step earlier, in a pass backward: a piece ends there where it began in the pass forward. */
 #define PREVIOUS(address, series, start, size)                                                                         \
     for (int i = 0; i < N; i++)                                                                                        \
         address[i] = to[i] == INSIDE ? series + (at[i] - 1) * (size) : to[i] < 0 ? zero : start + to[i] * (size);

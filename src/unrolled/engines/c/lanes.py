@@ -1,5 +1,5 @@
-"""Who goes where: the sequences of a batch dealt out to lanes, so that as few steps as possible are taken and all lanes
-are busy. A lane goes through one piece after another; pieces begin and end where sequences do."""
+"""The sequences of a batch dealt to lanes, so that the pass takes few steps and keeps all lanes busy. A lane processes
+one piece after another. A piece is a sequence, or a part of one between resets."""
 
 from __future__ import annotations
 
@@ -19,16 +19,19 @@ NOWHERE = -1
 
 @dataclass(frozen=True, eq=False)
 class Lanes:
-    """Some lanes that one thread takes through their steps: their pieces (first, length, from, to; see prelude.c), lane
-    after lane, and where each lane begins among them."""
+    """The lanes of a group, which one thread processes.
+
+    pieces: (pieces, 4), first row, length, from and to of each (see prelude.c), lane after lane. of_lane: the number of
+    each lane's first piece, then the number of pieces.
+    """
 
     pieces: Integers
     of_lane: Integers
 
 
 class Groups:
-    """All lanes, in groups. ``at`` is the address of the table of groups that C reads (see launch.c), for as long as
-    this lives."""
+    """All lanes, in groups. ``at`` is the address of the table of groups that C reads (see launch.c), valid for the
+    lifetime of this object."""
 
     def __init__(self, groups: Iterable[Lanes] = ()) -> None:
         self.groups = tuple(groups)
@@ -41,8 +44,8 @@ class Groups:
 
 
 class Pieces:
-    """The pieces of all sequences in the order of their rows. ``at`` is the address of the table, for as long as this
-    lives."""
+    """The pieces of all sequences in the order of their rows. ``at`` is the address of the table, valid for the
+    lifetime of this object."""
 
     def __init__(self, table: Integers) -> None:
         self.table = np.ascontiguousarray(table, np.int64)
@@ -54,14 +57,14 @@ class Pieces:
 
 @lru_cache(maxsize=64)
 def pieces(layout: Layout) -> Pieces:
-    """The pieces of a layout: each is a sequence, or a part of one up to where it is reset."""
+    """The pieces of a layout: each is a sequence, or a part of one that ends where the sequence is reset."""
     length = np.asarray(layout.lengths, np.int64)
     end = np.cumsum(length)
     number = np.flatnonzero(length)
     first = start = (end - length)[number]
     if layout.resets:
         first = np.array(sorted({*start.tolist(), *layout.resets}), np.int64)
-    last = np.append(first[1:], layout.rows)  # one behind
+    last = np.append(first[1:], layout.rows)  # the row after the last one
     owner = np.searchsorted(end, first, side="right")
     begins, ends = first == (end - length)[owner], last == end[owner]
     if layout.resets:
@@ -73,8 +76,14 @@ def pieces(layout: Layout) -> Pieces:
 
 @lru_cache(maxsize=64)
 def deal(layout: Layout, groups: int, most: int, backward: bool) -> Groups:
-    """The pieces dealt out to groups of lanes, at most ``most`` in each: the longest first, to the lane that is done
-    first."""
+    """Deal the pieces of a layout to lanes, the longest first, each to the lane that is done first.
+
+    Args:
+        layout: the sequences.
+        groups: the wanted number of groups, one per thread.
+        most: the most lanes of a group.
+        backward: for a pass backward, where a gradient is returned for the row that a piece started from.
+    """
     table = pieces(layout).table
     if not len(table):
         return Groups()
@@ -88,7 +97,7 @@ def deal(layout: Layout, groups: int, most: int, backward: bool) -> Groups:
         lanes[lane].append(int(i))
         heapq.heappush(ends, (end + int(length[i]), lane))
     lanes.sort(key=lambda lane: -int(length[lane].sum()))
-    if backward:  # where a piece began is where its gradient goes
+    if backward:
         table = np.stack([table[:, 0], table[:, 1], np.full_like(length, NOWHERE), table[:, 2]], 1)
     return Groups(_group(table, lanes[g::groups]) for g in range(groups))
 

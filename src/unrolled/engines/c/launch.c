@@ -1,4 +1,4 @@
-/* Rendered loops on several threads. Stands on prelude.c and crew.c. */
+/* Compiled passes on several threads. Compiled after prelude.c and crew.c. */
 
 typedef struct {
     int64_t lanes;
@@ -6,14 +6,14 @@ typedef struct {
     const int64_t *of_lane;
 } group;
 
-typedef void rendered(int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-                      matrix_product *product, crew *c);
+typedef void pass(int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
+                  matrix_product *product, crew *c);
 
-/* A run of groups of lanes, of which each part takes one in `parts`; a part has `room` bytes to work in. */
+/* A run of some groups of lanes: part k takes groups k, k + parts, ...; each part has `room` bytes of scratch memory. */
 typedef struct {
-    rendered *run;
+    pass *run;
     matrix_product *product;
-    crew *c; /* of which all share each product */
+    crew *c; /* shares the products, if there is one part */
     int parts, groups;
     const group *of;
     void **p;
@@ -27,14 +27,14 @@ static void part_of_launch(const void *given, int part) {
         l->run((int)g->lanes, g->pieces, g->of_lane, l->p, (real *)(l->rooms + part * l->room), l->product, l->c);
 }
 
-/* Take all lanes through their steps. A crew shares the groups or, if they are one part, the products of each step. */
-void launch(crew *c, rendered *run, matrix_product *product, int parts, int groups, const group *of, void **p,
+/* Takes all lanes through their steps. The crew shares the groups, or, if they are one part, the products of each step. */
+void launch(crew *c, pass *run, matrix_product *product, int parts, int groups, const group *of, void **p,
             char *rooms, int64_t room) {
     const launched all = {run, product, parts > 1 ? NULL : c, parts, groups, of, p, rooms, room};
     share(parts > 1 ? c : NULL, parts, part_of_launch, &all);
 }
 
-/* What a helper does, the first of which has number 0: take parts, until there were none for about a millisecond. */
+/* The work of helper `number`, counted from 0: take parts until there are none for about a millisecond. */
 #define PATIENCE 4000
 void assist(crew *c, int number) {
     for (int spins = 0; spins < PATIENCE; spins++) {
@@ -43,6 +43,6 @@ void assist(crew *c, int number) {
     }
 }
 
-/* How many helpers may take parts from now on. */
+/* Sets the number of helpers that may take parts. */
 void hire(crew *c, int helpers) { __atomic_store_n(&c->helpers, helpers, __ATOMIC_RELAXED); }
 int64_t crew_size(void) { return sizeof(crew); }

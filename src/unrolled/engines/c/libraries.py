@@ -1,4 +1,4 @@
-"""What the loops of all circuits share, compiled once."""
+"""C functions that all passes share, compiled once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SUMS = ("outer_scratch", "outer_sums", "scatter_sum")
 
 @cache
 def products(double: bool) -> ctypes.CDLL:
-    """Products, the packing of matrices, and the launch of loops on several threads."""
+    """Products, the packing and digests of matrices, and the launch of passes on several threads."""
     library = _compiled(double, ("prelude", "crew", "products", "launch"), PRODUCTS)
     library.digest_all.argtypes, library.digest_all.restype = [I64, P, P, P], None
     library.has_digest.argtypes, library.digest_size.restype = [I64, P, P, P], I64
@@ -31,7 +31,7 @@ def products(double: bool) -> ctypes.CDLL:
 
 @cache
 def sums(double: bool) -> ctypes.CDLL:
-    """Sums over time: what the gradients of all circuits need."""
+    """Sums over time, for the gradients of parameters."""
     library = _compiled(double, ("prelude", "crew", "sums"), SUMS)
     library.outer_scratch.argtypes, library.outer_scratch.restype = [P, I64, I64], I64
     library.outer_sums.argtypes = [P, ctypes.c_int, P, I64, P, I64, P, I64]
@@ -44,5 +44,5 @@ def _compiled(double: bool, parts: tuple[str, ...], functions: tuple[str, ...]) 
 
 
 def address(function: object) -> int:
-    """Where a loaded function stands."""
+    """The address of a loaded function."""
     return ctypes.cast(function, P).value or 0  # type: ignore[arg-type]

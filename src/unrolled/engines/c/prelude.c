@@ -1,5 +1,5 @@
-/* What all C stands on: vectors, functions accurate to about 2 ulp, and the pieces of sequences. `real` is float or double
-   (REAL_IS_DOUBLE). */
+/* Used by all C: vectors, functions accurate to about 2 ulp, and the pieces of sequences. `real` is float, or double if
+   REAL_IS_DOUBLE. */
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC optimize("vect-cost-model=dynamic")
@@ -44,16 +44,16 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-/* Asks for `size` numbers that are read soon. */
+/* Prefetches `size` numbers. */
 #define AHEAD(address, size)                                                                                           \
     for (int j = 0; j < (size); j += 64 / (int)sizeof(real)) __builtin_prefetch((address) + j);
 
-/* Sums over the features, in as many parts as the compiler likes: always the same for a size. */
+/* For loops that sum over the features. The compiler chooses the number of partial sums; it is the same for a size. */
 #define PRAGMA(text) _Pragma(#text)
 #define ADDING(...) PRAGMA(omp simd reduction(+ : __VA_ARGS__))
 
-/* A product, rounded before it is added to anything. Left to itself the compiler makes one multiply-add of both where
-   the product is needed nowhere else, so that a value would depend on what else is kept of the step. */
+/* A product that is rounded before it is added to anything. Otherwise the compiler fuses a product that is used once with
+   an addition, and a value would depend on which other values of the step are kept. */
 #if defined(__clang__) && defined(__has_builtin)
 #if __has_builtin(__arithmetic_fence)
 #define ROUNDED(product) __arithmetic_fence(product)
@@ -65,7 +65,7 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define ROUNDED(product) (product)
 #endif
 
-/* 2^n for a whole number within the exponent's range, by its bits. */
+/* 2^n for an integer n in the range of the exponent, by its bits. */
 INLINE real power_of_two(whole n) {
     real result;
     const whole bits = (n + BIAS) << MANTISSA;
@@ -73,9 +73,8 @@ INLINE real power_of_two(whole n) {
     return result;
 }
 
-/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. What is added to x / ln 2 leaves n in the lowest bits; where x
-   is not a number, or out of range, n is anything. float: the polynomial of Moshier's Cephes library (expf.c); double:
-   Taylor. */
+/* x = n ln 2 + r with |r| <= ln 2 / 2; returns exp(r) - 1. Adding `shift` to x / ln 2 leaves n in the lowest bits; n is
+   arbitrary if x is NaN or out of range. float: the polynomial of Moshier's Cephes library (expf.c); double: Taylor. */
 INLINE real reduced(real x, whole *n) {
 #ifdef REAL_IS_DOUBLE
     const real shift = 6755399441055744.0, ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
@@ -115,7 +114,7 @@ INLINE real reduced(real x, whole *n) {
 #ifdef REAL_IS_DOUBLE
 #define EXP_LOW -746
 #define EXP_HIGH 710
-#define ONE_FACTOR (real)708.5 /* up to here 2^n is in range */
+#define ONE_FACTOR (real)708.5 /* 2^n is in range up to here */
 #define TANH_HIGH 20
 #else
 #define EXP_LOW -104
@@ -126,7 +125,7 @@ INLINE real reduced(real x, whole *n) {
 
 INLINE real u_abs(real x) { return sizeof(real) == 4 ? (real)fabsf((float)x) : (real)fabs((double)x); }
 
-/* Bounds are written so that what is not a number stays what it is. */
+/* Bounds are written so that NaN stays NaN. */
 
 INLINE real u_exp(real x) {
     whole n;
@@ -136,11 +135,11 @@ INLINE real u_exp(real x) {
     return ROUNDED(p * power_of_two(half) * power_of_two(n - half)); /* 2^n itself may be out of range */
 }
 
-/* 1 / (1 + exp(-x)); what is smaller than the smallest normal number is zero, as in torch. */
+/* 1 / (1 + exp(-x)); a result below the smallest normal number is zero, as in torch. */
 INLINE real u_sigmoid(real x) {
     whole n;
     const real p = reduced(-(x > ONE_FACTOR ? ONE_FACTOR : x), &n), scale = power_of_two(n);
-    const real small = x > 0 ? scale : 1, large = x > 0 ? 1 : scale; /* added last: one rounding counts */
+    const real small = x > 0 ? scale : 1, large = x > 0 ? 1 : scale; /* added last, so that only one rounding matters */
     const real y = 1 / ((scale * p + small) + large);
     return x < -ONE_FACTOR ? 0 : y;
 }
@@ -184,20 +183,65 @@ INLINE real u_minimum(real a, real b) { return a < b || a != a ? a : b; }
 INLINE real u_sign(real x) { return (real)(x > 0) - (real)(x < 0); }
 INLINE real u_floor(real x) { return sizeof(real) == 4 ? (real)floorf((float)x) : (real)floor((double)x); }
 
-/* By the C library, one entry at a time: a loop with one of these is not vectorised. */
+/* From the C library, one entry at a time: the compiler does not vectorise a loop with one of these. */
 INLINE real u_sin(real x) { return sizeof(real) == 4 ? (real)sinf((float)x) : (real)sin((double)x); }
 INLINE real u_cos(real x) { return sizeof(real) == 4 ? (real)cosf((float)x) : (real)cos((double)x); }
 INLINE real u_erf(real x) { return sizeof(real) == 4 ? (real)erff((float)x) : (real)erf((double)x); }
 INLINE real u_log(real x) { return sizeof(real) == 4 ? (real)logf((float)x) : (real)log((double)x); }
 INLINE real u_sqrt(real x) { return sizeof(real) == 4 ? (real)sqrtf((float)x) : (real)sqrt((double)x); }
 
-/* What a lane goes through: rows first ... first + length - 1 of the series. The state starts as row `from` of the
-   starting states, or as zero if from < 0; it is wanted as row `to` of the final states, or nowhere if to < 0. */
+/* Over the entries of a vector; NaN wins, as in torch. */
+
+INLINE real u_sum(const real *x, const int size) {
+    real total = 0;
+    ADDING(total) for (int j = 0; j < size; j++) total += x[j];
+    return total;
+}
+
+INLINE real u_mean(const real *x, const int size) { return u_sum(x, size) / size; }
+
+INLINE real u_max(const real *x, const int size) {
+    real top = x[0];
+    for (int j = 0; j < size; j++) top = x[j] > top || x[j] != x[j] ? x[j] : top;
+    return top;
+}
+
+INLINE real u_min(const real *x, const int size) {
+    real top = x[0];
+    for (int j = 0; j < size; j++) top = x[j] < top || x[j] != x[j] ? x[j] : top;
+    return top;
+}
+
+INLINE real u_logsumexp(const real *x, const int size) {
+    const real top = u_max(x, size), shift = top - top == 0 ? top : 0; /* an infinity is not subtracted */
+    real total = 0;
+    ADDING(total) for (int j = 0; j < size; j++) total += u_exp(x[j] - shift);
+    return u_log(total) + shift;
+}
+
+INLINE void u_softmax(real *to, const real *x, const int size) {
+    const real top = u_max(x, size);
+    EACH for (int j = 0; j < size; j++) to[j] = u_exp(x[j] - top);
+    const real total = u_sum(to, size);
+    EACH for (int j = 0; j < size; j++) to[j] /= total;
+}
+
+INLINE void u_cumsum(real *to, const real *x, const int size) {
+    real total = 0;
+    for (int j = 0; j < size; j++) to[j] = total += x[j];
+}
+
+INLINE void u_cumsum_from_last(real *to, const real *x, const int size) {
+    real total = 0;
+    for (int j = size - 1; j >= 0; j--) to[j] = total += x[j];
+}
+
+/* A piece of a sequence: rows first ... first + length - 1 of the series. Its state starts as row `from` of the starting
+   states, or as zero if from < 0. It is stored as row `to` of the last states, or nowhere if to < 0. */
 typedef struct {
     int64_t first, length, from, to;
 } piece;
 
-/* y = A x for R rows, A of M rows and K columns; y has room for whole vectors. The work may be shared with other threads
-   (see crew.c). */
+/* y = A x for R rows, A of M rows and K columns; y has space for whole vectors. A crew shares the work (see crew.c). */
 typedef struct crew crew;
 typedef void matrix_product(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);

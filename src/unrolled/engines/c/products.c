@@ -1,12 +1,11 @@
-/* The product W h, and the packing of W; compiled once, for all circuits. Stands on prelude.c and crew.c.
+/* The product W h, the packing of W, and digests of memory. Compiled once, for all circuits, after prelude.c and crew.c.
 
-   A matrix is packed into panels of one vector of outputs each, so that a product reads it from front to back; every
-   output is added up over the inputs in order, whatever the number of rows, so that a row gives the same bits in every
-   batch. */
+   A matrix is packed into panels of one vector of outputs each, so that a product reads it from front to back. Each output
+   is summed over the inputs in order, for any number of rows, so that a row gives the same bits in every batch. */
 
 #define WIDE (BYTES == 64 ? 3 : 2) /* panels that a product of many rows takes at once */
 
-/* Panels of A (M rows, K columns, any strides); rows beyond M are zero. */
+/* The panels of A (M rows, K columns, any strides); rows after M are zero. */
 void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real *packed) {
     for (int64_t m = 0; m < PAD(M); m += LANES)
         for (int64_t k = 0; k < K; k++)
@@ -14,13 +13,12 @@ void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real
                 packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
 }
 
-/* A digest of memory, which tells whether any of it was changed: eight vectors of 64-bit numbers. Each vector of memory is
-   added to one of the eight, whose numbers are then rotated and mixed into another (addition, rotation and exclusive or, as
-   in Jenkins' SpookyHash). Every one of these steps can be undone, and the digest is all that they lead to. So two contents
-   that differ in one 8-byte word alone never have the same digest. A difference is in two of the eight at once, and a second
-   changed word can undo it in one of them only: words that are exchanged, or whose signs change, are seen at any distance.
-   Of changes that are made without regard to these rotations fewer than 1 in 2^60 are missed. Memory is read about as fast as
-   it comes. */
+/* A digest of memory shows whether the memory has changed. It is eight vectors of 64-bit numbers. Each vector of memory is
+   added to one of them, whose numbers are then rotated and mixed into another (addition, rotation and exclusive or, as in
+   Jenkins' SpookyHash). Each of these steps can be undone, and no information is lost. So two contents that differ in one
+   8-byte word never have the same digest. A difference enters two of the eight vectors at once, and a second changed word can
+   only cancel it in one of them: exchanged words, and changed signs, are seen at any distance. Of the changes that are made
+   without regard to these rotations, fewer than 1 in 2^60 are missed. The digest is about as fast as reading the memory. */
 #define MIXED 8
 typedef uint64_t words __attribute__((vector_size(BYTES), aligned(1), may_alias));
 
@@ -46,7 +44,7 @@ INLINE void mix_all(words *const state, int64_t count, const char *const *memory
     }
 }
 
-/* Of several pieces of memory: the digest, and whether they still have it. */
+/* The digest of several pieces of memory, and whether they have a given one. */
 void digest_all(int64_t count, const char *const *memory, const int64_t *bytes, char *digest) {
     words state[MIXED];
     mix_all(state, count, memory, bytes);
@@ -61,15 +59,15 @@ int has_digest(int64_t count, const char *const *memory, const int64_t *bytes, c
 
 int64_t digest_size(void) { return MIXED * BYTES; }
 
-/* Keeps a vector in a register. gcc would read it anew for each use, and reading is what a product of few rows waits for. */
+/* Keeps a vector in a register. gcc would load it again for each use, and loads limit the speed of a product of few rows. */
 #if defined(__x86_64__)
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector));
 #else
 #define IN_REGISTER(vector)
 #endif
 
-/* NV vectors of outputs for R rows: every weight is read once for all rows. A function of its own for each shape, so
-   that the compiler keeps all sums in registers. */
+/* NV vectors of outputs for R rows: each weight is read once for all rows. Each shape is a separate function, so that the
+   compiler keeps all sums in registers. */
 #define BLOCK(R, NV)                                                                                                   \
     static __attribute__((noinline)) void block_##R##_##NV(const int K, const real *packed, const real *x,             \
                                                            const size_t xs, real *y, const size_t ys) {                \
@@ -87,7 +85,7 @@ int64_t digest_size(void) { return MIXED * BYTES; }
             *(vec *)(y + r * ys + v * LANES) = sum[r][v];                                                              \
     }
 
-/* As many sums as the registers hold, beside the weights that are read: 32 with AVX-512, else 16. */
+/* As many sums as fit into the registers (32 with AVX-512, otherwise 16) beside the weights. */
 #if BYTES == 64
 #define HIGH 8
 BLOCK(8, 3)
@@ -112,7 +110,7 @@ BLOCK(1, 1)
 #define NAMED_(R, NV) block_##R##_##NV
 #define NAMED(R, NV) NAMED_(R, NV)
 
-/* NV panels for all rows, while the panels are in the cache. */
+/* NV panels at a time for all rows, while the panels are in the cache. */
 #define PANELS(NV, BODY)                                                                                               \
     for (; v + NV <= panels; v += NV) {                                                                                \
         const real *const w = packed + (size_t)v * K * LANES;                                                          \
@@ -120,7 +118,7 @@ BLOCK(1, 1)
         BODY                                                                                                           \
     }
 #define BY(N, NV) for (; r + N <= R; r += N) NAMED(N, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);
-/* Of what HIGH does not divide, 8 are better taken as 4 and 4 than as 6 and 2. */
+/* If 8 rows are left, blocks of 4 and 4 are faster than 6 and 2. */
 #define ROWS(NV)                                                                                                       \
     for (; r + HIGH <= R && (HIGH == 8 || R - r != 8); r += HIGH)                                                      \
         NAMED(HIGH, NV)(K, w, x + r * xs, xs, y + r * ys + v * LANES, ys);                                             \
@@ -141,7 +139,7 @@ static void product_of_one(const int R, const int M, const int K, const real *pa
     PANELS(1, ROWS(1))
 }
 
-/* A product whose outputs are dealt out in parts of `step`. */
+/* A product in parts of `step` outputs each. */
 typedef struct {
     int R, M, K, step;
     const real *packed, *x;
@@ -155,9 +153,9 @@ static void part_of_product(const void *given, int part) {
     product_of_one(p->R, rows, p->K, p->packed + (size_t)first * p->K, p->x, p->xs, p->y + first, p->ys);
 }
 
-#define SHARED (1 << 17) /* multiply-adds that are worth a part */
+#define SHARED (1 << 17) /* multiply-adds that make a part worth its overhead */
 
-/* y = A x for R rows, A in panels. An output is the same whoever computes it. */
+/* y = A x for R rows, A in panels. The number of threads makes no difference to the bits. */
 void product(crew *c, int R, int M, int K, const real *packed, const real *x, size_t xs, real *y, size_t ys) {
     const int step = (R < 4 ? 8 : 8 * WIDE) * LANES;
     if (!c || M <= step || (int64_t)R * M * K < 2 * SHARED) {
@@ -168,10 +166,10 @@ void product(crew *c, int R, int M, int K, const real *packed, const real *x, si
     share(c, (M + step - 1) / step, part_of_product, &all);
 }
 
-/* For one step of few rows: A stands as it is, row after row, and squares of it are transposed in registers. Nothing has
-   to be packed, or compared with what was packed. Outputs are added up as from panels, in the same order. */
+/* A product for one step of few rows, where A is not packed: squares of it are transposed in registers. Nothing is packed or
+   compared with a digest. Outputs are summed in the same order as from panels. */
 
-/* In all squares of 2 s x 2 s, the upper right block of s x s changes places with the lower left one. */
+/* Exchanges the upper right and the lower left block of s x s in each square of 2 s x 2 s. */
 INLINE void transpose_blocks(vec *v, const int s) {
     typedef whole indices __attribute__((vector_size(BYTES)));
     indices upper, lower;
@@ -188,7 +186,7 @@ INLINE void transpose_blocks(vec *v, const int s) {
         }
 }
 
-/* The first entries of a column, as many as there are. */
+/* The first `rows` entries of a column. */
 INLINE vec column(const real *a, const int K, const int rows) {
     vec w = {0};
     for (int i = 0; i < rows; i++) w[i] = a[(size_t)i * K];

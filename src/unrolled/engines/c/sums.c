@@ -1,7 +1,7 @@
-/* Sums over time; compiled once, for all circuits. Stands on prelude.c and crew.c. */
+/* Sums over time. Compiled once, for all circuits, after prelude.c and crew.c. */
 
-/* A factor of a sum over time: rows of a series, or of the series one step earlier (start != NULL), which at the first
-   row of a piece is its starting state. */
+/* A factor of a sum: the rows of a series, or (start != NULL) the rows one step earlier. At the first row of a piece, the
+   row one step earlier is the starting state. */
 typedef struct {
     const real *series, *start;
     int64_t size;
@@ -13,21 +13,21 @@ static const real *row_of(const factor *f, const piece *p, int64_t row, const re
     return p->from < 0 ? zero : f->start + p->from * f->size;
 }
 
-/* A part of a gradient: the sum over all rows of u v^T, or of u alone if v has no size. It is written to `to`, or, with
-   `add`, added to what is there. */
+/* A term of a gradient: the sum over all rows of u v^T, or of u if the size of v is 0. It is written to `to`, or added to
+   it if `add`. */
 typedef struct {
     factor u, v;
     real *to;
     int64_t add;
 } term;
 
-#define DEPTH 256 /* rows that are added up in registers before they are added to the total */
+#define DEPTH 256 /* rows that are summed in registers before they are added to the total */
 #define TALL (BYTES == 64 ? 8 : 6)
 #define BROAD (BYTES == 64 ? 3 : 2)
 #define SPAN (BROAD * LANES)
-#define SHARE (BYTES == 64 ? 8 : 6) /* rows of u v^T that a thread takes at once */
+#define SHARE (BYTES == 64 ? 8 : 6) /* the rows of u v^T of a part are a multiple of this */
 
-/* Where a sum goes: to the totals, or, if no other rows follow, right to the result. */
+/* The target of a sum: the totals, or directly the result, if no further rows follow. */
 typedef struct {
     double *total;
     real *to;
@@ -40,7 +40,8 @@ INLINE void settle(const goal *g, const int64_t at, const int64_t n, const real 
     else memcpy(g->to + at, value, n * sizeof(real));
 }
 
-/* TALL x NV vectors of u v^T, summed over K rows, as far as the result reaches: from entry `at` on, in rows of `width`. */
+/* A block of u v^T, summed over K rows: TALL rows of NV vectors, cut at the edges of the result. It begins at entry `at` of
+   the result, whose rows have `width` entries. */
 #define CORNER(NV)                                                                                                     \
     static __attribute__((noinline)) void corner_##NV(const int K, const real *u, const real *v, const int rows,       \
                                                       const int columns, const goal *g, const int64_t at,              \
@@ -65,7 +66,7 @@ CORNER(2)
 CORNER(3)
 #endif
 
-/* The same without a v: `height` entries of K rows, from `first` on, added up in `sum`. */
+/* The same for u alone: `height` entries of K rows, from entry `first` on, are summed in `sum`. */
 static void edge(const int K, const real **rows, const int64_t first, const int64_t height, real *sum, const goal *g) {
     memset(sum, 0, height * sizeof(real));
     for (int k = 0; k < K; k++) {
@@ -75,12 +76,11 @@ static void edge(const int K, const real **rows, const int64_t first, const int6
     settle(g, 0, height, sum);
 }
 
-/* Numbers from one panel of some entries of each row to the next: not a power of two, so that panels do not compete for
-   the same sets of the cache. */
+/* Numbers from one panel to the next; no power of two, so that panels do not compete for the same sets of the cache. */
 #define PANEL(broad) (DEPTH * (broad) + 64 / (int)sizeof(real))
 
-/* Entries first ... last - 1 of K rows, in panels of `broad` entries of each row; the last panel is as wide as it must
-   be, in steps of `least`. Rows are read from front to back. */
+/* Packs entries first ... last - 1 of K rows into panels of `broad` entries. The width of the last panel is the smallest
+   multiple of `least` that suffices. Rows are read from front to back. */
 INLINE void panels(const real **rows, int K, int64_t first, int64_t last, const int broad, const int least, real *packed) {
     for (int k = 0; k < K; k++) {
         const real *row = rows[k] + first;
@@ -114,7 +114,7 @@ static void corners(int K, const real *us, const real *vs, int64_t height, int64
 #define PANELS_OF(n, broad) (((n) + (broad) - 1) / (broad) * PANEL(broad))
 #define WIDTH(t) ((t)->v.size ? (t)->v.size : 1)
 
-/* Addresses of up to DEPTH rows from row *done of piece *p on; returns how many, and goes on to the next. */
+/* The addresses of up to DEPTH rows, from row *done of piece *p on. Returns their number, and moves *p and *done on. */
 static int rows_of(const factor *f, const piece *pieces, int64_t count, int64_t *p, int64_t *done, const real *zero,
                    const real **rows) {
     int K = 0;
@@ -126,13 +126,13 @@ static int rows_of(const factor *f, const piece *pieces, int64_t count, int64_t 
     return K;
 }
 
-/* Rows of u v^T that a part has at most. */
+/* The most rows of u v^T that a part computes. */
 INLINE int64_t most_rows(int64_t rows, int64_t parts) {
     return ((rows + parts - 1) / parts + SHARE - 1) / SHARE * SHARE;
 }
 
-/* Part `part` of `parts` of some terms that have the same u. The pieces are in the order of their rows; rows are added up
-   in their order, whoever adds. */
+/* Part `part` of `parts` of the sums of terms with the same u. Pieces are in the order of their rows. Rows are summed in
+   order, for any number of parts. */
 static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int64_t count, const term *terms, int64_t n,
                           real *scratch) {
     const factor *const u = &terms->u;
@@ -180,7 +180,7 @@ static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int6
     }
 }
 
-/* How many terms have the same u as the first. Series without rows may all have one address. */
+/* The number of leading terms that have the same u. Series without rows may share an address. */
 static int64_t alike(const term *terms, int64_t n) {
     const factor *const u = &terms->u;
     int64_t i = 1;
@@ -191,7 +191,7 @@ static int64_t alike(const term *terms, int64_t n) {
     return i;
 }
 
-/* All terms, those with the same u one after the other; a part has `room` bytes to work in. */
+/* All terms, grouped by u; each part has `room` bytes of scratch memory. */
 typedef struct {
     int parts;
     const piece *pieces;
@@ -213,7 +213,7 @@ void outer_sums(crew *c, int parts, const piece *pieces, int64_t count, const te
     share(c, parts, part_of_sums, &all);
 }
 
-/* Numbers that outer_sums needs for itself. */
+/* The size of the scratch memory of a part, in numbers. */
 int64_t outer_scratch(const term *terms, int64_t n, int64_t parts) {
     int64_t most = 0;
     for (int64_t same; n > 0; terms += same, n -= same) {
@@ -231,7 +231,7 @@ int64_t outer_scratch(const term *terms, int64_t n, int64_t parts) {
     return most;
 }
 
-/* Row token[i] of the total += row i of the series. */
+/* Adds row i of a series to row token[i] of the total. */
 void scatter_sum(const int64_t *token, const factor *v, const piece *pieces, int64_t count, double *total, real *zero) {
     memset(zero, 0, v->size * sizeof(real));
     for (const piece *p = pieces; p < pieces + count; p++)

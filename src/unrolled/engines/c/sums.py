@@ -1,6 +1,7 @@
 """Gradients of parameters: sums over all steps of all sequences, most of them one large matrix product.
 
-Rows are added up in their order, in float32 for some hundred rows, these in float64, whatever the number of threads.
+Rows are added up in their order: in float32 for up to 256 rows, these sums in float64. The number of threads makes no
+difference.
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ...graph.node import TOKEN, Node
+from ...graph.node import Node
 from ...plan.plan import Backward
-from ...plan.stages import ONCE, Kinds
-from ...transform.sums import inner, terms
+from ...transform.terms import Linear, Outer, Rows, Series, classify, moves, terms
+from ..accumulate import accumulate, applied, empty_sum
 from ..call import Call
-from ..sums import accumulate, inner_total, outer_total
 from .blocks import in_lines, scratch
 from .crew import crew
 from .lanes import pieces
@@ -27,44 +27,44 @@ from .libraries import I64, sums
 ENOUGH = 2**22  # multiply-adds that are worth a thread
 WHOLE = torch.contiguous_format
 
-Term = tuple[Node, Node | None]  # u and v of u vᵀ, or u alone
+Factors = tuple[Node, Node | None]  # u and v of Σ u vᵀ, or u of Σ u; both are series
+
+
+def _factors(term: Node) -> Factors | None:
+    """The factors of a term that C sums by itself; none for any other term."""
+    kind = classify(term)
+    if isinstance(kind, Outer) and moves(kind.u) and moves(kind.v):
+        return kind.u, kind.v
+    return (kind.value, None) if isinstance(kind, Series) and len(kind.value.type.dims) < 2 else None
 
 
 @lru_cache(maxsize=512)
-def _plain(way: Backward) -> dict[str, list[Term]]:
-    """The parameters whose gradients are sums of u vᵀ and u over series alone, and these terms."""
-    kinds, given = Kinds(way.recurrence), {*way.recurrence.primal.states.values()} if way.recurrence.primal else set()
-
-    def series(node: Node) -> bool:
-        return len(node.type.dims) < 2 and node.op != "onehot" and kinds[node] != ONCE
-
-    def plain(node: Node) -> Term | None:
-        if node.op == "outer":
-            u, v = node.args
-            return (u, v) if series(u) and series(v) else None
-        return (node, None) if series(node) and node not in given else None
-
-    found = {n: [term for node in nodes if (term := plain(node))] for n, nodes in way.sums.items()}
-    return {n: terms for n, terms in found.items() if len(terms) == len(way.sums[n])}
+def _plain(way: Backward) -> dict[str, list[Factors]]:
+    """The parameters all of whose terms C sums by itself, and these terms."""
+    found = {n: [_factors(term) for term in nodes] for n, nodes in way.sums.items()}
+    return {n: [f for f in factors if f] for n, factors in found.items() if factors and None not in factors}
 
 
 @lru_cache(maxsize=512)
-def _terms(way: Backward) -> tuple[tuple[str, Term], ...]:
-    """All of these, each with the name of its sum."""
-    return tuple((n, term) for n, terms in _plain(way).items() for term in terms)
+def _all_plain(way: Backward) -> tuple[tuple[str, Factors], ...]:
+    """All of these terms, each with the name of its sum."""
+    return tuple((n, factors) for n, found in _plain(way).items() for factors in found)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """Terms of u and v, those of the same u one after the other: u and its size, v and its size, where the sum goes,
-    whether it is added to what is there. work: multiply-adds of a row."""
+    """Terms as C takes them, grouped by u.
+
+    rows: u, its size, v, its size, the name of the sum, and whether the term is added to earlier ones. work:
+    multiply-adds for one row of the series.
+    """
 
     rows: list[tuple[Node, int, Node | None, int, str, bool]]
     work: int
 
 
 @lru_cache(maxsize=512)
-def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ...]) -> _Table:
+def _table(terms: tuple[tuple[str, Factors], ...], sizes: tuple[tuple[str, int], ...]) -> _Table:
     named, rows, begun = dict(sizes), list[tuple[Node, int, Node | None, int, str, bool]](), set[str]()
 
     def size(n: Node | None) -> int:
@@ -79,8 +79,11 @@ def _table(terms: tuple[tuple[str, Term], ...], sizes: tuple[tuple[str, int], ..
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over the rows of some series, which stand ``at`` addresses. start: of the series that are read one step
-    earlier, their starting states. everything: makes tensors of all values, which few sums need."""
+    """Sums over the rows of series.
+
+    at: the addresses of the series. start: the starting states of the series that are read one step earlier.
+    everything: returns tensors of all values, which few sums need.
+    """
 
     way: Backward
     at: Mapping[Node, int]
@@ -94,11 +97,11 @@ class Sums:
         for name, nodes in self.way.sums.items():
             p = self.call.parameters[name]
             found[name] = torch.empty_like(p, memory_format=WHOLE) if name in plain else self.mixed(nodes, p.shape)
-        self.add_plain(_terms(self.way), found)
+        self.add_plain(_all_plain(self.way), found)
         return found
 
-    def add_plain(self, terms: tuple[tuple[str, Term], ...], to: Mapping[str, Tensor]) -> None:
-        """Terms of u and v, all of them at once."""
+    def add_plain(self, terms: tuple[tuple[str, Factors], ...], to: Mapping[str, Tensor]) -> None:
+        """Compute all of these terms in one call of C; ``to`` has the tensor of each sum, by name."""
         if not terms:
             return
         at, kind = self.at, self.call.like.dtype
@@ -111,16 +114,19 @@ class Sums:
         threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
         all_terms = numbers.buffer_info()[0], len(table.rows)
         size = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
-        rows, room = pieces(self.call.layout), scratch(size * threads)  # held until C returns: caches may drop them
+        rows, room = (
+            pieces(self.call.layout),
+            scratch(size * threads),
+        )  # kept until C returns: another thread may clear the caches
         library.outer_sums(crew(threads), threads, rows.at, len(rows), *all_terms, room.at, size)
 
     def factor(self, node: Node) -> tuple[int, int, int]:
-        """A series that is summed over, or, with a start, the series one step earlier."""
+        """A series as C takes it: address, address of the starting states (0 if it is read as it is), size."""
         start = self.start.get(node)
         size = node.type.entries(self.call.sizes)
         return self.at[node], 0 if start is None else start.data_ptr(), size
 
-    # sums of other kinds
+    # terms of other kinds
 
     def mixed(self, nodes: list[Node], shape: torch.Size) -> Tensor:
         """The sum of terms of any kind."""
@@ -129,47 +135,31 @@ class Sums:
             self.add(total, node)
         return total.to(self.call.like.dtype)
 
-    def add(self, total: Tensor, node: Node) -> None:
-        if moving := inner(node):
-            part = inner_total(total, node, moving, self.everything())
-            for term in terms(moving):
-                self.add(part, term)
-            total += outer_total(part, node, moving, self.everything())
-        elif node.op == "outer" and all(map(self.is_series, node.args)):
+    def add(self, total: Tensor, term: Node) -> None:
+        """Add a term, summed over all rows, to a float64 total of its shape."""
+        kind = classify(term)
+        if isinstance(kind, Linear):
+            part = empty_sum(total, kind, self.everything())
+            for inner in terms(kind.moving):
+                self.add(part, inner)
+            total += applied(kind, part, self.everything())
+        elif factors := _factors(term):
             part = self.call.like.new_empty(total.shape)
-            self.add_plain((("sum", (node.args[0], node.args[1])),), {"sum": part})
+            self.add_plain((("sum", factors),), {"sum": part})
             total += part
-        elif node.op == "outer" and self.is_scattered(*node.args):
-            self.add_scattered(total, node.args[0].args[0], node.args[1])
-        elif node.op == "outer" and self.is_scattered(*node.args[::-1]):
-            turned = total.new_zeros(total.shape[::-1])
-            self.add_scattered(turned, node.args[1].args[0], node.args[0])
-            total += turned.mT
-        else:
-            known = {**self.everything(), **{n: self.earlier(n) for n in self.start if n in self.everything()}}
+        elif isinstance(kind, Rows):
+            part = total.new_zeros(total.shape[::-1] if kind.transposed else total.shape)
+            self.add_rows(part, kind)
+            total += part.mT if kind.transposed else part
+        else:  # one factor is the same at every step
             part = self.call.like.new_zeros(total.shape)
-            accumulate(part, node, known, (self.call.layout.rows,))
+            accumulate(part, term, self.everything())
             total += part
 
-    def is_series(self, node: Node) -> bool:
-        """Whether a value has a row for each step."""
-        return node in self.at and node.op != "onehot" and node.type.kind != TOKEN and len(node.type.dims) < 2
-
-    def is_scattered(self, u: Node, v: Node) -> bool:
-        """Whether u vᵀ is v in the row of a token."""
-        return u.op == "onehot" and u.args[0].type.kind == TOKEN and self.is_series(v)
-
-    def add_scattered(self, total: Tensor, token: Node, v: Node) -> None:
+    def add_rows(self, total: Tensor, kind: Rows) -> None:
         """Row token[i] of the total += row i of the series."""
-        series, start, size = self.factor(v)
-        factor, kind = (I64 * 3)(series, start, size), self.call.like.dtype
-        rows, room = pieces(self.call.layout), scratch(size * kind.itemsize)
-        library = sums(kind == torch.float64)
-        library.scatter_sum(self.at[token], factor, rows.at, len(rows), total.data_ptr(), room.at)
-
-    def earlier(self, node: Node) -> Tensor:
-        """A series one step earlier."""
-        first, _, start, _ = torch.from_numpy(pieces(self.call.layout).table).unbind(1)
-        result = self.everything()[node].roll(1, 0)
-        result[first] = self.start[node][start.clamp(min=0)].masked_fill((start < 0)[:, None], 0)
-        return result
+        series, start, size = self.factor(kind.v)
+        factor, number = (I64 * 3)(series, start, size), self.call.like.dtype
+        rows, room = pieces(self.call.layout), scratch(size * number.itemsize)
+        library = sums(number == torch.float64)
+        library.scatter_sum(self.at[kind.token], factor, rows.at, len(rows), total.data_ptr(), room.at)

@@ -1,0 +1,143 @@
+"""How a compiled pass is run on a batch: who takes which lanes, and where its series go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ...graph.node import Node
+from ...graph.recurrence import Recurrence
+from ...plan.plan import make_plan
+from ...sequence.layout import Layout
+from ...transform.evaluate import execute, instructions
+from ..call import Call
+from ..lowering.lower import Lowered
+from .blocks import block
+from .kernel import Kernel, kernel
+from .lanes import Groups, deal
+from .prepared import Prepared, pack, prepared
+from .render import LANES
+from .series import Addresses, Block, Tensors
+
+ENOUGH = 2**21  # operations that are worth a thread
+FEW = 2  # rows of a single step for which matrices are not packed
+LARGE = 2**18  # numbers of a matrix of which threads take parts
+
+
+@dataclass(frozen=True, eq=False)
+class Launch:
+    """A compiled pass for one layout.
+
+    groups: the lanes, for ``threads`` threads. given: by node, the sizes of the series that the caller receives. block:
+    where all others go. ends_in_block: whether the last states go there, too; otherwise, after a single step, the last
+    values are all values. direct: the parameters that are read as they are, if nothing else has to be prepared.
+    """
+
+    kernel: Kernel
+    groups: Groups
+    threads: int
+    given: dict[Node, int]
+    block: Block
+    ends_in_block: bool
+    direct: tuple[str, ...] | None
+
+    def room(self, call: Call) -> Tensors:
+        """Memory for the series: tensors for those that the caller receives, and a block."""
+        made: Tensors = {n: call.like.new_empty(call.layout.rows, size) for n, size in self.given.items()}
+        return made | {self.block: block(self.block.size)} if self.block.size else made
+
+    def ends(self, room: Tensors, at: Addresses) -> list[int]:
+        """The addresses for the last states."""
+        if not self.ends_in_block:
+            return [at[n] for n in self.kernel.schedule.new]
+        if not self.block.ends:
+            return []
+        base = room[self.block].data_ptr()
+        return [base + first for first in self.block.ends]
+
+    def run(self, call: Call, at: Addresses, start: list[int], previous: Addresses, ends: list[int]) -> Tensors:
+        """Run the pass. Returns the fixed values.
+
+        Args:
+            at: addresses of the series.
+            start: addresses of the starting states; none in a pass backward.
+            previous: in a pass backward, the addresses of the states that the forward pass started from.
+            ends: addresses for the last states.
+        """
+        made, parameters = self.kernel.schedule, call.parameters
+        owner: object  # of the memory that C reads, while it does
+        if self.direct is None:
+            owner = ready = prepared(self.kernel, parameters, lambda: _prepare(self.kernel, call))
+            values, fixed = ready.values, ready.addresses
+        else:
+            owner = [parameters[n].untyped_storage() for n in self.direct]
+            values, fixed = {}, [parameters[n].data_ptr() for n in self.direct]
+        pointers = [at[n] for n in made.moving]
+        for n in made.previous:
+            pointers += (at[n], previous[n])
+        pointers += fixed + start + ends
+        pointers += [at[n] for n in made.keep]
+        self.kernel.run(self.groups, pointers, self.threads)
+        del owner
+        return values
+
+
+def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call) -> Launch:
+    """How a call runs a pass; the caller receives the series in ``given``."""
+    as_they_are = False not in [p.is_contiguous() for p in call.parameters.values()]
+    return _launch(
+        lowered,
+        given,
+        call.recurrence,
+        tuple(call.sizes.items()),
+        call.like.dtype == torch.float64,
+        call.layout,
+        torch.get_num_threads(),
+        as_they_are,
+    )
+
+
+@lru_cache(maxsize=64)
+def _launch(
+    lowered: Lowered,
+    given: tuple[Node, ...],
+    recurrence: Recurrence,
+    sizes: tuple[tuple[str, int], ...],
+    double: bool,
+    layout: Layout,
+    most_threads: int,
+    as_they_are: bool,
+) -> Launch:
+    """``as_they_are``: C can read the parameters where they are."""
+    made, direct = lowered.schedule, None
+    single = layout.longest == 1 and not (layout.empty or made.reverse)
+    if single and layout.rows <= FEW and as_they_are and not made.once:
+        names = {node: n for n, node in make_plan(recurrence).step.parameters.items()}
+        direct = tuple(names[n] for n in (*made.fixed, *made.matrices))
+    compiled = kernel(lowered, sizes, double, direct is not None)
+    threads = most_threads if layout.rows * compiled.work >= ENOUGH else 1
+    groups = deal(layout, threads, LANES, made.reverse)
+    if len(groups) == 1 and not (compiled.largest >= LARGE and made.states):
+        threads = 1
+    received = {n: compiled.sizes[n] for n in made.keep if n in given}
+    others = {n: compiled.sizes[n] for n in made.keep if n not in given}
+    ends_in_block = not (single and all(n in made.keep for n in made.new))
+    ends = [layout.count * compiled.sizes[n] for n in made.states] if ends_in_block else []
+    inside = Block.of(others, layout.rows, ends, 8 if double else 4)
+    return Launch(compiled, groups, threads, received, inside, ends_in_block, direct)
+
+
+def _prepare(compiled: Kernel, call: Call) -> Prepared:
+    made, step = compiled.schedule, make_plan(call.recurrence).step
+    values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
+    execute(instructions(made.once, call.sizes, call.like), values)
+    fixed = [_whole(values[n], n, call) for n in made.fixed]
+    return Prepared(fixed, [pack(values[n]) for n in made.matrices], {n: values[n] for n in made.once})
+
+
+def _whole(value: Tensor, node: Node, call: Call) -> Tensor:
+    return value.to(call.like.dtype).expand([d.value(call.sizes) for d in node.type.dims] or [1]).contiguous()

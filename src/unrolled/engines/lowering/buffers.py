@@ -1,0 +1,28 @@
+"""Memory for the values of a pass, by how the row of a step of a sequence is found in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...graph.size import Size
+
+SERIES = "series"  # a row for each step of each sequence, in a tensor that is read
+TOKENS = "tokens"  # an index for each step of each sequence
+KEPT = "kept"  # a row for each step of each sequence, in memory that outlives the pass
+PREVIOUS = "previous"  # a series read one step earlier: at a first step, the starting state
+FIXED = "fixed"  # the same for all rows
+MATRIX = "matrix"  # the same for all rows, in the layout that products read
+TABLE_ROW = "table row"  # the row of a fixed table that a token names
+STRETCH = "stretch"  # scratch, a row for each step of the stretch that is computed at once
+LANE = "lane"  # scratch, a row for each sequence, overwritten at each step
+REGULAR = (STRETCH, LANE)  # rows at a regular distance, as products need them
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """Memory for one value, ``size`` numbers a row. row_of: the table and the token of a TABLE_ROW."""
+
+    name: str
+    kind: str
+    size: Size
+    row_of: tuple[Buffer, Buffer] | None = None

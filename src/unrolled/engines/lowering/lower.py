@@ -1,0 +1,92 @@
+"""Lowering: from a pass of the plan to its statements.
+
+Lowering decides which operations share a loop, which are inlined, and which pieces of a concatenation are written
+straight into it. It needs no sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...graph.node import Node
+from ...plan.plan import Pass
+from .lines import loop, size
+from .refuse import Refused, check
+from .schedule import ENTRYWISE, Schedule, schedule
+from .statements import Copy, OneHot, Part, Pick, Product, Reduction, Statement
+from .storage import Storage, places
+
+Statements = tuple[Statement[Node], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Lowered:
+    """A pass as statements: for many steps at once, then step by step, then for the same steps at once.
+
+    new: the parts that become the states after a step.
+    """
+
+    schedule: Schedule
+    before: Statements
+    step: Statements
+    after: Statements
+    new: tuple[Part[Node], ...]
+
+
+@lru_cache(maxsize=512)
+def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
+    """The statements of a pass that stores the wanted values, unless they are available before it.
+
+    Raises:
+        Refused: no statement can express something that the pass computes.
+    """
+    made = schedule(way, wanted)
+    check(made)
+    storage = Storage(made)
+    before, step, after = (tuple(_stage(k, storage)) for k in range(3))
+    return Lowered(made, before, step, after, tuple(storage.part(n) for n in made.new))
+
+
+def obstacle(way: Pass) -> str:
+    """Why lowering refuses a pass; empty if it does not."""
+    try:
+        check(schedule(way, ()))
+    except Refused as reason:
+        return str(reason)
+    return ""
+
+
+def _stage(number: int, storage: Storage) -> Iterator[Statement[Node]]:
+    for group in storage.fusion.groups[number]:
+        if group[0].op in ENTRYWISE:
+            yield loop(group, storage)
+        elif group[0].op == "concat":
+            yield from _copied_pieces(group[0], storage)
+        else:
+            yield _single(group[0], storage)
+    for n in storage.copied_parts():
+        if storage.stage[n] == number:
+            yield Copy(size(n), storage.part(n), Part(n))
+
+
+def _copied_pieces(n: Node, storage: Storage) -> Iterator[Statement[Node]]:
+    """The pieces of a concatenation that are not written straight into it."""
+    for a, place in places(n):
+        if place not in storage.pieces.get(a, ()):
+            yield Copy(size(a), storage.part(a), place)
+
+
+def _single(n: Node, storage: Storage) -> Statement[Node]:
+    """An operation that is not entry by entry."""
+    x, *others = n.args
+    if n.op == "matvec":
+        rows, columns = x.type.dims
+        return Product(x, rows, columns, storage.part(others[0]), Part(n))
+    if n.op == "pick":
+        return Pick(storage.part(x), storage.part(others[0]), Part(n))
+    if n.op == "onehot":
+        return OneHot(size(n), storage.part(x), Part(n))
+    op = "cumsum from the last" if n.op == "cumsum" and n["reverse"] else n.op
+    return Reduction(op, size(x), storage.part(x), Part(n))

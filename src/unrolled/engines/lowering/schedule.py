@@ -1,0 +1,137 @@
+"""When a compiled pass computes each value, and what it reads and writes.
+
+The plan's stages suit an engine that carries out one operation at a time. In compiled code, an entry-by-entry operation
+costs least next to the operation that uses its result. So only products, and what they need, are computed for many
+steps at once, and all else is computed in the stage that uses it first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...graph.node import Node, order
+from ...graph.ops import POINTWISE
+from ...plan.plan import Pass
+from ...plan.stages import ONCE, Kinds
+
+LITERALS = ("constant", "size")
+ENTRYWISE = POINTWISE | {"broadcast"}  # operations on entry j of each argument, or on the number of a scalar
+IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """The values that each stage computes, arguments first, and what is read and written.
+
+    before, loop, after: the stages.
+    states, new: the states, and what they are after a step.
+    moving: series to read. previous: states of the forward pass; the backward pass reads them one step earlier.
+    matrices, fixed: values that are the same at every step; matrices are factors of products, fixed are all others.
+    once: the values among these that are computed from parameters before the pass.
+    keep: the values to store at every step.
+    reverse: whether time runs backward.
+    """
+
+    before: tuple[Node, ...]
+    loop: tuple[Node, ...]
+    after: tuple[Node, ...]
+    states: tuple[Node, ...]
+    new: tuple[Node, ...]
+    moving: tuple[Node, ...]
+    previous: tuple[Node, ...]
+    matrices: tuple[Node, ...]
+    fixed: tuple[Node, ...]
+    once: tuple[Node, ...]
+    keep: tuple[Node, ...]
+    reverse: bool
+
+    @property
+    def stages(self) -> tuple[tuple[Node, ...], ...]:
+        """The values of each stage, in the order of the stages."""
+        return self.before, self.loop, self.after
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All computed values, arguments first."""
+        return (*self.before, *self.loop, *self.after)
+
+
+@lru_cache(maxsize=512)
+def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
+    """The schedule of a pass that stores the wanted values, unless they are available before it."""
+    step, kinds = way.recurrence, Kinds(way.recurrence)
+    states = tuple(step.states.values())
+    new = tuple(step.returns[n] for n in step.states)
+    before, loop, after = _stages(way, states, new)
+    computed = {*before, *loop, *after}
+    nodes = (*before, *loop, *after)
+    read = {a: None for n in nodes for a in _read(n, kinds)}
+    outside = [n for n in {**read, **dict.fromkeys(new)} if n not in computed and n not in states]
+    moving = [n for n in outside if kinds[n] != ONCE]
+    matrices = tuple(dict.fromkeys(n.args[0] for n in nodes if n.op == "matvec"))
+    fixed = tuple(n for n in outside if kinds[n] == ONCE)
+    given = order([*matrices, *fixed, *wanted])
+    return Schedule(
+        before,
+        loop,
+        after,
+        states,
+        new,
+        moving=tuple(n for n in moving if n.op != "state"),
+        previous=tuple(n for n in moving if n.op == "state"),
+        matrices=matrices,
+        fixed=fixed,
+        once=tuple(n for n in given if kinds[n] == ONCE and n.op != "parameter"),
+        keep=tuple(n for n in dict.fromkeys(wanted) if n in computed or n in states),
+        reverse=step.reverse,
+    )
+
+
+def _stages(
+    way: Pass, states: tuple[Node, ...], new: tuple[Node, ...]
+) -> tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]]:
+    cut = way.stages
+    computed = {*cut.before, *cut.loop, *cut.after}
+    first = _needed([n for n in cut.before if n.op not in ENTRYWISE and n.op not in IN_PLACE], computed)
+    light = [n for n in cut.before if n not in first]
+    inner = _needed([*cut.loop, *new], computed)
+    for n in (*light, *cut.after):
+        if n.op == "slice" and (n.args[0] in states or (n.args[0] in inner and n.args[0] not in first)):
+            inner.add(n)  # a part is read where the whole is
+    return (
+        tuple(n for n in cut.before if n in first),
+        tuple(n for n in (*light, *cut.loop, *cut.after) if n in inner),
+        tuple(n for n in (*light, *cut.after) if n not in inner),
+    )
+
+
+def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
+    """The roots and all that they need, restricted to some nodes."""
+    found: set[Node] = set()
+    waiting = [n for n in roots if n in among]
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += [a for a in node.args if a in among]
+    return found
+
+
+def _read(n: Node, kinds: Kinds) -> Iterable[Node]:
+    """The arguments of an operation, without the matrix of a product."""
+    if n.op == "matvec":
+        return n.args[1:]
+    return _opened(n.args, kinds) if n.op in ENTRYWISE else n.args
+
+
+def _opened(read: Iterable[Node], kinds: Kinds) -> dict[Node, None]:
+    """The values that a loop reads. Literals are not read, but written into its lines."""
+    found: dict[Node, None] = {}
+    for n in read:
+        if (n.op in LITERALS or n.op == "broadcast") and kinds[n] == ONCE:
+            found |= _opened(n.args, kinds)
+        else:
+            found[n] = None
+    return found
