@@ -1,10 +1,11 @@
-"""A language model of this library beside its twin of torch.nn.LSTM: same start, batches, optimizer and updates.
+"""A language model of this library and its twin with torch.nn.LSTM: same starting values, batches, optimizer and
+updates.
 
     python examples/twin_lstm.py input.txt                 # two layers of 128, 3000 updates each
     python examples/twin_lstm.py input.txt --updates 200
 
-The first 90 % of the text are learned from, the next 5 % measure both. The two take turns at every window of the text,
-so that whatever else the machine does slows both; the time of each is that of its own updates.
+The first 90 % of the text are the training set, and the next 5 % the validation set. The two models take turns at every
+window of the text, so that other work on the machine slows down both. The time of each is that of its own updates.
 """
 
 from __future__ import annotations
@@ -18,13 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from unrolled import cells, losses
+from unrolled.data.characters import Vocabulary
+from unrolled.data.documents import Documents
+from unrolled.files.read import read_text
 from unrolled.nn import SequenceModel, interop
 from unrolled.sequence.streams import Window, windows
-from unrolled.tasks.text import Parts, Vocabulary, read_text
 
 
 class Twin(nn.Module):
-    """The same model of torch's own pieces, with the same starting values."""
+    """The same model made of torch's modules, with the same starting values."""
 
     def __init__(self, ours: SequenceModel) -> None:
         super().__init__()
@@ -43,7 +46,8 @@ class Twin(nn.Module):
 
 
 class Learner:
-    """A model, its optimizer, the state it carries from window to window, and the seconds that its updates took."""
+    """A model, its optimizer, the state that it carries from window to window, and the time of its updates in
+    seconds."""
 
     def __init__(self, model: nn.Module, updates: int) -> None:
         self.model, self.state, self.seconds = model, None, 0.0
@@ -51,7 +55,7 @@ class Learner:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, updates)
 
     def learn(self, window: Window, first: bool) -> None:
-        """One update. The state starts at zero with each pass over the text."""
+        """One update. The state is reset at the start of each pass over the text."""
         begun = time.perf_counter()
         self.optimizer.zero_grad()
         scores, state = self.model(window.x, None if first else self.state)
@@ -63,7 +67,7 @@ class Learner:
         self.seconds += time.perf_counter() - begun
 
     def loss(self, series: Tensor) -> float:
-        """Nats per character of a text that it does not learn from, read from its beginning to its end."""
+        """The loss in nats per character on a series (time,), read from beginning to end without updates."""
         total, state = 0.0, None
         with torch.no_grad():
             for x, y in windows(series, rows=1, longest=1000):
@@ -83,11 +87,12 @@ def main() -> None:
     torch.manual_seed(0)
     text = read_text(given.text)
     vocabulary = Vocabulary.of(text)
-    parts = Parts.of(vocabulary.encode(text))
+    documents = Documents(given.text.name, {"text": text}, many=False, by_line=False)
+    train, validation, _ = documents.encoded(vocabulary)
 
     ours = SequenceModel(cells.lstm, len(vocabulary), len(vocabulary), hidden=128, layers=2, embedding=64)
     learners = {"this library": Learner(ours, given.updates), "torch.nn.LSTM": Learner(Twin(ours), given.updates)}
-    one_pass = list(windows(parts.train, given.rows, given.window))
+    one_pass = list(windows(train, given.rows, given.window))
     stream = enumerate(islice(chain.from_iterable(repeat(one_pass)), given.updates))
     print(f"updates   {'   '.join(f'{name:>20}' for name in learners)}")
     for number, window in stream:
@@ -95,11 +100,12 @@ def main() -> None:
         for learner in order if number % 2 else order[::-1]:
             learner.learn(window, first=number % len(one_pass) == 0)
         if (number + 1) % max(given.updates // 10, 1) == 0:
-            shown = [f"{learner.loss(parts.validation):.4f} nats {learner.seconds:6.1f} s" for learner in order]
+            shown = [f"{learner.loss(validation):.4f} nats {learner.seconds:6.1f} s" for learner in order]
             print(f"{number + 1:7,}   {'   '.join(f'{text:>20}' for text in shown)}", flush=True)
     (mine, its) = learners.values()
-    share = mine.loss(parts.validation) / its.loss(parts.validation) - 1
-    print(f"validation loss {share:+.2%} beside torch.nn.LSTM, in {mine.seconds / its.seconds:.2f} of its time")
+    share = mine.loss(validation) / its.loss(validation) - 1
+    ratio = mine.seconds / its.seconds
+    print(f"validation loss {share:+.2%} compared with torch.nn.LSTM, in {ratio:.2f} times its time")
 
 
 if __name__ == "__main__":

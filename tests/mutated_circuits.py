@@ -19,10 +19,10 @@ from typing import Any
 
 from unrolled.cells import ALL
 from unrolled.errors import DataError
+from unrolled.files.strict_json import from_json
 from unrolled.graph.stored import GROUPS, LAMBDA, dump, load
 from unrolled.graph.verify import verify
 from unrolled.testing.many_operations import many_operations
-from unrolled.train.checkpoint import from_json
 
 TEXTS = [json.dumps(dump(circuit.recurrence)) for circuit in (*ALL.values(), many_operations)]
 LIMIT = 5.0  # seconds on the processor that one may take

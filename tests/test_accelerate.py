@@ -28,7 +28,7 @@ class Named(nn.LSTM):
 
 
 class Counting(nn.GRU):
-    """A subclass with a forward of its own."""
+    """A subclass that overrides ``forward``."""
 
     calls = 0
 
@@ -116,7 +116,7 @@ def test_one_layer_as_the_model_twice():
     layer = nn.LSTM(3, 4)
     assert str(unrolled.accelerate(layer)) == "1 of 1 recurrent layers replaced\n  (the model): LSTM(3, 4) replaced"
     again = unrolled.accelerate(layer)
-    assert str(again).endswith("(the model): LSTM(3, 4) left: it is this library's already")
+    assert str(again).endswith("(the model): LSTM(3, 4) left: it is already a layer of this library")
     unrolled.restore(layer)
     unrolled.restore(layer)
     assert type(layer) is nn.LSTM
@@ -150,12 +150,12 @@ def left(model: nn.Module) -> str:
 
 def test_a_forward_of_its_own_is_left():
     layer = Counting(3, 4)
-    assert left(layer) == "it has a forward of its own"
+    assert left(layer) == "it overrides forward"
     layer(torch.zeros(2, 1, 3))
     assert layer.calls == 1 and type(layer) is Counting
     patched = nn.LSTM(3, 4)
     patched.forward = lambda x: x
-    assert left(patched) == "it has a forward of its own"
+    assert left(patched) == "it overrides forward"
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")

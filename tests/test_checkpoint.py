@@ -20,24 +20,26 @@ import pytest
 import torch
 
 import torture
+import trainings
 from cells_for_tests import said
 from unrolled.cells import lstm
 from unrolled.cli import main
+from unrolled.data.language import Text
 from unrolled.errors import DataError, UsageError
-from unrolled.tasks.language_run import Language, load
-from unrolled.tasks.registry import options_for
-from unrolled.train import checkpoint as ck
+from unrolled.files.failpoints import FAILPOINTS, observed
+from unrolled.run import checkpoint as ck
+from unrolled.run.checkpoint import checkpoints
+from unrolled.run.folder import RunFolder
+from unrolled.run.run import Run
+from unrolled.run.trained import Trained, best_model
 from unrolled.train import random_states
-from unrolled.train.phase import PHASES, watched
-from unrolled.train.recorded import Recorded
-from unrolled.train.run_folder import RunFolder, checkpoints, read_model
 
 
-def task_in(path: Path, **settings: object) -> Language:
+def made_in(path: Path, **settings: object) -> trainings.Made:
     (path / "text.txt").write_text(torture.TEXT)
     training = {"updates": 24, "checkpoint_every": 5, "validations": 4, "rate": 0.01, **settings}
     sections = {"model": {"hidden": 6, "layers": 2}, "reading": {"batch": 3, "window": 17}, "training": training}
-    return Language.read(path / "text.txt", lstm, options_for("language", sections))
+    return trainings.made(path / "text.txt", lstm, sections)
 
 
 held: dict[Path, RunFolder] = {}  # the folders that this process trains into
@@ -51,18 +53,14 @@ def opened(path: Path, **how: bool) -> RunFolder:
     return held[path]
 
 
-def begun(path: Path, **settings: object) -> Recorded:
-    task = task_in(path, **settings)
-    recorded = Recorded(task, task.options.settings, opened(path / "run"))
-    recorded.begin(lstm, task.config())
-    return recorded
+def begun(path: Path, **settings: object) -> Run:
+    return made_in(path, **settings).begin(opened(path / "run"))
 
 
-def again(path: Path, tell: Callable[[str], object] = pytest.fail, **settings: object) -> Recorded:
-    task = task_in(path, **settings)
-    recorded = Recorded(task, task.options.settings, opened(path / "run", again=True))
-    recorded.resume(tell)
-    return recorded
+def again(path: Path, tell: Callable[[str], object] = pytest.fail, **settings: object) -> Run:
+    run = Run(opened(path / "run", again=True), made_in(path, **settings).training)
+    run.restore(tell)
+    return run
 
 
 # going on
@@ -81,12 +79,12 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(tmp_path: Path, set
     (tmp_path / "whole").mkdir()
     (tmp_path / "cut").mkdir()
     whole = begun(tmp_path / "whole", **settings)
-    expected = [(p.update, p.loss, p.mean, p.norm, p.rate, p.validation) for p in whole.run()]
+    expected = [(p.update, p.loss, p.mean, p.norm, p.rate, p.validation) for p in whole.fit()]
     found: list[tuple] = []
     training = begun(tmp_path / "cut", **settings)
     for cut in (*cuts, 24):
         torch.randn(7)  # whatever else happens in between
-        for p in training.run(lambda training=training, cut=cut: training.training.update >= cut):
+        for p in training.fit(lambda training=training, cut=cut: training.training.update >= cut):
             found.append((p.update, p.loss, p.mean, p.norm, p.rate, p.validation))
         if training.training.done < 1:
             assert checkpoints(tmp_path / "cut" / "run")[-1].name == f"{cut:08d}"
@@ -94,32 +92,32 @@ def test_a_training_that_is_stopped_goes_on_to_the_same_bits(tmp_path: Path, set
     assert found == expected
     same = zip(whole.training.model.parameters(), training.training.model.parameters(), strict=True)
     assert all(torch.equal(a, b) for a, b in same)
-    a, b = (read_model(tmp_path / name / "run")[1] for name in ("whole", "cut"))
+    a, b = (best_model(tmp_path / name / "run")[1] for name in ("whole", "cut"))
     assert all(torch.equal(a[n], b[n]) for n in a)
 
 
 def test_a_training_with_dropout_goes_on_to_the_same_bits(tmp_path: Path):
-    def dropping(recorded: Recorded) -> Recorded:
+    def dropping(recorded: Run) -> Run:
         recorded.training.model.dropout.p = 0.5
         return recorded
 
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
-    expected = [p.loss for p in dropping(begun(tmp_path / "whole")).run()]
+    expected = [p.loss for p in dropping(begun(tmp_path / "whole")).fit()]
     first = dropping(begun(tmp_path / "cut"))
-    found = [p.loss for p in first.run(lambda: first.training.update >= 7)]
+    found = [p.loss for p in first.fit(lambda: first.training.update >= 7)]
     torch.randn(7)
-    assert found + [p.loss for p in dropping(again(tmp_path / "cut")).run()] == expected
+    assert found + [p.loss for p in dropping(again(tmp_path / "cut")).fit()] == expected
 
 
 def test_a_rate_that_was_halved_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     worse = itertools.count(1.0)
-    monkeypatch.setattr(Language, "validate", lambda self: next(worse))
+    monkeypatch.setattr(Text, "validate", lambda self, model: next(worse))
     how = {"schedule": "plateau", "halve_after": 1, "warmup": 0.0, "rate": 0.01}
     first = begun(tmp_path, **how)
-    rates = [p.rate for p in first.run(lambda: first.training.update >= 13)]
+    rates = [p.rate for p in first.fit(lambda: first.training.update >= 13)]
     assert rates[-1] < rates[0]
-    assert next(again(tmp_path, **how).run()).rate == rates[-1]
+    assert next(again(tmp_path, **how).fit()).rate == rates[-1]
 
 
 def test_all_generators_go_on_from_where_they_were():
@@ -140,27 +138,27 @@ def test_all_generators_go_on_from_where_they_were():
 
 def test_the_checkpoint_of_the_best_validation_is_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     values = iter([4.0, 3.0, 1.0, 2.0, 2.0])  # the first is that of the untrained model
-    monkeypatch.setattr(Language, "validate", lambda self: next(values))
+    monkeypatch.setattr(Text, "validate", lambda self, model: next(values))
     recorded = begun(tmp_path)
-    assert [p.update for p in recorded.run() if p.best] == [6, 12]
+    assert [p.update for p in recorded.fit() if p.best] == [6, 12]
     assert [p.name for p in checkpoints(tmp_path / "run")] == ["00000012", "00000020", "00000024"]
-    model = load(tmp_path / "run").model
+    model = Trained.load(tmp_path / "run").model
     assert all(torch.equal(v, model.state_dict()[n]) for n, v in recorded.training.model.state_dict().items())
     best = ck.read_checkpoint(tmp_path / "run" / "checkpoints" / "00000012").model
     assert all(torch.equal(v, model.state_dict()[n]) for n, v in best.items())
 
 
 def test_what_is_damaged_is_set_aside_and_the_one_before_it_goes_on(tmp_path: Path):
-    expected = [p.loss for p in begun(tmp_path).run()]
+    expected = [p.loss for p in begun(tmp_path).fit()]
     newest = checkpoints(tmp_path / "run")[-1]
     flip(newest / ck.OPTIMIZER, 300)
     with pytest.raises(DataError, match=r"00000024' is damaged: optimizer.safetensors"):
-        load(tmp_path / "run")
+        Trained.load(tmp_path / "run")
     told: list[str] = []
     recorded = again(tmp_path, told.append)
-    assert len(told) == 1 and "is damaged" in told[0] and "the one before it" in told[0]
+    assert len(told) == 1 and "is damaged" in told[0] and "the checkpoint before it" in told[0]
     assert newest.with_name("00000024.damaged").is_dir() and recorded.training.update == 20
-    assert [p.loss for p in recorded.run()] == expected[20:]
+    assert [p.loss for p in recorded.fit()] == expected[20:]
 
 
 # what is wrong with a folder
@@ -176,7 +174,7 @@ def flip(path: Path, at: int) -> None:
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     recorded = begun(folder, updates=2, checkpoint_every=1)
-    for _ in recorded.run():
+    for _ in recorded.fit():
         pass
     return checkpoints(folder / "run")[-1]
 
@@ -237,12 +235,12 @@ def test_a_checkpoint_says_what_is_wrong_with_it(folder: Path, golden: Callable[
 
 
 def test_a_description_that_was_edited_is_refused(tmp_path: Path):
-    for _ in begun(tmp_path, updates=2).run():
+    for _ in begun(tmp_path, updates=2).fit():
         pass
     path = tmp_path / "run" / "config.json"
     path.write_text(path.read_text().replace('"window": 17', '"window": 18'))
-    with pytest.raises(DataError, match=r"is not what the checkpoints were made with. Restore the file \(each"):
-        load(tmp_path / "run")
+    with pytest.raises(DataError, match=r"is not the one that the checkpoints were made with. Restore the file \(each"):
+        Trained.load(tmp_path / "run")
 
 
 def test_four_hundred_damaged_folders_are_refused(tmp_path: Path):
@@ -280,8 +278,8 @@ def test_wherever_writing_fails_the_checkpoint_before_it_loads(tmp_path: Path, c
             if len(seen) == call + 1:
                 raise OSError(code, os.strerror(code))
 
-    with watched(refuse), pytest.raises(DataError) as problem:
-        for _ in recorded.run():
+    with observed(refuse), pytest.raises(DataError) as problem:
+        for _ in recorded.fit():
             pass
     message = str(problem.value)
     assert "00000004' cannot be written: " + ERRORS[code] in message
@@ -294,7 +292,7 @@ def test_wherever_writing_fails_the_checkpoint_before_it_loads(tmp_path: Path, c
 def test_a_folder_that_vanishes_is_named_and_moved_back_it_goes_on(tmp_path: Path):
     recorded = begun(tmp_path, checkpoint_every=2)
     with pytest.raises(DataError, match=r"there is no folder '.*run/checkpoints'. Make it, or put it back"):
-        for progress in recorded.run():
+        for progress in recorded.fit():
             if progress.update == 3:
                 (tmp_path / "run").rename(tmp_path / "elsewhere")
     (tmp_path / "elsewhere").rename(tmp_path / "run")
@@ -348,7 +346,7 @@ def test_no_pickle_is_read(tmp_path: Path, made: Path, monkeypatch: pytest.Monke
     for name in ("load", "loads", "Unpickler"):
         monkeypatch.setattr(pickle, name, refuse)
     monkeypatch.setattr(torch, "load", refuse)
-    load(made)
+    Trained.load(made)
 
 
 # killed, and asked to end
@@ -359,7 +357,7 @@ def test_ten_kills_lose_nothing(tmp_path: Path):
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     assert "0 unreadable checkpoints" in done.stdout and "equal to the undisturbed one in every bit" in done.stdout
-    assert all(f"{phase}" in done.stdout for phase in PHASES)
+    assert all(f"{phase}" in done.stdout for phase in FAILPOINTS)
 
 
 test_ten_kills_lose_nothing = pytest.mark.slow(test_ten_kills_lose_nothing)
@@ -389,7 +387,7 @@ def test_the_first_signal_saves_and_ends(training: subprocess.Popen[str], tmp_pa
     newest = checkpoints(tmp_path / "run")[-1]
     assert last["event"] == "stopped" and newest.name == f"{last['update']:08d}"
     assert ck.read_checkpoint(newest).progress["update"] == last["update"]
-    assert load(tmp_path / "run"), "a model that was not yet validated is there to be used"
+    assert Trained.load(tmp_path / "run"), "a model that was not yet validated is there to be used"
 
 
 @pytest.mark.slow
@@ -415,12 +413,13 @@ def test_resume_refuses_what_was_decided_before(tmp_path: Path, capsys: pytest.C
     for arguments in (["--resume", "run", "--hidden", "5"], ["--resume", "rum"], ["--resume", "text.txt"], []):
         assert main(["train", *arguments]) == 2
         told[" ".join(arguments)] = capsys.readouterr().err
-    assert "--hidden was decided when 'run' began" in told["--resume run --hidden 5"]
-    assert "Did you mean 'run'?" in told["--resume rum"] and "is no run folder but a file" in told["--resume text.txt"]
+    assert "--hidden cannot change when 'run' is resumed" in told["--resume run --hidden 5"]
+    assert "Did you mean 'run'?" in told["--resume rum"]
+    assert "is not a run folder but a file" in told["--resume text.txt"]
     assert "--resume RUN" in told[""]
     Path("text.txt").write_text(torture.TEXT + "x")
     assert main(["train", "--resume", "run"]) == 2
-    assert "is not what 'run' was learning from, or has changed since" in capsys.readouterr().err
+    assert "is not the data that 'run' was trained on, or has changed since" in capsys.readouterr().err
     Path("moved.txt").write_text(torture.TEXT)
     assert main(["train", "moved.txt", "--resume", "run", "--json"]) == 0
 

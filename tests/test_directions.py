@@ -1,4 +1,4 @@
-"""Models that read forward and backward: what their last state is, and where they would see the answer."""
+"""Bidirectional models: their last state, and the tasks in which they would see the answer."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ import torch
 
 from unrolled import Ragged, cells
 from unrolled.cli import main
+from unrolled.data.characters import Vocabulary
 from unrolled.errors import UsageError
 from unrolled.nn import SequenceModel, interop
-from unrolled.tasks.language import LanguageModel
-from unrolled.tasks.language_stream import LanguageStream
-from unrolled.tasks.registry import options_for
-from unrolled.tasks.stream import Streaming
-from unrolled.tasks.vocabulary import Vocabulary
-from unrolled.tasks.way import Way
+from unrolled.run.spec import Spec
+from unrolled.stream.language import LanguageStream
+from unrolled.stream.options import StreamOptions
+from unrolled.stream.streaming import Streaming
 
 TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 
 
 def answered_from(model: SequenceModel, x: torch.Tensor | Ragged, **more: object) -> torch.Tensor:
-    """What the read-out gets: the last states of both directions, side by side."""
+    """The input of the read-out: the last states of both directions, side by side."""
     seen: list[torch.Tensor] = []
     handle = model.read_out.register_forward_hook(lambda module, given, out: seen.append(given[0]))
     try:
@@ -34,7 +33,7 @@ def answered_from(model: SequenceModel, x: torch.Tensor | Ragged, **more: object
 
 
 def torch_twin(model: SequenceModel, kind: type[torch.nn.RNNBase], inputs: int, hidden: int) -> torch.nn.RNNBase:
-    """torch's own bidirectional module with the weights of a model."""
+    """torch's bidirectional module with the weights of a model."""
     layers = len(model.layers)
     twin = kind(inputs, hidden, layers, batch_first=True, bidirectional=True, dtype=torch.float64)
     with torch.no_grad():
@@ -57,7 +56,7 @@ def test_the_last_answer_is_h_n_of_torch(cell: str, layers: int, layout: str):
     found = answered_from(model, Ragged(sequences) if layout == "ragged" else torch.stack(sequences))
     packed = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)
     hidden = twin(packed)[1]
-    wanted = torch.cat(list((hidden[0] if cell == "lstm" else hidden)[-2:]), -1)  # of the last layer
+    wanted = torch.cat(list((hidden[0] if cell == "lstm" else hidden)[-2:]), -1)  # those of the last layer
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(found)
     for ours, theirs in zip(
@@ -121,7 +120,7 @@ SEEING = {"model": {"bidirectional": True}}
 )
 def test_two_directions_are_refused_where_they_would_read_the_answer(task: str, data: dict, predicted: str):
     with pytest.raises(UsageError) as caught:
-        options_for(task, {**SEEING, "data": data})
+        Spec.read(task, {**SEEING, "data": data})
     assert str(caught.value).startswith(f"model.bidirectional=true cannot predict {predicted}: ")
 
 
@@ -129,12 +128,7 @@ def test_two_directions_are_refused_where_they_would_read_the_answer(task: str, 
     ("task", "data"), [("voice", {}), ("table", {"goal": "steps"}), ("table", {"goal": "sequences", "sequence": "who"})]
 )
 def test_two_directions_are_for_labels(task: str, data: dict):
-    assert options_for(task, {**SEEING, "data": data}).model.bidirectional
-
-
-def test_a_language_model_has_one_direction():
-    with pytest.raises(UsageError, match="the character that is to be predicted"):
-        LanguageModel(cells.gru, 5, 4, bidirectional=True)
+    assert Spec.read(task, {**SEEING, "data": data}).model.bidirectional
 
 
 @pytest.mark.parametrize("name", ["coin.txt", "noise.csv"])
@@ -152,13 +146,11 @@ def test_training_is_refused_before_anything_is_read(
 def test_a_run_that_saw_the_answer_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """As an earlier version wrote it."""
-    from unrolled.tasks.options import Options
-
+    """A run as an earlier version wrote it."""
     monkeypatch.chdir(tmp_path)
     Path("coin.txt").write_text("heads tails tails heads " * 60)
     with monkeypatch.context() as before:
-        before.setattr(Options, "__post_init__", lambda self: None)
+        before.setattr(Spec, "__post_init__", lambda self: None)
         assert main(["train", "coin.txt", "--updates", "2", "--out", "run", "--set", "model.bidirectional=true"]) == 0
     capsys.readouterr()
     for command in (
@@ -173,9 +165,9 @@ def test_a_run_that_saw_the_answer_is_refused(
 
 def test_a_stream_is_read_in_one_direction(tmp_path: Path):
     model = SequenceModel(cells.gru, 3, 3, 4, bidirectional=True)
-    streamed = LanguageStream(model, Vocabulary("abc"), Way())
-    with pytest.raises(UsageError, match="a model of two directions cannot read a stream"):
-        Streaming(streamed, tmp_path / "text.txt", None, Way())
+    streamed = LanguageStream(model, Vocabulary("abc"), StreamOptions())
+    with pytest.raises(UsageError, match="a model with two directions cannot read a stream"):
+        Streaming(streamed, tmp_path / "text.txt", None, StreamOptions())
 
 
 def test_a_last_answer_of_an_earlier_version_is_refused(
@@ -202,9 +194,9 @@ def test_a_last_answer_of_an_earlier_version_is_refused(
 
 
 def _say_format_2(run: Path) -> None:
-    """Give a run the number of the format before, in its description and in its checkpoints."""
-    from unrolled.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
-    from unrolled.train.run_folder import checkpoints
+    """Set the previous format number in a run's description and checkpoints."""
+    from unrolled.files.strict_json import as_json
+    from unrolled.run.checkpoint import Checkpoint, checkpoints, read_checkpoint, write_checkpoint
 
     config = json.loads((run / "config.json").read_text()) | {"format": 2}
     (run / "config.json").write_bytes(as_json(config))
@@ -213,4 +205,4 @@ def _say_format_2(run: Path) -> None:
         for file in path.iterdir():
             file.unlink()
         path.rmdir()
-        write_checkpoint(path, Checkpoint(found.model, found.optimizer, config, found.progress))
+        write_checkpoint(path, Checkpoint(found.model, found.optimizer, found.progress, config))

@@ -20,13 +20,15 @@ import unrolled
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.engines.c.cache import private_folder
-from unrolled.tasks.language import LanguageModel
-from unrolled.tasks.network import save_network
-from unrolled.tasks.stream import Streaming, open_streamed
-from unrolled.tasks.way import Way
-from unrolled.train import files, run_folder
-from unrolled.train.loop import Snapshot
-from unrolled.train.run_folder import FILES, LOG, MARK, RunFolder, checkpoints
+from unrolled.files import write as files
+from unrolled.nn.model import SequenceModel
+from unrolled.nn.stored import save_network
+from unrolled.run import folder as run_folder
+from unrolled.run.checkpoint import checkpoints
+from unrolled.run.folder import FILES, LOG, MARK, RunFolder
+from unrolled.stream.options import StreamOptions
+from unrolled.stream.streaming import Streaming, open_streamed
+from unrolled.train.snapshot import Snapshot
 
 Key = tuple[int, int]  # device and inode
 
@@ -145,12 +147,12 @@ def test_a_run_folder_is_on_the_disk_before_it_is_believed(tmp_path: Path, monke
 
 def test_a_stream_and_a_network_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("unrolled.tasks.stream.EVERY", 0.0)
+    monkeypatch.setattr("unrolled.stream.streaming.EVERY", 0.0)
     Path("rows.csv").write_text("1,2,3\n" * 100)
     with watched() as disk:
         save_network(unrolled.Recurrent(cells.elman, x=3, h=5, o=2), "net.safetensors")
         disk.check(Path("net.safetensors"))
-    way = Way(10)
+    way = StreamOptions(10)
     with watched() as disk:
         for _ in Streaming(open_streamed(Path("net.safetensors"), way), Path("rows.csv"), Path("out"), way).run():
             disk.check(Path("out.state"))
@@ -167,12 +169,12 @@ def test_a_stream_and_a_network_are_on_the_disk(tmp_path: Path, monkeypatch: pyt
 
 def saved(folder: Path) -> None:
     """A small run folder: begun, one checkpoint, one fault, continued."""
-    model = LanguageModel(cells.gru, 5, 3)
-    snapshot = Snapshot(0, None, model.state_dict(), {}, {"best": None})
+    model = SequenceModel(cells.gru, 5, 5, 3)
+    snapshot = Snapshot(model.state_dict(), {}, {"update": 0, "best": None})
     with RunFolder(folder / "run") as run:
         run.begin(cells.gru, {"options": {"model": {"hidden": 3}}}, snapshot)
         run.log({"update": 1})
-        run.save(Snapshot(1, None, model.state_dict(), {}, {"best": None}))
+        run.save(Snapshot(model.state_dict(), {}, {"update": 1, "best": None}))
         run.save_fault(snapshot, {"x": torch.zeros(1)})
         run.log({"update": 2})
         run.sync_log()

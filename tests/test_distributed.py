@@ -18,11 +18,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from unrolled.run.trained import best_model
 from unrolled.sequence.ragged import Ragged
 from unrolled.sequence.state import State
 from unrolled.sequence.streams import Window
 from unrolled.train.distributed import Ranks, _dealt, divided
-from unrolled.train.run_folder import read_model
 
 TEXT = "".join(f"{i * i % 97} and {i * 7 % 31}; " for i in range(3000))
 
@@ -98,7 +98,7 @@ class Batch(NamedTuple):
     x: Ragged
     y: Ragged
 
-class Task:
+class Lesson:
     def __init__(self):
         torch.manual_seed(3)
         self.model = SequenceModel(cells.gru, 5, 3, 16)
@@ -111,14 +111,15 @@ class Task:
     def batches(self, epoch):
         return self.all
 
-    def loss(self, batch, states):
-        return Loss(losses.nll(self.model(batch.x)[0], batch.y), len(batch.x.values))
+    def loss(self, model, batch, states):
+        return Loss(losses.nll(model(batch.x)[0], batch.y), len(batch.x.values))
 
-    def validate(self):
+    def validate(self, model):
         return 1.0
 
 with joined() as ranks:
-    training = Training(Task(), Settings(updates=6, clip=1e9), ranks)
+    lesson = Lesson()
+    training = Training(lesson.model, lesson, Settings(updates=6, clip=1e9), ranks)
     found = []
     for progress in training.run():
         gradients = {n: p.grad.clone() for n, p in training.model.named_parameters()}
@@ -204,12 +205,12 @@ def test_a_killed_worker_starts_again_from_the_last_checkpoint(text, tmp_path):
     os.kill(int(second), signal.SIGKILL)
     told, problems = process.communicate(timeout=200)
     assert process.returncode == 0, problems
-    assert "goes on after update" in told and [path.name for path in (tmp_path / "runs").iterdir()] == ["text-gru"]
+    assert "resumed after update" in told and [path.name for path in (tmp_path / "runs").iterdir()] == ["text-gru"]
     alone = ["train", "text.txt", "--updates", "600", *OPTIONS, "--out", "alone"]
     subprocess.run([sys.executable, "-m", "unrolled", *alone], cwd=tmp_path, check=True, capture_output=True)
     found, wanted = curve(run), curve(tmp_path / "alone")
     assert found.keys() == wanted.keys() and abs(found[600][1] - wanted[600][1]) < 1e-2
-    assert not read_model(run)[0].path.with_name(".part").exists()
+    assert not best_model(run)[0].path.with_name(".part").exists()
 
 
 @pytest.mark.slow

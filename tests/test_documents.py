@@ -15,15 +15,17 @@ from hypothesis import strategies as st
 
 from unrolled import Ragged, cells
 from unrolled.cli import main
+from unrolled.data.bits import bits_per_step
+from unrolled.data.characters import Vocabulary
+from unrolled.data.documents import Documents, read_documents
+from unrolled.data.kinds import recognise
+from unrolled.data.language import Language, LanguageOptions, Text
+from unrolled.data.reading import Reading
+from unrolled.data.writing import write
+from unrolled.nn.model import SequenceModel
+from unrolled.run.checkpoint import checkpoints, read_checkpoint
+from unrolled.sequence import losses
 from unrolled.sequence.streams import document_rest, document_windows, predicted
-from unrolled.tasks.documents import Documents, read_documents
-from unrolled.tasks.language import LanguageModel, bits_per_character, write
-from unrolled.tasks.language_run import Language
-from unrolled.tasks.registry import options_for, recognise
-from unrolled.tasks.text import Vocabulary
-from unrolled.train import losses
-from unrolled.train.checkpoint import read_checkpoint
-from unrolled.train.run_folder import checkpoints
 
 CHANCE = random.Random(0)
 NAMES = ["".join(CHANCE.choices(("an", "be", "ka", "li", "so"), k=CHANCE.randint(1, 4))) for _ in range(300)]
@@ -61,7 +63,7 @@ def test_a_document_is_a_file_or_a_line(here: Path):
     folder = read_documents(Path("texts"))
     assert list(folder.files) == sorted(folder.files) and len(folder.files) == 20 and "more/1.txt" in folder.files
     assert folder.texts == [(here / "texts" / name).read_text() for name in folder.files]
-    assert recognise(Path("texts")) == "language"
+    assert recognise(Path("texts")) is Language
 
 
 def test_parts_are_whole_disjoint_and_follow_from_the_documents_alone(here: Path):
@@ -72,7 +74,7 @@ def test_parts_are_whole_disjoint_and_follow_from_the_documents_alone(here: Path
     assert 0.8 < len(train) / len(NAMES) < 0.98
     turned = Documents("x", {"x": "\n".join(NAMES[::-1])}, many=True, by_line=True)
     assert [sorted(part) for part in turned.parts] == [sorted(part) for part in documents.parts]
-    assert documents.learned == "".join(train)
+    assert documents.training_text == "".join(train)
 
 
 def test_a_text_and_a_folder_have_fingerprints_of_all_that_is_in_them(here: Path):
@@ -118,41 +120,41 @@ def test_overlapping_windows_of_documents_are_parts_of_the_long_ones(lengths, ro
 @pytest.mark.parametrize("piece", [1_000_000, 20])
 def test_bits_are_those_of_each_document_by_itself(piece: int):
     torch.manual_seed(0)
-    model = LanguageModel(cells.gru, characters=5, hidden=6, layers=2)
+    model = SequenceModel(cells.gru, 5, 5, 6, layers=2)
     documents = Ragged([torch.randint(5, (n,)) for n in (30, 0, 1, 2, 9, 300)])
     with torch.no_grad():
         apart = [losses.nll(model(d[None, :-1])[0], d[None, 1:]).item() for d in documents if len(d) > 1]
     bits = sum(apart) / math.log(2) / (29 + 1 + 8 + 299)
     exact = piece > 1000  # more rows begin inside of a document
-    assert bits_per_character(model, documents, piece) == pytest.approx(bits, rel=1e-6 if exact else 0.05)
+    assert bits_per_step(model, documents, piece) == pytest.approx(bits, rel=1e-6 if exact else 0.05)
 
 
 def test_the_gradient_is_that_of_each_document_by_itself():
     """One row over all documents, in one window: the reset mask parts them as if each were alone."""
-    options = options_for("language", {"reading": {"batch": 1, "window": 1000}, "model": {"hidden": 5, "layers": 2}})
     documents = Documents("some", {str(i): name for i, name in enumerate(NAMES[:40])}, many=True, by_line=False)
     vocabulary = sorted(set(documents.text))
-    task = Language(Vocabulary("".join(vocabulary)), cells.lstm, options, {})
-    task.documents, task.parts = documents, documents.encoded(task.vocabulary)
-    (batch,) = task.batches(0)
-    total, steps, _ = task.loss(batch, ())
+    kind = Language(LanguageOptions(), Reading(batch=1, window=1000), Vocabulary("".join(vocabulary)))
+    data = Text(kind, Path(), "", True, documents, *documents.encoded(kind.vocabulary))
+    model = SequenceModel(cells.lstm, len(vocabulary), len(vocabulary), 5, 2)
+    (batch,) = data.batches(0)
+    total, steps, _ = data.loss(model, batch, ())
     total.backward()
-    found = [p.grad.clone() for p in task.model.parameters()]
-    task.model.zero_grad()
-    train = [d for d in task.parts.train if len(d) > 1]
-    apart = sum(losses.nll(task.model(d[None, :-1])[0], d[None, 1:]) for d in train)
+    found = [p.grad.clone() for p in model.parameters()]
+    model.zero_grad()
+    train = [d for d in data.train if len(d) > 1]
+    apart = sum(losses.nll(model(d[None, :-1])[0], d[None, 1:]) for d in train)
     apart.backward()
     assert steps == sum(len(d) - 1 for d in train)
     torch.testing.assert_close(total, apart, rtol=1e-6, atol=0)
-    for a, p in zip(found, task.model.parameters(), strict=True):
+    for a, p in zip(found, model.parameters(), strict=True):
         torch.testing.assert_close(a, p.grad, rtol=1e-5, atol=1e-6 * float(p.grad.abs().max()))
-    orders = [torch.cat([b.x.flatten() for b in task.batches(epoch)]) for epoch in (0, 0, 1)]
+    orders = [torch.cat([b.x.flatten() for b in data.batches(epoch)]) for epoch in (0, 0, 1)]
     assert torch.equal(orders[0], orders[1]) and not torch.equal(orders[0], orders[2]), "a new order with each pass"
 
 
 def test_writing_begins_anew_at_a_border():
     torch.manual_seed(0)
-    model = LanguageModel(cells.gru, characters=3, hidden=8)
+    model = SequenceModel(cells.gru, 3, 3, 8)
     text = list(write(model, torch.tensor([0]), 400, temperature=0, border=0))
     model_of_one = list(write(model, torch.tensor([1, 2, 0]), 400, temperature=0, border=0))
     assert text == model_of_one, "what stands before a border is forgotten"

@@ -17,10 +17,10 @@ from unrolled import circuit, exp, sigmoid, softmax, sqrt, tanh, where
 from unrolled.cells import gru, lstm
 from unrolled.cli import main
 from unrolled.errors import NumberError
+from unrolled.run.checkpoint import checkpoints
 from unrolled.sequence.streams import Window
 from unrolled.train.fault import Fault, find_fault
 from unrolled.train.loop import Loss, Training
-from unrolled.train.run_folder import checkpoints
 from unrolled.train.settings import Settings
 
 
@@ -160,7 +160,7 @@ def test_a_gradient_of_a_ragged_batch_is_named_by_the_step_that_back_propagation
 
 
 class Batches:
-    """A task whose third batch is spoiled."""
+    """A lesson whose third batch is spoiled."""
 
     def __init__(self) -> None:
         torch.manual_seed(1)
@@ -174,16 +174,16 @@ class Batches:
                 x[1, 5, 0] = torch.nan
             yield Window(x, x)
 
-    def loss(self, batch: Window, states) -> Loss:
-        return Loss(self.model(batch.x).h.square().sum(), 12)
+    def loss(self, model, batch: Window, states) -> Loss:
+        return Loss(model(batch.x).h.square().sum(), 12)
 
-    def validate(self) -> float:
+    def validate(self, model) -> float:
         return 1.0
 
 
 def test_nothing_is_learned_from_a_batch_that_goes_wrong():
     task = Batches()
-    training = Training(task, Settings(updates=5))
+    training = Training(task.model, task, Settings(updates=5))
     updates, kept = [], {}
     with pytest.raises(NumberError, match=r"update 3: x is nan at time step 5 of sequence 1 in layer '1' \(gru\)"):
         for progress in training.run():

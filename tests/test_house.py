@@ -1,4 +1,4 @@
-"""The house rules that a program can check: who imports whom, what is named how, how light an import is."""
+"""The house rules that a program can check: imports between rooms, names, and the cost of an import."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ SRC = ROOT / "src" / "unrolled"
 # A room may import from rooms of the same or a lower rank.
 RANK = {
     "errors": 0,
+    "files": 1,
     "graph": 1,
     "sequence": 1,
+    "sources": 2,
     "transform": 2,
     "draw": 3,
     "plan": 3,
@@ -31,10 +33,13 @@ RANK = {
     "nn": 6,
     "speed": 7,
     "train": 7,
-    "tasks": 8,
-    "diagnosis": 8,
-    "look": 9,
-    "cli": 10,
+    "data": 8,
+    "run": 9,
+    "tasks": 9,
+    "stream": 10,
+    "diagnosis": 10,
+    "look": 11,
+    "cli": 12,
 }
 FRONT_DOOR = {"__init__", "__main__"}  # may import from every room
 
@@ -46,16 +51,16 @@ def modules(package: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def imported_rooms(path: Path, parts: tuple[str, ...], package: str) -> Iterator[tuple[int, str]]:
-    """(line, room) of every import from the package, absolute or relative, wherever it stands in the file.
+    """(line, room) of every import from the package, absolute or relative, anywhere in the file.
 
-    ``import unrolled`` gives the package's own name: inside the house nobody comes in by the front door,
-    behind which every room can be reached. Only dunder names such as ``__version__`` may be taken from there.
+    ``import unrolled`` gives the name of the package itself. Rooms must not import from the front door, which reaches
+    every room; only dunder names such as ``__version__`` are allowed.
     """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            # `from ..graph import node` in circuits/trace.py: circuits.trace less two levels, plus graph.
+            # `from ..graph import node` in circuits/trace.py: circuits.trace without two levels, plus graph.
             above = [package, *parts][: len(parts) + 1 - node.level] if node.level else []
             base = above + (node.module.split(".") if node.module else [])
             targets = [[*base, alias.name] for alias in node.names]
@@ -68,7 +73,7 @@ def imported_rooms(path: Path, parts: tuple[str, ...], package: str) -> Iterator
 
 
 def violations(package: Path) -> list[str]:
-    """What breaks the layering of a package folder, one readable line each."""
+    """The violations of the layering in a package folder, one readable line each."""
     found = []
     for path, parts in modules(package):
         room = parts[0]
@@ -139,6 +144,36 @@ def test_the_layering_test_sees_unknown_rooms_and_the_front_door(tmp_path: Path)
     assert "__version__" not in found
 
 
+def imports_by_name(package: Path) -> list[str]:
+    """Where a module is imported by its name at run time, which no other test of the layering can see. Only the front
+    door does so, to load each room on first use."""
+    found = []
+    for path, parts in modules(package):
+        if parts == ("__init__",):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
+            name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+            if name in ("import_module", "__import__", "spec_from_file_location", "exec_module"):
+                found.append(f"{path.relative_to(package.parent)}:{node.lineno}: {name}")
+    return found
+
+
+def test_no_module_is_imported_by_its_name():
+    allowed = ("unrolled/cli/cell.py", "unrolled/circuits/circuit.py")  # the user's own modules
+    found = [line for line in imports_by_name(SRC) if not line.startswith(allowed)]
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_the_check_of_imports_by_name_sees_planted_ones(tmp_path: Path):
+    package = tmp_path / "unrolled"
+    package.mkdir()
+    (package / "__init__.py").write_text("from importlib import import_module\nimport_module('.nn')\n")
+    (package / "a.py").write_text("import importlib\nimportlib.import_module('.nn', __package__)\n")
+    (package / "b.py").write_text("from importlib import import_module\n\nimport_module('.nn')\n__import__('nn')\n")
+    names = [str(Path("unrolled") / line) for line in ("a.py:2: ", "b.py:3: ", "b.py:4: ")]
+    assert [line.startswith(name) for line, name in zip(imports_by_name(package), names, strict=True)] == [True] * 3
+
+
 def test_every_file_is_named_after_what_is_in_it():
     vague = {"utils", "helpers", "misc", "common"}
     found = [path for folder in (SRC, ROOT / "tests") for path in folder.rglob("*.py") if path.stem in vague]
@@ -146,8 +181,8 @@ def test_every_file_is_named_after_what_is_in_it():
 
 
 def defined_twice(path: Path) -> list[str]:
-    """Functions and classes of one name in one scope of a file: the second silently takes the place of the first.
-    Overloads and properties with a setter are no such."""
+    """Functions and classes that have the same name in the same scope of a file: the second silently replaces the
+    first. Overloads and properties with a setter are allowed."""
     found = []
     for scope in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if not isinstance(scope, ast.Module | ast.ClassDef):
@@ -205,7 +240,7 @@ def test_the_architecture_names_every_room(room: str):
 
 
 def project_files() -> list[Path]:
-    """The files of the project: tracked, or new and not ignored."""
+    """The files of the project: tracked files, and new files that are not ignored."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: the list of the project's files is not known")
     listing = subprocess.run(
@@ -219,7 +254,7 @@ def project_files() -> list[Path]:
 
 
 def test_the_text_of_the_project_speaks_of_itself_alone():
-    # Spelled in pieces, for this file is one of those searched.
+    # in pieces, because this file is searched, too
     hosts = ["pypi" + r"\.org", "python" + r"hosted\.org", "download" + r"\.pytorch\.org", "index" + "-url"]
     homes = r"(?<![\w.}])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+"]) + ")/"
     foreign = re.compile("|".join([homes, *hosts]))
@@ -258,11 +293,11 @@ def test_help_loads_no_torch():
 
 def test_help_answers_at_once():
     wall, processor = [], []
-    for _ in range(4):  # the first one warms the caches
+    for _ in range(4):  # the first run warms the caches
         start, before = time.perf_counter(), os.times()
         run = python("-m", "unrolled", "--help")
         wall.append(time.perf_counter() - start)
         processor.append(os.times().children_user - before.children_user)
         assert run.returncode == 0, run.stderr
-    # The aim is 0.3 s of processor time; the rest is slack for a busy machine.
+    # The goal is 0.3 s of CPU time; the rest is slack for a busy machine.
     assert min(processor[1:]) < 0.6, f"took {min(wall[1:]):.2f} s, {min(processor[1:]):.2f} s of it processor time"

@@ -22,7 +22,7 @@ DTYPES = [torch.float64, torch.float32]
 
 
 def mine(theirs: dict[str, torch.Tensor], gru: bool) -> dict[str, torch.Tensor]:
-    """torch's gradients under our names."""
+    """The gradients of the torch module, by the names of our parameters."""
     result = {"U": theirs["weight_ih_l0"], "W": theirs["weight_hh_l0"], "b": theirs["bias_ih_l0"]}
     return result | ({"d": theirs["bias_hh_l0"][22:]} if gru else {})
 

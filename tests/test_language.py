@@ -11,20 +11,24 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainings import Made, made
 from unrolled import Circuit, cells, circuit, nll, softmax, squared_error, take, tanh
 from unrolled.cells import ALL, autonomous, elman, gru, jordan, lstm
 from unrolled.cli import main
+from unrolled.data.bits import bits_per_step, frequency_bits
+from unrolled.data.characters import Vocabulary
+from unrolled.data.documents import Documents
+from unrolled.data.language import Language, LanguageOptions, Text
+from unrolled.data.reading import Reading
+from unrolled.data.units import Bytes, Subwords, Words, stored_units
+from unrolled.data.writing import likeliest, write
 from unrolled.errors import CircuitError, DataError, UsageError
+from unrolled.files.read import read_text
+from unrolled.nn.model import SequenceModel
+from unrolled.run.folder import RunFolder
+from unrolled.run.trained import Trained
+from unrolled.sequence import losses
 from unrolled.sequence.streams import windows
-from unrolled.tasks.language import LanguageModel, bits_per_character, likeliest, write
-from unrolled.tasks.language_run import Language, load
-from unrolled.tasks.options import ReadingOptions
-from unrolled.tasks.registry import options_for
-from unrolled.tasks.text import Parts, Vocabulary, frequency_bits, read_text
-from unrolled.tasks.vocabulary import Bytes, Subwords, Words, stored_units
-from unrolled.train import losses
-from unrolled.train.recorded import Recorded
-from unrolled.train.run_folder import RunFolder
 
 POEM = "Die Sonne tönt nach alter Weise\nin Brudersphären Wettgesang,\n" * 20
 READERS = [name for name in ALL if name != "autonomous"]
@@ -50,9 +54,10 @@ def test_what_is_unknown_is_found_and_counted():
 
 def test_the_parts_are_contiguous_and_whole():
     series = torch.arange(1000)
-    parts = Parts.of(series)
-    assert [len(p) for p in (parts.train, parts.validation, parts.held_out)] == [900, 50, 50]
-    assert torch.equal(torch.cat([parts.train, parts.validation, parts.held_out]), series)
+    characters = Vocabulary.of("".join(map(chr, range(1000))))
+    parts = Documents("some", {"text": characters.characters}, many=False, by_line=False).encoded(characters)
+    assert [len(p) for p in parts] == [900, 50, 50]
+    assert torch.equal(torch.cat(parts), series)
 
 
 def test_the_baseline_is_the_entropy_of_the_letters():
@@ -64,7 +69,7 @@ def test_the_baseline_is_the_entropy_of_the_letters():
 def test_files_that_are_no_text_say_where(tmp_path: Path):
     path = tmp_path / "latin.txt"
     path.write_bytes("gut\nschön\n".encode("latin1"))
-    with pytest.raises(DataError, match=r"latin.txt:2: this is not UTF-8: byte 0xf6 at offset 7"):
+    with pytest.raises(DataError, match=r"latin.txt:2: the text is not UTF-8: byte 0xf6 at offset 7"):
         read_text(path)
     path.write_bytes(b"")
     with pytest.raises(DataError, match="is empty"):
@@ -81,7 +86,7 @@ def test_files_that_are_no_text_say_where(tmp_path: Path):
 @pytest.mark.slow
 def test_every_cell_with_an_input_learns(name: str, layers: int):
     torch.manual_seed(0)
-    model = LanguageModel(ALL[name], characters=5, hidden=6, layers=layers)
+    model = SequenceModel(ALL[name], 5, 5, 6, layers=layers)
     tokens = torch.randint(5, (3, 8))
     scores, states = model(tokens)
     assert scores.shape == (3, 8, 5) and len(states) == layers
@@ -95,7 +100,7 @@ def test_every_cell_with_an_input_learns(name: str, layers: int):
 @pytest.mark.slow
 def test_cutting_a_text_anywhere_changes_nothing(name: str):
     torch.manual_seed(0)
-    model = LanguageModel(ALL[name], characters=5, hidden=6, layers=2)
+    model = SequenceModel(ALL[name], 5, 5, 6, layers=2)
     tokens = torch.randint(5, (3, 8))
     whole, _ = model(tokens)
     head, states = model(tokens[:, :3])
@@ -105,35 +110,36 @@ def test_cutting_a_text_anywhere_changes_nothing(name: str):
 
 def test_errors_go_back_over_a_window_from_every_stride():
     """BPTT(h; h') written out: the state before a window is fixed, its new steps count, and errors stay inside it."""
-    options = options_for("language", {"reading": {"batch": 2, "window": 7, "stride": 3}, "model": {"hidden": 5}})
-    task = Language(Vocabulary.of("abcd"), cells.gru, options, {})
-    task.parts = Parts(torch.randint(4, (61,)), torch.empty(0), torch.empty(0))
-    whole = task.parts.train[:60].reshape(2, 30)  # rows of 30 steps, read as 7 new steps, then 3 each
+    kind = Language(LanguageOptions(), Reading(batch=2, window=7, stride=3), Vocabulary.of("abcd"))
+    documents, nothing = Documents("", {}, many=False, by_line=False), torch.empty(0)
+    data = Text(kind, Path(), "", True, documents, torch.randint(4, (61,)), nothing, nothing)
+    model = SequenceModel(cells.gru, 4, 4, 5)
+    whole = data.train[:60].reshape(2, 30)  # rows of 30 steps, read as 7 new steps, then 3 each
     states, seen = (), 0
-    for number, batch in enumerate(task.batches(0)):
+    for number, batch in enumerate(data.batches(0)):
         begin = 3 * number
         assert torch.equal(batch.x, whole[:, begin : begin + 7])
-        task.model.zero_grad()
-        total, steps, after = task.loss(batch, states)
+        model.zero_grad()
+        total, steps, after = data.loss(model, batch, states)
         total.backward()
-        found = [p.grad.clone() for p in task.model.parameters()]
+        found = [p.grad.clone() for p in model.parameters()]
         with torch.no_grad():
-            before = task.model(whole[:, :begin])[1] if begin else None
-        task.model.zero_grad()
-        scores, _ = task.model(batch.x, before)
+            before = model(whole[:, :begin])[1] if begin else None
+        model.zero_grad()
+        scores, _ = model(batch.x, before)
         new = 7 if not number else 3
         losses.nll(scores[:, -new:], batch.y[:, -new:]).backward()
-        for ours, right in zip(found, [p.grad for p in task.model.parameters()], strict=True):
+        for ours, right in zip(found, [p.grad for p in model.parameters()], strict=True):
             torch.testing.assert_close(ours, right, rtol=1e-4, atol=1e-5)
         states, seen = tuple(s.detach() for s in after), seen + steps
     assert seen == 2 * 28
 
 
 def test_a_read_out_is_added_only_where_the_circuit_has_none():
-    assert isinstance(LanguageModel(elman, 5, 6).read_out, torch.nn.Identity)
-    assert isinstance(LanguageModel(jordan, 5, 6).read_out, torch.nn.Identity)
-    assert isinstance(LanguageModel(lstm, 5, 6).read_out, torch.nn.Linear)
-    assert LanguageModel(jordan, 5, 6).first.sizes["h"] == 6, (
+    assert isinstance(SequenceModel(elman, 5, 5, 6).read_out, torch.nn.Identity)
+    assert isinstance(SequenceModel(jordan, 5, 5, 6).read_out, torch.nn.Identity)
+    assert isinstance(SequenceModel(lstm, 5, 5, 6).read_out, torch.nn.Linear)
+    assert SequenceModel(jordan, 5, 5, 6).first.sizes["h"] == 6, (
         "where the only state is o, the hidden values have the size"
     )
 
@@ -158,10 +164,10 @@ def test_what_only_a_loss_needs_may_be_absent():
         return {"h": h, "o": o, "L": squared_error(o, y)}
 
     for cell in (lecture, embedded, squared):
-        scores, states = LanguageModel(cell, 5, 6)(torch.randint(5, (2, 3)))
+        scores, states = SequenceModel(cell, 5, 5, 6)(torch.randint(5, (2, 3)))
         assert scores.shape == (2, 3, 5) and states[0].h.shape == (2, 6)
-    with pytest.raises(CircuitError, match="reads tokens, which only the first layer gets"):
-        LanguageModel(embedded, 5, 6, layers=2)
+    with pytest.raises(CircuitError, match="reads tokens, but only the first of layers=2 gets tokens"):
+        SequenceModel(embedded, 5, 5, 6, layers=2)
 
 
 def test_circuits_that_do_not_read_one_thing_are_refused():
@@ -171,9 +177,9 @@ def test_circuits_that_do_not_read_one_thing_are_refused():
         return {"h": h}
 
     with pytest.raises(CircuitError, match="exactly one input; 'two' has the inputs x, z"):
-        LanguageModel(two, 5)
+        SequenceModel(two, 5, 5)
     with pytest.raises(CircuitError, match="exactly one input; 'autonomous' has no input"):
-        LanguageModel(autonomous, 5)
+        SequenceModel(autonomous, 5, 5)
 
 
 def test_a_hidden_size_that_nothing_can_have_is_refused():
@@ -182,11 +188,11 @@ def test_a_hidden_size_that_nothing_can_have_is_refused():
         h = tanh(x + W @ h)
         return {"h": h}
 
-    assert LanguageModel(tied, 5).hidden is None
+    assert SequenceModel(tied, 5, 5).hidden is None
     with pytest.raises(UsageError, match="'tied' leave no hidden size to choose: with x=5 they give h=5"):
-        LanguageModel(tied, 5, 6)
-    with pytest.raises(UsageError, match="hidden must be a whole number from 1, got 0"):
-        LanguageModel(gru, 5, 0)
+        SequenceModel(tied, 5, 5, 6)
+    with pytest.raises(UsageError, match="hidden must be at least 1, got 0"):
+        SequenceModel(gru, 5, 5, 0)
 
 
 # measures
@@ -194,22 +200,22 @@ def test_a_hidden_size_that_nothing_can_have_is_refused():
 
 def test_bits_are_counted_once_for_every_character_but_the_first():
     torch.manual_seed(0)
-    model = LanguageModel(gru, 5, 6)
+    model = SequenceModel(gru, 5, 5, 6)
     series = torch.randint(5, (47,))
     scores, _ = model(series[None, :-1])
     whole = losses.nll(scores, series[None, 1:]).item() / math.log(2) / 46
-    assert bits_per_character(model, series) == pytest.approx(whole, rel=1e-6)
+    assert bits_per_step(model, series) == pytest.approx(whole, rel=1e-6)
     rows = [losses.nll(model(x)[0], y).item() for x, y in windows(series, 4, 100)]
     scores, _ = model(series[None, 33:-1])  # the last of 4 pieces and the rest, in one go
     last = losses.nll(scores, series[None, 34:]).item()
     scores, _ = model(series[None, 33:44])
     apart = sum(rows) - losses.nll(scores, series[None, 34:45]).item() + last
-    assert bits_per_character(model, series, piece=11) == pytest.approx(apart / math.log(2) / 46, rel=1e-6)
+    assert bits_per_step(model, series, piece=11) == pytest.approx(apart / math.log(2) / 46, rel=1e-6)
 
 
 def test_what_is_written_follows_the_scores():
     torch.manual_seed(0)
-    model, start = LanguageModel(gru, 5, 6), torch.tensor([1, 2])
+    model, start = SequenceModel(gru, 5, 5, 6), torch.tensor([1, 2])
     with torch.no_grad():
         model.read_out.bias.copy_(torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0]))
     assert list(write(model, start, 30, seed=1)) == list(write(model, start, 30, seed=1))
@@ -241,10 +247,10 @@ def test_rare_words_are_one():
 
 def test_words_are_those_of_the_part_to_learn_from(tmp_path: Path):
     (tmp_path / "text.txt").write_text("alpha beta " * 300 + "omega " * 15)
-    options = options_for("language", {"data": {"unit": "word"}, "reading": {"batch": 2}})
-    task = Language.read(tmp_path / "text.txt", gru, options)
-    assert {" ", "alpha", "beta"} < set(task.vocabulary.words) and "omega" not in task.vocabulary.words
-    assert (task.parts.held_out == 0).any(), "omega is unknown there"
+    data = made(tmp_path / "text.txt", gru, {"data": {"unit": "word"}, "reading": {"batch": 2}}).data
+    words = data.kind.vocabulary.words
+    assert {" ", "alpha", "beta"} < set(words) and "omega" not in words
+    assert (data.test == 0).any(), "omega is unknown there"
 
 
 @pytest.mark.parametrize("unit", ["byte", "word", "subword"])
@@ -279,13 +285,11 @@ def test_only_the_likeliest_are_drawn(weights: list[float], top_p: float):
 # from a text to a run folder, and back
 
 
-def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Language:
+def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Made:
     (folder / "poem.txt").write_text(POEM, encoding="utf-8")
     sections = {"model": model, "reading": {"batch": 4, "window": 20}, "training": {"updates": updates}}
-    task = Language.read(folder / "poem.txt", cell, options_for("language", sections))
-    recorded = Recorded(task, task.options.settings, RunFolder(folder / "run"))
-    recorded.begin(cell, task.config())
-    for _ in recorded.run():
+    task = made(folder / "poem.txt", cell, sections)
+    for _ in task.begin(RunFolder(folder / "run")).fit():
         pass
     return task
 
@@ -294,24 +298,27 @@ def learned(folder: Path, cell: Circuit, updates: int, **model: int) -> Language
 @pytest.mark.slow
 def test_a_run_folder_gives_the_same_model_again(name: str, tmp_path: Path):
     task = learned(tmp_path, ALL[name], 3, hidden=5, layers=2)
-    trained = load(tmp_path / "run")
+    trained = Trained.load(tmp_path / "run")
     score = trained.evaluate(tmp_path / "poem.txt")
-    assert (score.bits, score.held_out, score.skipped) == (task.result()["bits_per_character"], True, 0)
-    prompt = trained.encode("Sonne")
+    assert (score["bits"], score["held_out"], score["skipped"]) == (task.result()["bits_per_character"], True, 0)
+    prompt = trained.kind.encode("Sonne")
     assert list(write(trained.model, prompt, 20)) == list(write(task.model, prompt, 20))
-    assert trained.circuit.equations() == ALL[name].equations()
+    assert trained.model.circuit.equations() == ALL[name].equations()
 
 
 def test_other_text_is_read_as_a_whole(tmp_path: Path):
     learned(tmp_path, gru, 2, hidden=5)
-    trained, other = load(tmp_path / "run"), tmp_path / "other.txt"
+    trained, other = Trained.load(tmp_path / "run"), tmp_path / "other.txt"
     other.write_text("alter Wettgesang\n", encoding="utf-8")
-    assert trained.evaluate(other).characters == 17 and not trained.evaluate(other).held_out
+    score = trained.evaluate(other)
+    assert score["characters"] == 17 and not score["held_out"]
     other.write_text("alter\nWettgesäng!!\n", encoding="utf-8")
-    with pytest.raises(DataError, match=r"other.txt:2:11: the character '!' is none of the 24 .* has 2 such"):
+    with pytest.raises(
+        DataError, match=r"other.txt:2:11: the model has never seen the character '!' \(unknown .*: 2\)"
+    ):
         trained.evaluate(other)
     skipping = trained.evaluate(other, skip_unknown=True)
-    assert (skipping.characters, skipping.skipped) == (17, 2)
+    assert (skipping["characters"], skipping["skipped"]) == (17, 2)
 
 
 @pytest.mark.parametrize(
@@ -319,4 +326,4 @@ def test_other_text_is_read_as_a_whole(tmp_path: Path):
 )
 def test_choices_refuse_what_makes_no_training(wrong: dict, message: str):
     with pytest.raises(UsageError, match=message):
-        ReadingOptions(**wrong)
+        Reading(**wrong)

@@ -1,4 +1,4 @@
-"""The classic tests of memory: what they ask for, and that short ones are learned."""
+"""The classic tests of memory: their data, and that the network learns short ones."""
 
 from __future__ import annotations
 
@@ -64,6 +64,6 @@ def test_units_start_with_memories_of_every_length(memory, cell: str, gates: int
 def test_short_ones_are_learned(memory, one_thread, name: str, steps: int):
     problem = memory.Problem(name, "lstm", 32, steps, 32, 0)
     before = problem.score()
-    for _ in Training(problem, Settings(updates=400, rate=1e-2)).run():
+    for _ in Training(problem.model, problem, Settings(updates=400, rate=1e-2)).run():
         pass
     assert problem.score() < 0.02 < before if name == "adding" else problem.score() > 0.9 > before

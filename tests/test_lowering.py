@@ -7,9 +7,9 @@ import random
 import pytest
 
 from cells_for_tests import CIRCUITS, SIZES
+from listing import listing
 from unrolled.engines.c.spelling import OPS, REDUCTIONS
 from unrolled.engines.lowering import buffers
-from unrolled.engines.lowering.listing import listing
 from unrolled.engines.lowering.lower import lower, obstacle
 from unrolled.engines.lowering.place import Ahead, Begin, End, place
 from unrolled.engines.lowering.refuse import REDUCTIONS as REDUCING

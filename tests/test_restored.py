@@ -1,4 +1,4 @@
-"""What a training draws and remembers: dropout masks, rates, generators, and all that is restored at a resume."""
+"""The state of a training: dropout masks, learning rates, generators, and everything that a resume restores."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from torch import Tensor
 from unrolled import cells
 from unrolled.nn.model import SequenceModel
 from unrolled.nn.weight_drop import run_dropped
+from unrolled.run.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
+from unrolled.sequence import losses
 from unrolled.sequence.streams import Window, windows
-from unrolled.train import losses, random_states
-from unrolled.train.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from unrolled.train.loop import Lesson, Snapshot, Training
+from unrolled.train import random_states
+from unrolled.train.lesson import WindowLesson
+from unrolled.train.loop import Training
 from unrolled.train.settings import Settings
+from unrolled.train.snapshot import Snapshot, capture, restore
 
 SERIES = torch.arange(400) ** 2 % 7
 
@@ -31,8 +34,10 @@ def model(seed: int = 0, layers: int = 2, **options: float) -> SequenceModel:
     return SequenceModel(cells.lstm, 7, 7, 6, layers, **options)
 
 
-def lesson(model: SequenceModel, validations: list[float] | None = None, once: Window | None = None) -> Lesson:
-    """A task on numbers; with validations that are what they are said to be, on one batch again and again."""
+def lesson(
+    model: SequenceModel, validations: list[float] | None = None, once: Window | None = None
+) -> tuple[SequenceModel, WindowLesson]:
+    """A lesson with prescribed validation losses that repeats one batch."""
     given = iter(validations or [])
 
     def passes() -> Iterator[Window]:
@@ -45,7 +50,7 @@ def lesson(model: SequenceModel, validations: list[float] | None = None, once: W
             scores, _ = model(SERIES[None, :-1])
             return float(losses.nll(scores, SERIES[None, 1:])) / (len(SERIES) - 1)
 
-    return Lesson(model, losses.nll, passes, validate)
+    return model, WindowLesson(losses.nll, passes, validate)
 
 
 # dropout
@@ -53,10 +58,10 @@ def lesson(model: SequenceModel, validations: list[float] | None = None, once: W
 
 @pytest.mark.parametrize("options", [{"dropout": 0.5}, {"weight_dropout": 0.5}, {}], ids=["values", "weights", "none"])
 def test_every_update_has_masks_of_its_own(options: dict[str, float]):
-    """One batch again and again, and a rate of nearly zero: what differs is the masks alone."""
+    """Repeats one batch at a learning rate of nearly zero, so that only the masks differ."""
     once = next(iter(windows(SERIES, 4, 20)))
     settings = Settings(updates=6, rate=1e-30, optimizer="sgd", validations=1)
-    found = [p.loss for p in Training(lesson(model(**options), [2.0, 1.0], once), settings).run()]
+    found = [p.loss for p in Training(*lesson(model(**options), [2.0, 1.0], once), settings).run()]
     different = len({round(loss, 6) for loss in found})
     assert different == (6 if options else 1), found
 
@@ -82,7 +87,7 @@ def test_weights_are_dropped_anew_in_each_pass_and_for_all_its_steps():
 @pytest.mark.parametrize("warmup", [0.0, 0.3])
 def test_every_update_has_the_rate_of_its_middle(schedule: str, warmup: float):
     settings = Settings(updates=10, rate=0.5, schedule=schedule, warmup=warmup)
-    found = [p.rate for p in Training(lesson(model()), settings).run()]
+    found = [p.rate for p in Training(*lesson(model()), settings).run()]
     expected = []
     for update in range(10):
         middle = (update + 0.5) / 10
@@ -95,7 +100,7 @@ def test_the_rate_is_that_of_the_optimizer():
     once = next(iter(windows(SERIES, 4, 20)))
     net = model()
     training = Training(
-        lesson(net, [2.0, 1.0], once), Settings(updates=3, rate=0.01, optimizer="sgd", clip=1e9, validations=1)
+        *lesson(net, [2.0, 1.0], once), Settings(updates=3, rate=0.01, optimizer="sgd", clip=1e9, validations=1)
     )
     weights = [net.read_out.bias.detach().clone()]
     for p in training.run():
@@ -137,11 +142,11 @@ WAYS = [
     {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "plateau", "halve_after": 3},
     {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "constant"},
 ]
-FALLING = [9.0, 5.0, 3.0, 4.0, 6.0, 6.5, 6.6, 6.7, 6.8, 6.9, 7.0]  # the first is that of the untrained model
+FALLING = [9.0, 5.0, 3.0, 4.0, 6.0, 6.5, 6.6, 6.7, 6.8, 6.9, 7.0]  # the first belongs to the untrained model
 
 
 def equal(a: object, b: object) -> bool:
-    """Whether two values are the same, with all tensors in them."""
+    """Whether two values are equal, including all tensors in them."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -150,32 +155,32 @@ def equal(a: object, b: object) -> bool:
 
 
 def through_the_disk(folder: Path, snapshot: Snapshot) -> Snapshot:
-    write_checkpoint(folder, Checkpoint(snapshot.model, snapshot.optimizer, {}, snapshot.progress))
+    write_checkpoint(folder, Checkpoint(snapshot.model, snapshot.optimizer, snapshot.progress, {}))
     found = read_checkpoint(folder)
-    return Snapshot(found.progress["update"], found.progress["best"], found.model, found.optimizer, found.progress)
+    return Snapshot(found.model, found.optimizer, found.progress)
 
 
 @pytest.mark.parametrize("way", WAYS, ids=[way["optimizer"] for way in WAYS])
 def test_all_of_a_training_is_restored(way: dict[str, object], tmp_path: Path):
-    """Stopped after the best validation, in the middle of a pass: another training that is restored gives the same
-    snapshot, goes on to the same numbers, and ends with the same best model."""
+    """Stopped after the best validation, in the middle of a pass over the data: a restored training gives the same
+    snapshot, continues with the same numbers, and ends with the same best model."""
     settings = Settings(**{"updates": 20, "rate": 0.05, **way})
-    whole = Training(lesson(model(dropout=0.3, weight_dropout=0.2), FALLING), settings)
+    whole = Training(*lesson(model(dropout=0.3, weight_dropout=0.2), FALLING), settings)
     kept, seen, cut = {}, [], None
     for p in whole.run():
         seen.append((p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done))
         if p.best:
             kept = {n: v.clone() for n, v in whole.kept.items()}
         if p.update == 8:  # after a validation, and before an update without one
-            cut = through_the_disk(tmp_path / "cut", whole.snapshot())
-    assert cut is not None and cut.best == 4 and cut.progress["index"] > 0 and cut.progress["epoch"] > 0
+            cut = through_the_disk(tmp_path / "cut", capture(whole))
+    assert cut is not None and cut.progress["best"] == 4 and cut.progress["index"] > 0 and cut.progress["epoch"] > 0
     assert equal(whole.model.state_dict(), kept), "at the end the model is the best one"
 
     torch.manual_seed(99), numpy.random.seed(99), random.seed(99)
-    again = Training(lesson(model(seed=3, dropout=0.3, weight_dropout=0.2), FALLING[5:]), settings)
-    again.restore(cut, kept)
-    assert equal(vars(through_the_disk(tmp_path / "again", again.snapshot())), vars(cut))
+    again = Training(*lesson(model(seed=3, dropout=0.3, weight_dropout=0.2), FALLING[5:]), settings)
+    restore(again, cut, kept)
+    assert equal(vars(through_the_disk(tmp_path / "again", capture(again))), vars(cut))
     found = [(p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done) for p in again.run()]
     assert found == seen[8:]
     assert equal(again.model.state_dict(), whole.model.state_dict())
-    assert equal(again.snapshot().progress | {"seconds": 0}, whole.snapshot().progress | {"seconds": 0})
+    assert equal(capture(again).progress | {"seconds": 0}, capture(whole).progress | {"seconds": 0})

@@ -16,8 +16,9 @@ import pytest
 import torture
 from unrolled.cli import main
 from unrolled.errors import DataError, UsageError
-from unrolled.tasks.language_run import load
-from unrolled.train.run_folder import MARK, RunFolder, checkpoints
+from unrolled.run.checkpoint import checkpoints
+from unrolled.run.folder import MARK, RunFolder
+from unrolled.run.trained import Trained
 
 SMALL = ("--hidden", "4", "--updates", "3", "--checkpoint-every", "1", "--json")
 
@@ -69,7 +70,7 @@ COMMANDS = [
 def test_a_second_training_changes_no_byte(here: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, ...]):
     before = digest("run")
     with RunFolder(Path("run"), again=True):
-        assert "another process is training into 'run'. Wait for it, or stop it" in refused(capsys, *command)
+        assert "another process is training into 'run'. Wait until it ends, or stop it" in refused(capsys, *command)
         assert digest("run") == before
 
 
@@ -87,7 +88,7 @@ def test_a_running_training_is_not_replaced(here: Path, capsys: pytest.CaptureFi
         first.send_signal(signal.SIGINT)
         first.communicate(timeout=300)
         assert first.returncode == 130
-    assert load(Path("long")) and checkpoints(Path("long"))
+    assert Trained.load(Path("long")) and checkpoints(Path("long"))
     assert main(["train", "text.txt", *SMALL, "--out", "long", "--overwrite"]) == 0, "and now it may be replaced"
 
 
@@ -108,14 +109,14 @@ def test_a_foreign_folder_is_not_touched(
         Path("other/config.json").write_text(config)
     before = digest("other")
     told = refused(capsys, "text.txt", *SMALL, "--out", "other", *how)
-    assert "'other' holds '" in told and "Choose another --out" in told
+    assert "'other' is not a run folder: it has '" in told and "Choose another --out" in told
     assert digest("other") == before
 
 
 def test_a_file_in_an_empty_looking_folder_counts(here: Path, capsys: pytest.CaptureFixture[str]):
     Path("other").mkdir()
     Path("other/.hidden").touch()
-    assert "holds '.hidden' and no training of ours" in refused(capsys, "text.txt", *SMALL, "--out", "other")
+    assert "it has '.hidden' in it" in refused(capsys, "text.txt", *SMALL, "--out", "other")
     Path("empty").mkdir()
     assert main(["train", "text.txt", *SMALL, "--out", "empty"]) == 0
 
@@ -136,7 +137,7 @@ def test_overwriting_removes_only_what_is_ours(here: Path, capsys: pytest.Captur
     for name in ours:
         Path("run", name).mkdir()
     Path("run/track/events.out.tfevents.1").touch()
-    assert "holds a training already" in refused(capsys, "text.txt", *SMALL, "--out", "run")
+    assert "already has a training" in refused(capsys, "text.txt", *SMALL, "--out", "run")
     assert main(["train", "text.txt", *SMALL, "--out", "run", "--overwrite"]) == 0
     assert all(Path("run", name).read_text() == "mine" for name in mine)
     assert not any(Path("run", name).exists() for name in (*ours, "track/events.out.tfevents.1"))
@@ -146,7 +147,7 @@ def test_overwriting_removes_only_what_is_ours(here: Path, capsys: pytest.Captur
 def test_a_training_that_was_killed_while_it_began_is_begun_again(here: Path):
     Path("run/config.json").unlink()
     assert main(["train", "text.txt", *SMALL, "--out", "run"]) == 0
-    assert load(Path("run"))
+    assert Trained.load(Path("run"))
 
 
 def test_a_run_of_an_earlier_version_is_known_by_its_description(here: Path):
@@ -162,7 +163,7 @@ def test_a_checkpoint_that_is_damaged_twice_is_set_aside_twice(here: Path, capsy
         assert main(["train", "--resume", "run", "--json"]) == 0
         assert "00000003' is damaged" in capsys.readouterr().err
         assert len(list(Path("run/checkpoints").glob("00000003.damaged*"))) == times
-    assert load(Path("run"))
+    assert Trained.load(Path("run"))
 
 
 @pytest.mark.parametrize("change", [('"rate": 0.005', '"rate": 0.5'), ('"seed": 0', '"seed": 1')])
@@ -174,7 +175,7 @@ def test_a_description_that_was_edited_is_not_used(
     Path("run/config.json").write_text(text.replace(*change))
     before = digest("run")
     told = refused(capsys, "--resume", "run")
-    assert "config.json' cannot be used: it is not what the checkpoints were made with" in told
+    assert "config.json' cannot be used: it is not the one that the checkpoints were made with" in told
     assert digest("run") == before
 
 
@@ -201,7 +202,7 @@ def test_a_link_to_a_run_folder_is_followed(here: Path):
     Path("run").rename("elsewhere")
     Path("run").symlink_to("elsewhere")
     assert main(["train", "text.txt", *SMALL, "--out", "run", "--overwrite"]) == 0
-    assert load(Path("elsewhere"))
+    assert Trained.load(Path("elsewhere"))
 
 
 def test_a_folder_is_free_again_when_a_training_was_refused(here: Path):
@@ -246,6 +247,6 @@ def test_a_training_that_explodes_ends_with_an_error(here: Path, capsys: pytest.
     capsys.readouterr()
     assert main(["train", "text.txt", "--hidden", "12", "--updates", "60", "--rate", "300", "--out", "bad"]) == 2
     message = capsys.readouterr().err
-    assert "after update 6: the training diverged. The loss on the validation data is" in message
+    assert "after update 6: the training diverged. The validation loss is" in message
     assert "times that of the untrained model" in message and "(--rate, now 300) ten times smaller" in message
-    assert load(Path("bad")), "the best model so far can be used"
+    assert Trained.load(Path("bad")), "the best model so far can be used"

@@ -26,12 +26,12 @@ from cells_for_tests import said
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.errors import DataError, InputError, UsageError
-from unrolled.tasks.language_run import load
-from unrolled.tasks.network import load_network, save_network
-from unrolled.tasks.stream import Streaming, open_streamed
-from unrolled.tasks.way import Way
-from unrolled.train.losses import nll
-from unrolled.train.sources import AudioFile, LogMel
+from unrolled.nn.stored import load_network, save_network
+from unrolled.run.trained import Trained
+from unrolled.sequence.losses import nll
+from unrolled.sources import AudioFile, LogMel
+from unrolled.stream.options import StreamOptions
+from unrolled.stream.streaming import Streaming, open_streamed
 
 TEXT = "The quick brown fox jumps over the lazy dög.\nPack my box with five dozen liquor jugs!\n" * 30
 RATE = 8000
@@ -92,10 +92,10 @@ def records(path: str | Path) -> list[dict]:
 
 def test_text_costs_the_bits_that_the_model_says(here: Path):
     whole("characters")
-    each, trained = records("whole"), load(here / "run")
+    each, trained = records("whole"), Trained.load(here / "run")
     assert "".join(row["character"] for row in each) == TEXT
     assert [row["position"] for row in each] == list(range(len(TEXT))) and each[0]["bits"] is None
-    series = trained.encode(TEXT)
+    series = trained.kind.encode(TEXT)
     with torch.no_grad():
         scores, _ = trained.model(series[None, :-1])
     expected = -scores[0].double().log_softmax(1)[torch.arange(len(TEXT) - 1), series[1:]] / math.log(2)
@@ -190,10 +190,10 @@ def test_unknown_characters_are_passed_over_as_if_they_were_not_there(here: Path
 def test_what_was_stopped_goes_on_to_the_same_bytes(here: Path, kind: str, pieces: int):
     expected = whole(kind)
     model, source, options = KINDS[kind]
-    way = Way(100, "csv" if "csv" in options else "jsonl", "--each" in options)
+    asked = StreamOptions(100, "csv" if "csv" in options else "jsonl", "--each" in options)
     done: list[int] = []
     running = Streaming(
-        open_streamed(Path(model), way), Path(source), Path("out"), way, stop=lambda: len(done) >= pieces
+        open_streamed(Path(model), asked), Path(source), Path("out"), asked, stop=lambda: len(done) >= pieces
     )
     done.extend(running.run())
     assert not running.finished and running.steps == 100 * pieces
@@ -205,9 +205,11 @@ def test_what_was_stopped_goes_on_to_the_same_bytes(here: Path, kind: str, piece
 
 
 def test_a_state_is_written_while_it_runs(here: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("unrolled.tasks.stream.EVERY", 0.0)
+    monkeypatch.setattr("unrolled.stream.streaming.EVERY", 0.0)
     expected = whole("rows")
-    running = Streaming(open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(100)).run()
+    running = Streaming(
+        open_streamed(Path("rows.safetensors"), StreamOptions()), Path("rows.csv"), Path("out"), StreamOptions(100)
+    ).run()
     for _ in range(3):
         next(running)
     shutil.copy("out", "killed")
@@ -223,9 +225,9 @@ def test_what_is_killed_at_once_goes_on(here: Path, pieces: int):
     expected = whole("rows")
     Path("killed").write_bytes(b"an output of another day\n" * 1_000)
     Path("killed.state").write_bytes(b"and its state")
-    way = Way(100)
-    streamed, rows = open_streamed(Path("rows.safetensors"), way), Path("rows.csv")
-    running = Streaming(streamed, rows, Path("killed"), way, overwrite=True).run()
+    options = StreamOptions(100)
+    streamed, rows = open_streamed(Path("rows.safetensors"), options), Path("rows.csv")
+    running = Streaming(streamed, rows, Path("killed"), options, overwrite=True).run()
     for _ in range(pieces + 1):  # the first piece is written after the first state
         next(running)
         shutil.copy("killed", "left")
@@ -236,8 +238,8 @@ def test_what_is_killed_at_once_goes_on(here: Path, pieces: int):
 
 
 def test_two_do_not_write_one_output(here: Path, capsys: pytest.CaptureFixture[str]):
-    way = Way(100)
-    running = Streaming(open_streamed(Path("rows.safetensors"), way), Path("rows.csv"), Path("out"), way).run()
+    options = StreamOptions(100)
+    running = Streaming(open_streamed(Path("rows.safetensors"), options), Path("rows.csv"), Path("out"), options).run()
     next(running)
     before = Path("out").read_bytes(), Path("out.state").read_bytes()
     for how in ("--overwrite", "--resume"):
@@ -253,17 +255,17 @@ def test_a_state_holds_all_that_the_next_piece_needs(here: Path):
     """Two layers of LSTM: each tensor of the state matters, and is that of one call over what was read."""
     small = ("--cell", "lstm", "--layers", "2", "--hidden", "5", "--batch", "4", "--window", "16", "--updates", "30")
     assert main(["train", "text.txt", *small, "--rate", "0.05", "--out", "deep", "--json"]) == 0
-    way = Way(100, each=True)
-    running = Streaming(open_streamed(Path("deep"), way), Path("text.txt"), Path("out"), way)
+    options = StreamOptions(100, each=True)
+    running = Streaming(open_streamed(Path("deep"), options), Path("text.txt"), Path("out"), options)
     steps = running.run()
     assert [next(steps) for _ in range(3)] == [100, 200, 300]
     running.save()
     carried = safetensors.torch.load_file("out.state")
-    trained = load(here / "deep")
+    trained = Trained.load(here / "deep")
     with torch.no_grad():
-        _, states = trained.model(trained.encode(TEXT[:299])[None])
+        _, states = trained.model(trained.kind.encode(TEXT[:299])[None])
     expected = {f"{i}.{n}": v for i, layer in enumerate(states) for n, v in layer.items()}
-    assert carried.keys() == {"last", "0.h", "0.c", "1.h", "1.c"} and carried["last"] == trained.encode(TEXT[299])
+    assert carried.keys() == {"last", "0.h", "0.c", "1.h", "1.c"} and carried["last"] == trained.kind.encode(TEXT[299])
     for name, value in expected.items():
         torch.testing.assert_close(carried[name], value)
     list(steps)
@@ -279,10 +281,7 @@ def test_a_fault_in_the_input_keeps_what_was_before_it(here: Path, capsys: pytes
     capsys.readouterr()
     assert stream(*again) == 2
     message = capsys.readouterr().err
-    assert (
-        "'voice.flac' is damaged at 0:00:" in message
-        and "frames were read. What was read before it is in 'out'" in message
-    )
+    assert "'voice.flac' is damaged at 0:00:" in message and "frames were read; their results are in 'out'" in message
     assert len(Path("out").read_bytes()) > 50_000 and expected.startswith(Path("out").read_bytes())
     Path("voice.flac").write_bytes(sound)
     assert stream(*again, "--resume") == 0
@@ -308,7 +307,7 @@ def test_everything_before_a_fault_is_kept_whatever_the_chunk(
         Path(file).write_bytes(faulty[file])
         capsys.readouterr()
         assert stream(*again, "--overwrite") == 2
-        said = re.search(r"(?:damaged|cut off) at 0:(\d+):(\d+\.\d+)|line (\d+)", capsys.readouterr().err)
+        said = re.search(r"(?:damaged|truncated) at 0:(\d+):(\d+\.\d+)|line (\d+)", capsys.readouterr().err)
         kept = Path(f"{file}.out").read_bytes()
         assert said and expected.startswith(kept)
         steps = kept.count(b"\n") - 1  # the first line names the columns
@@ -325,16 +324,27 @@ def test_everything_before_a_fault_is_kept_whatever_the_chunk(
 
 def test_another_input_is_not_gone_on_with(here: Path):
     Path("rows.csv").write_text(Path("rows.csv").read_text() + "1,2,x\n")
-    with pytest.raises(DataError, match="line 401, column 3: 'x' is no finite number\n  400 rows were read"):
-        list(Streaming(open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(50)).run())
+    with pytest.raises(DataError, match="line 401, column 3: 'x' is not a finite number\n  400 rows were read"):
+        list(
+            Streaming(
+                open_streamed(Path("rows.safetensors"), StreamOptions()),
+                Path("rows.csv"),
+                Path("out"),
+                StreamOptions(50),
+            ).run()
+        )
     state = Path("out.state").read_bytes()
     lines = Path("rows.csv").read_text().splitlines()
     lines[10] = "1,1,1"
     Path("rows.csv").write_text("\n".join(lines))
     for _ in range(2):
-        with pytest.raises(DataError, match="not the one that 'out' was made of: its first 400 rows differ"):
+        with pytest.raises(DataError, match="not the one of 'out': its first 400 rows differ"):
             Streaming(
-                open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("out"), Way(50), resume=True
+                open_streamed(Path("rows.safetensors"), StreamOptions()),
+                Path("rows.csv"),
+                Path("out"),
+                StreamOptions(50),
+                resume=True,
             )
         assert Path("out.state").read_bytes() == state, "and nothing is lost"
         Path("rows.csv").write_text("\n".join(lines[:30]))
@@ -430,11 +440,11 @@ def test_memory_does_not_grow_with_the_pipe(here: Path):
 def test_progress_is_told_in_lines_and_for_programs(
     here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("unrolled.cli.meter.EVERY", 0.0)
+    monkeypatch.setattr("unrolled.cli.progress.EVERY", 0.0)
     assert stream("rows.safetensors", "rows.csv", "--chunk", "100", "--out", "out") == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in told[:-1]] == [["100%", f"{n}", "rows"] for n in (100, 200, 300, 400)]
-    assert all("a second" in line for line in told[:-1]) and told[-1] == "  400 rows read"
+    assert all("rows/s" in line for line in told[:-1]) and told[-1] == "  400 rows read"
     assert stream("rows.safetensors", "rows.csv", "--out", "other", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {"steps": 400, "unit": "rows", "finished": True, "out": "other"}
 
@@ -455,7 +465,7 @@ def test_a_terminal_shows_a_bar(here: Path):
                 break
     os.close(leader)
     assert child.returncode == 0
-    assert "━".encode() in shown and b"a second" in shown and b"3,000 frames read" in shown, shown
+    assert "━".encode() in shown and b"frames/s" in shown and b"3,000 frames read" in shown, shown
 
 
 # what is wrong
@@ -495,7 +505,10 @@ def misuses() -> list[tuple[str, tuple[str, ...]]]:
         ("nothing to go on with", ("run", "text.txt", "--out", "out", "--resume")),
         ("damaged state", (rows, "rows.csv", "--out", "hurt", "--resume")),
         ("state of another model", ("run", "text.txt", "--out", "kept", "--resume")),
-        ("state of another way", (rows, "rows.csv", "--out", "kept", "--resume", "--format", "csv", "--chunk", "50")),
+        (
+            "state with other options",
+            (rows, "rows.csv", "--out", "kept", "--resume", "--format", "csv", "--chunk", "50"),
+        ),
         ("output that was cut", (rows, "rows.csv", "--out", "kept", "--resume", "--chunk", "50")),
     ]
 
@@ -516,9 +529,13 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
     soundfile.write("stereo.wav", numpy.zeros((1600, 2)), RATE)
     soundfile.write("cut.wav", numpy.zeros(RATE), RATE)
     (here / "cut.wav").write_bytes((here / "cut.wav").read_bytes()[: RATE + 44])  # half of it
-    way, done = Way(50), []
+    options, done = StreamOptions(50), []
     running = Streaming(
-        open_streamed(Path("rows.safetensors"), Way()), Path("rows.csv"), Path("kept"), way, stop=lambda: len(done) > 1
+        open_streamed(Path("rows.safetensors"), StreamOptions()),
+        Path("rows.csv"),
+        Path("kept"),
+        options,
+        stop=lambda: len(done) > 1,
     )
     done.extend(running.run())
     (here / "kept").write_bytes((here / "kept").read_bytes()[:100])
@@ -540,15 +557,15 @@ def test_every_misuse_gets_one_clear_message(here: Path, capsys: pytest.CaptureF
 
 def test_networks_that_cannot_be_streamed_are_refused(tmp_path: Path):
     net = unrolled.Recurrent(cells.elman, x=3, h=5, o=2)
-    with pytest.raises(InputError, match=r"ends in .safetensors, got 'net.pt'"):
+    with pytest.raises(InputError, match=r"must end in .safetensors, got 'net.pt'"):
         save_network(net, "net.pt")
-    with pytest.raises(InputError, match="'autonomous' reads no vectors"):
+    with pytest.raises(InputError, match="'autonomous' does not read vectors"):
         save_network(unrolled.Recurrent(cells.autonomous, s=3), tmp_path / "net.safetensors")
     soundfile.write(tmp_path / "a.wav", numpy.zeros(800), RATE)
-    with pytest.raises(InputError, match="reads 3 numbers a step, but the features have 40"):
+    with pytest.raises(InputError, match="reads 3 numbers per step, but the features have 40"):
         save_network(net, tmp_path / "net.safetensors", LogMel(AudioFile(tmp_path / "a.wav")))
     with pytest.raises(UsageError, match="--chunk must be a whole number from 1, got -2"):
-        Way(-2)
+        StreamOptions(-2)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.wav"]
 
 
@@ -559,4 +576,4 @@ def test_damage_of_any_byte_of_a_network_is_survived(here: Path):
         try:
             load_network("hurt.safetensors")
         except DataError as problem:
-            assert "'hurt.safetensors' is no network, or is damaged" in str(problem)
+            assert "'hurt.safetensors' is not a network, or is damaged" in str(problem)

@@ -12,22 +12,22 @@ import numpy
 import pytest
 import torch
 
+from trainings import made
 from unrolled import Ragged, Recurrent, State, Truncated, cells, circuit
 from unrolled.cli import main
+from unrolled.data.example import divided
+from unrolled.data.goal import mean_loss
+from unrolled.data.kinds import recognise
+from unrolled.data.recordings import Recording, read_recording
+from unrolled.data.sequences import Batch
 from unrolled.errors import DataError, InputError, UsageError
+from unrolled.files.toml import read_toml, write_toml
 from unrolled.nn.model import SequenceModel
 from unrolled.nn.weight_drop import recurrent_weights, run_dropped
-from unrolled.tasks.music import Music
-from unrolled.tasks.options import override, resolve
-from unrolled.tasks.recordings import log_mel, read_recording
-from unrolled.tasks.registry import options_for, recognise, trained
-from unrolled.tasks.sequences import drawn_apart
-from unrolled.tasks.table import Table
-from unrolled.tasks.voice import Voice
-from unrolled.train.checkpoint import read_checkpoint
-from unrolled.train.run_folder import checkpoints
-from unrolled.train.sources import AudioFile, LogMel
-from unrolled.train.toml import read_toml, write_toml
+from unrolled.run.checkpoint import checkpoints, read_checkpoint
+from unrolled.run.spec import Spec
+from unrolled.run.trained import Trained
+from unrolled.sources import AudioFile, LogMel
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("pyarrow")
@@ -78,7 +78,7 @@ def test_what_begins_anew_knows_nothing_of_what_was_before(options: dict, layout
 
 def test_one_answer_needs_a_step():
     for answer, what in (("last", "last step"), ("mean", "mean")):
-        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}: 1"):
+        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}; empty sequences: 1"):
             SequenceModel(cells.gru, 3, 4, 5, answer=answer)(Ragged([torch.randn(2, 3), torch.randn(0, 3)]))
 
 
@@ -131,11 +131,11 @@ def test_recurrent_weights_are_those_that_carry_the_state():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"hidden": [3, 0]}, "hidden must be a whole number from 1, got 0"),
-        ({"hidden": [3, 4], "layers": 3}, "names 2 layers, but layers=3"),
-        ({"dropout": 1.0}, "dropout must be a number from 0"),
-        ({"tied": True}, "tied weights are those of the embedding"),
-        ({"tied": True, "embedding": 4}, "as many answers as tokens, got 2 and 3"),
+        ({"hidden": [3, 0]}, "hidden must be at least 1, got 0"),
+        ({"hidden": [3, 4], "layers": 3}, "is for 2 layers, but layers=3"),
+        ({"dropout": 1.0}, "dropout must be at least 0"),
+        ({"tied": True}, "tied=True shares the weights of the embedding"),
+        ({"tied": True, "embedding": 4}, "as many outputs as inputs, got 2 and 3"),
     ],
 )
 def test_models_refuse_what_makes_no_model(wrong: dict, message: str):
@@ -147,14 +147,27 @@ def test_models_refuse_what_makes_no_model(wrong: dict, message: str):
 
 
 def test_options_survive_toml_and_single_values_are_replaced(tmp_path: Path):
-    options = resolve({"model": {"hidden": [3, 4], "cell": 'my "cell".py:x'}, "training": {"updates": 7}}, None)
-    assert options.settings.minutes is None and resolve({}, None).settings.minutes == 1.0
-    (tmp_path / "o.toml").write_text(write_toml(options.sections()))
+    sections = {"model": {"hidden": [3, 4], "cell": 'my "cell".py:x'}, "training": {"updates": 7}}
+    spec = Spec.read("voice", sections)
+    assert spec.training.minutes is None and Spec.read("voice").training.minutes == 1.0
+    (tmp_path / "o.toml").write_text(write_toml(spec.sections()))
     again = read_toml(tmp_path / "o.toml")
-    assert resolve(again, None) == options
-    changed = resolve(override(again, ["training.rate=1", "model.hidden=5", "training.schedule=plateau"]), None)
-    assert (changed.settings.rate, changed.model.hidden, changed.settings.schedule) == (1.0, 5, "plateau")
-    assert options_for("voice", {}).reading.batch == 32, "a task has defaults of its own"
+    assert Spec.read("voice", again) == spec == Spec.of("voice", spec.sections())
+    assignments = ["training.rate=1", "model.hidden=5", "training.schedule=plateau"]
+    changed = Spec.read("voice", again, {"training": {"rate": 0.5}}, assignments)
+    assert (changed.training.rate, changed.model.hidden, changed.training.schedule) == (1.0, 5, "plateau")
+    assert spec.reading.batch == 32, "a task has defaults of its own"
+
+
+def test_updates_and_minutes_override_each_other():
+    file, flags = {"training": {"updates": 7, "rate": 0.1}}, {"training": {"minutes": 2.0, "updates": None}}
+    assert Spec.read("table", file).training.updates == 7
+    later = Spec.read("table", file, flags).training
+    assert (later.updates, later.minutes, later.rate) == (None, 2.0, 0.1)
+    last = Spec.read("table", file, flags, ["training.updates=3"]).training
+    assert (last.updates, last.minutes) == (3, None)
+    with pytest.raises(UsageError, match="give either --updates or --minutes, not both"):
+        Spec.read("table", {}, {"training": {"minutes": 2.0, "updates": 3}})
 
 
 # recordings
@@ -176,10 +189,11 @@ def voices(tmp_path: Path) -> Path:
 
 def test_log_mel_has_its_peak_where_the_tone_is():
     t = torch.arange(8000) / 8000
-    found = [int(log_mel(torch.sin(2 * math.pi * f * t), 8000).mean(0).argmax()) for f in (200, 1000, 3000)]
+    found = [int(Recording(torch.sin(2 * math.pi * f * t), 8000).features.mean(0).argmax()) for f in (200, 1000, 3000)]
     assert found[0] < found[1] < found[2]
-    assert log_mel(torch.zeros(8000), 8000).shape == (100, 40) and log_mel(torch.zeros(3), 8000).shape == (1, 40)
-    assert log_mel(torch.zeros(400), 8000).eq(math.log(1e-6)).all()
+    assert Recording(torch.zeros(8000), 8000).features.shape == (100, 40)
+    assert Recording(torch.zeros(3), 8000).features.shape == (1, 40)
+    assert Recording(torch.zeros(400), 8000).features.eq(math.log(1e-6)).all()
 
 
 @pytest.mark.parametrize("answer", ["recording", "last", "frame"])
@@ -202,34 +216,44 @@ def test_recordings_are_told_apart(voices: Path, answer: str, monkeypatch, capsy
 
 def test_what_is_held_out_follows_from_the_names_alone():
     names = [f"{i}.wav" for i in range(4000)]
-    parts = drawn_apart(names, (0.7, 0.1, 0.2))
-    assert drawn_apart(names[::-1], (0.7, 0.1, 0.2)) == parts[::-1]
-    assert drawn_apart(names[1::3], (0.7, 0.1, 0.2)) == parts[1::3], "whatever other names there are"
+    parts = divided(names, (0.7, 0.1, 0.2))
+    assert divided(names[::-1], (0.7, 0.1, 0.2)) == parts[::-1]
+    assert divided(names[1::3], (0.7, 0.1, 0.2)) == parts[1::3], "whatever other names there are"
     assert [round(parts.count(k) / 4000, 1) for k in range(3)] == [0.7, 0.1, 0.2]
 
 
 def test_features_are_scaled_by_the_training_part_alone(voices: Path):
-    task = Voice.read(voices, cells.gru, options_for("voice", {}))
+    task = made(voices, cells.gru, {})
     train = torch.cat([e.x for e in task.data.train])
     torch.testing.assert_close(train.mean(0), torch.zeros(40), atol=1e-3, rtol=0)
     torch.testing.assert_close(train.std(0), torch.ones(40), atol=1e-2, rtol=0)
 
 
 def test_a_model_hears_what_a_stream_of_its_recording_hears(voices: Path):
-    samples, rate, _ = read_recording(voices / "low" / "3.wav")
     source = LogMel(AudioFile(voices / "low" / "3.wav"))
-    assert torch.equal(log_mel(samples, rate), source.read(0, source.length))
+    assert torch.equal(read_recording(voices / "low" / "3.wav").features, source.read(0, source.length))
 
 
 @pytest.mark.parametrize(("answer", "expected"), [("last", "last"), ("recording", "mean"), ("frame", "every")])
 def test_an_answer_comes_from_where_it_is_said_to_come(voices: Path, answer: str, expected: str):
-    task = Voice.read(voices, cells.gru, options_for("voice", {"data": {"answer": answer}}))
+    task = made(voices, cells.gru, {"data": {"answer": answer}})
     assert task.model.answer == expected
-    scores, y = task.answers(task.batch(task.data.train[:2]))
+    scores, y = task.kind.answers(task.model, Batch.of(task.data.train[:2]))
     alone = [task.model.first(e.x[None]).h[0] for e in task.data.train[:2]]
     read = {"last": lambda h: h[-1:], "mean": lambda h: h.mean(0, keepdim=True), "every": lambda h: h}[expected]
     torch.testing.assert_close(scores, torch.cat([task.model.read_out(read(h)) for h in alone]))
     assert len(y) == len(scores)
+
+
+@pytest.mark.parametrize("answer", ["recording", "frame"])
+def test_the_baseline_counts_the_answers_that_the_metric_counts(voices: Path, answer: str):
+    """Longer recordings have more frames, so the most common class depends on what is counted."""
+    task = made(voices, cells.gru, {"data": {"answer": answer}, "model": {"hidden": 4}})
+    counts = {"low": 0, "high": 0}
+    for example in task.data.test:
+        counts[Path(example.name).parent.name] += len(example.x) if answer == "frame" else 1
+    share = max(counts.values()) / sum(counts.values())
+    assert task.result()["by_the_commonest_class"] == pytest.approx(share)
 
 
 # music
@@ -249,7 +273,7 @@ def rolls(tmp_path: Path) -> Path:
 
 
 def test_the_cost_of_music_is_summed_over_keys_and_meant_over_frames(rolls: Path):
-    task = Music.read(rolls, cells.gru, options_for("music", {"model": {"hidden": 5}}))
+    task = made(rolls, cells.gru, {"model": {"hidden": 5}})
     total, frames = 0.0, 0
     with torch.no_grad():
         for e in task.data.test:
@@ -261,18 +285,18 @@ def test_the_cost_of_music_is_summed_over_keys_and_meant_over_frames(rolls: Path
     share = (share.sum(0) + 1) / (len(share) + 2)
     y = torch.cat([e.y for e in task.data.test]).double()
     expected = -(y * share.log() + (1 - y) * (1 - share).log()).sum(1).mean()
-    assert task.frequency_cost() == pytest.approx(float(expected))
+    assert task.result()["by_frequency_alone"] == pytest.approx(float(expected))
 
 
 def test_a_frame_is_predicted_from_the_one_before_it(rolls: Path):
-    for e in Music.read(rolls, cells.gru, options_for("music", {})).data.train:
+    for e in made(rolls, cells.gru, {}).data.train:
         roll = torch.arange(len(e.x) + 1)[:, None] % 4 == torch.arange(4)
         assert torch.equal(e.x, roll[:-1].float()) and torch.equal(e.y, roll[1:].float())
 
 
 def test_each_pass_has_an_order_of_its_own(rolls: Path):
-    task = Music.read(rolls, cells.gru, options_for("music", {"reading": {"batch": 4}}))
-    first, again, second = ([b.lengths.tolist() for b in task.batches(epoch)] for epoch in (0, 0, 1))
+    task = made(rolls, cells.gru, {"reading": {"batch": 4}})
+    first, again, second = ([b.lengths.tolist() for b in task.data.batches(epoch)] for epoch in (0, 0, 1))
     assert first == again != second
     assert sorted(n for lengths in second for n in lengths) == sorted(len(e.x) for e in task.data.train)
 
@@ -291,10 +315,10 @@ def test_a_tune_is_learned(rolls: Path, monkeypatch, capsys):
 
 
 def test_jsb_chorales_are_what_they_are_known_to_be(data: Callable[[str], Path]):
-    task = Music.read(data("music/JSB_Chorales.mat"), cells.gru, options_for("music", {"model": {"hidden": 4}}))
+    task = made(data("music/JSB_Chorales.mat"), cells.gru, {"model": {"hidden": 4}})
     parts = task.data
-    assert (len(parts.train), len(parts.validation), len(parts.test), task.keys) == (229, 76, 77, 88)
-    assert task.frequency_cost() == pytest.approx(11.06, abs=0.05), "the published baseline"
+    assert (len(parts.train), len(parts.validation), len(parts.test), task.kind.keys) == (229, 76, 77, 88)
+    assert task.result()["by_frequency_alone"] == pytest.approx(11.06, abs=0.05), "the published baseline"
 
 
 # tables
@@ -312,13 +336,12 @@ def series(tmp_path: Path) -> Path:
 
 
 def test_a_forecast_is_scaled_filled_and_cut_in_time(series: Path):
-    options = options_for("table", {"data": {"target": "y", "time": "t", "ahead": 2}})
-    task = Table.read(series, cells.gru, options)
+    task = made(series, cells.gru, {"data": {"target": "y", "time": "t", "ahead": 2}})
     y = numpy.sin(numpy.arange(200) / 3).round(5)
     y[5] = numpy.nan
     train = y[:138]
     (example,) = task.data.train
-    assert len(example.x) == 138 and task.inputs == ["y", "z"] and task.missing == {"y": 1, "z": 0}
+    assert len(example.read) == 138 and task.kind.columns == ["y", "z"]
     scaled = (y - numpy.nanmean(train)) / numpy.nanstd(train)
     assert example.x[:5, 0].tolist() == pytest.approx(scaled[:5], rel=1e-5)
     assert example.x[5, 0] == example.x[4, 0] and math.isnan(example.y[3, 0])
@@ -326,7 +349,7 @@ def test_a_forecast_is_scaled_filled_and_cut_in_time(series: Path):
     (held_out,) = task.data.test
     there = ~torch.isnan(held_out.y[:, 0])
     assert int(there.sum()) == 198 - int(198 * 0.85) and not there[: int(198 * 0.85)].any()
-    assert any("y 1; the value before stands" in text for _, text in task.summary())
+    assert any("y 1; replaced by the previous value" in text for _, text in task.data.describe())
 
 
 @pytest.fixture
@@ -340,9 +363,9 @@ def many(tmp_path: Path) -> Path:
 
 def test_the_error_of_a_forecast_is_in_the_scale_of_its_column(many: Path):
     sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
-    task = Table.read(many, cells.gru, options_for("table", sections))
+    task = made(many, cells.gru, sections)
     held_out, errors, changes = {e.name for e in task.data.test}, [], []
-    answers = list(task.predict(many))
+    answers = list(task.kind.predict(task.model, many))
     for (name, forecast), after in zip(
         [(row["sequence"], row["y_1_ahead"]) for row in answers], [*answers[1:], {"sequence": ""}], strict=True
     ):
@@ -359,19 +382,24 @@ def test_the_error_of_a_forecast_is_in_the_scale_of_its_column(many: Path):
 def test_a_mean_counts_every_answer_once(many: Path):
     """Also where the examples take several batches."""
     sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
-    task = Table.read(many, cells.gru, options_for("table", sections))
+    task = made(many, cells.gru, sections)
     examples = sorted(task.data.train, key=lambda e: len(e.x))
     assert len(examples) > 64
     with torch.no_grad():
-        costs = [(task.model(e.x[None])[0][0] - e.y).square().sum() for e in examples]
+        costs = [(task.model(e.read[None])[0][0] - e.y).square().sum() for e in examples]
     wanted = float(sum(costs)) / sum(len(e.y) for e in examples)
-    assert task.mean_cost(examples) == pytest.approx(wanted, rel=1e-5)
+    found = mean_loss(task.kind.goal, task.kind.score(task.model, examples))
+    assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def test_labels_of_one_sequence_are_answered_in_one_part_each(tmp_path: Path):
     path = table(tmp_path / "one.csv", "a,label", [f"{i % 7},{'odd' if i % 2 else 'even'}" for i in range(100)])
-    task = Table.read(path, cells.gru, options_for("table", {"data": {"goal": "steps", "target": "label"}}))
-    answered = [(e.y >= 0).nonzero().flatten().tolist() for p in vars(task.data).values() for e in p]
+    task = made(path, cells.gru, {"data": {"goal": "steps", "target": "label"}})
+    answered = [
+        (e.y >= 0).nonzero().flatten().tolist()
+        for p in (task.data.train, task.data.validation, task.data.test)
+        for e in p
+    ]
     assert answered == [[*range(70)], [*range(70, 85)], [*range(85, 100)]]
 
 
@@ -438,8 +466,8 @@ def test_errors_of_whole_sequences_go_back_over_a_window_if_one_is_given(series:
     found = []
     for reading in ({}, {"window": 1000}, {"window": 1000, "stride": 1000}, {"window": 5, "stride": 2}):
         sections = {"reading": reading, "data": {"target": "y", "time": "t"}, "model": {"hidden": 5, "layers": 2}}
-        task = Table.read(series, cells.gru, options_for("table", sections))
-        total, steps, _ = task.loss(next(iter(task.batches(0))), ())
+        task = made(series, cells.gru, sections)
+        total, steps, _ = task.loss(next(iter(task.data.batches(0))), ())
         total.backward()
         found.append(torch.cat([p.grad.flatten() for p in task.model.parameters()]) / steps)
     whole, long, strided, short = found
@@ -448,9 +476,8 @@ def test_errors_of_whole_sequences_go_back_over_a_window_if_one_is_given(series:
     assert not torch.allclose(short, whole, rtol=1e-2, atol=1e-3 * float(whole.abs().max()))
     layer = task.model.first
     assert layer.memory == Truncated(5, 2)
-    with pytest.raises(UsageError, match="a window or a memory, not both"):
-        options = options_for("table", {**sections, "training": {"memory": "1 MB"}})
-        Table.read(series, cells.gru, options)
+    with pytest.raises(UsageError, match="either a window or a memory, not both"):
+        Spec.read("table", {**sections, "training": {"memory": "1 MB"}})
 
 
 def test_a_resumed_table_and_its_replay_have_the_same_bits(series: Path, monkeypatch):
@@ -484,7 +511,12 @@ def test_curves_for_tensorboard_are_those_of_the_log(series: Path, monkeypatch):
 
 
 def test_data_are_recognised_by_what_they_are(voices: Path, rolls: Path, series: Path):
-    assert [recognise(p) for p in (voices, rolls, series, Path(__file__))] == ["voice", "music", "table", "language"]
+    assert [recognise(p).name for p in (voices, rolls, series, Path(__file__))] == [
+        "voice",
+        "music",
+        "table",
+        "language",
+    ]
 
 
 # what is wrong
@@ -521,12 +553,12 @@ case("a table without rows", *TABLE, make=csv_of("t,y", []))
 case("a table without anything", *TABLE, make=csv_of("", []))
 case("a table with a row too long", *TABLE, make=csv_of("t,y", ["1,2", "1,2,3"]))
 case("two columns of one name", *TABLE, make=csv_of("y,y", ["1,2"] * 9))
-case("text in the column to be foretold", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,many", "3,4"]))
+case("text in the column to predict", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,many", "3,4"]))
 case("infinity in a column", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,inf", "3,4"] * 9))
 case("a target that is missing", *TABLE, "--set", "data.target=lod", make=csv_of("t,load", ["1,2"] * 9))
 case("an input that is missing", *TABLE, "--set", "data.inputs=['x']", make=csv_of("t,y", ["1,2"] * 9))
 case("a time that is missing", *TABLE, *FORE, "--set", "data.time=date", make=csv_of("t,y", ["1,2"] * 9))
-case("a time that stands twice", *TABLE, *FORE, "--set", "data.time=t", make=csv_of("t,y", ["1,2", "2,3", "1,4"]))
+case("duplicate times", *TABLE, *FORE, "--set", "data.time=t", make=csv_of("t,y", ["1,2", "2,3", "1,4"]))
 case("an empty time", *TABLE, *FORE, "--set", "data.time=t", make=csv_of("t,y", ["1,2", ",3", "2,4"]))
 case("too few rows", *TABLE, *FORE, make=csv_of("t,y", ["1,2", "2,3", "3,4"]))
 case(
@@ -638,7 +670,7 @@ def test_unreadable_recordings_are_skipped_on_request_and_counted(voices: Path, 
         (voices / "low" / name).write_bytes(b"nothing")
     command = ["train", "v", "--updates", "2", "--out", "run", "--set", "data.skip_unreadable=true"]
     assert main(command) == 0
-    assert "skipped 2 that cannot be read: low/a.wav, low/b.flac" in capsys.readouterr().out
+    assert "skipped 2 unreadable: low/a.wav, low/b.flac" in capsys.readouterr().out
     assert main(["evaluate", "run", "v", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["skipped"] == 2
 
@@ -658,4 +690,4 @@ def test_models_refuse_data_of_another_kind(voices: Path, rolls: Path, series: P
         cell[0, 0] = numpy.ones((4, 3))
         savemat("three.mat", {"testdata": cell})
         assert main(["train", "rolls.mat", "--updates", "1", "--out", "m", "--json"]) == 0
-        trained(Path("m")).evaluate(Path("three.mat"))
+        Trained.load(Path("m")).evaluate(Path("three.mat"))

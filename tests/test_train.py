@@ -13,16 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unrolled.cells import gru
+from unrolled.data.bits import bits_per_step
 from unrolled.errors import DataError, InputError, UnrolledError, UsageError
+from unrolled.files.read import read_bytes
+from unrolled.files.write import write_bytes
+from unrolled.graph.stored import dump
 from unrolled.nn.memory import Snapshots
+from unrolled.nn.model import SequenceModel
+from unrolled.run.folder import RunFolder, free_folder
+from unrolled.run.trained import best_model
+from unrolled.sequence import losses
 from unrolled.sequence.streams import Window, rest, windows
-from unrolled.tasks.language import LanguageModel, bits_per_character
-from unrolled.train import losses
-from unrolled.train.files import read_bytes, write_bytes
-from unrolled.train.loop import Progress, Snapshot, train
-from unrolled.train.run_folder import RunFolder, check_fit, free_folder, read_model
+from unrolled.train.loop import Progress, train
 from unrolled.train.schedule import Plateau, shape
 from unrolled.train.settings import Settings
+from unrolled.train.snapshot import Snapshot
 
 TEXT = torch.arange(2000) ** 2 % 7  # 0 1 4 2 2 4 1, again and again: what follows 1, 2 and 4 depends on what was before
 
@@ -68,12 +73,13 @@ def test_a_series_too_short_for_its_rows_is_refused():
 # the loop
 
 
-def run(settings: Settings, seed: int = 0, rows: int = 4) -> tuple[LanguageModel, list[Progress]]:
+def run(settings: Settings, seed: int = 0, rows: int = 4) -> tuple[SequenceModel, list[Progress]]:
     torch.manual_seed(seed)
-    model = LanguageModel(gru, characters=7, hidden=12)
+    memory = Snapshots(memory=settings.memory) if settings.memory else None
+    model = SequenceModel(gru, 7, 7, 12, memory=memory)
 
     def validate() -> float:
-        return bits_per_character(model, TEXT[1500:]) * math.log(2)
+        return bits_per_step(model, TEXT[1500:]) * math.log(2)
 
     found = train(model, losses.nll, lambda: windows(TEXT[:1500], rows, 20), validate, settings)
     return model, list(found)
@@ -88,7 +94,7 @@ def test_the_loss_falls_and_the_best_model_is_kept():
     assert len(validations) == 10, "evenly over the budget"
     best = min(p.validation for p in validations)
     assert [p for p in validations if p.best][-1].validation == best
-    assert bits_per_character(model, TEXT[1500:]) * math.log(2) == best, "at the end the model is the best one"
+    assert bits_per_step(model, TEXT[1500:]) * math.log(2) == best, "at the end the model is the best one"
 
 
 def test_a_seed_gives_the_same_bits_again():
@@ -115,7 +121,7 @@ def test_states_are_carried_from_window_to_window_and_dropped_with_each_pass():
             state = model.first.initial_state(1)
             return super().forward(x[..., None]), (type(state)(h=state.h + len(given)),)
 
-    model, given = LanguageModel(gru, characters=7, hidden=1), []
+    model, given = SequenceModel(gru, 7, 7, 1), []
     spy, series = Spy(1, 1), torch.arange(7.0)
     once = train(
         spy,
@@ -132,7 +138,7 @@ def test_a_budget_of_time_ends_by_the_clock_and_stop_ends_at_once():
     _, seen = run(Settings(minutes=0.3 / 60))
     assert seen[-1].done == 1 and 0.3 <= seen[-1].seconds < 3
     torch.manual_seed(0)
-    model = LanguageModel(gru, characters=7, hidden=4)
+    model = SequenceModel(gru, 7, 7, 4)
     calls = iter([False, False, True])
     stopped = list(
         train(
@@ -149,7 +155,7 @@ def test_a_budget_of_time_ends_by_the_clock_and_stop_ends_at_once():
 
 def test_a_loss_that_is_no_number_names_the_update():
     torch.manual_seed(0)
-    model = LanguageModel(gru, characters=7, hidden=4)
+    model = SequenceModel(gru, 7, 7, 4)
 
     def broken(scores: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         calls.append(1)
@@ -299,15 +305,15 @@ def test_reading_a_missing_file_suggests_a_similar_one(tmp_path: Path):
 
 
 def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
-    model = LanguageModel(gru, 5, 3)
+    model = SequenceModel(gru, 5, 5, 3)
     folder = RunFolder(tmp_path / "run")
-    snapshot = Snapshot(0, None, model.state_dict(), {}, {"best": None})
-    folder.begin(gru, {"answer": 42, "nested": {"name": "x"}}, snapshot)
+    snapshot = Snapshot(model.state_dict(), {}, {"update": 0, "best": None})
+    folder.begin(gru, {"format": 3, "circuit": dump(gru.recurrence), "answer": 42, "nested": {"name": "x"}}, snapshot)
     folder.log({"update": 1})
-    config, tensors = read_model(folder.path)
+    config, tensors = best_model(folder.path)
     assert config.get("answer", int) == 42 and config.get("nested.name", str) == "x"
     assert config.circuit().equations() == gru.equations()
-    check_fit(config, LanguageModel(config.circuit(), 5, 3), tensors)
+    config.check_fit(SequenceModel(config.circuit(), 5, 5, 3), tensors)
     assert all(torch.equal(tensors[n], v) for n, v in model.state_dict().items())
     assert json.loads((folder.path / "log.jsonl").read_text()) == {"update": 1}
     for wrong in ("nested.nothing", "answer.name", "nothing"):
@@ -315,15 +321,15 @@ def test_a_run_folder_keeps_a_circuit_and_its_parameters(tmp_path: Path):
             config.get(wrong, str)
     with pytest.raises(DataError, match="'answer' must be of type str, got 42"):
         config.get("answer", str)
-    with pytest.raises(DataError, match=r"layers.0.U is \(9, 5\) there, \(12, 5\) here"):
-        check_fit(config, LanguageModel(gru, 5, 4), tensors)
+    with pytest.raises(DataError, match=r"the shape of layers.0.U is \(9, 5\) there, \(12, 5\) here"):
+        config.check_fit(SequenceModel(gru, 5, 5, 4), tensors)
 
 
 def test_a_training_is_replaced_only_when_asked_for(tmp_path: Path):
-    model = LanguageModel(gru, 5, 3)
+    model = SequenceModel(gru, 5, 5, 3)
     with RunFolder(tmp_path) as folder:
-        folder.begin(gru, {}, Snapshot(0, None, model.state_dict(), {}, {}))
-    with pytest.raises(UsageError, match="holds a training already"):
+        folder.begin(gru, {}, Snapshot(model.state_dict(), {}, {"update": 0}))
+    with pytest.raises(UsageError, match="already has a training"):
         RunFolder(tmp_path)
     RunFolder(tmp_path, overwrite=True)
     assert not (tmp_path / "config.json").exists() and not list((tmp_path / "checkpoints").iterdir())

@@ -1,4 +1,4 @@
-"""What the command line says: hints that run, options by other names, true help, and what the system refuses."""
+"""The words of the command line: hints that can be run, options under other names, correct help, and system errors."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from unrolled import Recurrent, UsageError, cells
 from unrolled.cli import main
 from unrolled.cli.app import app
 from unrolled.cli.synonyms import SYNONYMS
+from unrolled.data.defaults import BY_TASK, USUAL
+from unrolled.data.kinds import KINDS
 from unrolled.errors import command_line
-from unrolled.tasks.defaults import BY_TASK, USUAL
-from unrolled.tasks.network import save_network
-from unrolled.tasks.options import override, resolve
-from unrolled.tasks.registry import TASKS, kind_of, options_for
-from unrolled.train.files import write_bytes
+from unrolled.files.write import write_bytes
+from unrolled.nn.stored import save_network
+from unrolled.run.spec import Spec
 
 SOURCES = sorted(Path(unrolled.__file__).parent.rglob("*.py"))
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
@@ -93,7 +93,7 @@ def test_a_command_is_shown_as_it_was_called(tmp_path: Path, monkeypatch: pytest
 
 
 def spoken(source: Path) -> Iterator[str]:
-    """The texts of a source that a program may print: all but docstrings."""
+    """The strings in a source file that a program may print: all except docstrings."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
     silent = {
         id(node.body[0].value)
@@ -107,7 +107,7 @@ def spoken(source: Path) -> Iterator[str]:
 
 
 def test_no_hint_is_written_by_hand():
-    """All come from ``command_line``, which knows how the program was called and quotes what has blanks."""
+    """All hints come from ``command_line``, which knows how the program was called and quotes arguments with spaces."""
     hint = re.compile(rf"\bunrolled ({'|'.join(COMMANDS)})\b")
     by_hand = [(source.name, text) for source in SOURCES for text in spoken(source) if hint.search(text)]
     assert by_hand == []
@@ -117,7 +117,7 @@ def test_no_hint_is_written_by_hand():
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "module"])
 def test_the_hints_of_a_training_run(tmp_path: Path, how: str):
-    """From a folder with blanks in its name, with a program that is not on the path."""
+    """The folder has a space in its name, and the program is not on the path."""
     bin, work = tmp_path / "my env", tmp_path / "my work"
     bin.mkdir(), work.mkdir()
     script = bin / "unrolled"
@@ -141,7 +141,7 @@ def test_the_hints_of_a_training_run(tmp_path: Path, how: str):
 def test_a_stream_that_is_stopped_shows_how_to_go_on(
     made: Path, told: Callable[..., tuple[int, str, str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):
-    from unrolled.tasks.stream import Streaming
+    from unrolled.stream.streaming import Streaming
 
     out = tmp_path / "my bits.csv"
     advance = Streaming._advance
@@ -186,7 +186,7 @@ def options_of(command: str) -> set[str]:
 
 def accepted(task: str, assignments: list[str]) -> bool:
     try:
-        resolve(override({}, assignments), kind_of(task).section, BY_TASK[task])
+        Spec.read(task, assignments=assignments)
     except UsageError:
         return False
     return True
@@ -198,7 +198,7 @@ def test_every_synonym_leads_to_an_option_that_there_is():
         for phrase in phrases:
             options, assignments = set(re.findall(r"--[a-z-]+", phrase)), re.findall(r"--set (\S+)", phrase)
             led += [command for command in COMMANDS if options and options <= options_of(command)]
-            assert not assignments or any(accepted(task, assignments) for task in TASKS), phrase
+            assert not assignments or any(accepted(task, assignments) for task in KINDS), phrase
         assert led or not phrases[-1].startswith("--"), word
 
 
@@ -215,8 +215,8 @@ def test_every_synonym_leads_to_an_option_that_there_is():
         ("-o", "Write --out."),
         ("--steps", "Write --updates or --minutes."),
         ("--lr-schedule", "Write --set training.schedule=cosine."),
-        ("--device", "This command computes on the CPU."),
-        ("--gpu", "This command computes on the CPU."),
+        ("--device", "This command runs on the CPU."),
+        ("--gpu", "This command runs on the CPU."),
         ("--hiden", "Did you mean --hidden?"),
     ],
 )
@@ -228,7 +228,7 @@ def test_an_option_by_another_name_is_answered(told: Callable[..., tuple[int, st
 
 
 def test_the_help_shows_the_defaults_of_every_task():
-    command = [sys.executable, "-m", "unrolled", "train", "--help"]  # a process reads its width once
+    command = [sys.executable, "-m", "unrolled", "train", "--help"]  # a process reads the terminal width once
     environment = {**os.environ, "COLUMNS": "300"}
     lines = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
     usual = {"model": "cell hidden layers", "reading": "batch window seed", "training": "rate minutes"}
@@ -240,14 +240,14 @@ def test_the_help_shows_the_defaults_of_every_task():
             assert shown, line
             first, _, rest = shown[1].partition("; ")
             others = dict(entry.split(": ") for entry in rest.split(", ")) if rest else {}
-            for task in TASKS:
-                value = options_for(task, {}).sections()[section][key]
+            for task in KINDS:
+                value = Spec.read(task).sections()[section][key]
                 if (section, key) == ("model", "hidden") and value is None:
-                    value = 128  # what a model takes then
+                    value = 128  # the hidden size that a model then has
                 wanted = "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
                 assert others.get(task, first) == wanted, (task, key)
                 seen += 1
-    assert seen == len(TASKS) * 8
+    assert seen == len(KINDS) * 8
 
 
 def test_a_model_takes_the_usual_hidden_size():
@@ -257,8 +257,8 @@ def test_a_model_takes_the_usual_hidden_size():
 
 
 def test_the_defaults_of_tasks_are_options():
-    for task, sections in BY_TASK.items():
-        assert kind_of(task).defaults is sections
+    assert BY_TASK.keys() == KINDS.keys()
+    for sections in BY_TASK.values():
         for section, values in sections.items():
             assert values.keys() <= USUAL[section].keys(), "so the help shows them"
 
@@ -272,7 +272,7 @@ def test_a_stream_of_a_run_that_takes_none(made: Path, told: Callable[..., tuple
     assert f"unrolled predict {made / 'table'} DATA" in message and "config.json" not in message
 
 
-# what the system refuses
+# system errors
 
 LONG = "n" * 300
 OUTPUTS = [
@@ -297,7 +297,7 @@ WRITERS = {
     "train": (("train", "text.txt", *SMALL, "--out"), ""),
     "demo": (("demo", "--seconds", "0.1", "--out"), ""),
 }
-MADE = ("folder", "nowhere/x")  # a training makes its folder
+MADE = ("folder", "nowhere/x")  # a training creates its folder
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -324,7 +324,7 @@ def test_an_output_that_cannot_be_written_is_one_message(
 
 
 def test_a_device_or_a_pipe_is_written_to(made: Path, told: Callable[..., tuple[int, str, str]], tmp_path: Path):
-    """A rename would put a file in its place."""
+    """A rename would replace it by a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -341,7 +341,7 @@ def test_a_device_or_a_pipe_is_written_to(made: Path, told: Callable[..., tuple[
 INPUTS = ["/proc/self/mem", "folder", "text.txt/x", "nowhere/x", LONG, "/proc/self/fd/999"]
 READERS = [
     ("train", "{}", "--updates", "1"),
-    *(("train", "{}", "--task", task, "--updates", "1") for task in TASKS),
+    *(("train", "{}", "--task", task, "--updates", "1") for task in KINDS),
     ("train", "text.txt", "--updates", "1", "--config", "{}"),
     ("train", "text.txt", "--updates", "1", "--cell", "{}.py"),
     ("train", "--resume", "{}"),
@@ -390,7 +390,7 @@ def test_whatever_fails_while_a_file_is_written_is_one_message(
 
     monkeypatch.chdir(tmp_path)
     Path("gru.svg").write_text("before")
-    monkeypatch.setattr("unrolled.train.files.os.fsync", refuse)
+    monkeypatch.setattr("unrolled.files.write.os.fsync", refuse)
     ended, _, message = told("draw", "gru", "--out", "gru.svg")
     assert ended == 2 and f"'gru.svg' cannot be written: {os.strerror(code).lower()}. " in message
     assert ("free there" in message) == (code in (errno.ENOSPC, errno.EDQUOT))
@@ -411,7 +411,7 @@ def test_standard_output_on_a_full_disk_is_one_message(arguments: list[str]):
 
 @pytest.mark.parametrize("caught", ["KeyboardInterrupt", "BaseException"])
 def test_an_interrupted_import_ends_the_process_at_once(tmp_path: Path, caught: str):
-    """Also where a module makes another error of it, as numpy does."""
+    """Even if a module raises another error for it, as numpy does."""
     (tmp_path / "cell.py").write_text(
         f"import time\nprint('here', flush=True)\ntry:\n    time.sleep(60)\n"
         f"except {caught}:\n    raise ImportError('a long text about how numpy was built')\n"
@@ -448,21 +448,21 @@ def test_rows_without_a_target_measure_nothing(told: Callable[..., tuple[int, st
     Path("blank.csv").write_text("\n".join(["t,y", *rows]) + "\n")
     learn = ("train", "blank.csv", "--set", "data.time=t", *SMALL, "--out", "run")
     code, _, message = told(*learn)
-    assert code == 2 and "no row in the test part has a value in the column 'y'" in message
+    assert code == 2 and "no row in the test part has a value in column 'y'" in message
     assert not Path("run").exists()
     Path("full.csv").write_text("\n".join(["t,y", *(f"{t},{t % 7}" for t in range(100))]) + "\n")
     assert told("train", "full.csv", *learn[2:])[0] == 0
     Path("none.csv").write_text("\n".join(["t,y", "1,2", *(f"{t}," for t in range(2, 9))]) + "\n")
     code, printed, message = told("evaluate", "run", "none.csv", "--json")
-    assert (code, printed) == (2, "") and "no row to be compared with has a value in the column 'y'" in message
+    assert (code, printed) == (2, "") and "no row to compare with has a value in column 'y'" in message
 
 
 def test_arrow_holds_no_python_object_and_starts_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A thread of Arrow that holds one when Python ends aborts the process, now and then (apache/arrow#34314)."""
+    """If an Arrow thread holds a Python object when Python exits, the process sometimes aborts (apache/arrow#34314)."""
     import pyarrow
     from pyarrow import csv, parquet
 
-    from unrolled.tasks.frame import Frame
+    from unrolled.data.frame import Frame
 
     seen: list[tuple[object, object]] = []
     read_csv, read_table = csv.read_csv, parquet.read_table

@@ -36,10 +36,10 @@ import mutated_circuits
 from mutated_circuits import no_longer_than
 from unrolled.cli import learn, main  # noqa: F401  (loaded here, the children need not)
 from unrolled.errors import DataError
-from unrolled.tasks.language_run import load
-from unrolled.train import checkpoint as ck
-from unrolled.train.phase import PHASES, watched
-from unrolled.train.run_folder import checkpoints
+from unrolled.files.failpoints import FAILPOINTS, observed
+from unrolled.run import checkpoint as ck
+from unrolled.run.checkpoint import checkpoints
+from unrolled.run.trained import Trained
 
 TEXT = "".join(f"{i} green bottles hanging on the wall, {i * i % 97} of them fall.\n" for i in range(99, 19, -1))
 UPDATES = 150
@@ -57,24 +57,24 @@ class Marker:
     """Shared memory in which the child writes its phase, and how often it has entered each."""
 
     def __init__(self) -> None:
-        self.memory = mmap.mmap(-1, 4 + 4 * len(PHASES))
+        self.memory = mmap.mmap(-1, 4 + 4 * len(FAILPOINTS))
 
     def clear(self) -> None:
         self.memory[:] = bytes(len(self.memory))
 
     def enter(self, phase: str) -> None:
-        at = PHASES.index(phase)
+        at = FAILPOINTS.index(phase)
         struct.pack_into("I", self.memory, 4 + 4 * at, self.count(phase) + 1)
         struct.pack_into("I", self.memory, 0, at + 1)
 
     def count(self, phase: str) -> int:
-        found: int = struct.unpack_from("I", self.memory, 4 + 4 * PHASES.index(phase))[0]
+        found: int = struct.unpack_from("I", self.memory, 4 + 4 * FAILPOINTS.index(phase))[0]
         return found
 
     @property
     def phase(self) -> str:
         at = struct.unpack_from("I", self.memory, 0)[0]
-        return PHASES[at - 1] if at else "start"
+        return FAILPOINTS[at - 1] if at else "start"
 
 
 def start(arguments: list[str], marker: Marker) -> int:
@@ -86,7 +86,7 @@ def start(arguments: list[str], marker: Marker) -> int:
     if child:
         return child
     code = 99
-    with contextlib.suppress(BaseException), open(os.devnull, "w") as nowhere, watched(marker.enter):
+    with contextlib.suppress(BaseException), open(os.devnull, "w") as nowhere, observed(marker.enter):
         for stream in (1, 2):
             os.dup2(nowhere.fileno(), stream)
         code = main(arguments)
@@ -163,11 +163,11 @@ def kill(kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Co
     child = start(["train", str(text), *RUN, *BUDGET, "--out", str(whole)], marker)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0, "the undisturbed training did not end well"
     expected, finished, orphans = what_counts(whole), 0, 0
-    entered = {phase: marker.count(phase) for phase in PHASES}
+    entered = {phase: marker.count(phase) for phase in FAILPOINTS}
     assert all(entered.values()), entered
-    while sum(deaths.values()) < kills or min(deaths[p] for p in PHASES) < ENOUGH or not finished:
-        missing = [p for p in PHASES if deaths[p] < ENOUGH and sum(deaths.values()) >= kills]
-        phase = draw.choice(missing or PHASES)
+    while sum(deaths.values()) < kills or min(deaths[p] for p in FAILPOINTS) < ENOUGH or not finished:
+        missing = [p for p in FAILPOINTS if deaths[p] < ENOUGH and sum(deaths.values()) >= kills]
+        phase = draw.choice(missing or FAILPOINTS)
         resumed = (run / ck.CONFIG).exists()
         command = ["train", "--resume", str(run)] if resumed else ["train", str(text), *RUN, *BUDGET, "--out", str(run)]
         left = half_written(run) if resumed else set()
@@ -194,7 +194,7 @@ def kill(kills: int, seed: int, folder: Path, tell: Callable[[str], None]) -> Co
             assert same, f"{name} differs: {difference(found[name], expected[name])}"
         finished += 1
         shutil.rmtree(run)
-    tell(f"{sum(deaths.values())} deaths: " + ", ".join(f"{deaths[p]} in {p}" for p in ("start", *PHASES)))
+    tell(f"{sum(deaths.values())} deaths: " + ", ".join(f"{deaths[p]} in {p}" for p in ("start", *FAILPOINTS)))
     tell(f"0 unreadable checkpoints; {orphans} half-written files, 0 of them after the next start")
     tell(f"{finished} trainings finished, each equal to the undisturbed one in every bit")
     return deaths
@@ -303,7 +303,7 @@ def mutate(folders: int, seed: int, folder: Path, tell: Callable[[str], None]) -
             (place / file).write_bytes(content)
         try:
             with no_longer_than(LIMIT):
-                load(place)
+                Trained.load(place)
         except DataError:
             counts["refused"] += 1
         except BaseException as problem:

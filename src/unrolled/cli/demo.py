@@ -1,4 +1,4 @@
-"""unrolled demo"""
+"""The command ``unrolled demo``: a network learns to write, with explanations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ..errors import DataError, command_line
 
 if TYPE_CHECKING:
-    from ..tasks.language_run import Language
+    from ..data.language import Text
+    from ..nn.model import SequenceModel
     from .learn import Ended
 
 PROMPT, MARGIN = "The ", "      │ "
@@ -18,100 +19,104 @@ PROMPT, MARGIN = "The ", "      │ "
 def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json: bool = False) -> int:
     """Watch a network learn to write, in about a minute.
 
-    Parameters
-    ----------
-    seconds
-        How long it learns.
-    seed
-        Seed of the initial parameters.
-    out
-        The folder for the model, the log and the pictures. By default runs/demo-gru.
-    json
-        Print the log as JSON lines.
+    Args:
+        seconds: Duration of the training.
+        seed: Seed of the initial parameters.
+        out: Folder for the model, the log and the pictures (default: runs/demo-gru).
+        json: Print the log as JSON lines.
     """
     from ..cells import gru
-    from ..tasks.language_run import Language
-    from ..tasks.registry import options_for
-    from ..train.files import write_text
-    from ..train.recorded import Recorded
-    from ..train.run_folder import RunFolder, free_folder
+    from ..data.language import Language
+    from ..files.write import write_text
+    from ..run.config import description
+    from ..run.folder import RunFolder, free_folder
+    from ..run.run import Run
+    from ..run.spec import Spec
+    from ..run.trained import initial_model
+    from ..train.loop import Training
     from .learn import learn
 
     text = python_reference()
     training = {"minutes": seconds / 60, "rate": RATE}
-    options = options_for("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
-    with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as run:
-        write_text(run.path / "text.txt", text)
-        task = Language.read(run.path / "text.txt", gru, options)
-        recorded = Recorded(task, options.settings, run)
-        recorded.begin(task.circuit, task.config())
+    spec = Spec.read("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
+    with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as folder:
+        write_text(folder.path / "text.txt", text)
+        data = Language.learn(folder.path / "text.txt", spec.data, spec.reading)
+        model = initial_model(spec, gru, data)
+        run = Run(folder, Training(model, data, spec.training))
+        run.begin(gru, description(spec, data, model))
         if not json:
-            _explain(task, seconds)
-        ended = learn(task, recorded, for_programs=json)
+            _explain(data, model, seconds)
+        ended = learn(run, for_programs=json)
     if not json:
-        _conclude(task, ended, run.path)
+        _conclude(data, model, ended, folder.path)
     return ended.code
 
 
-WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
+WINDOW, RATE = 32, 1.2e-2  # short windows and a high learning rate, to learn much within a minute
 
 
 def python_reference() -> str:
-    """The language reference that comes with every Python, as one text."""
+    """The language reference that is part of Python, as one text.
+
+    Raises:
+        DataError: this installation of Python does not include it.
+    """
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise DataError(
-            "this Python comes without its language reference (pydoc_data.topics), which the demo learns from. "
-            f"Use a complete Python, or a text of your own: {command_line('train', 'my.txt', '--minutes', 1)}"
+            "this Python lacks the language reference (pydoc_data.topics) that the demo learns from. "
+            f"Use a complete Python, or train on your own text: {command_line('train', 'my.txt', '--minutes', 1)}"
         ) from None
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
 
-def _explain(task: Language, seconds: float) -> None:
+def _explain(data: Text, model: SequenceModel, seconds: float) -> None:
+    from .learn import parameters
     from .screen import command, out
 
-    sizes, net = task.sizes(), task.model.first
+    sizes, net = data.sizes(), model.first
     out("\n  [bold]A network learns to write[/]\n")
-    out("  It reads a text one character after another, and after each one it says")
-    out(f"  which it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers,")
-    out("  made anew at every step by the same equations:\n")
-    for line in task.circuit.equations().splitlines():
+    out("  It reads a text one character at a time, and after each one it predicts the")
+    out(f"  next. Its memory is a state h(t) of {net.sizes['h']} numbers, which the same equations")
+    out("  update at every step:\n")
+    for line in model.circuit.equations().splitlines():
         out(f"      [cyan]{line}[/]")
-    out("\n  That is all that is written down. How it learns was derived from these lines,")
-    out("  by back-propagation through time. To see that:\n")
+    out("\n  These lines are all that anyone wrote. The gradient (back-propagation through")
+    out("  time) is derived from them. To print it:\n")
     command("equations", "gru", "--adjoint", indent=6)
     out()
-    out("  text       the reference of the Python language, as this Python carries it:")
+    out("  text       the language reference that is part of this Python:")
     out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
-    out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
+    out(f"  model      {parameters(model):,} parameters, run by the engine '{net.engine}'")
     out(f"  training   {seconds:.0f} seconds, on the first 90 % of the text")
-    out("  test       on the last 5 %, which the network never sees before\n")
+    out("  test       on the last 5 %, which the network never sees during training\n")
 
 
-def _conclude(task: Language, ended: Ended, run: Path) -> None:
+def _conclude(data: Text, model: SequenceModel, ended: Ended, run: Path) -> None:
     from rich.markup import escape
 
-    from ..tasks.language import write
+    from ..data.writing import write
+    from ..engines.threads import processor_threads
     from .screen import command, out
-    from .threads import processor_threads
 
-    result = ended.result or task.result()
+    vocabulary, result = data.kind.vocabulary, ended.result or data.result(model)
     words = "Stopped" if ended.code else "Done"
     out(f"  {words} after {ended.updates:,} updates in {ended.seconds:.0f} seconds.\n")
-    out("  How well does it foresee the text that it never saw? Bits per character,")
-    out("  the fewer the better:\n")
+    out("  How well does it predict text that it has never seen? In bits per character,")
+    out("  where less is better:\n")
     longest = max(result.values())
-    names = {"by_frequency_alone": "letters by frequency alone", "bits_per_character": "this network"}
+    names = {"by_frequency_alone": "letter frequencies alone", "bits_per_character": "this network"}
     for key, name in names.items():
         bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
     out(f'\n  What it writes now, starting from "{PROMPT}":\n')
-    numbers = write(task.model, task.vocabulary.encode(PROMPT), 360, temperature=0.6)
+    numbers = write(model, vocabulary.encode(PROMPT), 360, temperature=0.6)
     with processor_threads():
-        _stream(PROMPT, task.vocabulary.texts(numbers))
-    out("\n  Letter by letter: nobody told it what a word is.\n")
-    out(f"  All of this is kept in [bold]{escape(str(run))}[/]:\n")
+        _stream(PROMPT, vocabulary.texts(numbers))
+    out("\n  It writes letter by letter: nobody told it what a word is.\n")
+    out(f"  Everything is saved in [bold]{escape(str(run))}[/]:\n")
     for name, what in FILES.items():
         out(f"      {name:<20} {what}")
     out("\n  Try next:\n")
@@ -131,15 +136,15 @@ FILES = {
     "circuit.svg": "the network drawn as a circuit",
     "unfolded.svg": "the same network unfolded in time",
     "equations.txt, .tex": "its equations, and those of its gradient",
-    "checkpoints/": "what it has learned, and how to go on",
-    "config.json, .toml": "what it is, so that it can be loaded again",
-    "log.jsonl": "how the learning went",
-    "text.txt": "what it has read",
+    "checkpoints/": "what it has learned; training can resume from here",
+    "config.json, .toml": "the model and its options",
+    "log.jsonl": "the progress of the training",
+    "text.txt": "the text",
 }
 
 
 def _stream(prompt: str, characters: Iterable[str]) -> None:
-    """Print text in a margin as it comes, breaking long lines between words."""
+    """Print text as it is generated, indented, with long lines broken between words."""
     print(MARGIN + prompt, end="", flush=True)
     column = len(prompt)
     for character in characters:

@@ -18,38 +18,38 @@ def diagnose(
     out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Find out how a network learns: how far back, how stably, with which units, and what it remembers.
+    """Diagnose how a network learns: how far gradients reach, how stable they are, which units are dead or saturated.
 
     Parameters
     ----------
     run
-        The folder of the trained model.
+        Run folder of the trained model.
     data
-        Data like those it learned from. By default the validation part of the data it learned from.
+        Data of the kind that it was trained on (default: the validation part of the data that it was trained on).
     steps
-        How many steps to look back. By default the window of a language model, and up to 1,000 steps of others.
+        Largest lag to measure, in steps (default: the window of the training, or 1,000).
     exponents
-        How many Lyapunov exponents.
+        Number of Lyapunov exponents.
     seed
-        Seed of the random directions that are followed.
+        Random seed of the directions that are followed.
     out
-        The picture to write, FILE.svg, .png or .pdf; or a page with it, FILE.html; or the numbers, FILE.json.
+        File to write: a picture (.svg, .png, .pdf), a page with it (.html), or the numbers (.json).
     json
-        One JSON object.
+        Print one JSON object.
     """
     from rich.markup import escape
 
     from ..diagnosis.report import ANY_KIND, KINDS
     from ..diagnosis.run import diagnose_run
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from . import screen
-    from .threads import processor_threads
 
     for name, number in (("--steps", steps), ("--exponents", exponents)):
         if number is not None and number < 1:
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
     if out is not None and out.suffix not in KINDS:
-        raise UsageError(f"--out names a file {ANY_KIND}, such as {out.with_suffix('.html').name}; got '{out}'")
+        raise UsageError(f"--out must end in {ANY_KIND}, such as {out.with_suffix('.html').name}; got '{out}'")
     with processor_threads():
         report = diagnose_run(run, data, steps, exponents, seed)
     if out is not None:

@@ -1,4 +1,4 @@
-"""unrolled equations"""
+"""The command ``unrolled equations``: the equations of a cell or of its gradient."""
 
 from __future__ import annotations
 
@@ -16,18 +16,12 @@ def equations(
 ) -> None:
     """Print the equations of a cell, of its gradient, or of its tangent.
 
-    Parameters
-    ----------
-    cell
-        The name of a cell, or FILE.py:NAME for your own.
-    format
-        Plain text, or LaTeX for a paper.
-    adjoint
-        The gradient instead: back-propagation through time, derived from the equations.
-    tangent
-        The step with its derivative in one direction: forward-mode differentiation, derived from the equations.
-    json
-        One JSON object.
+    Args:
+        cell: Name of a cell, or FILE.py:NAME for your own.
+        format: Plain text, or LaTeX for a paper.
+        adjoint: Print the gradient instead: back-propagation through time, derived from the equations.
+        tangent: Print the step with its derivative in one direction instead: forward mode, derived from the equations.
+        json: Print one JSON object.
     """
     from ..errors import UsageError
     from . import screen

@@ -6,38 +6,30 @@ from pathlib import Path
 
 
 def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool = False) -> None:
-    """Measure a trained model on data like those it learned from.
+    """Evaluate a trained model.
 
     Parameters
     ----------
     run
-        The folder of the trained model.
+        Run folder of the trained model.
     data
-        A text, a table, music or recordings. Of the data that the model learned from, only the held-out part is read.
+        A text, a table, music or recordings. If the model was trained on them, only their test part is used.
     skip_unknown
-        Leave out characters that the model has never seen.
+        Text only: skip characters that the model has never seen.
     json
-        One JSON object.
+        Print one JSON object.
     """
-    from ..errors import UsageError
-    from ..tasks.language_run import Language
-    from ..tasks.registry import check_readable, trained
+    from ..engines.threads import processor_threads
+    from ..run.trained import Trained
     from . import screen
-    from .threads import processor_threads
 
-    task = trained(run)
-    check_readable(task, data)
+    trained = Trained.load(run)
     with processor_threads():
-        if isinstance(task, Language):
-            score = task.evaluate(data, skip_unknown)
-        elif skip_unknown:
-            raise UsageError(f"--skip-unknown is for characters of a text; '{run}' is of the task '{task.name}'")
-        else:
-            score = task.evaluate(data)
+        score = trained.evaluate(data, skip_unknown)
     if json:
         print(screen.as_json({"run": str(run), "data": str(data), **score}))
         return
     (name, value), *others = score.items()
-    which = "the held-out part of what it learned from" if score.get("held_out") else "all of it"
+    which = "the test part of its own data" if score.get("held_out") else "all of the data"
     rest = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in others if n != "held_out" and not isinstance(v, dict))
     screen.out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")

@@ -1,27 +1,32 @@
-"""One training, watched, logged and ended cleanly: what ``train`` and ``demo`` have in common."""
+"""A training with progress on the screen, a log, and a clean end: what ``train`` and ``demo`` share."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engines.threads import processor_threads
 from . import screen
 from .interrupt import interruptible
-from .progress import watch
-from .threads import processor_threads
+from .progress import Bar
 from .track import tracked
 
 if TYPE_CHECKING:
-    from ..tasks.task import Task
-    from ..train.recorded import Recorded
+    from ..nn.model import SequenceModel
+    from ..run.run import Run
+    from ..train.lesson import Progress
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a training ended: after how many updates and seconds, with what exit code (0, or that of the signal that
-    stopped it), how good the model is on held-out data (nothing when it was stopped), and which yardsticks are better
-    than it: those of the result, and 'untrained' for the model before the training."""
+    """How a training ended.
+
+    code: the exit code: 0, or that of the signal that stopped it.
+    result: the metric on the test data and baselines; empty if the training was stopped.
+    worse_than: the baselines that are better than the model, and 'untrained' if the untrained model is.
+    """
 
     updates: int
     seconds: float
@@ -30,60 +35,104 @@ class Ended:
     worse_than: tuple[str, ...] = ()
 
 
-def learn(
-    task: Task, recorded: Recorded, threads: int = 1, for_programs: bool = False, track: Path | None = None
-) -> Ended:
-    """Train a task into its run folder. The first Ctrl-C or SIGTERM ends it after the update, with a checkpoint."""
+def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | None = None) -> Ended:
+    """Train the model of a run. The first Ctrl-C or SIGTERM stops it after the update, with a checkpoint.
+
+    Args:
+        run: new or resumed.
+        threads: the number of CPU threads.
+        for_programs: print the log as JSON lines instead of a bar.
+        track: a folder for TensorBoard.
+    """
     from ..diagnosis.run import regularly
-
-    folder, training = recorded.folder, recorded.training
-    diagnosed = regularly(task, recorded.settings.diagnose)
-
     from ..speed.machine import peak_memory
+
+    folder, training, model, data = run.folder, run.training, run.model, run.data
+    assert folder is not None, "only the first process has a folder"
+    diagnosed = regularly(model, data, training.settings.diagnose)
+    report = Report(run)
 
     def note(record: dict[str, Any]) -> None:
         folder.log(screen.finite(record))
         if for_programs:
             print(screen.as_json(record), flush=True)
 
-    start = "resume" if training.update else "start"
     with (
         processor_threads(threads),
         interruptible() as interrupted,
-        watch(for_programs, task, training) as seen,
+        Bar(quiet=for_programs) as bar,
         tracked(track) as curves,
     ):
-        engine = engine_of(task)
-        note({"event": start, "update": training.update, "run": str(folder.path), **task.sizes(), **engine})
-        if not for_programs:
-            times = engine["times_faster_than_reference"]
-            screen.out(f"  engine '{task.model.first.engine}' is {times:g} times as fast here as the reference\n")
-        for progress in recorded.run(interrupted):
-            if record := seen.see(progress):
+        about = {**data.sizes(), "parameters": parameters(model), "engine": model.first.explain()}
+        event = "resume" if training.update else "start"
+        note({"event": event, "update": training.update, "run": str(folder.path), **about})
+        for progress in run.fit(interrupted):
+            if record := report.record(progress):
                 note(record)
                 curves(record)
+            bar.show(progress.done, report.figures(progress))
             if diagnosis := diagnosed(progress.update):
                 note(diagnosis)
         stopped = training.done < 1
-        code, result = (interrupted.code, {}) if stopped else (0, task.result())
-    last: dict[str, Any] = {
-        "update": training.update,
-        "seconds": round(training.seconds, 3),
-        "stopped": stopped,
-        **result,
-    }
+        code, result = (interrupted.code, {}) if stopped else (0, data.result(model))
+    seconds = round(training.seconds, 3)
+    last: dict[str, Any] = {"update": training.update, "seconds": seconds, "stopped": stopped, **result}
     worse = worse_than(result) + (() if training.improved else ("untrained",))
     if result:
         losses = {"validation": training.lowest, "untrained": training.untrained}
-        last |= {name: loss * task.scale for name, loss in losses.items()} | {"worse_than": worse}
+        last |= {name: loss * data.kind.scale for name, loss in losses.items()} | {"worse_than": worse}
     last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
     folder.sync_log()
     return Ended(training.update, training.seconds, code, result, worse)
 
 
+class Report:
+    """What is logged and shown of a training."""
+
+    def __init__(self, run: Run) -> None:
+        self.kind, self.validation = run.data.kind, math.nan
+        self.percent = int(run.training.done * 100)
+        self.begun = run.training.steps, run.training.seconds
+
+    def record(self, progress: Progress) -> dict[str, Any] | None:
+        """A record for the log with every percent of the training and every validation; else None."""
+        from ..speed.machine import peak_memory
+
+        if progress.validation is not None:
+            self.validation = progress.validation * self.kind.scale
+        percent = int(progress.done * 100)
+        if percent == self.percent and progress.validation is None:
+            return None
+        self.percent = percent
+        return {
+            "event": "progress",
+            "update": progress.update,
+            "done": round(progress.done, 4),
+            "seconds": round(progress.seconds, 3),
+            self.kind.steps: progress.steps,
+            "train": progress.mean * self.kind.scale,
+            "validation": self.validation if progress.validation is not None else None,
+            "per_second": round(self.speed(progress), 1),
+            "memory": peak_memory(),
+            "norm": progress.norm,
+            "rate": progress.rate,
+        }
+
+    def speed(self, progress: Progress) -> float:
+        """Steps per second since the training began or was resumed."""
+        return (progress.steps - self.begun[0]) / max(progress.seconds - self.begun[1], 1e-9)
+
+    def figures(self, progress: Progress) -> str:
+        """The training in one line of less than 80 columns."""
+        mean = f"{self.kind.unit} {progress.mean * self.kind.scale:.2f}"
+        line = f"update {progress.update:,}   {self.speed(progress):,.0f} {self.kind.steps}/s   {mean}"
+        return line if math.isnan(self.validation) else f"{line}, validation {self.validation:.2f}"
+
+
 def worse_than(result: dict[str, float]) -> tuple[str, ...]:
-    """The yardsticks of a result, whose names begin with 'by', that are better than the model, whose figure is first.
+    """The baselines of a result that are better than the model. The model's figure comes first; the names of baselines
+    begin with 'by_'.
 
     >>> worse_than({"bits_per_character": 5.1, "by_frequency_alone": 4.8})
     ('by_frequency_alone',)
@@ -93,19 +142,14 @@ def worse_than(result: dict[str, float]) -> tuple[str, ...]:
     return tuple(n for n, other in result.items() if n.startswith("by_") and sign * value > sign * other)
 
 
-def engine_of(task: Task) -> dict[str, Any]:
-    """Which engine runs the first layer, why, and how many times faster than the reference it is."""
-    from ..speed.engine import times_faster
-
-    model = task.model
-    tokens = task.name == "language" and model.embedding is None
-    times = times_faster(model.first, model.output if len(model.layers) == 1 else model.first.circuit.states[0], tokens)
-    return {"engine": model.first.explain(), "times_faster_than_reference": round(times, 1)}
+def parameters(model: SequenceModel) -> int:
+    """The number of parameters of a model."""
+    return sum(p.numel() for p in model.parameters())
 
 
-def follow(recorded: Recorded, threads: int) -> int:
-    """Take part in a training that another process tells of and records; the exit code."""
+def follow(run: Run, threads: int) -> int:
+    """Take part in a training that another process reports and records. Returns the exit code."""
     with processor_threads(threads), interruptible() as interrupted:
-        for _ in recorded.run(interrupted):
+        for _ in run.fit(interrupted):
             pass
-    return interrupted.code if recorded.training.done < 1 else 0
+    return interrupted.code if run.training.done < 1 else 0

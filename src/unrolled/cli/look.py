@@ -19,34 +19,34 @@ def look(
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Look into a network while it reads: a page with the circuit, its unfolding, every value and gradient.
+    """Make a page that shows a network while it reads: its circuit, its unfolded graph, every value and gradient.
 
     Parameters
     ----------
     what
-        The folder of a trained model; or the name of a cell, or FILE.py:NAME for your own, with random parameters.
+        Run folder of a trained model; or a cell with random parameters, by its name or as FILE.py:NAME.
     data
-        What the network is to read: a text (UTF-8); or what the model of a run reads: a recording, a table, a MATLAB
-        file of music.
+        File for the network to read: a text (UTF-8), or for the model of a run the kind of data that it was trained
+        on.
     out
-        The page to write, FILE.html. Without it, the page is opened in the browser.
+        Page to write, FILE.html. Without it, the page opens in the browser.
     steps
-        How many steps to show at most.
+        Maximum number of steps to show.
     first
-        The step at which to begin: a character of the text, a frame of the recording, a row of the table.
+        First step to show: a character of a text, a frame of a recording, a row of a table.
     piece
-        Which recording of a folder, piece of music or sequence of a table.
+        Number of the recording in a folder, piece of music or sequence of a table.
     layer
-        Which layer to show, from 1. By default the last one.
+        Number of the layer to show, from 1 (default: the last one).
     hidden
-        How many hidden units a cell gets.
+        Number of hidden units of a cell.
     seed
-        The same seed gives a cell the same parameters.
+        Random seed of the parameters of a cell.
     json
-        One JSON object: the page, and what it shows.
+        Print one JSON object: the name of the page, and what it shows.
     """
     from ..errors import UsageError
-    from ..look.look import explore
+    from ..look.explore import explore
     from . import screen
     from .cell import find_cell
 
@@ -54,7 +54,7 @@ def look(
         if number < 1:
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
     if out is not None and out.suffix != ".html":
-        raise UsageError(f"--out names an HTML file, such as {out.with_suffix('.html').name}; got '{out}'")
+        raise UsageError(f"--out must end in .html, such as {out.with_suffix('.html').name}; got '{out}'")
     run = Path(what) if _is_folder(what) else None
     found = explore(
         run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed

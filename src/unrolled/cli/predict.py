@@ -9,34 +9,33 @@ from typing import Literal
 def predict(
     run: Path, data: Path, /, *, out: Path | None = None, format: Literal["csv", "jsonl"] | None = None
 ) -> None:
-    """Predict with a trained model: one row per answer, as CSV or JSON lines.
+    """Predict with a trained model. Prints one row per prediction, as CSV or JSON lines.
 
     Parameters
     ----------
     run
-        The folder of the trained model.
+        Run folder of the trained model.
     data
-        Data like those it learned from: a table, a MATLAB file of music, a recording or a folder of recordings.
+        A table, a MATLAB file of music, a recording or a folder of recordings: the kind that it was trained on.
     out
-        The file to write. By default the rows go to standard output.
+        File to write (default: standard output).
     format
-        By default jsonl if the name of the file ends in .jsonl, else csv.
+        Format (default: jsonl if the name of the file ends in .jsonl, else csv).
     """
     import csv
     import io
     import json
     import sys
 
-    from ..tasks.registry import check_readable, trained
-    from ..train.files import write_text
+    from ..engines.threads import processor_threads
+    from ..files.write import write_text
+    from ..run.trained import Trained
     from . import screen
-    from .threads import processor_threads
 
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
-    task = trained(run)
-    check_readable(task, data)
+    trained = Trained.load(run)
     with processor_threads():
-        rows = list(task.predict(data))
+        rows = list(trained.predict(data))
     text = io.StringIO(newline="")
     if chosen == "csv" and rows:
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")

@@ -1,10 +1,12 @@
-"""How a training is watched: a bar on a terminal, a line every few seconds elsewhere, JSON for programs."""
+"""The progress of long work: a bar on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Self
 
 from rich.console import Group
 from rich.live import Live
@@ -15,117 +17,106 @@ from rich.text import Text
 
 from .screen import console, out
 
-if TYPE_CHECKING:
-    from ..tasks.task import Task
-    from ..train.loop import Progress, Training
-
-EVERY = 5.0  # seconds between plain lines
-MARGIN = 6  # columns left free beside the bar, where a terminal shows ^C
+EVERY = 5.0  # seconds between lines
+REDRAWN = 0.1  # seconds between updates of the bar
+MARGIN = 6  # columns beside the bar, where a terminal shows ^C
+LEFT = 12  # columns for the time left
 
 
-class Watch:
-    """Follows a training: ``see`` each progress; it gives a record for the log now and then."""
+class Bar:
+    """A bar with the time left and a line of figures, which disappears at the end. Where the output is not a terminal,
+    the figures are printed every few seconds; with ``quiet``, nothing is.
 
-    def __init__(self, task: Task, training: Training) -> None:
-        self.task, self.validation = task, math.nan
-        self.percent = int(training.done * 100)
-        self.begun = training.steps, training.seconds
+    >>> with Bar() as bar:
+    ...     for number in range(100):
+    ...         bar.show(number / 100, f"step {number}")
+    """
 
-    def see(self, progress: Progress) -> dict[str, Any] | None:
-        """Take it in. A record is due with every hundredth of the training and with every validation."""
-        from ..speed.machine import peak_memory
+    def __init__(self, quiet: bool = False) -> None:
+        screen = console()
+        self.quiet = quiet
+        self.live = Live(console=screen, auto_refresh=False, transient=True) if screen.is_terminal else None
+        self.begun = time.monotonic()
+        self.last = -math.inf if self.live else self.begun  # on a terminal, even short work shows a bar
+        self.first: float | None = None  # the fraction that was done at the beginning
+        self.complete = False
 
-        if progress.validation is not None:
-            self.validation = progress.validation * self.task.scale
-        percent = int(progress.done * 100)
-        self.show(progress)
-        if percent == self.percent and progress.validation is None:
-            return None
-        self.percent = percent
-        return {
-            "event": "progress",
-            "update": progress.update,
-            "done": round(progress.done, 4),
-            "seconds": round(progress.seconds, 3),
-            self.task.steps: progress.steps,
-            "train": progress.mean * self.task.scale,
-            "validation": self.validation if progress.validation is not None else None,
-            "per_second": round(self.speed(progress), 1),
-            "memory": peak_memory(),
-            "norm": progress.norm,
-            "rate": progress.rate,
-        }
-
-    def show(self, progress: Progress) -> None:
-        """Nothing: for programs, which read the records."""
-
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
+        if self.live and not self.quiet:
+            self.live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to clean up."""
+        if self.live and not self.quiet:
+            self.live.stop()
 
-    def speed(self, progress: Progress) -> float:
-        """Steps per second, since it was begun or gone on with."""
-        return (progress.steps - self.begun[0]) / max(progress.seconds - self.begun[1], 1e-9)
-
-    def figures(self, progress: Progress) -> str:
-        """Where the training stands, in one line of less than 80 columns."""
-        mean = f"{self.task.unit} {progress.mean * self.task.scale:.2f}"
-        line = f"update {progress.update:,}   {self.speed(progress):,.0f} {self.task.steps}/s   {mean}"
-        return line if math.isnan(self.validation) else f"{line}, validation {self.validation:.2f}"
-
-
-class Lines(Watch):
-    """A line every few seconds, for a file or a pipe."""
-
-    def __init__(self, task: Task, training: Training) -> None:
-        super().__init__(task, training)
-        self.last = time.monotonic()
-
-    def show(self, progress: Progress) -> None:
-        if progress.done == 1 or time.monotonic() - self.last >= EVERY:
-            self.last = time.monotonic()
-            out(f"{progress.done:4.0%}   {self.figures(progress)}   {_left(progress)}")
-
-
-class Bar(Watch):
-    """A bar and the figures under it, drawn anew in their place, and gone at the end."""
-
-    def __init__(self, task: Task, training: Training) -> None:
-        super().__init__(task, training)
-        self.live = Live(console=console(), auto_refresh=False, transient=True)
-        self.last = -math.inf  # however short the training, the bar is seen
-
-    def __enter__(self) -> Watch:
-        self.live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.live.stop()
-
-    def show(self, progress: Progress) -> None:
-        if time.monotonic() - self.last < 0.1:
+    def show(self, done: float | None, figures: str) -> None:
+        """Show the fraction that is done, None if it is not known, and a line of figures."""
+        if self.first is None:
+            self.first = done
+        now, every = time.monotonic(), REDRAWN if self.live else EVERY
+        if self.quiet or (now - self.last < every and (self.live or self.complete or done != 1)):
             return
-        self.last = time.monotonic()
-        width = max(20, self.live.console.width - MARGIN)
+        self.last, self.complete = now, done == 1  # elsewhere than on a terminal, the end is always printed
+        if not self.live:
+            out("   ".join([*([f"{done:4.0%}"] if done is not None else []), figures, self.left(done)]).rstrip())
+            return
         row = Table.grid(padding=(0, 2))
-        row.add_column(width=width - 14)
-        row.add_column(justify="right", width=12)
-        row.add_row(ProgressBar(total=1, completed=progress.done), f"[dim]{_left(progress)}[/]")
-        figures = Text(self.figures(progress), "dim", no_wrap=True, overflow="ellipsis")
-        self.live.update(Padding.indent(Group(row, figures), 2), refresh=True)
+        row.add_column(width=max(20, self.live.console.width - MARGIN) - LEFT - 2)
+        row.add_column(justify="right", width=LEFT)
+        bar = ProgressBar(total=None if done is None else 1.0, completed=done or 0.0)
+        row.add_row(bar, f"[dim]{self.left(done)}[/]")
+        line = Text(figures, "dim", no_wrap=True, overflow="ellipsis")
+        self.live.update(Padding.indent(Group(row, line), 2), refresh=True)
+
+    def left(self, done: float | None) -> str:
+        """The time left, as far as it can be estimated."""
+        if done == 1:
+            return "done"
+        if done is None or self.first is None or done <= self.first:
+            return ""
+        return f"{clock((time.monotonic() - self.begun) * (1 - done) / (done - self.first))} left"
+
+    def print(self, line: str) -> None:
+        """Print a line above the bar."""
+        if self.live and not self.quiet:
+            self.live.console.print(line)
 
 
-def watch(for_programs: bool, task: Task, training: Training) -> Watch:
-    """The right one for where the output goes."""
-    return (Watch if for_programs else Bar if console().is_terminal else Lines)(task, training)
+def clock(seconds: float) -> str:
+    """Seconds as minutes, or hours and minutes.
 
-
-def _left(progress: Progress) -> str:
-    if progress.done == 1:
-        return "done"
-    seconds = progress.seconds * (1 - progress.done) / max(progress.done, 1e-9)
+    >>> clock(75), clock(3675)
+    ('1:15', '1:01:15')
+    """
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return (f"{hours}:{minutes:02}" if hours else f"{minutes}") + f":{seconds:02} left"
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+@contextmanager
+def counted(total: int, quiet: bool = False, what: str = "") -> Iterator[Callable[[str], None]]:
+    """A bar for work in ``total`` parts, labelled ``what`` until the first one is done. The function is called after
+    each part, with a line about it, which may be empty.
+
+    >>> with counted(len(points)) as done:
+    ...     for point in points:
+    ...         done(str(measure(point)))
+    """
+    number, begun = 0, time.monotonic()
+    with Bar(quiet) as bar:
+
+        def done(line: str) -> None:
+            nonlocal number
+            number += 1
+            spent = time.monotonic() - begun
+            if bar.live:
+                if line:
+                    bar.print(line)
+                bar.show(number / total, f"{number}/{total}   {number / max(spent, 1e-9):.1f}/s")
+            elif line and not quiet:
+                out(f"{number}/{total}, {clock(spent * (total - number) / number)} left   {line}")
+
+        if bar.live:
+            bar.show(0.0, what)
+        yield done

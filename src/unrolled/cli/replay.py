@@ -6,22 +6,22 @@ from pathlib import Path
 
 
 def replay(fault: Path, /) -> None:
-    """Read a batch again whose numbers went wrong, and say where they did.
+    """Read a faulty batch again, and find where its numbers became NaN or infinite.
 
     Parameters
     ----------
     fault
-        The folder that a training named when it stopped, such as RUN/faults/00000123.
+        The folder that the training named when it stopped, such as RUN/faults/00000123.
     """
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
-    from ..tasks.registry import replay_fault
+    from ..run import run
     from .screen import out
-    from .threads import processor_threads
 
     if fault.parent.name != "faults":
         raise UsageError(
-            f"'{fault}' is no batch that went wrong. A training names one when it stops: RUN/faults/NUMBER"
+            f"'{fault}' is not a faulty batch. A training names its folder when it stops: RUN/faults/NUMBER"
         )
     with processor_threads():
-        loss = replay_fault(fault)
-    out(f"nothing goes wrong here: the loss is {loss:.6g} nats per step")
+        loss = run.replay(fault)
+    out(f"all numbers are finite here: the loss is {loss:.6g} nats per step")

@@ -16,32 +16,32 @@ def sample(
     seed: int = 0,
     json: bool = False,
 ) -> None:
-    """Let a trained model write, one character at a time.
+    """Generate text with a trained model, one character at a time.
 
     Parameters
     ----------
     run
-        The folder of the trained model.
+        Run folder of the trained model.
     prompt
-        The text that the model reads first and continues.
+        Text that the model continues.
     length
-        How many characters to write.
+        Number of characters to generate.
     temperature
-        Below 1 favours likely characters, above 1 gives more varied text; 0 always takes the likeliest character.
+        Below 1, likely characters are preferred; above 1, the text is more varied; 0 always takes the most likely one.
     top_p
-        Draw only from the likeliest characters, as few as have this probability together.
+        Sample only from the most likely characters that together have this probability.
     seed
-        The same seed gives the same text.
+        Random seed. The same seed gives the same text.
     json
-        One JSON object.
+        Print one JSON object.
     """
     import math
 
+    from ..data.writing import write
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
-    from ..tasks.language import write
-    from ..tasks.language_run import load
+    from ..run.trained import load_language
     from . import screen
-    from .threads import processor_threads
 
     if length < 1:
         raise UsageError(f"--length must be a whole number from 1, got {length}")
@@ -49,10 +49,10 @@ def sample(
         raise UsageError(f"--temperature must be 0 or more, got {temperature:g}")
     if not 0 < top_p <= 1:
         raise UsageError(f"--top-p must be above 0 and at most 1, got {top_p:g}")
-    trained = load(run)
-    start = trained.encode(prompt) if prompt else trained.opening()
-    numbers = write(trained.model, start, length, temperature, seed, top_p, trained.border)
-    characters = trained.vocabulary.texts(numbers)
+    model, kind = load_language(run)
+    start = kind.encode(prompt) if prompt else kind.opening()
+    numbers = write(model, start, length, temperature, seed, top_p, kind.border)
+    characters = kind.vocabulary.texts(numbers)
     with processor_threads():
         if json:
             text = "".join(characters)

@@ -22,58 +22,60 @@ def stream(
     overwrite: bool = False,
     json: bool = False,
 ) -> int:
-    """Run a trained model over a file or a pipe of any length, and write what it gives as it goes.
+    """Run a trained model on a file or a pipe of any length, and write results as they are computed.
 
-    Memory does not grow. Ctrl-C stops it with its state kept beside the output; --resume goes on from there, and the
-    output is the same as without the stop.
+    Memory use is constant. Ctrl-C stops it and saves its state beside the output. With --resume it continues from
+    there, and the output is the same as without the stop.
 
     Parameters
     ----------
     run
-        The folder of a trained model (reads text, gives bits per character), or a network that was saved in a file
-        (reads rows of numbers or a recording, gives its outputs).
+        Run folder of a model of text (writes bits per character), or file of a saved network (reads rows of numbers or
+        a recording, and writes its outputs).
     input
-        A file, or - for standard input: text (UTF-8), rows of numbers with commas or blanks between them, or a
-        recording.
+        File, or - for standard input: text (UTF-8), rows of numbers separated by commas or blanks, or a recording.
     out
-        The file to write. By default the results go to standard output. While it runs, its state is in OUT.state.
+        File to write (default: standard output). Until the end, the state is saved in OUT.state.
     format
         JSON lines or CSV.
     chunk
-        Number of steps that are read at a time. Larger is faster, smaller answers sooner.
+        Number of steps to read at a time. Larger chunks are faster; with smaller ones, results come sooner.
     each
         Text only: one line per character instead of one per chunk.
     skip_unknown
         Text only: skip characters that the model has never seen.
     resume
-        Continue where it was stopped. The input must be the same from its beginning, also if it comes by a pipe.
+        Continue where it was stopped. The input must be the same from its beginning, even if it is a pipe.
     overwrite
-        Replace an existing output.
+        Replace an existing output file.
     json
-        At the end, print one JSON object that says how far it came. Needs --out.
+        Print one JSON object with the number of steps at the end. Needs --out.
     """
+    import time
+
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
-    from ..tasks.stream import Streaming, open_streamed
-    from ..tasks.way import Way
+    from ..stream.options import StreamOptions
+    from ..stream.streaming import Streaming, open_streamed
     from . import screen
     from .interrupt import interruptible
-    from .meter import meter
-    from .threads import processor_threads
+    from .progress import Bar
 
     if json and out is None:
-        raise UsageError("--json is about the run, and standard output has its results. Write these to a file: --out")
-    way = Way(chunk, format, each, skip_unknown)
+        raise UsageError("--json needs --out: without it, the results go to standard output")
+    options = StreamOptions(chunk, format, each, skip_unknown)
     with processor_threads(), interruptible() as interrupted:
         source = None if str(input) == "-" else input
-        streaming = Streaming(open_streamed(run, way), source, out, way, resume, overwrite, interrupted)
-        unit = streaming.streamed.unit
-        with meter(unit, streaming.steps, quiet=json or out is None) as show:
+        streaming = Streaming(open_streamed(run, options), source, out, options, resume, overwrite, interrupted)
+        unit, begin, begun = streaming.streamed.unit, streaming.steps, time.monotonic()
+        with Bar(quiet=json or out is None) as bar:
             for steps in streaming.run():
-                show(steps, streaming.pieces.done)
+                speed = (steps - begin) / max(time.monotonic() - begun, 1e-9)
+                bar.show(streaming.pieces.done, f"{steps:,} {unit}   {speed:,.0f} {unit}/s")
     if json:
         print(screen.as_json({"steps": streaming.steps, "unit": unit, "finished": streaming.finished, "out": str(out)}))
     elif out:
-        screen.out(f"  {streaming.steps:,} {unit} read{'' if streaming.finished else '; to go on:'}")
+        screen.out(f"  {streaming.steps:,} {unit} read{'' if streaming.finished else '; to resume:'}")
         if not streaming.finished:
-            screen.command("stream", run, input, "--out", out, *str(way).split(), "--resume")
+            screen.command("stream", run, input, "--out", out, *str(options).split(), "--resume")
     return 0 if streaming.finished else 130

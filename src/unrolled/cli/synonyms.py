@@ -1,4 +1,4 @@
-"""Options by the names that other programs give them."""
+"""Names that other programs give to options."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from collections.abc import Collection
 
 _LONG = "--updates or --minutes"
-_CPU = "This command computes on the CPU. In Python, net.to(device) moves a network"
+_CPU = "This command runs on the CPU. In Python, net.to(device) moves a network"
 
-# The first phrase counts whose options the command has.
+# The first phrase whose options the command has is shown.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("lr", "learning-rate", "max-lr", "alpha"), ("--rate",)),
     **dict.fromkeys(
@@ -64,7 +64,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 
 def synonym(option: str, known: Collection[str]) -> str | None:
-    """What to write instead of an option that a command does not know; ``known`` are those that it knows.
+    """What to write instead of an unknown option of a command, whose options are ``known``.
 
     >>> synonym("--lr", {"--rate", "--cell"})
     'Write --rate'

@@ -14,8 +14,8 @@ CURVES = ("train", "validation", "norm", "rate")
 
 @contextmanager
 def tracked(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Takes records of the log and writes their numbers to a folder that ``tensorboard --logdir`` reads; with no folder
-    it does nothing.
+    """A function that writes the numbers of a record of the log to a folder for ``tensorboard --logdir``. Without a
+    folder it does nothing.
 
     Raises:
         UsageError: TensorBoard is not installed.
@@ -26,7 +26,7 @@ def tracked(folder: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise UsageError("--track takes TensorBoard: pip install 'unrolled[track]'") from None
+        raise UsageError("--track needs TensorBoard: pip install 'unrolled[track]'") from None
     with SummaryWriter(str(folder)) as writer:
 
         def note(record: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A trained model diagnosed on data of its task."""
+"""Diagnosis of a trained model on data of its kind, and of a model in training."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from typing import Any
 
 import torch
 
+from ..data.kind import Data, Kind
 from ..errors import UsageError, command_line
-from ..tasks.registry import check_readable, trained
-from ..tasks.task import Task
+from ..nn.model import SequenceModel
+from ..run.trained import Trained
 from .diagnose import FARTHEST, diagnose_loss
 from .report import Diagnosis
 
-LEAST = 256  # steps of a text to be read, also where fewer are looked back
+LEAST = 256  # steps of a text that are read, even for a smaller lag
 
 
 def diagnose_run(
@@ -23,48 +24,54 @@ def diagnose_run(
     """The diagnosis of a run folder.
 
     Args:
-        data: what its model is to read; unless given, what it learned from.
-        farthest: how many steps to look back; unless given, the window of a language model, else 1,000.
+        run: the folder.
+        data: what its model reads; by default the data that it was trained on.
+        farthest: the largest lag, in steps; by default the window of the training, or 1,000.
+        exponents: the number of Lyapunov exponents.
+        seed: of the random directions.
 
     Raises:
-        DataError: no run, or data that its model cannot read.
-        UsageError: no data, and those that it learned from are gone.
+        DataError: the folder is not a run, or its model cannot read the data.
+        UsageError: there are no data, and those that it was trained on are missing.
     """
-    task = trained(run)
+    trained = Trained.load(run)
     if data is None:
-        data = Path(task.source.get("path", ""))
+        data = trained.path
         if not data.exists() or data == Path():
             raise UsageError(
-                f"'{run}' learned from '{data}', which is not there any more. Say what its network is to read: "
+                f"'{run}' was trained on '{data}', which does not exist any more. Name other data: "
                 f"{command_line('diagnose', run, 'DATA')}"
             )
-    check_readable(task, data)
-    farthest = looked_back(task) if farthest is None else farthest
-    batch = task.excerpt(data, max(farthest, LEAST))
-    return diagnose_batch(task, batch, farthest, exponents, seed)
+    farthest = lag_of(trained.kind) if farthest is None else farthest
+    batch = trained.read(data).excerpt(max(farthest, LEAST))
+    return diagnose_batch(trained.model, trained.kind, batch, farthest, exponents, seed)
 
 
-def diagnose_batch(task: Task, batch: Any, farthest: int, exponents: int = 3, seed: int = 0) -> Diagnosis:
-    """The diagnosis of a task's model, from a batch of the task."""
+def diagnose_batch(
+    model: SequenceModel, kind: Kind, batch: Any, farthest: int, exponents: int = 3, seed: int = 0
+) -> Diagnosis:
+    """The diagnosis of a model while it reads a batch of its kind of data."""
     generator = torch.Generator().manual_seed(seed)
-    return diagnose_loss(task.model, lambda: task.loss(batch, ()).total, farthest, exponents, generator)
+    return diagnose_loss(model, lambda: kind.loss(model, batch, ()).total, farthest, exponents, generator)
 
 
-def regularly(task: Task, every: int) -> Callable[[int], dict[str, Any] | None]:
-    """For a training: a function that is told each update, and every so many gives a record for the log. The batch is
-    always the same, the first one of the first pass. Nothing of the training is changed; 0 for never."""
-    batch: list[Any] = []
+def regularly(model: SequenceModel, data: Data, every: int) -> Callable[[int], dict[str, Any] | None]:
+    """For a training: a function that is called with the number of each update, and returns a record for the log after
+    every ``every`` updates (0 for never). It always reads the first batch of the first pass, and does not change the
+    training."""
+    batches: list[Any] = []
 
-    def told(update: int) -> dict[str, Any] | None:
+    def after(update: int) -> dict[str, Any] | None:
         if not every or update % every:
             return None
-        if not batch:
-            batch.append(next(iter(task.batches(0))))
-        return {"event": "diagnosis", "update": update, **diagnose_batch(task, batch[0], looked_back(task)).summary()}
+        if not batches:
+            batches.append(next(iter(data.batches(0))))
+        found = diagnose_batch(model, data.kind, batches[0], lag_of(data.kind))
+        return {"event": "diagnosis", "update": update, **found.summary()}
 
-    return told
+    return after
 
 
-def looked_back(task: Task) -> int:
-    """How far back a task can learn: over its window, if it has one, else all of a sequence within reason."""
-    return task.options.reading.window or FARTHEST
+def lag_of(kind: Kind) -> int:
+    """The largest lag that a training can learn over: its window, if it has one, else that of any diagnosis."""
+    return kind.reading.window or FARTHEST

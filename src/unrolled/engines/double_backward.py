@@ -1,7 +1,7 @@
 """The gradient of a gradient, and so on to any order (``create_graph=True``).
 
-Let J be the Jacobian of a pass over its leaves θ (inputs, starting states, parameters), and g what arrives at the
-values that it returns. The backward pass computes Jᵀg. For directions u,
+Let J be the Jacobian of a pass with respect to its leaves θ (inputs, initial states, parameters), and g the gradient
+with respect to the returned values. The backward pass computes Jᵀg. For directions u,
 
     ⟨u, Jᵀg⟩ = ⟨Ju, g⟩,
 
@@ -31,7 +31,7 @@ class Gradient(torch.autograd.Function):
         backward: computes Jᵀg from the context of the pass and from g.
         run: runs a call on an engine and records it for the gradient.
         of: the context of the pass.
-        arrived: whether something arrives at each returned value.
+        arrived: whether there is a gradient for each returned value.
         tensors: what arrives, then the leaves.
     """
 
@@ -77,7 +77,7 @@ class Gradient(torch.autograd.Function):
 
 
 def _tangents(ctx: Any, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Tensor]:
-    """Ju: a tangent for each value that the pass has returned."""
+    """Ju: the tangents of all returned values."""
     names = iter(leaves)
     inputs, state, parameters = ({n: next(names) for n in group} for group in ctx.of.names[:3])
     call = ctx.of.call._replace(inputs=inputs, state=state, parameters=parameters)

@@ -1,4 +1,4 @@
-"""The one border to torch's autograd: a whole sequence is a single node of its graph."""
+"""The connection to torch's autograd, in which a whole batch of sequences is a single node."""
 
 from __future__ import annotations
 
@@ -21,14 +21,21 @@ _hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
 def run(engine: Engine, call: Call) -> Tensors:
-    """Every returned value, (rows, size), for scalars (rows,); differentiable with respect to all floating-point leaves
-    of the call."""
+    """Run a call; differentiable with respect to all its floating-point leaves.
+
+    Returns:
+        every returned value by name, (rows, size), or (rows,) for scalars.
+    """
     return dict(zip(call.recurrence.returns, _run(engine, call, False), strict=True))
 
 
 def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
-    """The same as (batch, time, size), where all sequences are equally long, and the states after the last steps:
-    (batch, size), scalar states (batch,)."""
+    """Run a call of sequences; differentiable like ``run``.
+
+    Returns:
+        every returned value by name, (batch, time, size) if all sequences are equally long, otherwise (rows, size);
+        and the states after the last steps, (batch, size), or (batch,) for scalars.
+    """
     found = iter(_run(engine, call, True))
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
@@ -49,8 +56,8 @@ def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
 
 
 class _Sequence(torch.autograd.Function):
-    """What an engine keeps is saved as torch saves tensors: it is freed by the backward pass, seen by
-    ``saved_tensors_hooks``, and computed again by ``torch.utils.checkpoint``."""
+    """The node of autograd. It saves the engine's values as torch saves tensors: the backward pass frees them,
+    ``saved_tensors_hooks`` see them, and ``torch.utils.checkpoint`` recomputes them."""
 
     @staticmethod
     def forward(ctx: Any, engine: Engine, call: Call, sequences: bool, *leaves: Tensor) -> tuple[Tensor, ...]:
@@ -92,7 +99,7 @@ def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, 
 def _gradients(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     needed = ctx.needs_input_grad[3:]
     leaves, kept_tensors = (saved := _saved(ctx))[: len(needed)], saved[len(needed) :]
-    # of these, outputs have the shape that was given to others
+    # kept values that were also returned have the shapes that were returned
     rows = (t if t.shape == shape else t.view(shape) for t, shape in zip(kept_tensors, ctx.shapes, strict=True))
     tensors = iter((*leaves, *rows))
     inputs, state, parameters, *kept = [{n: next(tensors) for n in names} for names in ctx.names]
@@ -108,7 +115,7 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
             return saved
         if [_kind(t) for t in saved] != ctx.kinds:
             raise EngineError(
-                "saved_tensors_hooks gave back a tensor of another shape, dtype or device than was saved. The backward "
+                "saved_tensors_hooks returned a tensor of another shape, dtype or device than was saved. The backward "
                 "pass needs the same"
             )
         return tuple(t.contiguous() for t in saved)
@@ -117,9 +124,9 @@ def _saved(ctx: Any) -> tuple[Tensor, ...]:
             raise
         outputs = list(ctx.call.recurrence.returns)
         raise EngineError(
-            "an output, an input or a parameter of the network was changed in place before the backward pass, which "
-            f"needs it as it was. Of an output, change a copy: out.{outputs[0]}.clone(); change a parameter after the "
-            "backward pass"
+            "an output, an input or a parameter of the network was changed in place, but the backward pass needs its "
+            f"old value. Change a copy of the output: out.{outputs[0]}.clone(); change parameters after the backward "
+            "pass"
         ) from problem
 
 

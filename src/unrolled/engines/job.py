@@ -1,4 +1,4 @@
-"""A call without its tensors, which torch passes around on its own; and batches of such calls as one."""
+"""A call without its tensors, which torch passes separately; and batches of such calls merged into one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ Batched = tuple[tuple[Tensor, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A call without its tensors. names: of inputs, states and parameters."""
+    """A call without its tensors.
+
+    Attributes:
+        engine: the engine that runs it.
+        step: the recurrence.
+        sizes: all sizes by name.
+        layout: which rows belong to which sequence.
+        sequences: whether results are (batch, time, size) and include the last states.
+        names: the names of inputs, states and parameters.
+        dtype: the dtype of new tensors.
+        device: the device of new tensors.
+    """
 
     engine: Engine
     step: Recurrence
@@ -47,7 +58,7 @@ class Job:
         return tuple(n for group in self.names for n in group)
 
     def moved(self, leaves: Sequence[Tensor], directions: Sequence[Tensor | None]) -> tuple[Job, tuple[Tensor, ...]]:
-        """The job of the tangent, and its leaves."""
+        """The job of the tangent in some directions, and its leaves."""
         moves = {n: u for n, u in zip(self.leaves, directions, strict=True) if u is not None}
         twice = moved(self.engine, self.call(leaves), moves)
         return Job.of(self.engine, twice, self.sequences), tuple(twice.leaves.values())
@@ -58,20 +69,20 @@ class Job:
 
 
 def repeated(job: Job, times: int) -> Job:
-    """The job for a batch that is so many times as large."""
+    """The job for ``times`` copies of the batch."""
     layout = job.layout
     resets = tuple(k * layout.rows + row for k in range(times) for row in layout.resets)
     return replace(job, layout=Layout(layout.lengths * times, layout.steps, resets))
 
 
 def merged(tensor: Tensor, dim: int | None, times: int) -> Tensor:
-    """(..., times, ...) at ``dim`` as one larger first dimension."""
+    """Merge the batch dimension ``dim`` of size ``times`` into the first dimension."""
     lead = tensor.expand(times, *tensor.shape) if dim is None else tensor.movedim(dim, 0)
     return lead.flatten(0, 1)
 
 
 def joined(job: Job, leaves: Sequence[Tensor], dims: Sequence[int | None], times: int) -> list[Tensor]:
-    """Inputs and states of all batches as one batch; parameters as they are."""
+    """Inputs and states of all batches merged into one batch; parameters unchanged."""
     moving = len(job.names[0]) + len(job.names[1])
     return [merged(t, d, times) if k < moving else t for k, (t, d) in enumerate(zip(leaves, dims, strict=True))]
 

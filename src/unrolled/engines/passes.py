@@ -1,5 +1,5 @@
-"""One pass of an engine over a batch, forward or backward, in the shapes that users see. Nothing here is recorded for
-a gradient."""
+"""One pass of an engine over a batch, forward or backward, in the shapes that users see. Autograd records nothing
+here."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from ..graph.ops import LEAVES
 from ..graph.recurrence import Recurrence
 from .border import readable_gradient
 from .call import Call, Engine, Kept
-from .ends import last, of_empty, with_last
+from .last_rows import gradient_without_steps, last_rows, with_last_rows
 
 Tensors = dict[str, Tensor]
 
 
 def shaped(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -> tuple[Tensor, ...]:
-    """What an engine found, in the shapes that are given to others.
+    """An engine's results in the shapes that are returned to users.
 
     Args:
-        found: each returned value as rows (rows, size).
-        sequences: give series as (batch, time, size) where all sequences are equally long, and then the states after
-            the last steps; otherwise rows.
-        in_place: whether nothing else has the memory of ``found``.
+        found: every returned value by name, (rows, size).
+        call: the call.
+        sequences: whether to return series as (batch, time, size) if all sequences are equally long, followed by the
+            states after the last steps; otherwise series stay rows.
+        in_place: whether nothing else uses the memory of ``found``.
     """
     layout, states = call.layout, call.recurrence.states
     for n in _shared(call.recurrence):
         found[n] = found[n].clone()
     ends: Sequence[Tensor] = ()
     if sequences:
-        ends = [last(found[n], start, layout) for n, start in call.state.items()]
+        ends = [last_rows(found[n], start, layout) for n, start in call.state.items()]
         ends = [e if states[n].type.dims else e[:, 0] for n, e in zip(call.state, ends, strict=True)]
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
@@ -44,7 +45,7 @@ def shaped(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -
 
 @lru_cache(maxsize=256)
 def _shared(recurrence: Recurrence) -> tuple[str, ...]:
-    """The returned values that are a leaf, or returned under an earlier name too: each is given memory of its own."""
+    """The returned values that are leaves, or were already returned under another name. They need their own memory."""
     seen: set[Node] = set()
     names = []
     for n, node in recurrence.returns.items():
@@ -55,19 +56,22 @@ def _shared(recurrence: Recurrence) -> tuple[str, ...]:
 
 
 def _reshaped(rows: Tensor, shape: Sequence[int]) -> Tensor:
-    """In place, where nothing else has this memory: torch would not let others change a view."""
+    """Reshape in place if nothing else uses the memory, since torch forbids changes to views."""
     return rows.resize_(shape) if rows._base is None and rows.is_contiguous() else rows.reshape(shape)
 
 
 def gradients(
     engine: Engine, call: Call, kept: Kept, grads: Sequence[Tensor | None], wanted: Collection[str]
 ) -> tuple[Tensor | None, ...]:
-    """The gradient of each leaf of a call, None where it is not wanted or nothing reaches it.
+    """The gradient of each leaf of a call in its own shape, or None if it is not requested or zero everywhere.
 
     Args:
-        kept: what the pass forward has kept.
-        grads: what arrives at each value in the order of ``shaped``, None for nothing.
-        wanted: names of leaves.
+        engine: the engine.
+        call: the call.
+        kept: the values that the forward pass stored.
+        grads: the gradients of the returned values in the order of ``shaped``, (batch, time, size) or rows; None for
+            zero.
+        wanted: the names of the requested leaves.
     """
     layout, returns, arrived = call.layout, call.recurrence.returns, iter(grads)
     given = {
@@ -75,10 +79,10 @@ def gradients(
     }
     of_ends = {n: readable_gradient(n, g) for n, g in zip(call.state, arrived, strict=False) if g is not None}
     of_ends = {n: g if g.ndim == 2 else g[:, None] for n, g in of_ends.items()}
-    given |= {n: with_last(given.get(n), g, layout) for n, g in of_ends.items()}
+    given |= {n: with_last_rows(given.get(n), g, layout) for n, g in of_ends.items()}
     found = engine.backward(call, kept, given, set(wanted)) if given else {}
     if layout.empty:
-        found |= {n: found[n] + of_empty(g, layout) for n, g in of_ends.items() if n in wanted}
+        found |= {n: found[n] + gradient_without_steps(g, layout) for n, g in of_ends.items() if n in wanted}
     return tuple(found.get(n) for n in call.leaves)
 
 

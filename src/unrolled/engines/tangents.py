@@ -1,4 +1,4 @@
-"""Which call computes the tangents of another call: its values, and their derivatives in one direction."""
+"""The call that computes the tangents of another call: its values and their derivatives in one direction."""
 
 from __future__ import annotations
 
@@ -18,14 +18,19 @@ Value = TypeVar("Value")
 
 
 def moved(engine: Engine, call: Call, moves: Mapping[str, Tensor]) -> Call:
-    """The call of the tangent, in which the leaves move in the directions ``moves`` (by name, shaped like the leaves).
+    """The call of the tangent.
+
+    Args:
+        engine: the engine.
+        call: the original call.
+        moves: the directions by name of the leaf, each in the shape of its leaf.
 
     Raises:
-        EngineError: an engine that cannot run the tangent; truncated gradients, which are those of no function.
+        EngineError: the engine cannot run the tangent, or truncates gradients.
     """
     if isinstance(engine, Truncating):
         raise EngineError(
-            "memory=Truncated(...) leaves part of the gradient out, so it has neither forward-mode nor second "
+            "memory=Truncated(...) leaves out part of the gradient, so it supports neither forward-mode nor second "
             "derivatives. Use memory=Store()"
         )
     step = call.recurrence
@@ -49,6 +54,6 @@ def moved(engine: Engine, call: Call, moves: Mapping[str, Tensor]) -> Call:
 
 
 def tangents_of(call: Call, values: Sequence[Value], sequences: bool) -> list[Value]:
-    """Of what the call of the tangent returns, the tangents, in the order of what ``call`` returns."""
+    """The tangents among the results of the tangent's call, in the order of the results of ``call``."""
     returns, states = len(call.recurrence.returns), len(call.recurrence.states) * sequences
     return [*values[returns : 2 * returns], *values[2 * returns + states : 2 * (returns + states)]]

@@ -1,8 +1,8 @@
-"""A pass as ``torch.func`` transforms it (``grad``, ``vjp``, ``jvp``, ``jacrev``, ``jacfwd``, ``hessian``, ``vmap``),
-and as forward-mode differentiation runs it: on the network's own engine.
+"""Transforms of ``torch.func`` (``grad``, ``vjp``, ``jvp``, ``jacrev``, ``jacfwd``, ``hessian``, ``vmap``) and
+forward-mode differentiation, on the network's own engine.
 
-Torch takes the tensors out of its transforms before an engine sees them, and asks here for derivatives and batches.
-The values of the pass forward are computed again by the pass backward: torch could not batch what an engine keeps.
+Torch unwraps tensors before an engine sees them, and calls the functions here for derivatives and batches. The backward
+pass recomputes the values of the forward pass, since torch could not batch the values that an engine stores.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Maybe = Tensor | None
 
 
 def run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
-    """What the call returns, under whatever transforms are active."""
+    """The results of a call under the active transforms."""
     values: tuple[Tensor, ...] = Values.apply(Job.of(engine, call, sequences), *call.leaves.values())
     return values
 
 
 class Values(torch.autograd.Function):
-    """What a job returns, as a function of its leaves."""
+    """The results of a job as a function of its leaves."""
 
     @staticmethod
     def forward(job: Job, *leaves: Tensor) -> tuple[Tensor, ...]:
@@ -66,7 +66,7 @@ class Values(torch.autograd.Function):
 
 
 class Gradients(torch.autograd.Function):
-    """The gradients of the wanted leaves of a job, as a function of what arrives and of the leaves."""
+    """The gradients of the requested leaves of a job, as a function of the incoming gradients and the leaves."""
 
     @staticmethod
     def forward(job: Job, wanted: Sequence[bool], arrived: Sequence[bool], *tensors: Tensor) -> tuple[Tensor, ...]:
@@ -87,7 +87,7 @@ class Gradients(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *directions: Maybe) -> tuple[Maybe, ...]:
-        """As in ``double_backward.py``."""
+        """See ``double_backward.py``."""
         count, needed, given = sum(ctx.arrived), ctx.needs_input_grad[3:], iter(directions)
         grads, leaves = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         moves = [next(given) if wants else None for wants in ctx.wanted]
@@ -98,7 +98,7 @@ class Gradients(torch.autograd.Function):
 
     @staticmethod
     def jvp(ctx: Any, _: None, __: None, ___: None, *directions: Maybe) -> tuple[Tensor, ...]:
-        """Jᵀ in the direction of g, and by the symmetry of second derivatives what ``backward`` gives to leaves."""
+        """Jᵀ in the direction of g, and, since second derivatives are symmetric, what ``backward`` gives for leaves."""
         count = sum(ctx.arrived)
         grads, leaves = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         moves, of_grads = directions[count:], iter(directions[:count])
@@ -138,13 +138,13 @@ class Gradients(torch.autograd.Function):
 
 
 def _pushed(job: Job, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Tensor]:
-    """The tangents of what a job returns."""
+    """The tangents of the results of a job."""
     twice, all_leaves = job.moved(leaves, directions)
     return tangents_of(job.call(leaves), Values.apply(twice, *all_leaves), job.sequences)
 
 
 def pulled(job: Job, wanted: Sequence[bool], grads: Sequence[Maybe], leaves: Sequence[Tensor]) -> list[Maybe]:
-    """The gradient of each leaf, None where it is not wanted."""
+    """The gradient of each leaf; None for leaves that are not requested."""
     arrived = tuple(g is not None for g in grads)
     if not any(arrived) or not any(wanted):
         return [None] * len(leaves)
@@ -172,7 +172,7 @@ def _second(
 def _one_by_one(
     apply: Callable[..., Sequence[Tensor]], times: int, tensors: Sequence[Tensor], dims: Sequence[int | None]
 ) -> Batched:
-    """One run for each member of a batch: where parameters differ, or have gradients of their own."""
+    """Run each member of a batch separately, for parameters that differ or need separate gradients."""
     runs = []
     for k in range(times):
         one = [t if d is None else t.select(d, k) for t, d in zip(tensors, dims, strict=True)]
@@ -190,7 +190,7 @@ def _per_member(
     grads: Sequence[Tensor],
     leaves: Sequence[Tensor],
 ) -> Batched:
-    """The wanted gradients of each member of a batch, those of parameters summed over its own sequences alone."""
+    """The requested gradients of each member of a batch; those of parameters are sums over its own sequences only."""
     step, given = parts.recurrence, dict(zip(job.leaves, leaves, strict=True))
     for n in step.inputs.keys() - job.step.inputs.keys():
         size = step.inputs[n].type.dims[0].value(job.sizes)

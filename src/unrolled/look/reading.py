@@ -10,20 +10,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ..data.characters import Vocabulary
+from ..data.goal import Class
+from ..data.language import Language, printable
+from ..data.music import Music
+from ..data.recordings import read_folder
+from ..data.sequences import SequenceKind
+from ..data.table import Table
+from ..data.units import Units
+from ..data.voice import Voice
 from ..errors import DataError, UsageError
-from ..tasks.language_run import Language, printable
-from ..tasks.music import Music, read_rolls
-from ..tasks.recordings import Sound
-from ..tasks.registry import check_readable, trained
-from ..tasks.sequences import Example
-from ..tasks.table import Table
-from ..tasks.task import Task
-from ..tasks.text import Vocabulary, read_text
-from ..tasks.vocabulary import Units
-from ..tasks.voice import Voice, read_folder
-from ..train.files import read_bytes
-from ..train.sources import LogMel
-from .readout import Goal
+from ..files.read import read_text
+from ..nn.model import SequenceModel
+from ..run.trained import Trained
+from ..sources import LogMel
 from .subject import Reading, Subject, Track, of_model
 
 READS = {
@@ -32,33 +32,40 @@ READS = {
     "music": "a MATLAB file of music",
     "table": "a table (CSV, Parquet)",
 }
-PER = 4  # points of a waveform to a step
+PER = 4  # points of a waveform per step
 
 
 def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1) -> Subject:
-    """A trained model, reading a piece of its kind of data.
+    """A trained model that reads a piece of its kind of data.
 
     Args:
-        first, steps: the step to begin with, and how many at most.
-        piece: which recording of a folder, piece of music or sequence of a table, from 1.
+        run: the folder of the model.
+        data: what it reads.
+        first, steps: the first step, and the largest number of steps.
+        piece: the recording of a folder, piece of music or sequence of a table, from 1.
 
     Raises:
-        DataError: no run, or data that its model cannot read.
-        UsageError: no data.
+        DataError: the folder is not a run, or the model cannot read the data.
+        UsageError: there are no data.
     """
-    task = trained(run)
+    trained = Trained.load(run)
+    kind = trained.kind
     if data is None:
-        raise UsageError(f"say what the network of '{run}' is to read: --data FILE, {READS[task.name]}")
-    if isinstance(task, Language):
-        reading = of_text(task.vocabulary, read_text(data), data, first, steps, task.piece)
+        raise UsageError(f"name the data for the model of '{run}' to read: --data FILE, {READS[kind.name]}")
+    if isinstance(kind, Language):
+        reading = of_text(kind.vocabulary, read_text(data), data, first, steps, kind.options.unit)
     else:
-        check_readable(task, data)
-        reading = _of_sequence(task, data, first, steps, piece)
-    return of_model(run.name or str(run), task.model, reading)
+        trained.check(data)
+        reading = _of_sequence(trained.model, kind, data, first, steps, piece)
+    return of_model(run.name or str(run), trained.model, reading)
 
 
 def of_text(units: Units, text: str, path: Path | None, first: int, steps: int, unit: str = "character") -> Reading:
-    """A piece of a text: each unit is read, and the one after it should come."""
+    """A piece of a text: after each unit that is read, the next one is the target.
+
+    Raises:
+        DataError: the text is too short, or has characters that the model has never seen.
+    """
     window = slice(first - 1, first + steps)
     if isinstance(units, Vocabulary):
         _check_characters(units, text, path, first, steps)
@@ -69,19 +76,17 @@ def of_text(units: Units, text: str, path: Path | None, first: int, steps: int, 
         count, numbers = len(series), series[window]
         shown = tuple(_shown(units, number) for number in numbers.tolist())
     if len(numbers) < 2:
-        raise DataError(
-            (f"'{path.name}'" if path else "the text")
-            + f" has {count} {unit}s; to read one and predict the next takes two or more"
-            + f" from --first {first} on" * (first > 1)
-        )
+        what = f"'{path.name}'" if path else "the text"
+        begin = f", counted from --first {first}," if first > 1 else ""
+        raise DataError(f"{what} has {count} {unit}s; a prediction{begin} needs two or more")
     last = first + len(numbers) - 2
-    read = f"Of the {count:,} {unit}s of {path.name if path else ''}, the network reads number {first:,} to {last:,}."
+    read = f"Of the {count:,} {unit}s of {path.name if path else ''}, the network reads numbers {first:,} to {last:,}."
     vocabulary = tuple(_shown(units, number) for number in range(len(units)))
-    return Reading(numbers[:-1], numbers[1:], "class", (read,) if path else (), shown, vocabulary)
+    return Reading(numbers[:-1], numbers[1:], Class(), (read,) if path else (), shown, vocabulary)
 
 
 def _shown(units: Units, number: int) -> str:
-    """A unit as text; bytes that are none by themselves as their number."""
+    """A unit as text; a byte that is not a character by itself as its number."""
     return "".join(units.texts([number])) or f"\\{number:02x}"
 
 
@@ -91,24 +96,25 @@ def _check_characters(vocabulary: Vocabulary, text: str, path: Path | None, firs
         at = text.index(unknown.character, first - 1)
         line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
         raise DataError(
-            f"{path}:{line}:{column}: the character {unknown.character!r} is none of the {len(vocabulary)} "
-            f"that the model has learned:\n  {printable(vocabulary.characters)}"
+            f"{path}:{line}:{column}: the model has never seen the character {unknown.character!r}. It knows these "
+            f"{len(vocabulary)}:\n  {printable(vocabulary.characters)}"
         )
 
 
-def _of_sequence(task: Task, data: Path, first: int, steps: int, piece: int) -> Reading:
-    """A stretch of one sequence of a data set that holds some."""
-    if isinstance(task, Voice):
-        reading, unit = _recording(task, data, piece), "frames"
-    elif isinstance(task, Music):
-        reading, unit = _music(task, data, piece), "frames"
+def _of_sequence(model: SequenceModel, kind: object, data: Path, first: int, steps: int, piece: int) -> Reading:
+    """A part of one sequence of some data."""
+    unit = "row" if isinstance(kind, Table) else "frame"
+    if isinstance(kind, Voice):
+        reading = _recording(model, kind, data, piece)
+    elif isinstance(kind, Music):
+        reading = _music(kind, data, piece)
     else:
-        assert isinstance(task, Table)
-        reading, unit = _table(task, data, piece), "rows"
+        assert isinstance(kind, Table)
+        reading = _table(kind, data, piece)
     length, stop = len(reading.x), min(first + steps - 1, len(reading.x))
     if first > length:
-        raise DataError(f"'{data}' has {length} {unit} to read; --first {first} is behind its end")
-    read = f"It is read from {unit[:-1]} {first:,} to {stop:,} of {length:,}."
+        raise DataError(f"'{data}' has {length} {unit}s to read; --first {first} is after its end")
+    read = f"The network reads {unit}s {first:,} to {stop:,} of {length:,}."
     track = reading.track
     assert track is not None
     window = slice((first - 1) * track.per, stop * track.per)
@@ -121,23 +127,24 @@ def _of_sequence(task: Task, data: Path, first: int, steps: int, piece: int) -> 
     )
 
 
-def _recording(task: Voice, path: Path, piece: int) -> Reading:
-    """A recording: what should come is its class, by its name, at each step."""
-    files, _ = read_folder(path, skip_unreadable=False)
-    name = _chosen(path, list(files), piece, "recordings")
-    samples, rate, _ = files[name]
-    example = task.heard(name, samples, rate)
-    label = task.class_of(path / name if path.is_dir() else path)
+def _recording(model: SequenceModel, kind: Voice, path: Path, piece: int) -> Reading:
+    """A recording. The target of each step is its class, by its folder or name."""
+    recordings, _ = read_folder(path)
+    name = _chosen(path, list(recordings), piece, "recordings")
+    recording = recordings[name]
+    example = kind.example(name, recording)
+    label = kind.class_of(path / name if path.is_dir() else path)
     if label:
-        right, note = task.classes.index(label), f"'{name}' is of the class '{label}'."
+        right, note = kind.classes.index(label), f"'{name}' is of the class '{label}'."
     else:
-        scores, _ = next(task.score([example]))
+        scores, _ = next(iter(kind.score(model, [example])))
         right = int(scores.sum(0).argmax())
-        note = f"The name of '{name}' says no class that the model knows; the likeliest is '{task.classes[right]}'."
+        note = f"The name of '{name}' is not that of a class; the model's prediction is '{kind.classes[right]}'."
     y = torch.full((len(example.x),), right)
-    hop = LogMel(Sound(samples, rate)).hop
-    track = Track("audio", envelope(samples, hop, len(example.x)), ("least", "most"), PER, hop / rate)
-    return Reading(example.x.double(), y, "class", (note,), vocabulary=tuple(task.classes), track=track)
+    hop = LogMel(recording).hop
+    values = envelope(recording.samples, hop, len(example.x))
+    track = Track("audio", values, ("least", "most"), PER, hop / recording.rate)
+    return Reading(example.x.double(), y, kind.goal, (note,), vocabulary=tuple(kind.classes), track=track)
 
 
 def envelope(samples: Tensor, hop: int, frames: int) -> Tensor:
@@ -149,41 +156,37 @@ def envelope(samples: Tensor, hop: int, frames: int) -> Tensor:
     return torch.stack([torch.stack([low, high], 1) for low, high in found], 1).reshape(-1, 2)
 
 
-def _music(task: Music, path: Path, piece: int) -> Reading:
-    """A piece of music: after each frame the next one should come."""
-    (examples,) = read_rolls(path, read_bytes(path, "a MATLAB file of piano rolls"), (task.options.data.test,))
+def _music(kind: Music, path: Path, piece: int) -> Reading:
+    """A piece of music. The target of each frame is the next one."""
+    examples = kind.examples(path)
     name = _chosen(path, [e.name for e in examples], piece, "pieces")
     example = next(e for e in examples if e.name == name)
-    if example.x.shape[1] != task.keys:
-        raise DataError(f"'{path}' has frames of {example.x.shape[1]} keys; the model reads {task.keys}")
-    keys = tuple(f"key {k + 1}" for k in range(task.keys))
-    return _rows(example, "binary", f"The piece is {name}.", (), Track("rows", example.x, keys))
+    track = Track("rows", example.x, tuple(f"key {k + 1}" for k in range(kind.keys)))
+    return _rows(kind, example.x, example.y, f"The piece is {name}.", (), track)
 
 
-def _table(task: Table, path: Path, piece: int) -> Reading:
-    """A sequence of rows, as far as it is known what should come."""
-    sequences = task.sequences(path)
-    name = _chosen(path, [r.name for r in sequences], piece, "sequences")
-    rows = next(r for r in sequences if r.name == name)
-    example = task.example(rows)
-    if not task.every:
-        example = example._replace(y=example.y.expand(len(example.x)))
-    known = torch.isfinite(example.y.double().reshape(len(example.x), -1)).all(1)
+def _table(kind: Table, path: Path, piece: int) -> Reading:
+    """A sequence of rows, as far as its targets are known."""
+    sequences = kind.sequences(path)
+    name = _chosen(path, [rows.name for rows in sequences], piece, "sequences")
+    rows = next(rows for rows in sequences if rows.name == name)
+    example = kind.example(rows)
+    x, y = example.read, example.y if example.y.ndim else example.y.expand(len(example.x))
+    known = torch.isfinite(y.double().reshape(len(x), -1)).all(1)
     count = len(known) if known.all() else int(known.int().argmin())
     if not count:
-        raise DataError(f"'{path}' has no row after which it is known what should come: two rows or more are needed")
-    track = Track("rows", torch.from_numpy(rows.x[:count]), tuple(task.inputs))
-    cut = example._replace(x=example.x[:count], y=example.y[:count])
-    goal: Goal = "number" if task.goal == "forecast" else "class"
-    return _rows(cut, goal, f"The sequence is '{name}'." if name else "", tuple(task.classes), track)
+        raise DataError(f"'{path}' has no row with a known target; it needs two rows or more")
+    track = Track("rows", torch.from_numpy(rows.x[:count]), tuple(kind.columns))
+    note = f"The sequence is '{name}'." if name else ""
+    return _rows(kind, x[:count], y[:count], note, tuple(kind.classes), track)
 
 
-def _rows(example: Example, goal: Goal, note: str, vocabulary: tuple[str, ...], track: Track) -> Reading:
-    y = example.y.double() if goal != "class" else example.y
-    return Reading(example.x.double(), y, goal, (note,) if note else (), vocabulary=vocabulary, track=track)
+def _rows(kind: SequenceKind, x: Tensor, y: Tensor, note: str, vocabulary: tuple[str, ...], track: Track) -> Reading:
+    targets = y.double() if y.is_floating_point() else y
+    return Reading(x.double(), targets, kind.goal, (note,) if note else (), vocabulary=vocabulary, track=track)
 
 
 def _chosen(path: Path, names: list[str], piece: int, what: str) -> str:
     if piece > len(names):
-        raise UsageError(f"'{path}' has {len(names)} {what}; --piece {piece} is none of them")
+        raise UsageError(f"'{path}' has {len(names)} {what}; there is no --piece {piece}")
     return names[piece - 1]

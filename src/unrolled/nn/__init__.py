@@ -1,4 +1,4 @@
-"""Circuits as torch modules."""
+"""Circuits as torch modules: ``Recurrent``, ready-made networks, their results, and weights from torch.nn."""
 
 from . import interop
 from .model import SequenceModel

@@ -1,6 +1,6 @@
-"""One line for a whole model: torch.nn's recurrent layers in it become this library's, and back.
+"""Replace the recurrent layers of torch.nn in a model by those of this library, and back.
 
-A layer keeps its identity: only its class changes, so that parameters, hooks, names and flags are the same objects.
+Only the class of a layer changes. Its parameters, hooks, names and flags stay the same objects.
 """
 
 from __future__ import annotations
@@ -30,7 +30,13 @@ OURS = {theirs: mine for mine, theirs in THEIRS.items()}
 
 @dataclass(frozen=True)
 class Layer:
-    """A recurrent layer of a model. reason: why it was left as it is; empty if it was replaced."""
+    """A recurrent layer of a model.
+
+    Attributes:
+        name: its name in the model.
+        layer: its description.
+        reason: why it was not replaced; empty if it was.
+    """
 
     name: str
     layer: str
@@ -42,16 +48,22 @@ class Layer:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``accelerate`` found in a model: every recurrent layer, replaced or left as it is, with the reason."""
+    """The result of ``accelerate``: every recurrent layer of a model, replaced, or left unchanged for a reason.
+
+    Attributes:
+        layers: all of them.
+    """
 
     layers: tuple[Layer, ...]
 
     @property
     def replaced(self) -> tuple[Layer, ...]:
+        """The layers that were replaced."""
         return tuple(layer for layer in self.layers if not layer.reason)
 
     @property
     def left(self) -> tuple[Layer, ...]:
+        """The layers that were left unchanged."""
         return tuple(layer for layer in self.layers if layer.reason)
 
     def __str__(self) -> str:
@@ -68,15 +80,18 @@ def accelerate(model: nn.Module) -> Report:
     1 of 1 recurrent layers replaced
       0: LSTM(8, 16, num_layers=2, bidirectional=True) replaced
 
-    The model gives the same numbers, up to rounding, for dense, packed and stateful input. Parameters are the same
-    objects, so an optimizer that was made before works; names, ``state_dict``, hooks and flags do not change. A layer
-    is left as it is where nothing is gained, or where it computes something of its own; the report says which and why.
+    The model computes the same numbers up to rounding, for dense, packed and stateful input. Parameters stay the same
+    objects, so an existing optimizer continues to work. Names, ``state_dict``, hooks and flags do not change. A layer
+    is left unchanged if replacing it gains nothing, or if it overrides ``forward``; the report gives the reasons.
 
     Args:
-        model: any module, also one of these layers itself.
+        model: any module; it can be one of these layers itself.
+
+    Returns:
+        all recurrent layers, replaced or not.
 
     Raises:
-        InputError: for what is no torch.nn.Module.
+        InputError: the model is not a torch.nn.Module.
     """
     _check("accelerate", model)
     found = []
@@ -89,10 +104,13 @@ def accelerate(model: nn.Module) -> Report:
 
 
 def restore(model: nn.Module) -> None:
-    """Make every recurrent layer of this library in a model torch.nn's again, in place: what ``accelerate`` undone.
+    """Undo ``accelerate``: replace this library's recurrent layers in a model by those of torch.nn, in place.
+
+    Args:
+        model: any module.
 
     Raises:
-        InputError: for what is no torch.nn.Module.
+        InputError: the model is not a torch.nn.Module.
     """
     _check("restore", model)
     for layer in model.modules():
@@ -105,11 +123,11 @@ def _check(what: str, model: object) -> None:
         raise InputError(f"{what} takes a torch.nn.Module, got a {type(model).__name__}")
 
 
-# which layers, and why not
+# which layers are replaced
 
 
 def _recurrent(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
-    """Every recurrent layer of a model: its name, itself, and whether torch.compile has compiled what it is in."""
+    """Every recurrent layer of a model: its name, the layer, and whether torch.compile has compiled it."""
     named = dict(model.named_modules())
     compiled = [n for n, m in named.items() if "_orig_mod" in m._modules or m._compiled_call_impl is not None]
     for name, module in named.items():
@@ -118,7 +136,7 @@ def _recurrent(model: nn.Module) -> Iterator[tuple[str, nn.Module, bool]]:
 
 
 def _foreign(module: nn.Module) -> str:
-    """What else than a module of torch.nn a recurrent layer is; empty for a module of another kind."""
+    """'scripted' or 'quantized' for recurrent layers that are not modules of torch.nn; empty for other modules."""
     scripted = isinstance(module, torch.jit.ScriptModule)
     name = module.original_name if scripted else type(module).__name__
     if name not in {kind.__name__ for kind in OURS}:
@@ -127,15 +145,15 @@ def _foreign(module: nn.Module) -> str:
 
 
 def _reason(layer: nn.Module, compiled: bool) -> str:
-    """Why a layer is left as it is; empty if there is no reason."""
+    """Why a layer is left unchanged; empty if it can be replaced."""
     if kind := _foreign(layer):
         return f"it is {kind}; accelerate the model first"
     if isinstance(layer, tuple(THEIRS)):
-        return "it is this library's already"
+        return "it is already a layer of this library"
     if compiled:
         return "it is compiled by torch.compile; accelerate the model first"
     if "forward" in vars(layer) or _faster(type(layer)) is None:
-        return "it has a forward of its own"
+        return "it overrides forward"
     weight = next(layer.parameters())
     if weight.device.type != "cpu":
         return f"it is on {weight.device}, where nothing is gained"
@@ -153,7 +171,7 @@ def _described(layer: nn.Module) -> str:
 
 
 def _faster(kind: Any) -> Any:
-    """The class that computes the same on our engines; None for one with a forward of its own."""
+    """The class that computes the same on our engines; None for a class that overrides ``forward``."""
     if kind in OURS:
         return OURS[kind]
     if _is_parametrized(kind):
@@ -166,7 +184,7 @@ def _faster(kind: Any) -> Any:
 
 
 def _slower(kind: type[Any]) -> Any:
-    """The class of torch.nn, or of a user, that a class of ours takes the place of; None for any other class."""
+    """The class of torch.nn, or of a user, that a class of ours has replaced; None for any other class."""
     if kind in THEIRS:
         return THEIRS[kind]
     if _is_parametrized(kind):
@@ -176,24 +194,24 @@ def _slower(kind: type[Any]) -> Any:
 
 
 def _is_parametrized(kind: type) -> bool:
-    """Whether ``torch.nn.utils.parametrize`` made a class, which holds the parametrized tensors as properties."""
+    """Whether ``torch.nn.utils.parametrize`` created a class, with the parametrized tensors as properties."""
     return kind.__module__ == "torch.nn.utils.parametrize"
 
 
 def _rebased(kind: type, base: type) -> type:
-    """The class of a parametrized module, on another base."""
+    """The class of a parametrized module with another base class."""
     own = {n: v for n, v in vars(kind).items() if n not in ("__dict__", "__weakref__")}
     return type(f"Parametrized{base.__name__}", (base,), own)
 
 
 @cache
 def _subclass(kind: type[Any], mine: type[Any]) -> type[Any]:
-    """A user's subclass of a layer, with the forward of our layer."""
+    """A user's subclass of a layer with the ``forward`` of our layer."""
     return type(kind.__name__, (kind, mine), {"_replaced": kind, "__module__": kind.__module__, "__reduce__": _reduced})
 
 
 def _reduced(layer: Any) -> tuple[Any, ...]:
-    """How a module of a class that is made here is pickled: by the user's class, which a module holds."""
+    """Pickle a module by the user's class, since classes created here cannot be imported."""
     return _again, (type(layer)._replaced,), layer.__getstate__()
 
 

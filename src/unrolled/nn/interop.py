@@ -21,7 +21,12 @@ def from_torch(module: nn.RNNBase) -> Recurrent | Stack:
     >>> net(torch.randn(2, 5, 7)).h.shape
     torch.Size([2, 5, 11])
 
-    The layout of the new network is (batch, time, feature) whatever ``batch_first`` is.
+    Args:
+        module: a torch.nn.RNN, LSTM or GRU with one layer, one direction and no projection.
+
+    Returns:
+        a network with the same sizes, dtype and device. Its layout is (batch, time, feature) whatever ``batch_first``
+        is.
 
     Raises:
         InputError: for other modules.

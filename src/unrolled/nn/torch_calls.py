@@ -1,6 +1,6 @@
-"""Calls of a module like one that torch has checked: they are not checked again, which takes longer than few steps do.
+"""A cache of checked calls of a module. Calls like a cached one skip torch's checks, which take longer than some steps.
 
-What is remembered of a module is remembered beside it, so that copies, pickles and its class know nothing of it.
+The cache is not stored in the module, so copies, pickles and classes are not affected.
 """
 
 from __future__ import annotations
@@ -24,11 +24,17 @@ from .torch_operators import Cell, Tensors, cells, engine_for, parameters_of, ru
 from .torch_series import Dense
 
 _hooks: Any = torch._C._autograd._top_saved_tensors_default_hooks
-MOST = 64  # kinds of calls that are remembered of a module
+MOST = 64  # cached kinds of calls per module
 
 
 class _Known(Protocol):
-    """What runs a kind of call. guards: of its tensors; names: of the weights; zeros: states where none are given."""
+    """A cached kind of call, which can run calls like it.
+
+    Attributes:
+        guards: the kinds of its tensors.
+        names: the names of the weights.
+        zeros: the initial states if none are given.
+    """
 
     @property
     def guards(self) -> Guards: ...
@@ -94,13 +100,13 @@ _known: WeakKeyDictionary[nn.Module, dict[Any, _Known]] = WeakKeyDictionary()
 
 
 def again(module: nn.Module, x: Any, hx: Any) -> Any:
-    """What a module gives for a dense batch, if a call like this one was remembered; None otherwise."""
+    """The result of a module for a dense batch, if a call like this one is in the cache; otherwise None."""
     own: Any = module._parameters
     try:
         given = _given(hx)
         known = _known[module][_kind(module, x, given)]
         weights = [own[n] for n in known.names]
-    except (KeyError, AttributeError, TypeError, ValueError):  # no such call, or a weight that is computed from others
+    except (KeyError, AttributeError, TypeError, ValueError):  # not cached, or a weight is computed from others
         return None
     if not known.guards.check(x, *given, *weights) or watched() or torch.is_autocast_enabled("cpu"):
         return None
@@ -109,7 +115,7 @@ def again(module: nn.Module, x: Any, hx: Any) -> Any:
 
 
 def remember(module: Any, x: Any, hx: Any) -> None:
-    """Remember a call that torch has checked, if it is of a dense batch that an engine of ours runs."""
+    """Cache a call that torch has checked, if the batch is dense and one of our engines runs it."""
     step = isinstance(module, nn.RNNCellBase)
     names = [n for n in WEIGHTS if getattr(module, n) is not None] if step else module._flat_weights_names
     if not isinstance(x, Tensor) or x.ndim != 3 - step or any(n not in module._parameters for n in names):
@@ -172,12 +178,12 @@ def _states(module: Any, batch: int) -> list[tuple[int, ...]]:
 
 
 def _kind(module: Any, x: Tensor, given: Tensors) -> tuple[Any, ...]:
-    """What tells the kinds of calls of a module apart. given: the states."""
+    """The key of a call in the cache. given: the states."""
     return x.shape, getattr(module, "batch_first", None), len(given), torch.is_grad_enabled()
 
 
 def _given(hx: Any) -> Tensors:
-    """The states that a module is given, each once: guards pass no tensor that comes twice."""
+    """The given states without repetition, since guards reject a tensor that occurs twice."""
     if hx is None or isinstance(hx, Tensor):
         return () if hx is None else (hx,)
     h, c = hx

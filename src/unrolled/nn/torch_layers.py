@@ -1,6 +1,6 @@
-"""RNN, LSTM, GRU and their cells: torch.nn's own modules, whose arithmetic runs on the engines of this library.
+"""Subclasses of torch.nn's RNN, LSTM, GRU and their cells that compute on the engines of this library.
 
-Each is a subclass. Constructors, parameters, checks, layouts and messages are torch's own code.
+Constructors, parameters, checks, layouts and messages are torch's own code.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _ours = SimpleNamespace(**OPERATORS, **STEPS)
 
 
 def _on_our_operators(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """torch's function as it is, but for the operators: it looks them up in ``_VF``, which are ours here."""
+    """torch's ``forward`` with our operators: it looks them up in ``_VF``, which is replaced here."""
     names = {**forward.__globals__, "_VF": _ours}
     del names["__name__"]  # torch.compile would look for them in the module of that name
     return FunctionType(forward.__code__, names, forward.__name__, forward.__defaults__)
 
 
 class _Layer(nn.RNNBase):
-    """What RNN, LSTM and GRU have in common."""
+    """The common part of RNN, LSTM and GRU."""
 
     _on_tensors: Callable[..., Any]
 
@@ -41,19 +41,19 @@ class _Layer(nn.RNNBase):
         Args:
             input: (time, batch, input_size); with ``batch_first`` (batch, time, input_size); one sequence
                 (time, input_size); a PackedSequence; or a Ragged.
-            hx: where to start, (layers directions, batch, hidden_size); of an LSTM, h and c. Zero unless given.
+            hx: the initial state, (layers directions, batch, hidden_size); for an LSTM the pair h and c. Default: zero.
 
         Returns:
-            ``output``, laid out as the input, and ``h_n``, of an LSTM ``(h_n, c_n)``.
+            ``output`` in the layout of the input, and ``h_n``; for an LSTM ``(h_n, c_n)``.
 
         Raises:
-            RuntimeError, ValueError: what torch raises, for what does not fit.
+            RuntimeError, ValueError: as torch raises them, if an argument does not fit.
         """
         return _of_ragged(self, input, hx) if isinstance(input, Ragged) else _known_or_checked(self, input, hx)
 
 
 def _known_or_checked(module: Any, x: Any, hx: Any) -> Any:
-    """What a module gives for a tensor or a PackedSequence, which torch checks unless it has checked one like it."""
+    """The result of a module for a tensor or a PackedSequence. torch checks the call unless one like it is cached."""
     if (found := again(module, x, hx)) is None:
         found = module._on_tensors(x, hx)
         remember(module, x, hx)
@@ -113,22 +113,22 @@ class GRU(_Layer, nn.GRU):
 
 
 class _Cell(nn.RNNCellBase):
-    """What RNNCell, LSTMCell and GRUCell have in common."""
+    """The common part of RNNCell, LSTMCell and GRUCell."""
 
     _on_tensors: Callable[..., Any]
 
     def forward(self, input: Tensor, hx: Any = None) -> Any:
-        """One step.
+        """Run one step.
 
         Args:
             input: (batch, input_size), or (input_size,).
-            hx: the states before it, (batch, hidden_size); of an LSTMCell, h and c. Zero unless given.
+            hx: the state before the step, (batch, hidden_size); for an LSTMCell the pair h and c. Default: zero.
 
         Returns:
-            The states after it, shaped alike.
+            the state after the step, in the same shape.
 
         Raises:
-            RuntimeError, ValueError: what torch raises, for what does not fit.
+            RuntimeError, ValueError: as torch raises them, if an argument does not fit.
         """
         return _known_or_checked(self, input, hx)
 

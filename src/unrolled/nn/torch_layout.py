@@ -1,7 +1,7 @@
-"""The cells with the parameters of torch.nn's layers. The only place that knows how torch arranges its weights.
+"""The cells with the parameters of torch.nn's layers. No other file knows how torch arranges its weights.
 
-Matrices and the order of the gates are the same. torch has two biases, of which the cells have the sum; in a GRU the
-second bias of the candidate n stands inside the reset gate, where it is the cell's d.
+Matrices and the order of the gates are the same. torch has two biases, and the cells have their sum. In a GRU, the
+reset gate multiplies the second bias of the candidate n, which is the cell's d.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..circuits.circuit import Circuit
 
 
 def to_cell(kind: str, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr=None) -> dict[str, Any]:
-    """The parameters of a cell from those of a layer of torch: tensors, or symbols within a circuit.
+    """The parameters of a cell, from those of a layer of torch. They are tensors, or symbols inside a circuit.
 
     >>> to_cell("gru", *(torch.randn(33, 7), torch.randn(33, 11), torch.randn(33), torch.randn(33)))["d"].shape
     torch.Size([11])
@@ -35,7 +35,7 @@ def to_cell(kind: str, weight_ih, weight_hh, bias_ih, bias_hh, weight_hr=None) -
 def from_cell(
     kind: str, U: Tensor, W: Tensor, b: Tensor, d: Tensor | None = None, P: Tensor | None = None
 ) -> list[Tensor]:
-    """The parameters of a layer of torch, in its order, from those of a cell."""
+    """The parameters of a layer of torch in its order, from those of a cell."""
     second = torch.zeros_like(b)
     if kind == "gru" and d is not None:
         second[2 * len(d) :] = d

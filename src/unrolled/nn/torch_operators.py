@@ -1,7 +1,7 @@
-"""torch's recurrent operators (``torch.lstm``, ``torch.gru_cell`` and their kin), with the same arguments, on the
-engines of this library.
+"""torch's recurrent operators (``torch.lstm``, ``torch.gru_cell`` and so on) on the engines of this library, with the
+same arguments.
 
-What an engine cannot read, and what does not fit, goes to torch's own operator, which computes it or refuses it.
+If an engine cannot read an argument, or an argument does not fit, torch's own operator runs or raises the error.
 
 Letters: B batch, D directions, H hidden, N steps of all sequences.
 """
@@ -66,7 +66,7 @@ class Layers:
         train: bool,
         bidirectional: bool,
     ) -> Tensors | None:
-        """The same for a batch in any layout; None for what only torch's own operator can compute, or refuse."""
+        """Run a batch in any layout; None if only torch's own operator can compute or refuse it."""
         states = listed(states)
         engine = engine_for((data, *states, *weights))
         if engine is None or len(states) != 1 + (self.name == "lstm"):
@@ -85,8 +85,8 @@ def run_layers(
     bidirectional: bool,
     bounds: Sequence[Bound] = (),
 ) -> Tensors:
-    """The series of the last layer, and the last states. cells: each direction of each layer; bounds: what runs each,
-    if that is known."""
+    """The series of the last layer and the last states, from the cells of all directions of all layers. bounds: what
+    runs each of them, if that is known."""
     rows, ends = batch.rows(data), list[dict[str, Tensor]]()
     while True:
         found = []
@@ -132,7 +132,7 @@ class Step:
 
 
 class Cell(NamedTuple):
-    """One direction of one layer: its equations, and the numbers in them."""
+    """One direction of one layer: its equations, sizes and parameters."""
 
     recurrence: Recurrence
     sizes: dict[str, int]
@@ -152,7 +152,7 @@ def cells(
     inputs: int,
     states: Sequence[Tensor],
 ) -> list[Cell]:
-    """Each direction of each layer."""
+    """The cells of all directions of all layers."""
     count, hidden = len(weights) // (layers * directions), tuple(s.shape[-1] for s in states)
     widths = [inputs] * directions + [hidden[0] * directions] * (directions * (layers - 1))
     return [_cell(name, weights[k * count : (k + 1) * count], biases, n, hidden) for k, n in enumerate(widths)]
@@ -195,12 +195,12 @@ def with_biases(weights: Sequence[Tensor], biases: bool) -> Sequence[Tensor]:
 
 @constants
 def zero(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """The bias of a layer without one; where it starts, if it is not given a state."""
+    """Zeros, for the bias of a layer without one and for missing states."""
     return torch.zeros(shape, dtype=dtype, device=device)
 
 
 def engine_for(tensors: Sequence[Tensor]) -> Engine | None:
-    """What runs a call with these; None for torch's own operator."""
+    """The engine for a call with these tensors; None for torch's own operator."""
     if torch.compiler.is_compiling() or recorded():
         return None
     if traced():

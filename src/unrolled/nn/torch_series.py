@@ -1,4 +1,4 @@
-"""The layouts of torch's recurrent layers, from and to rows: one sequence after the other, each step after step.
+"""Conversion between the layouts of torch's recurrent layers and rows: the steps of one sequence after another.
 
 Letters: T time, B batch, F features, N steps of all sequences.
 """
@@ -23,29 +23,29 @@ class Batch(Protocol):
     @property
     def layout(self) -> Layout: ...
     def rows(self, data: Tensor) -> Tensor:
-        """(N, F), from torch's layout."""
+        """Rows (N, F), from torch's layout."""
         ...
 
     def series(self, values: Tensor) -> Tensor:
-        """torch's layout, from what an engine returns: (B, T, F) or (N, F)."""
+        """torch's layout, from the result of an engine: (B, T, F) or (N, F)."""
         ...
 
     def flip(self, values: Tensor) -> Tensor:
-        """Each sequence from its end to its beginning: (N, F) for (N, F), (B, T, F) for (B, T, F)."""
+        """Reverse each sequence: (N, F) or (B, T, F), in the same layout."""
         ...
 
     def in_time_order(self, values: Tensor) -> Tensor:
-        """In the order in which torch draws a dropout mask: all sequences' first steps first."""
+        """The rows in the order in which torch draws a dropout mask: first the first steps of all sequences."""
         ...
 
     def from_time_order(self, values: Tensor) -> Tensor:
-        """(N, F), from that order."""
+        """Rows (N, F), from that order."""
         ...
 
 
 @dataclass(frozen=True)
 class Dense:
-    """(T, B, F), or with ``batch_first`` (B, T, F)."""
+    """A dense batch: (T, B, F), or (B, T, F) with ``batch_first``."""
 
     batch: int
     steps: int
@@ -82,7 +82,7 @@ class Dense:
 
 @dataclass(frozen=True)
 class Packed:
-    """(N, F), of which the first ``alive[0]`` rows are the first steps of all sequences, and so on."""
+    """A packed batch (N, F): first the ``alive[0]`` first steps of all sequences, then the second steps, and so on."""
 
     alive: tuple[int, ...]
 
@@ -104,7 +104,7 @@ class Packed:
 
 @dataclass(frozen=True)
 class Rows:
-    """(N, F) of sequences with these lengths, as a Ragged has them."""
+    """The rows (N, F) of a Ragged."""
 
     layout: Layout
 
@@ -122,27 +122,27 @@ class Rows:
 
 @lru_cache(maxsize=256)
 def _lengths(alive: tuple[int, ...]) -> Layout:
-    """How many steps each sequence has, where so many are alive at each step."""
+    """The lengths of the sequences, from the number of sequences alive at each step."""
     ends = [n - m for n, m in zip(alive, (*alive[1:], 0), strict=True)]  # how many sequences end after each step
     return Layout(tuple(step for step in range(len(alive), 0, -1) for _ in range(ends[step - 1])))
 
 
 @constants
 def _rows_of_packed(alive: tuple[int, ...]) -> Tensor:
-    """Where each row stands among the packed ones: (N,)."""
+    """The index of each row among the packed rows: (N,)."""
     which, times = rows_and_times(torch.tensor(_lengths(alive).lengths))
     return starts(torch.tensor(alive))[times] + which
 
 
 @constants
 def _packed_of_rows(alive: tuple[int, ...]) -> Tensor:
-    """Where each packed row stands among the rows: (N,)."""
+    """The index of each packed row among the rows: (N,)."""
     return _rows_of_packed(alive).argsort()
 
 
 @constants
 def _flipped(lengths: tuple[int, ...]) -> Tensor:
-    """Rows from the end of each sequence to its beginning: (N,)."""
+    """The indices of the rows that reverse each sequence: (N,)."""
     of = torch.tensor(lengths, dtype=torch.int64)
     which, times = rows_and_times(of)
     return of.cumsum(0)[which] - 1 - times

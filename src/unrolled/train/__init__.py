@@ -1,1 +1,1 @@
-"""Losses over sequences, and the training loop."""
+"""The training loop: how a model learns."""

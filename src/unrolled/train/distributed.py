@@ -1,7 +1,7 @@
-"""Training in several processes that torchrun has started: who reads which rows, and what all have to agree on.
+"""Training in several processes, started by torchrun: which rows each one reads, and what all must agree on.
 
 Each process reads its share of every batch, and torch's DistributedDataParallel (Li et al. 2020) adds up the gradients.
-The loss is divided by the steps of the whole batch, so that the update is that of one process which reads all of it.
+The loss is divided by the steps of the whole batch, so that the update is that of one process that reads all of it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,17 @@ from torch.nn.parallel import DistributedDataParallel
 from ..errors import UnrolledError
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
+from .lesson import Loss, States
 
 T = TypeVar("T")
-States = tuple[State, ...]
+LossOf = Callable[[Any, Any, States], Loss]  # of a model, a batch and the states before it
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a training, and which of them this one is. The first one (rank 0) writes and tells.
+    """The processes of a training, and which of them this one is. Only the first one (rank 0) writes and prints.
 
-    What talks to the others must be called by all of them, in the same order; alone, it costs nothing.
+    Methods that communicate must be called by all processes, in the same order. In a single process they cost nothing.
 
     >>> Ranks(rank=1, size=2).share(Window(x, y))  # of 5 rows: number 1 and 3
     """
@@ -43,22 +44,22 @@ class Ranks:
     def first(self) -> bool:
         return self.rank == 0
 
-    def parallel(self, task: Any) -> Callable[[Any, States], tuple[Tensor, int, States]]:
-        """The loss of a task, whose gradients are averaged over all processes while they are computed."""
+    def parallel(self, model: nn.Module, loss: LossOf) -> Callable[[Any, States], Loss]:
+        """The loss of a batch, whose gradients are averaged over all processes as they are computed."""
         if self.size == 1:
-            return task.loss
-        return DistributedDataParallel(Cost(task), broadcast_buffers=False)  # they hold nothing that changes
+            return lambda batch, states: loss(model, batch, states)
+        return DistributedDataParallel(_Loss(model, loss), broadcast_buffers=False)  # no buffer changes
 
     def share(self, batch: Any) -> Any:
         """The rows of a batch (a named tuple) that this process reads: see ``divided``."""
         return batch if self.size == 1 else _rows(batch, divided(lengths_of(batch), self.size)[self.rank])
 
     def backward(self, total: Tensor, steps: int, parameters: Sequence[Tensor]) -> tuple[float, int]:
-        """Fill .grad with the gradient of the mean loss per step over all processes, from the sum that this one has
-        read; returns that mean, and the number of all steps.
+        """Fill .grad with the gradient of the mean loss per step over all processes, from the sum and the number of
+        steps in this one. Returns the mean, and the number of steps in all processes.
 
-        Averaging over the processes divides the sum of gradients by their number, which is taken out again. Numbers are
-        exchanged after the gradients, when nobody has to wait for them.
+        Averaging over the processes divides the sum of gradients by their number, which is undone here. Numbers are
+        exchanged after the gradients, when no process has to wait for them.
         """
         if self.size == 1:
             mean = total / max(steps, 1)
@@ -80,7 +81,7 @@ class Ranks:
         return values.tolist()
 
     def agreed(self, value: float, asked: bool) -> tuple[float, bool]:
-        """The first process's value, and whether any process has asked."""
+        """The value of the first process, and whether ``asked`` is true in any."""
         value, count = self.sum(value if self.first else 0.0, asked)
         return value, count > 0
 
@@ -93,30 +94,30 @@ class Ranks:
         return values
 
     def from_first(self, value: T) -> T:
-        """The first process's value."""
+        """The value of the first process."""
         values = [value]
         if self.size > 1:
             dist.broadcast_object_list(values)
         return values[0]
 
-    def together(self, work: Callable[[], T]) -> T:
-        """Do something in every process; what one of them refuses is refused by all, with the same words."""
-        result, problem = None, None
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Wait at the end of the block for all processes. If one of them raises an error, all raise it."""
+        problem = None
         try:
-            result = work()
+            yield
         except UnrolledError as found:
             problem = found
-        refused = next(iter([p for p in self.gather(problem) if p is not None]), None)
-        if refused is not None:
-            raise refused
-        return result  # type: ignore[return-value]
+        raised = [p for p in self.gather(problem) if p is not None]
+        if raised:
+            raise raised[0]
 
     def own(self, states: States) -> States:
-        """Of the states of all rows, those of this process."""
+        """The states of this process's rows, from those of all rows."""
         return tuple(state.select(_index(range(self.rank, _height(state), self.size))) for state in states)
 
     def whole(self, states: States) -> States:
-        """The states of all rows, in their order, from those of each process: a checkpoint knows no processes."""
+        """The states of all rows, in order, from those of each process: a checkpoint does not depend on processes."""
         parts = [part for part in self.gather(states) if part]
         return tuple(
             State(**{n: _dealt([part[i][n] for part in parts]) for n in of})
@@ -124,23 +125,26 @@ class Ranks:
         )
 
 
-class Cost(nn.Module):
-    """The loss of a task as a module: what is computed in parallel, by each process for its own rows."""
+ALONE = Ranks()
 
-    def __init__(self, task: Any) -> None:
+
+class _Loss(nn.Module):
+    """The loss of a batch as a module: what DistributedDataParallel needs."""
+
+    def __init__(self, model: nn.Module, loss: LossOf) -> None:
         super().__init__()
-        self.model, self.task = task.model, task
+        self.model, self.loss = model, loss
 
-    def forward(self, batch: Any, states: States) -> tuple[Tensor, int, States]:
+    def forward(self, batch: Any, states: States) -> Loss:
         if lengths_of(batch):
-            return self.task.loss(batch, states)
+            return self.loss(self.model, batch, states)
         nothing = torch.stack([(0 * p).sum() for p in self.model.parameters()]).sum()
-        return nothing, 0, ()  # a last batch may leave no rows for a process, which still takes part
+        return Loss(nothing, 0)  # the last batch may have no rows for a process, which still takes part
 
 
 def divided(lengths: Sequence[int], size: int) -> list[list[int]]:
-    """Rows dealt to so many processes, the longest first, each to the one with the fewest steps so far (Graham 1969).
-    They end up with steps that differ by one sequence at most; rows of one length are dealt in turn.
+    """The rows of each of ``size`` processes. They are dealt longest first, each to the process with the fewest steps
+    so far (Graham 1969), so that the steps differ by one sequence at most. Rows of one length are dealt in turn.
 
     >>> divided([9, 2, 3, 8, 4], 2)
     [[0, 1, 2], [3, 4]]
@@ -157,7 +161,7 @@ def divided(lengths: Sequence[int], size: int) -> list[list[int]]:
 
 
 def lengths_of(batch: Any) -> list[int]:
-    """How many steps each row of a batch has: as it says, or all the same."""
+    """The number of steps of each row of a batch, or 1 for each if all have the same."""
     for value in (getattr(batch, "lengths", None), *(v.lengths for v in batch if isinstance(v, Ragged))):
         if value is not None:
             return [int(n) for n in value]
@@ -165,7 +169,7 @@ def lengths_of(batch: Any) -> list[int]:
 
 
 def _rows(batch: Any, rows: list[int]) -> Any:
-    """Some rows of a batch, with no more padding than they need."""
+    """Some rows of a batch, without unnecessary padding."""
     lengths, padded = getattr(batch, "lengths", None), batch[0].shape[:2] if isinstance(batch[0], Tensor) else None
     longest = None if lengths is None else max([int(lengths[i]) for i in rows], default=1)
 
@@ -187,7 +191,7 @@ def _height(state: State) -> int:
 
 
 def _dealt(parts: list[Tensor]) -> Tensor:
-    """Rows in the order in which they were dealt in turn."""
+    """The rows of all processes, in their order before they were dealt in turn."""
     found = parts[0].new_empty(sum(len(part) for part in parts), *parts[0].shape[1:])
     for rank, part in enumerate(parts):
         found[rank :: len(parts)] = part.to(found.device)
@@ -195,18 +199,18 @@ def _dealt(parts: list[Tensor]) -> Tensor:
 
 
 def started() -> bool:
-    """Whether torchrun has started this process, with others."""
+    """Whether torchrun has started this process together with others."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
 
 
 @contextmanager
 def joined() -> Iterator[Ranks]:
-    """The processes that torchrun has started, connected while the block runs; alone if it has not.
+    """The processes that torchrun has started, connected while the block runs; else this one alone.
 
-    Gloo connects tensors of the processor, NCCL those of graphics cards, one for each process.
+    Gloo connects tensors on the CPU, NCCL those on GPUs, of which each process has one.
 
     >>> with joined() as ranks:
-    ...     for progress in Training(task, settings, ranks).run():
+    ...     for progress in Training(model, data, settings, ranks).run():
     ...         if ranks.first:
     ...             print(progress.update, progress.loss)
     """
@@ -215,7 +219,7 @@ def joined() -> Iterator[Ranks]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
-    # torchrun keeps one store for all attempts: after a restart it still holds the addresses of the processes before
+    # torchrun keeps one store for all attempts: after a restart it still holds the addresses of the dead processes
     store, rank, size = next(rendezvous("env://"))
     store = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"

@@ -1,31 +1,26 @@
-"""Where numbers went wrong: the first NaN or infinity of a batch, by time step, state or gate, and sequence."""
+"""Where the first NaN or infinity of a batch comes from: the time step, the state or gate, and the sequence."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..graph.node import TOKEN, Node, order
-from ..nn.incoming import Series
+from ..nn.passes import Pass, Values, recorded
 from ..nn.recurrent import Recurrent
-from ..nn.result import Result
-from ..sequence.ragged import Ragged
+from ..sequence.series import Series, in_layout_of, padded, values_of
 from ..sequence.state import State
 from ..transform.evaluate import evaluate
-
-Values = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The first number that went wrong. ``name`` as in the circuit, or as the model names a parameter; ``step`` and
-    ``sequence`` count from 0 and are None where there are none."""
+    """The first NaN or infinity. ``name`` is that of the circuit, or the model's name of a parameter; ``step`` and
+    ``sequence`` count from 0, or are None."""
 
     name: str
     value: float
@@ -40,33 +35,15 @@ class Fault:
         return f"{self.name} is {self.value}{when}{where}"
 
 
-@dataclass(frozen=True)
-class Run:
-    """One pass of a recurrent layer over a batch, as it was seen: inputs and outputs (batch, time, ...), zero behind
-    the end of each sequence, where it begins anew (batch, time), and the steps that each has (batch,)."""
-
-    layer: str
-    net: Recurrent
-    inputs: Values
-    start: Values
-    out: Values
-    reset: Tensor
-    lengths: Tensor
-    series: Mapping[str, Series]  # the outputs as the network gave them
-
-    def rows(self, step: int) -> Tensor:
-        """The sequences that have a step."""
-        return (self.lengths > step).nonzero().flatten()
-
-
 def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
-    """Where the first NaN or infinity comes from, when a loss is computed again and differentiated.
+    """The first NaN or infinity when a loss is computed and differentiated; None if all numbers are finite.
 
-    The values of the forward pass are looked at first, in the order of time, then those of the backward pass, against
-    it; within a step in the order of computation. None when nothing goes wrong this time.
+    The forward pass is searched first, in the order of time, then the backward pass, in reverse; within a step in the
+    order of computation.
 
     Args:
-        loss: computes the loss, a scalar. Its gradient is added to ``.grad`` of the parameters.
+        model: with recurrent layers.
+        loss: computes the loss of the model, a scalar. Its gradient is added to ``.grad`` of the parameters.
     """
     for name, parameter in model.named_parameters():
         if bad := _first(parameter.detach()):
@@ -80,12 +57,12 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
         return _within_step(run, step)
     if bad := _first(total.detach().reshape(1)):
         return Fault("the loss", bad[0])
-    series = [{n: v for n, v in run.series.items() if _steps(v).requires_grad} for run in runs]
+    series = [{n: v for n, v in run.series.items() if values_of(v).requires_grad} for run in runs]
     for value in (v for named in series for v in named.values()):
-        _steps(value).retain_grad()
+        values_of(value).retain_grad()
     total.backward()
     for run, named in reversed(list(zip(runs, series, strict=True))):
-        if fault := _in_gradient(run, {n: _gradient(v) for n, v in named.items() if _steps(v).grad is not None}):
+        if fault := _in_gradient(run, _gradients(named)):
             return fault
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and (bad := _first(parameter.grad)):
@@ -93,59 +70,14 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
     return None
 
 
-@contextmanager
-def recorded(model: nn.Module) -> Iterator[list[Run]]:
-    """Every pass of every recurrent layer of a model, while the block runs."""
-    runs: list[Run] = []
-
-    def see(layer: str) -> Callable[..., None]:
-        def hook(net: Recurrent, args: tuple[Any, ...], kwargs: dict[str, Any], out: Result) -> None:
-            state = next((a for a in args if isinstance(a, State)), kwargs.get("state"))
-            given = [a for a in args if isinstance(a, Series)]
-            inputs = dict(zip(net.circuit.inputs, given, strict=False))
-            inputs |= {n: v for n, v in kwargs.items() if n in net.circuit.inputs}
-            series = {n: out[n] for n in out}
-            first = next(iter(series.values()))
-            start = {**net.initial_state(len(first)), **(state or {})}
-            lengths, reset = _lengths(first), kwargs.get("reset")
-            longest = max(lengths.tolist(), default=0)
-            begins = torch.zeros(len(lengths), longest, dtype=torch.bool) if reset is None else _padded(reset)
-            read, told = ({n: _padded(v) for n, v in found.items()} for found in (inputs, series))
-            runs.append(Run(layer, net, read, start, told, begins.cpu(), lengths, series))
-
-        return hook
-
-    layers = [(name, module) for name, module in model.named_modules() if isinstance(module, Recurrent)]
-    handles = [module.register_forward_hook(see(name), with_kwargs=True) for name, module in layers]
-    try:
-        yield runs
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _steps(series: Series) -> Tensor:
-    return series.values if isinstance(series, Ragged) else series
-
-
-def _lengths(series: Series) -> Tensor:
-    return series.lengths if isinstance(series, Ragged) else torch.full((len(series),), series.shape[1])
-
-
-def _padded(series: Series) -> Tensor:
-    """(batch, time, ...), with zeros behind the end of each sequence."""
-    return series.to_padded()[0] if isinstance(series, Ragged) else series
-
-
-def _gradient(series: Series) -> Tensor:
-    """The gradient that has come to a series, as ``_padded`` gives the series itself."""
-    gradient = _steps(series).grad
-    assert gradient is not None
-    return _padded(series.map(lambda _: gradient)) if isinstance(series, Ragged) else gradient
+def _gradients(series: Mapping[str, Series]) -> Values:
+    """The gradients that have arrived at series, padded: (batch, time, ...)."""
+    arrived = {n: values_of(v).grad for n, v in series.items()}
+    return {n: padded(in_layout_of(series[n], g)) for n, g in arrived.items() if g is not None}
 
 
 def _first(values: Tensor) -> tuple[float, int] | None:
-    """The first value that is no number, and its row."""
+    """The first value that is NaN or infinite, and its row."""
     wrong = ~torch.isfinite(values)
     if not wrong.any():
         return None
@@ -154,15 +86,15 @@ def _first(values: Tensor) -> tuple[float, int] | None:
 
 
 def unmasked(node: Node, values: Tensor) -> Tensor:
-    """The values of a node, with zero in the place of infinities that its equation writes itself, as a mask does."""
+    """The values of a node, with infinities that its equation writes on purpose, such as a mask, replaced by zero."""
     written = [a["value"] for a in node.args[1:] if a.op == "constant"] if node.op == "where" else []
     for infinity in filter(math.isinf, written):
         values = values.masked_fill(values == infinity, 0)
     return values
 
 
-def _first_step(run: Run) -> int | None:
-    """The first step at which an input or a value of a layer is no number."""
+def _first_step(run: Pass) -> int | None:
+    """The first step at which an input or a value of a layer is NaN or infinite."""
     steps = []
     returns = run.net.circuit.recurrence.returns
     given = [value.detach() for value in run.inputs.values()]
@@ -173,8 +105,8 @@ def _first_step(run: Run) -> int | None:
     return min(steps, default=None)
 
 
-def _within_step(run: Run, step: int) -> Fault:
-    """The first value of one step that is no number, in the order of computation."""
+def _within_step(run: Pass, step: int) -> Fault:
+    """The first value of a step that is NaN or infinite, in the order of computation."""
     net, recurrence = run.net, run.net.circuit.recurrence
     rows = run.rows(step)
     before = run.start if step == 0 else {n: run.out[n][:, step - 1] for n in recurrence.states}
@@ -199,19 +131,19 @@ def _within_step(run: Run, step: int) -> Fault:
 
 
 def _given(node: Node, known: Mapping[Node, Tensor]) -> bool:
-    """Whether all that a node needs is there: what only a loss needs may be absent."""
+    """Whether all inputs of a node are known: those that only a loss needs may be absent."""
     return all(leaf in known for leaf in order([node]) if leaf.op in ("input", "state"))
 
 
 def _vectors(value: Tensor, node: Node, net: Recurrent) -> Tensor:
-    """Tokens for a vector input are one-hot vectors."""
+    """The values of an input; tokens for a vector input as one-hot vectors."""
     if node.type.kind == TOKEN or value.is_floating_point():
         return value
     return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(net._like().dtype)
 
 
-def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:
-    """The last step at which the gradient of a state is no number: the first that back-propagation comes to."""
+def _in_gradient(run: Pass, direct: Mapping[str, Tensor]) -> Fault | None:
+    """The last step at which the gradient of a state is NaN or infinite: the first that back-propagation reaches."""
     for name, gradient in direct.items():
         wrong = ~torch.isfinite(gradient).flatten(2).all(2) if gradient.ndim > 2 else ~torch.isfinite(gradient)
         if wrong.any():
@@ -234,8 +166,8 @@ def _in_gradient(run: Run, direct: Mapping[str, Tensor]) -> Fault | None:
     return None
 
 
-def _step_by_step(run: Run, direct: Mapping[str, Tensor]) -> tuple[list[State], Tensor]:
-    """The pass again, one step at a time: the state after each, and a number whose gradients are those of the loss."""
+def _step_by_step(run: Pass, direct: Mapping[str, Tensor]) -> tuple[list[State], Tensor]:
+    """Run a pass again, step by step. Returns the states, and a number that has the gradients of the loss."""
     state = State(**{n: v.detach().requires_grad_() for n, v in run.start.items()})
     states, total = [], torch.zeros(())
     alive = torch.arange(len(run.lengths))

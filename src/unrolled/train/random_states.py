@@ -1,4 +1,4 @@
-"""The states of the random generators, kept so that a training goes on with the numbers it would have drawn."""
+"""The states of the random generators, stored so that a resumed training draws the same numbers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ TORCH, DEVICE = "random.torch", "random.cuda"
 
 
 def seed(number: int) -> None:
-    """Start all generators, torch's, numpy's and Python's, from one number."""
+    """Seed the generators of torch, numpy and Python."""
     torch.manual_seed(number)
     numpy.random.seed(number % 2**32)
     random.seed(number)
 
 
 def set_apart(rank: int) -> None:
-    """Start torch's generator in a process other than the first from a seed of its own, so that dropout differs."""
+    """Give torch's generator another seed in every process but the first, so that dropout differs."""
     if rank:
         torch.manual_seed(torch.initial_seed() + rank)
 
@@ -32,7 +32,7 @@ def of_others(states: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def capture() -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The states of torch's generators as tensors; those of numpy and of Python as plain values for JSON."""
+    """The states of torch's generators as tensors; those of numpy and Python as JSON."""
     tensors = {TORCH: torch.get_rng_state()}
     if torch.cuda.is_initialized():
         tensors |= {f"{DEVICE}.{i}": state for i, state in enumerate(torch.cuda.get_rng_state_all())}
@@ -43,8 +43,8 @@ def capture() -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def restore(tensors: Mapping[str, Tensor], values: Mapping[str, Any], rank: int = 0) -> None:
-    """Set all generators to what ``capture`` gave, also when it has been through JSON; torch's to that of a process.
-    A process that there was not gets a seed of its own."""
+    """Set all generators to the states that ``capture`` has returned, also if they were stored as JSON. A process that
+    did not exist then gets another seed."""
     torch.set_rng_state(tensors.get(f"{TORCH}.{rank}", tensors[TORCH]))
     if f"{TORCH}.{rank}" not in tensors:
         set_apart(rank)

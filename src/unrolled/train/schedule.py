@@ -1,4 +1,4 @@
-"""The learning rate over the course of a training."""
+"""Schedules of the learning rate."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ SCHEDULES = ("cosine", "constant", "plateau")
 
 
 def shape(schedule: str, warmup: float, done: float) -> float:
-    """The learning rate as a share of its highest value, when a part of the budget is spent.
+    """The learning rate as a fraction of its maximum, when the fraction ``done`` of the training is done.
 
-    It rises from zero in a straight line during the first ``warmup`` of the budget. Then 'cosine' falls to zero along
-    half a cosine (Loshchilov and Hutter 2017, eq. 5, one cycle); 'constant' and 'plateau' stay (the latter until a
-    ``Plateau`` halves it).
+    It rises linearly from zero during the fraction ``warmup``. Then 'cosine' decays to zero along half a cosine
+    (Loshchilov and Hutter 2017, eq. 5, one cycle); 'constant' and 'plateau' stay constant (the latter until ``Plateau``
+    halves it).
 
     >>> shape("cosine", warmup=0.1, done=0.05), shape("cosine", warmup=0.0, done=0.5)
     (0.496..., 0.5)
@@ -22,7 +22,7 @@ def shape(schedule: str, warmup: float, done: float) -> float:
 
 
 class Plateau:
-    """Halves the learning rate after so many validations in a row that were no better than the best before them.
+    """Halves the learning rate after ``patience`` validations in a row without a new lowest loss.
 
     >>> plateau = Plateau(patience=2)
     >>> [plateau.see(better) for better in (True, False, False, False, False)]
@@ -33,7 +33,7 @@ class Plateau:
         self.patience, self.factor, self.waiting = patience, 1.0, 0
 
     def see(self, better: bool) -> float:
-        """Take in one validation; the factor from now on."""
+        """Record a validation. Returns the factor of the learning rate from now on."""
         self.waiting = 0 if better else self.waiting + 1
         if self.waiting == self.patience:
             self.waiting, self.factor = 0, self.factor / 2

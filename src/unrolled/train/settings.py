@@ -1,4 +1,4 @@
-"""How long and how a model learns."""
+"""How long and how a model is trained: the section [training] of the options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from ..errors import UsageError, did_you_mean
+from ..errors import UsageError, check_choice
 from ..nn.memory import bytes_of
 from .schedule import SCHEDULES, shape
 
@@ -23,21 +23,24 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """How long and how a model learns.
+    """How long and how a model is trained.
 
-    updates, minutes: the budget, one of the two. Only a budget of updates gives the same numbers again.
-    rate: the largest learning rate.
-    schedule, warmup: how the rate goes over the budget: see ``schedule.shape``.
-    halve_after: with the schedule 'plateau', after how many validations without a better one the rate is halved.
-    optimizer, momentum, weight_decay: one of torch's, and what it takes (momentum: sgd and rmsprop).
-    clip: the largest norm of the gradient (Pascanu, Mikolov and Bengio 2013); longer ones are scaled to it.
-    validations: how often, evenly over the budget, the model is tried on other data; the best one is kept.
-    patience: stop after so many validations without a better one; 0 never stops early.
-    average: decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is what is then
-        validated and kept; 0 keeps the weights themselves.
-    memory: what the backward pass may keep, such as '500 MB': see ``nn.memory.Snapshots``; everything unless given.
-    checkpoint_every: updates between two checkpoints, beside those at every validation; 0 for none.
-    diagnose: updates between two diagnoses, whose main numbers go into the log; 0 for none.
+    updates, minutes: the length of the training: one of the two. Only ``updates`` makes it reproducible.
+    rate: the maximum learning rate.
+    schedule, warmup: of the learning rate: see ``schedule.shape``.
+    halve_after: for the schedule 'plateau', the number of validations without improvement that halves the rate.
+    optimizer, momentum, weight_decay: one of torch's optimizers and its parameters (momentum: sgd and rmsprop).
+    clip: the maximum norm of the gradient (Pascanu, Mikolov and Bengio 2013).
+    validations: the number of validations, evenly spaced over the training; the best model is kept.
+    patience: stop after this many validations without improvement; 0 never stops early.
+    average: the decay of an exponential moving average of the weights (Polyak and Juditsky 1992), which is then what is
+        validated and kept; 0 for no average.
+    memory: a limit for the backward pass, such as '500 MB': see ``nn.memory.Snapshots``. No limit by default.
+    checkpoint_every: updates between checkpoints, beside those at every validation; 0 for none.
+    diagnose: updates between diagnoses, whose main numbers go into the log; 0 for none.
+
+    Raises:
+        UsageError: a value out of range, or an unknown schedule or optimizer.
     """
 
     updates: int | None = None
@@ -59,7 +62,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if (self.updates is None) == (self.minutes is None):
-            raise UsageError("give the length of the training either in updates or in minutes, not both")
+            raise UsageError("give either --updates or --minutes, not both")
         for name, least in (
             ("updates", 1),
             ("halve_after", 1),
@@ -82,27 +85,24 @@ class Settings:
                 raise UsageError(
                     f"{name} must be a number from 0 up to, but not including, 1, got {getattr(self, name)}"
                 )
-        for name, known in (("schedule", SCHEDULES), ("optimizer", tuple(OPTIMIZERS))):
-            value = getattr(self, name)
-            if value not in known:
-                hint = did_you_mean(value, known) or f". There are {', '.join(known)}"
-                raise UsageError(f"there is no {name} '{value}'{hint}")
+        check_choice("schedule", self.schedule, SCHEDULES)
+        check_choice("optimizer", self.optimizer, OPTIMIZERS)
         if self.momentum and self.optimizer not in ("sgd", "rmsprop"):
             raise UsageError(
-                f"the optimizer {self.optimizer} takes no momentum. Leave it out, or choose sgd or rmsprop"
+                f"the optimizer {self.optimizer} has no momentum. Choose sgd or rmsprop, or leave momentum out"
             )
 
     def done(self, updates: float, seconds: float) -> float:
-        """Which part of the budget is spent, from 0 to 1."""
+        """The fraction of the training that is done, from 0 to 1."""
         spent = updates / self.updates if self.updates else seconds / (60 * (self.minutes or 1))
         return min(spent, 1.0)
 
     def rate_at(self, done: float) -> float:
-        """The learning rate when a part of the budget is spent."""
+        """The learning rate when the fraction ``done`` of the training is done."""
         return self.rate * shape(self.schedule, self.warmup, done)
 
     def make_optimizer(self, parameters: Iterator[nn.Parameter]) -> torch.optim.Optimizer:
-        """The optimizer over some parameters."""
+        """A new optimizer of some parameters."""
         options = {"momentum": self.momentum} if self.momentum else {}
         make = OPTIMIZERS[self.optimizer]
         return make(parameters, lr=self.rate, weight_decay=self.weight_decay, **options)

@@ -1,8 +1,8 @@
 """Gradients of parameters at each step, before they are summed over time and batch.
 
-An input of zeros is added wherever a parameter enters, so that the gradient of that input is what each step owes to the
-parameter: z in (b + z), and z in (W x + z), where the gradient of W is the outer product of ∇z and x. With them the
-gradients of a batch can be summed for each of its sequences alone, in one pass for all.
+Wherever a parameter is used, an input z of zeros is added: (b + z), or (W x + z). The gradient of z is the contribution
+of each step to the gradient of b. For W, the contribution is the outer product of ∇z and x. With these, one pass over a
+batch gives the gradients of each sequence separately.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from .unfold import same_op
 
 @dataclass(frozen=True)
 class Entry:
-    """One place where a parameter enters.
+    """One use of a parameter.
 
-    parameter: its name. added: the input of zeros there. by: the returned value, or for a table the token input, that
-    the gradient of ``added`` is multiplied with; empty for none. op: of the place, empty for a sum. turned: whether the
-    parameter is transposed there.
+    Attributes:
+        parameter: the name of the parameter.
+        added: the input of zeros that is added there.
+        by: the returned value by which the gradient of ``added`` is multiplied, or the token input for a table; empty
+            if there is none.
+        op: the operation; empty for a sum.
+        turned: the parameter is transposed there.
     """
 
     parameter: str
@@ -35,7 +39,7 @@ class Entry:
 
 @dataclass(frozen=True, eq=False)
 class PerStep:
-    """The recurrence with the added inputs, and what their gradients mean."""
+    """The recurrence with the added inputs, and the use of a parameter that each of them belongs to."""
 
     recurrence: Recurrence
     entries: tuple[Entry, ...]
@@ -43,8 +47,8 @@ class PerStep:
 
 @lru_cache(maxsize=256)
 def per_step(recurrence: Recurrence, parameters: tuple[str, ...]) -> PerStep | None:
-    """The same step with an input of zeros wherever one of the parameters enters; None where a matrix enters otherwise
-    than in a matrix-vector product, or as a table from which a row is taken."""
+    """The step with an input of zeros at every use of one of the parameters. None if a matrix is used in any other way
+    than in a matrix-vector product, or as a table."""
     names = {recurrence.parameters[n]: n for n in parameters}
     matrices = {p for p in names if len(p.type.dims) == 2}
     if not all(_known(node, matrices) for node in recurrence.nodes) or not matrices.isdisjoint(
@@ -54,7 +58,7 @@ def per_step(recurrence: Recurrence, parameters: tuple[str, ...]) -> PerStep | N
     added, seen, entries = dict[str, Node](), dict[str, Node](), list[Entry]()
 
     def zeros(like: Node) -> Node:
-        """A new input, as a value of this type."""
+        """A new input with the type of ``like``."""
         name = f"added {len(added)}"
         added[name] = leaf("input", vector(like.type.dims[0] if like.type.dims else Size.of(1)), name=name)
         return added[name] if like.type.dims else make("sum", added[name])
@@ -86,7 +90,7 @@ def per_step(recurrence: Recurrence, parameters: tuple[str, ...]) -> PerStep | N
 
 
 def _known(node: Node, matrices: set[Node]) -> bool:
-    """Whether the gradients of matrices that enter here can be taken apart by steps."""
+    """Whether the gradients of the matrices that this node uses can be separated by steps."""
     for k, arg in enumerate(node.args):
         turned = arg.op == "transpose" and arg.args[0] in matrices
         if arg in matrices and not (k == 0 and node.op in ("matvec", "take")) and node.op != "transpose":

@@ -1,13 +1,13 @@
-"""The tangent of a recurrence: its step, and beside each value the derivative of that value in one direction.
+"""The tangent of a recurrence: its step, extended by the derivative of each value in one direction.
 
-The step is doubled. Beside each input x it has its tangent ẋ, a direction that is given; beside each state h its
-tangent ḣ, which is carried to the next step as h is; beside each parameter W its tangent Ẇ. The result is a recurrence
-again: an engine that runs it computes a Jacobian-vector product in one pass forward (forward-mode differentiation:
-Wengert 1964; Griewank and Walther 2008, section 3.1).
+For each input x, the tangent has an input ẋ, the given direction. For each state h it has a state ḣ, which is carried
+to the next step like h, and for each parameter W a parameter Ẇ. The result is again a recurrence. An engine that runs
+it computes a Jacobian-vector product in one forward pass (forward-mode differentiation: Wengert 1964; Griewank and
+Walther 2008, section 3.1).
 
-No derivative is written here. An op that is linear is applied to the tangents themselves. The Jacobian of an entrywise
-op, and that of softmax, equals its transpose, so that the row of the op in ``differentiate.py`` takes a tangent forward
-as it takes a gradient backward.
+This file contains no derivatives. A linear op is applied to the tangents themselves. The Jacobians of entrywise ops and
+of softmax are symmetric, so the row of such an op in ``differentiate.py`` maps tangents forward in the same way as it
+maps gradients backward.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ..graph.node import REAL, Node, leaf, order
+from ..graph.notation import MARKS
 from ..graph.ops import make
 from ..graph.recurrence import Recurrence
-from ..graph.text import MARKS
 from .differentiate import VJP, mul, one, zeros
 from .simplify import simplify
 
-LINEAR = frozenset(  # in all its real arguments together
+LINEAR = frozenset(  # jointly linear in all real arguments
     ("neg", "add", "sub", "where", "transpose", "sum", "mean", "cumsum", "broadcast", "concat", "slice", "pick", "take")
 )
-BILINEAR = frozenset(("matvec", "matmul", "outer"))  # in each of its two arguments
+BILINEAR = frozenset(("matvec", "matmul", "outer"))  # linear in each of the two arguments
 TO_SCALAR = frozenset(("max", "min", "logsumexp"))  # from a vector, not linear
 
 
@@ -41,7 +41,7 @@ def dotted(name: str, direction: int = 1) -> str:
 
 @lru_cache(maxsize=256)
 def direction(recurrence: Recurrence) -> int:
-    """The first direction whose names are free: 1, or 2 for the tangent of a tangent."""
+    """The first direction whose names are not in use: 1, or 2 for the tangent of a tangent."""
     names = {*recurrence.leaves, *recurrence.returns, *recurrence.labels.values()}
     k = 1
     while not names.isdisjoint(dotted(n, k) for n in names):
@@ -60,11 +60,11 @@ def tangent(recurrence: Recurrence, of: tuple[str, ...] | None = None) -> Recurr
 
     Args:
         recurrence: the step.
-        of: the inputs and parameters that move; all others have a tangent of zero. Unless named, all that can. The
-            tangents of states always move.
+        of: the inputs and parameters that have a tangent (default: all that can); the tangents of the others are zero.
+            All states have a tangent.
 
     Returns:
-        Recurrence: inputs, states, parameters and returned values of the step, then their tangents by ``dotted`` names.
+        The inputs, states, parameters and returned values of the step, then their tangents by ``dotted`` names.
     """
     k = direction(recurrence)
     moving = set(movable(recurrence) if of is None else of)
@@ -105,7 +105,7 @@ def tangent(recurrence: Recurrence, of: tuple[str, ...] | None = None) -> Recurr
 
 
 def _push(node: Node, dots: list[Node | None]) -> Node | None:
-    """The tangent of an op's result, from those of its arguments; None for zero."""
+    """The tangent of an op's result, given those of its arguments. None means zero."""
     if all(dot is None for dot in dots):
         return None
     pairs = [(k, dot) for k, dot in enumerate(dots) if dot is not None]

@@ -20,7 +20,7 @@ from ...plan.plan import make_plan
 from ...transform.differentiate import carried, direct
 from ..border import readable_gradient
 from ..call import Call
-from ..ends import with_last
+from ..last_rows import with_last_rows
 from .blocks import block, in_lines, scratch
 from .crew import crew
 from .engine import backward_of, forward_of
@@ -156,7 +156,7 @@ def backward(
     for n, g in zip(states, grads[len(returns) :], strict=False):
         if g is not None:
             series = arrived[n].flatten(0, -2) if n in arrived else None
-            arrived[n] = with_last(series, readable_gradient(n, g).flatten(0, -2), bound.kind.layout)
+            arrived[n] = with_last_rows(series, readable_gradient(n, g).flatten(0, -2), bound.kind.layout)
     key = tuple(arrived), tuple(needed)
     if key not in bound.back:
         bound.back[key] = _bind_back(bound, tuple(arrived), needed, saved)

@@ -31,7 +31,7 @@ class Block:
 
     @staticmethod
     def of(series: Mapping[Node, int], rows: int, ends: Sequence[int], item: int) -> Block:
-        """For series of ``rows`` rows, and final states of so many numbers; ``item`` bytes a number."""
+        """A block for series of ``rows`` rows and final states of the sizes ``ends``; ``item`` is bytes per number."""
         numbers = [rows * size for size in series.values()] + list(ends)
         *first, size = accumulate((max(in_lines(n * item), ALIGNED) for n in numbers), initial=0)
         inside = {n: (at, width) for (n, width), at in zip(series.items(), first, strict=False)}

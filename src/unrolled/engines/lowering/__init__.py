@@ -4,5 +4,5 @@
 
 ``lower`` schedules the values of a pass (schedule.py), puts them into loops (fuse.py, lines.py) and decides which of
 them are stored (storage.py). ``place`` gives each stored value a buffer (assignment.py) and adds the copies that this
-needs. Neither knows sizes, a precision or a language. listing.py shows the result of ``lower``.
+needs. Neither knows sizes, a precision or a language.
 """

@@ -1,0 +1,138 @@
+"""Texts: a single one, or many documents, one per file of a folder or one per line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from ..errors import DataError
+from ..files.read import read_text
+from ..sequence.ragged import Ragged
+from .example import divided
+from .units import Units
+
+Series = Tensor | Ragged  # a text as numbers (steps,), or documents
+SHARES = (0.9, 0.05, 0.05)  # for training, validation and testing
+SUFFIX = ".txt"
+
+
+@dataclass(frozen=True)
+class Documents:
+    """Texts that are independent of each other.
+
+    >>> read_documents(Path("names.txt"), by_line=True).texts[0]
+    '\\nAnna\\n'
+
+    name: of the file or the folder.
+    files: the text of each file by its name, sorted by name.
+    many: whether these are documents; a single text is divided into contiguous parts instead.
+    by_line: whether each line is a document. It then includes the line breaks before and after it, so that its first
+        character and its end are predicted as well. Empty lines are skipped.
+    """
+
+    name: str
+    files: dict[str, str]
+    many: bool
+    by_line: bool
+
+    @cached_property
+    def texts(self) -> list[str]:
+        """The text of each document."""
+        if not self.by_line:
+            return list(self.files.values())
+        return [f"\n{line}\n" for text in self.files.values() for line in text.split("\n") if line]
+
+    @cached_property
+    def text(self) -> str:
+        """All texts, concatenated."""
+        return "".join(self.texts)
+
+    @cached_property
+    def parts(self) -> tuple[list[str], list[str], list[str]]:
+        """Documents for training, validation and testing, divided by the name of the file, or by the line itself, so
+        that equal lines are in the same part.
+
+        Raises:
+            DataError: there are too few for three parts.
+        """
+        names = self.texts if self.by_line else list(self.files)
+        different = list(dict.fromkeys(names))
+        if len(different) < 3:
+            kind = f"{'different line' if self.by_line else 'document'}{'s' * (len(different) != 1)}"
+            raise DataError(
+                f"'{self.name}' has {len(different)} {kind}; training, validation and test data need 3 or more. "
+                "Add more, or name a file with a single text, which is divided into contiguous parts"
+            )
+        part = dict(zip(different, divided(different, SHARES), strict=True))
+        first, second, third = (
+            [text for name, text in zip(names, self.texts, strict=True) if part[name] == k] for k in range(3)
+        )
+        return first, second, third
+
+    @property
+    def training_text(self) -> str:
+        """The training part as one text."""
+        return "".join(self.parts[0]) if self.many else self.text[: int(len(self.text) * 0.9)]
+
+    def encoded(self, units: Units) -> tuple[Series, Series, Series]:
+        """The parts for training, validation and testing, as numbers: of a single text its first 90 %, the next 5 %
+        and the last 5 %."""
+        if self.many:
+            first, second, third = (_encoded(units, part) for part in self.parts)
+            return first, second, third
+        series = units.encode(self.text)
+        begin, end = int(len(series) * 0.9), int(len(series) * 0.95)
+        return series[:begin], series[begin:end], series[end:]
+
+    def series(self, units: Units) -> Series:
+        """Everything as numbers."""
+        return _encoded(units, self.texts) if self.many else units.encode(self.text)
+
+    def without_unknown(self, units: Units) -> Documents:
+        """The same documents without the characters that the units do not know."""
+        known = {name: units.without_unknown(text) for name, text in self.files.items()}
+        return Documents(self.name, known, self.many, self.by_line)
+
+    @property
+    def sha256(self) -> str:
+        """The fingerprint of the text; for a folder, of all names and texts."""
+        digest = hashlib.sha256()
+        for name, text in self.files.items():
+            content = text.encode("utf-8", "surrogatepass")
+            if self.many and not self.by_line:
+                digest.update(f"{len(name)} {name} {len(content)} ".encode("utf-8", "surrogatepass"))
+            digest.update(content)
+        return digest.hexdigest()
+
+
+def _encoded(units: Units, texts: Sequence[str]) -> Ragged:
+    return Ragged([units.encode(text) for text in texts])
+
+
+def read_documents(path: Path, by_line: bool = False) -> Documents:
+    """Read a text file, or the .txt files of a folder and its subfolders.
+
+    Raises:
+        DataError: nothing is there, there is no text in it, or one is empty or not UTF-8.
+    """
+    if not path.is_dir():
+        return Documents(str(path), {path.name: read_text(path)}, by_line, by_line)
+    files = text_files(path)
+    if not files:
+        raise DataError(f"'{path}' is a folder without texts ({SUFFIX}). Name a file, or rename those in it")
+    texts = {file.relative_to(path).as_posix(): read_text(file) for file in files}
+    return Documents(str(path), texts, True, by_line)
+
+
+def text_files(folder: Path) -> list[Path]:
+    """The texts of a folder, sorted by name, without those in run folders."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() == SUFFIX and file.is_file())
+    return sorted(
+        (file for file in found if not (file.parent / "config.json").exists()),
+        key=lambda file: file.relative_to(folder).as_posix(),
+    )

@@ -1,0 +1,49 @@
+"""One sequence and its targets, and how sequences are divided into training, validation and test data."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Example(NamedTuple):
+    """One sequence.
+
+    x: what is read: (steps, ...).
+    y: what is to be predicted: a target per step (answers, ...), which may be known for the first steps alone; or one
+        target for the whole sequence, a scalar.
+    name: of the sequence.
+    rows: the row of the table that each step comes from.
+    """
+
+    x: Tensor
+    y: Tensor
+    name: str
+    rows: Sequence[int] = ()
+
+    @property
+    def read(self) -> Tensor:
+        """The steps of x that training reads: as many as have a target, or all for a single one."""
+        return self.x[: len(self.y)] if self.y.ndim else self.x
+
+
+def divided(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
+    """The part that each name belongs to. It follows from the name alone, so it is the same on every machine and with
+    any other names. Only a part that would be empty gets a name of the largest one.
+
+    >>> divided(["a.wav", "b.wav", "c.wav"], (0.8, 0.1, 0.1))
+    [2, 1, 0]
+    """
+    digests = [hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest() for name in names]
+    numbers = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
+    ends = [sum(shares[: k + 1]) for k in range(len(shares) - 1)]
+    parts = [sum(number >= end for end in ends) for number in numbers]
+    for part in range(len(shares)):
+        largest = max(range(len(shares)), key=parts.count)
+        if part not in parts and parts.count(largest) > 1:
+            last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: digests[i])
+            parts[last] = part
+    return parts

@@ -1,0 +1,145 @@
+"""What a kind of data is, and the data of a kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from ..errors import UsageError, command_line
+from ..files.checked import Checked
+from ..nn.model import Answer, SequenceModel, States
+from ..train.lesson import Loss
+from .goal import Goal
+from .reading import Reading
+
+
+@dataclass(frozen=True)
+class Kind(ABC):
+    """One kind of data: how files become sequences of numbers, and scores become predictions.
+
+    A kind is made from training data (``learn``), which determine its classes, scales or vocabulary; or from what a run
+    has stored of them (``stored``). It does not depend on a model.
+
+    name: of the task, in config.json and on the command line.
+    unit: of the loss that people see, which is ``scale`` times the loss in nats.
+    steps: what the predictions are called.
+    batch_type: of the batches, a NamedTuple of tensors.
+    windowed: whether a batch is a window of longer sequences, with the state carried on to the next one.
+    """
+
+    name: ClassVar[str]
+    Options: ClassVar[type]
+    batch_type: ClassVar[Any]
+    scale: ClassVar[float] = 1.0
+    windowed: ClassVar[bool] = False
+
+    options: Any  # the section [data]
+    reading: Reading
+
+    @classmethod
+    @abstractmethod
+    def learn(cls, path: Path, options: Any, reading: Reading) -> Data:
+        """The data to train on. Raises DataError if they cannot be used."""
+
+    @classmethod
+    @abstractmethod
+    def stored(cls, options: Any, reading: Reading, description: Checked) -> Self:
+        """The kind that ``description`` described."""
+
+    @abstractmethod
+    def read(self, path: Path, sha256: str) -> Data:
+        """Other data, read in the same way. If their fingerprint is ``sha256``, they are the data that the model
+        learned from, and are divided into the same parts; else every part is all of them."""
+
+    @abstractmethod
+    def description(self) -> dict[str, Any]:
+        """What ``stored`` needs, as JSON."""
+
+    @property
+    @abstractmethod
+    def unit(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def steps(self) -> str: ...
+
+    @property
+    @abstractmethod
+    def inputs(self) -> int:
+        """The size of what is read at each step."""
+
+    @property
+    @abstractmethod
+    def outputs(self) -> int:
+        """The number of scores."""
+
+    @property
+    def answer(self) -> Answer:
+        """Where the scores come from: see ``nn.SequenceModel``."""
+        return "every"
+
+    @property
+    @abstractmethod
+    def goal(self) -> Goal: ...
+
+    @abstractmethod
+    def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
+        """The loss of a batch, read from the states that the batch before it left; () at the start of a pass."""
+
+    def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
+        """Predictions for a file, row by row. Raises UsageError for a kind that has none."""
+        see = command_line("sample", "--help")
+        raise UsageError(f"a model of the task '{self.name}' has no predictions for a file. See: {see}")
+
+
+@dataclass(frozen=True)
+class Data(ABC):
+    """Data of a kind, in three parts: to train on, to choose the best model by (validation), and to test it on.
+
+    path, sha256: where the data are, and their fingerprint.
+    known: whether these are the data that the model learned from.
+    """
+
+    kind: Kind
+    path: Path
+    sha256: str
+    known: bool
+
+    @abstractmethod
+    def batches(self, epoch: int) -> Iterable[Any]:
+        """The batches of one pass over the training data, the same ones for the same pass."""
+
+    def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
+        return self.kind.loss(model, batch, states)
+
+    @abstractmethod
+    def validate(self, model: SequenceModel) -> float:
+        """The loss per step on the validation data, in nats."""
+
+    @abstractmethod
+    def result(self, model: SequenceModel) -> dict[str, float]:
+        """The metric on the test data, followed by baselines, whose names begin with ``by_``."""
+
+    @abstractmethod
+    def evaluate(self, model: SequenceModel) -> dict[str, Any]:
+        """The metric on the test data, and how many they are."""
+
+    @abstractmethod
+    def excerpt(self, steps: int) -> Any:
+        """A batch of validation data of at most ``steps`` steps, for diagnosis."""
+
+    @abstractmethod
+    def sizes(self) -> dict[str, int]:
+        """How large everything is, for the log."""
+
+    @abstractmethod
+    def describe(self) -> list[tuple[str, str]]:
+        """What the data are, line by line, each with a word before it."""
+
+    @property
+    def source(self) -> dict[str, str]:
+        """What config.json says about the data."""
+        return {"path": str(self.path.absolute()), "sha256": self.sha256}

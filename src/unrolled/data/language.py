@@ -1,0 +1,270 @@
+"""Text: predict the next character, byte, word or subword."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, UsageError, check_choice
+from ..files.checked import Checked
+from ..nn.model import SequenceModel, States
+from ..sequence.losses import nll
+from ..sequence.ragged import Ragged
+from ..sequence.series import values_of
+from ..sequence.streams import Piece, Window, document_windows, overlapping_windows, predicted, windows
+from ..train.lesson import Loss
+from .bits import bits_per_step, frequency_bits
+from .defaults import BY_TASK
+from .documents import Documents, Series, read_documents
+from .goal import Class, Goal
+from .kind import Data, Kind
+from .reading import Reading
+from .units import UNITS, Units, stored_units, units_of
+
+DOCUMENTS = ("file", "line")
+WINDOW: int = BY_TASK["language"]["reading"]["window"]
+EXCERPT = 16  # pieces of an excerpt, side by side
+VALIDATED, PIECE = 100_000, 500  # characters of a validation during training: at most, and per piece
+
+
+@dataclass(frozen=True)
+class LanguageOptions:
+    """[data] of a text.
+
+    unit: what is predicted: the next 'character', 'byte', 'word' or 'subword'.
+    vocabulary: the largest number of words or subwords.
+    document: what starts with a new state: each 'file' (of a folder) or each 'line'.
+    """
+
+    unit: str = "character"
+    vocabulary: int = 8000
+    document: str = "file"
+
+    @property
+    def predicts(self) -> str:
+        return f"the next {self.unit}"
+
+    def __post_init__(self) -> None:
+        check_choice("data.document", self.document, DOCUMENTS)
+        check_choice("data.unit", self.unit, UNITS)
+        if self.vocabulary < 300:
+            raise UsageError(f"data.vocabulary must be a whole number from 300, got {self.vocabulary}")
+
+
+def _batch(x: Tensor, y: Tensor, reset: Tensor | None = None) -> Window | Piece:
+    return Window(x, y) if reset is None else Piece(x, y, reset)
+
+
+@dataclass(frozen=True)
+class Language(Kind):
+    """Prediction of the next character (or byte, word, subword). A text, or documents one after another, is read as
+    contiguous pieces side by side, with the state carried on; every document starts with a new state."""
+
+    name: ClassVar[str] = "language"
+    Options: ClassVar[type] = LanguageOptions
+    batch_type: ClassVar[Any] = staticmethod(_batch)
+    scale: ClassVar[float] = 1 / math.log(2)
+    windowed: ClassVar[bool] = True
+    goal: ClassVar[Goal] = Class()
+
+    options: LanguageOptions
+    vocabulary: Units
+
+    @classmethod
+    def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
+        """Raises DataError where there is no text, or not enough of it."""
+        documents, batch = read_documents(path, options.document == "line"), reading.batch
+        least = max(40, math.ceil(2 * batch / 0.9) + 2)
+        if len(documents.text) < least:
+            raise DataError(
+                f"'{path.name}' has {len(documents.text)} characters; a batch of {batch} needs {least} or more. "
+                "Use a longer text, or a smaller --batch"
+            )
+        units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
+        text = cls(options, reading, units)._text(documents, path, True, 0)
+        for part, rows in ((text.train, batch), (text.validation, 1), (text.test, 1)):
+            if predicted(part) < rows:
+                raise DataError(
+                    f"the documents of '{path.name}' are too short: one part of them has nothing to predict, or not "
+                    f"enough for a batch of {batch}. Add more documents, or use a smaller --batch"
+                )
+        return text
+
+    @classmethod
+    def stored(cls, options: LanguageOptions, reading: Reading, description: Checked) -> Self:
+        vocabulary = description.values.get("vocabulary") if isinstance(description.values, dict) else None
+        return cls(options, reading, stored_units(options.unit, vocabulary))
+
+    def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
+        """Raises DataError for characters that the model has never seen, unless they are skipped."""
+        documents, skipped = read_documents(path, self.options.document == "line"), 0
+        known = documents.sha256 == sha256
+        for name, text in documents.files.items():
+            unknown = self.vocabulary.unknown(text)
+            if unknown and not skip_unknown:
+                raise DataError(
+                    f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the model has never "
+                    f"seen the character {unknown.character!r} (unknown characters in the text: {unknown.count}). "
+                    "Remove them, or evaluate with --skip-unknown"
+                )
+            skipped += unknown.count if unknown else 0
+        return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
+
+    def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
+        parts = documents.encoded(self.vocabulary) if known else (documents.series(self.vocabulary),) * 3
+        return Text(self, path, documents.sha256, known, documents, *parts, skipped)
+
+    def description(self) -> dict[str, Any]:
+        return {"vocabulary": self.vocabulary.dump()}
+
+    @property
+    def unit(self) -> str:
+        return f"bits per {self.options.unit}"
+
+    @property
+    def steps(self) -> str:
+        return f"{self.options.unit}s"
+
+    @property
+    def inputs(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def outputs(self) -> int:
+        return len(self.vocabulary)
+
+    @property
+    def window(self) -> int:
+        return self.reading.window or WINDOW
+
+    @property
+    def stride(self) -> int:
+        return self.reading.stride or self.window
+
+    def loss(self, model: SequenceModel, batch: Window | Piece, states: States) -> Loss:
+        """If windows overlap, only the new steps of a window count, but their gradients reach back over all of it:
+        BPTT(h; h') of Williams and Peng (1990). The next window starts from the state after ``stride`` steps."""
+        x, y, steps = batch.x, batch.y, batch.x.shape[1]
+        reset = batch.reset if isinstance(batch, Piece) else None
+        scores, after = model(x, states or None, reset, after=min(self.stride, steps))
+        if steps > self.stride and states:  # all steps of the first window are new
+            scores, y = scores[:, -self.stride :], y[:, -self.stride :]
+        return Loss(nll(scores, y), y.numel(), after)
+
+    def opening(self) -> Tensor:
+        """What is read when there is no prompt: a line break, if the model knows it: (1,)."""
+        return self.vocabulary.opening()
+
+    @property
+    def border(self) -> int | None:
+        """The number of the line break, if every line is a document: the state starts anew with it."""
+        return int(self.opening()[0]) if self.options.document == "line" else None
+
+    def encode(self, prompt: str) -> Tensor:
+        """The numbers (steps,) of a prompt. If every line is a document, a line break comes first.
+
+        Raises:
+            UsageError: the prompt has a character that the model has never seen.
+        """
+        if unknown := self.vocabulary.unknown(prompt):
+            raise UsageError(
+                f"the model has never seen the prompt's character {unknown.character!r} (line {unknown.line}, column "
+                f"{unknown.column}). It knows these {len(self.vocabulary)}:\n  {printable(self.vocabulary.dump())}"
+            )
+        numbers = self.vocabulary.encode(prompt)
+        return torch.cat([self.opening(), numbers]) if self.options.document == "line" else numbers
+
+
+@dataclass(frozen=True)
+class Text(Data):
+    """A text, or documents, in three parts: each numbers (steps,), or a Ragged of documents.
+
+    skipped: the number of characters that were skipped.
+    """
+
+    kind: Language
+    documents: Documents
+    train: Series
+    validation: Series
+    test: Series
+    skipped: int = 0
+
+    def batches(self, epoch: int) -> Iterator[Window | Piece]:
+        """The windows of the whole training text. Documents are read in an order that follows from the seed and the
+        number of the pass."""
+        reading, window, stride = self.kind.reading, self.kind.window, self.kind.stride
+        if isinstance(self.train, Ragged):
+            generator = torch.Generator().manual_seed(reading.seed + 1_000_003 * (epoch + 1))
+            order = torch.randperm(len(self.train), generator=generator)
+            return document_windows(self.train.select(order), reading.batch, window, stride)
+        if stride < window:
+            return overlapping_windows(self.train, reading.batch, window, stride)
+        return windows(self.train, reading.batch, window)
+
+    def validate(self, model: SequenceModel) -> float:
+        return bits_per_step(model, _first(self.validation, VALIDATED), PIECE) * math.log(2)
+
+    def result(self, model: SequenceModel) -> dict[str, float]:
+        unit, train, test = self.kind.options.unit, values_of(self.train), values_of(self.test)
+        bits = bits_per_step(model.eval(), self.test)
+        baseline = frequency_bits(train, test, len(self.kind.vocabulary))
+        perplexity = {"perplexity": 2**bits if bits < 1024 else math.inf} if unit in ("word", "subword") else {}
+        return {f"bits_per_{unit}": bits, "by_frequency_alone": baseline, **perplexity}
+
+    def evaluate(self, model: SequenceModel) -> dict[str, Any]:
+        self._check(self.test)
+        bits = bits_per_step(model, self.test)
+        counts = {"characters": len(values_of(self.test)), "held_out": self.known, "skipped": self.skipped}
+        return {f"bits_per_{self.kind.options.unit}": bits, "bits": bits, **counts}
+
+    def excerpt(self, steps: int) -> Window:
+        series = self.validation
+        self._check(series)
+        if isinstance(series, Ragged):
+            return _longest(series, steps)
+        return next(windows(series, max(1, min(EXCERPT, predicted(series) // steps)), steps))
+
+    def _check(self, series: Series) -> None:
+        if not predicted(series):
+            raise DataError(f"'{self.path}' is too short: it needs two characters or more")
+
+    def sizes(self) -> dict[str, int]:
+        parts = {"learned_from": self.train, "validation": self.validation, "held_out": self.test}
+        return {
+            "characters": len(self.documents.text),
+            "vocabulary": len(self.kind.vocabulary),
+            **{name: len(values_of(part)) for name, part in parts.items()},
+            **({"documents": len(self.documents.texts)} if self.documents.many else {}),
+        }
+
+    def describe(self) -> list[tuple[str, str]]:
+        unit = self.kind.options.unit
+        known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
+        documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
+        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
+
+
+def _longest(documents: Ragged, steps: int) -> Window:
+    """The ends of the longest documents, all of the same length."""
+    steps = min(steps, int(documents.lengths.max()) - 1)
+    ends = torch.stack([document[-steps - 1 :] for document in documents if len(document) > steps][:EXCERPT])
+    return Window(ends[:, :-1], ends[:, 1:])
+
+
+def _first(series: Series, most: int) -> Series:
+    """The beginning of a text; of documents as many whole ones, but at least one that has something to predict."""
+    if not isinstance(series, Ragged):
+        return series[:most]
+    ends = series.lengths.cumsum(0)
+    return series.select(ends <= max(most, int(ends[(series.lengths > 1).int().argmax()])))
+
+
+def printable(characters: str) -> str:
+    """Characters in one line, the invisible ones escaped as in Python."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in characters)

@@ -1,0 +1,110 @@
+"""Recordings in memory: whole sound files, folders of them, and their log-mel features."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..errors import DataError, reason
+from ..files.read import read_bytes
+from ..sources import LogMel
+
+MELS = 40  # features of a frame
+SUFFIXES = (".wav", ".flac", ".ogg")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recording in memory, as a source of samples.
+
+    >>> Recording(torch.randn(8000), rate=8000).features.shape
+    torch.Size([100, 40])
+
+    samples: of one channel, in [-1, 1]: (steps,).
+    rate: in hertz.
+    content: the bytes of the file.
+    """
+
+    samples: Tensor
+    rate: int
+    content: bytes = b""
+    channels: int = 1
+
+    @property
+    def length(self) -> int:
+        return len(self.samples)
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """Samples start to stop: (steps, 1)."""
+        return self.samples[start:stop, None]
+
+    @cached_property
+    def features(self) -> Tensor:
+        """Its log-mel features (frames, 40), with the default parameters of ``LogMel``."""
+        source = LogMel(self, mels=MELS)
+        return source.read(0, source.length)
+
+
+def read_recording(path: Path) -> Recording:
+    """Read a sound file (wav, flac, ogg); several channels become their mean.
+
+    Raises:
+        DataError: there is no such file, it cannot be decoded, or it has no samples.
+    """
+    try:
+        import soundfile
+    except ImportError:
+        raise DataError("reading recordings needs soundfile: pip install 'unrolled[audio]'") from None
+    content = read_bytes(path, "a recording (wav, flac, ogg)")
+    try:
+        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as problem:
+        why = str(getattr(problem, "error_string", "") or reason(problem)).rstrip(".").lower()
+        raise DataError(f"'{path}' cannot be read as a recording: {why}") from None
+    if not len(samples):
+        raise DataError(f"'{path}' has no samples")
+    mono = torch.from_numpy(samples).mean(1)
+    if not torch.isfinite(mono).all():
+        raise DataError(f"'{path}' has samples that are NaN or infinite")
+    return Recording(mono, rate, content)
+
+
+def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Recording], list[str]]:
+    """The recordings of a folder and its subfolders (or a single one) by name, and the names of those skipped.
+
+    Raises:
+        DataError: there are none, or one cannot be read and is not to be skipped.
+    """
+    if path.is_file():
+        return {path.name: read_recording(path)}, []
+    names = sorted(str(f.relative_to(path)) for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
+    if not names:
+        raise DataError(f"'{path}' has no recordings ({', '.join(SUFFIXES)})")
+    found: dict[str, Recording] = {}
+    problems: dict[str, DataError] = {}
+    for name in names:
+        try:
+            found[name] = read_recording(path / name)
+        except DataError as problem:
+            problems[name] = problem
+    if problems and (not skip_unreadable or not found):
+        first, more = next(iter(problems.values())), len(problems) - 1
+        also = f" {more} more cannot be read either." if more else ""
+        raise DataError(f"{first}.{also} Remove it, or skip unreadable recordings with --set data.skip_unreadable=true")
+    return found, list(problems)
+
+
+def sha256_of(recordings: Mapping[str, Recording]) -> str:
+    """One fingerprint of the files of some recordings, with their names."""
+    digest = hashlib.sha256()
+    for name, recording in sorted(recordings.items()):
+        content = recording.content
+        digest.update(f"{len(name)} {name} {len(content)} ".encode("utf-8", "surrogatepass") + content)
+    return digest.hexdigest()

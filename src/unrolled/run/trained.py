@@ -1,0 +1,185 @@
+"""The trained model of a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..circuits.circuit import Circuit
+from ..data.characters import Vocabulary
+from ..data.kind import Data, Kind
+from ..data.kinds import recognise
+from ..data.language import Language
+from ..errors import DataError, UnrolledError, UsageError, command_line
+from ..nn.model import SequenceModel
+from ..train import random_states
+from .checkpoint import best_of, checkpoints, is_checkpoint, no_checkpoint, read_checkpoint
+from .config import CHANGED, Config
+from .spec import Spec
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model and how data are read for it.
+
+    >>> Trained.load(Path("runs/text-gru")).evaluate(Path("other.txt"))["bits_per_character"]
+    2.35
+
+    path, sha256: of the data that it learned from.
+    """
+
+    run: Path
+    spec: Spec
+    kind: Kind
+    model: SequenceModel
+    path: Path
+    sha256: str
+
+    @staticmethod
+    def load(run: Path) -> Trained:
+        """The best model of a run, or that of one of its checkpoints. Executes no stored code, and needs no other
+        files.
+
+        Raises:
+            DataError: the folder is not a run, has no checkpoint, or is damaged.
+        """
+        config, tensors = best_model(run)
+        if (largest := config.largest()) > max(sum(v.numel() for v in tensors.values()), 1000):
+            config.refuse(f"it has a size of {largest}, more than the number of parameters")
+        try:
+            with torch.device("meta"):
+                spec = config.spec()
+                kind = config.kind(spec)
+                model = spec.build(config.circuit(), kind)
+        except DataError:
+            raise
+        except UnrolledError as problem:
+            config.refuse(str(problem))
+        except Exception as problem:  # the file may say anything
+            config.refuse(f"no model can be made from it ({type(problem).__name__}: {problem})")
+        config.check(model)
+        config.check_fit(model, tensors)
+        model.to_empty(device="cpu")
+        model.load_state_dict(tensors)
+        model.eval()
+        try:
+            model(torch.zeros(1, 1, dtype=torch.long))
+        except Exception as problem:  # a single step shows whether the circuit runs
+            config.refuse(f"its circuit does not run ({type(problem).__name__}: {problem})")
+        source = config.get("source", dict)
+        path, sha256 = (str(source.get(name, "")) for name in ("path", "sha256"))
+        return Trained(run, spec, kind, model, Path(path), sha256)
+
+    def read(self, path: Path, skip_unknown: bool = False) -> Data:
+        """Data as the model reads them; see ``Kind.read``.
+
+        Args:
+            path: of the data.
+            skip_unknown: skip characters that the model has never seen.
+
+        Raises:
+            DataError: they cannot be read, or are of another kind.
+            UsageError: ``skip_unknown`` for a model that does not read text.
+        """
+        self.check(path)
+        if isinstance(self.kind, Language):
+            return self.kind.read(path, self.sha256, skip_unknown)
+        if skip_unknown:
+            raise UsageError(f"--skip-unknown is for texts; '{self.run}' is a run of the task '{self.kind.name}'")
+        return self.kind.read(path, self.sha256)
+
+    def evaluate(self, path: Path, skip_unknown: bool = False) -> dict[str, Any]:
+        """The metric on the test part of data that the model learned from, or on all of other data."""
+        return self.read(path, skip_unknown).evaluate(self.model)
+
+    def predict(self, path: Path) -> Iterator[dict[str, Any]]:
+        """Predictions for a file, row by row."""
+        self.check(path)
+        return self.kind.predict(self.model, path)
+
+    def check(self, path: Path) -> None:
+        """Refuse data of another kind. A text may have any name."""
+        kind = recognise(path)
+        if not isinstance(self.kind, (kind, Language)):
+            raise DataError(
+                f"'{path}' is data for the task '{kind.name}', but '{self.run}' is a run of the task '{self.kind.name}'"
+            )
+
+
+def load_language(run: Path) -> tuple[SequenceModel, Language]:
+    """The model of text of a run, and how it reads.
+
+    Raises:
+        DataError: the folder is not a run, or its model does not read text.
+    """
+    trained = Trained.load(run)
+    if not isinstance(trained.kind, Language):
+        raise DataError(f"'{run}' is a run of the task '{trained.kind.name}', which does not read or write text")
+    return trained.model, trained.kind
+
+
+def load_characters(run: Path) -> tuple[SequenceModel, Language, Vocabulary]:
+    """The model of characters of a run, how it reads, and the characters that it knows.
+
+    Raises:
+        DataError: the folder is not a run, or its model reads bytes, words or subwords.
+    """
+    model, kind = load_language(run)
+    if not isinstance(kind.vocabulary, Vocabulary):
+        raise DataError(f"'{run}' reads {kind.steps}; this needs a model of characters: train with data.unit=character")
+    return model, kind, kind.vocabulary
+
+
+def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceModel]:
+    """What the training of a run was made from: the options, the data, and the model with its initial parameters.
+
+    Args:
+        path: where the data are now, if they have moved.
+
+    Raises:
+        DataError: the description is damaged, or the data are missing or have changed.
+    """
+    path = path or Path(config.get("source.path", str))
+    try:
+        spec = config.spec()
+        data = spec.kind.learn(path, spec.data, spec.reading)
+        model = initial_model(spec, config.circuit(), data)
+    except UsageError as problem:
+        config.refuse(str(problem))
+    config.check(model)
+    same = data.kind.description() == config.get("description", dict)
+    if data.sha256 != config.get("source.sha256", str) or not same:
+        raise DataError(
+            f"'{path}' is not the data that '{config.run}' was trained on, or has changed since. Name the right data: "
+            f"{command_line('train', 'DATA', '--resume', config.run)}"
+        )
+    return spec, data, model
+
+
+def initial_model(spec: Spec, circuit: Circuit, data: Data) -> SequenceModel:
+    """The model before its training: its parameters follow from the seed. Seeds all random generators."""
+    random_states.seed(spec.reading.seed)
+    return spec.build(circuit, data.kind)
+
+
+def best_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
+    """The config.json and the parameters of the best model of a run, or of a checkpoint. Before the first validation,
+    the best model is that of the last checkpoint."""
+    if is_checkpoint(run):
+        checkpoint = read_checkpoint(run)
+        return Config(run, checkpoint.config), checkpoint.model
+    config, found = Config(run), checkpoints(run)
+    if not found:
+        raise no_checkpoint(run)
+    checkpoint = read_checkpoint(found[-1])
+    best = best_of(checkpoint.progress)
+    if best is not None and f"{best:08d}" != found[-1].name:
+        checkpoint = read_checkpoint(found[-1].with_name(f"{best:08d}"))
+    if checkpoint.config != config.values:
+        config.refuse(CHANGED)
+    return config, checkpoint.model

@@ -1,0 +1,51 @@
+"""A stream of text."""
+
+from __future__ import annotations
+
+import zlib
+from codecs import getincrementaldecoder
+
+from ..errors import DataError
+from .bytes import BLOCK, ByteStream
+from .pieces import Pieces
+
+
+class Characters(Pieces):
+    """The characters of a text (UTF-8), as strings."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.position, self._stream, self._checksum = 0, stream, 0
+        self._decoder, self._text = getincrementaldecoder("utf-8-sig")(), ""
+
+    @property
+    def done(self) -> float | None:
+        return self._stream.place / self._stream.size if self._stream.size else None
+
+    @property
+    def mark(self) -> str:
+        return f"{self._checksum:08x}"
+
+    def next(self, steps: int) -> str | None:
+        while len(self._text) < steps and (block := self._stream.read()):
+            self._text += self._decoded(block)
+        if len(self._text) < steps:
+            self._text += self._decoded(b"", final=True)
+        piece, self._text = self._text[:steps], self._text[steps:]
+        self.position += len(piece)
+        self._checksum = zlib.crc32(piece.encode(), self._checksum)
+        return piece or None
+
+    def skip(self, steps: int) -> None:
+        end = self.position + steps
+        while self.position < end and self.next(min(BLOCK, end - self.position)):
+            pass
+
+    def _decoded(self, block: bytes, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(block, final)
+        except UnicodeDecodeError as problem:
+            place = self._stream.place - len(problem.object) + problem.start
+            raise DataError(
+                f"{self._stream.name} is not UTF-8: byte 0x{problem.object[problem.start]:02x} at offset {place} "
+                f"({problem.reason}). Convert it, for example with: iconv -f latin1 -t utf-8"
+            ) from None

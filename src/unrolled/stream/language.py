@@ -1,0 +1,98 @@
+"""A model of characters on a stream of text: its surprise, in bits per character."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..data.characters import Vocabulary
+from ..errors import DataError
+from ..nn.model import SequenceModel
+from ..run.trained import load_characters
+from ..sequence.state import State
+from .bytes import ByteStream
+from .characters import Characters
+from .format import Columns
+from .options import StreamOptions
+
+LAST = "last"  # the character before a piece, from which its first character is predicted
+
+
+class LanguageStream:
+    """A model of characters that writes its surprise -log2 p at each character but the first.
+
+    With ``options.each`` there is a row per character; else one per piece, with the mean over its predictions. With
+    ``options.skip_unknown`` characters that the model has never seen are skipped, and have no surprise.
+
+    Args:
+        border: the number of the character that ends a document; the next one starts with a new state.
+    """
+
+    unit = "characters"
+
+    def __init__(
+        self, model: SequenceModel, vocabulary: Vocabulary, options: StreamOptions, border: int | None = None
+    ) -> None:
+        self.model: nn.Module = model
+        self.vocabulary, self.options, self.border = vocabulary, options, border
+
+    def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Characters:
+        """See ``Streamed``."""
+        return Characters(ByteStream(path, "a text (UTF-8)", stop))
+
+    def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
+        """See ``Streamed``. Columns have (characters,) or (1,) rows; states have the shapes (1, size)."""
+        known = self._known(piece, begin)
+        found, after = self._bits(self.vocabulary.encode("".join(itertools.compress(piece, known.tolist()))), carried)
+        bits = torch.full((len(piece),), math.nan, dtype=torch.float64)
+        bits[known] = found
+        if self.options.each:
+            positions = torch.arange(begin, begin + len(piece))
+            return {"position": positions, "character": list(piece), "bits": bits}, after
+        counts = {"position": torch.tensor([begin]), "characters": torch.tensor([len(piece)])}
+        counts |= {"unknown": (~known).sum()[None]} if self.options.skip_unknown else {}
+        return {**counts, "bits_per_character": bits.nanmean(0, keepdim=True)}, after
+
+    def _known(self, piece: str, begin: int) -> Tensor:
+        """Which characters the model knows: booleans (characters,)."""
+        unknown = self.vocabulary.unknown(piece)
+        if unknown and not self.options.skip_unknown:
+            raise DataError(
+                f"the model has never seen the character {unknown.character!r} at position "
+                f"{begin + piece.index(unknown.character)}. Remove such characters, or add --skip-unknown"
+            )
+        known = set(self.vocabulary.characters)
+        return torch.tensor([character in known for character in piece])
+
+    def _bits(self, y: Tensor, carried: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        """The surprise (characters,) at each character, NaN at the very first, and what is carried on."""
+        x = torch.cat([carried.get(LAST, y[:0]), y])[:-1]
+        if not len(x):
+            return torch.full((len(y),), math.nan, dtype=torch.float64), {LAST: y[-1:]} if len(y) else carried
+        reset = None if self.border is None else x[None] == self.border
+        scores, states = self.model(x[None], _states(carried), reset)
+        predicted = y[len(y) - len(x) :, None]
+        bits = scores[0].double().log_softmax(-1).gather(1, predicted)[:, 0] / -math.log(2)
+        after = {f"{layer}.{name}": value for layer, state in enumerate(states) for name, value in state.items()}
+        first = bits.new_full((len(y) - len(x),), math.nan)
+        return torch.cat([first, bits]), {**after, LAST: y[-1:]}
+
+
+def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
+    layers: dict[int, dict[str, Tensor]] = {}
+    for key, value in carried.items():
+        if key != LAST:
+            layer, name = key.split(".", 1)
+            layers.setdefault(int(layer), {})[name] = value
+    return tuple(State(**layers[layer]) for layer in sorted(layers)) or None
+
+
+def open_language(run: Path, options: StreamOptions) -> LanguageStream:
+    """The model of characters of a run folder, for streams."""
+    model, kind, vocabulary = load_characters(run)
+    return LanguageStream(model, vocabulary, options, kind.border)
