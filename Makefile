@@ -1,11 +1,12 @@
-# Everything here needs only make and Python 3.11 or newer. `make` alone lists the targets.
+# You only need make and Python 3.11 or newer. `make` without a target lists all targets.
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
+ACCELERATE := .venv-accelerate/ready
 
-.PHONY: help demo test lint check bench bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-accelerate bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -15,16 +16,22 @@ help:  ## list the targets
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "make: Python 3.11 or newer is needed, '$(PYTHON)' is not that. Name one: make PYTHON=/path/to/python3.12"; exit 1; }
-	@echo "environment  creating .venv with $$($(PYTHON) --version) (PyTorch is large: some minutes the first time)"
+		{ echo "make: Python 3.11 or newer is required, but '$(PYTHON)' is older. Choose one: make PYTHON=/path/to/python3.12"; exit 1; }
+	@echo "environment  creating .venv with $$($(PYTHON) --version) (PyTorch is large, so the first time takes minutes)"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	@touch $@
 
 $(BENCH): benchmarks/requirements.txt constraints.txt
-	@echo "environment  creating .venv-bench for the other contestants"
+	@echo "environment  creating .venv-bench for the other libraries"
 	@$(PYTHON) -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -r $<
+	@touch $@
+
+$(ACCELERATE): benchmarks/accelerate.txt
+	@echo "environment  creating .venv-accelerate for the models of others"
+	@$(PYTHON) -m venv .venv-accelerate
+	@.venv-accelerate/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 .venv: $(READY)
@@ -32,18 +39,18 @@ $(BENCH): benchmarks/requirements.txt constraints.txt
 demo: $(READY)  ## run the guided demonstration
 	@$(BIN)/unrolled demo
 
-test: $(READY)  ## run the whole test suite, in random order; ARGS="--randomly-seed=N" for one that was
-	@echo "test         the whole suite in random order, two processes"
+test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-seed=N" repeats an earlier order
+	@echo "test         the whole suite in random order, in two processes"
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 .PHONY: test-files
-test-files: $(READY)  ## each test file in a process of its own, two at a time; ARGS='-m "not slow"'
-	@echo "test         each file alone"
+test-files: $(READY)  ## run each test file in its own process, two at a time; ARGS='-m "not slow"'
+	@echo "test         each file in its own process"
 	@ls tests/test_*.py | xargs -P 2 -I FILE sh -c 'said=$$($(BIN)/python -m pytest -q FILE $(ARGS) 2>&1); code=$$?; \
 		test $$code -eq 0 -o $$code -eq 5 && echo "             FILE: $$(echo "$$said" | tail -1)" && exit 0; \
-		echo "$$said"; echo "             FILE fails alone"; exit 1'
+		echo "$$said"; echo "             FILE fails on its own"; exit 1'
 
-lint: $(READY)  ## formatting, lint, types
+lint: $(READY)  ## check formatting, lint and types
 	@echo "format       ruff format --check"
 	@$(BIN)/ruff format --quiet --check . || { echo "             files need formatting: make format"; exit 1; }
 	@echo "lint         ruff check"
@@ -51,28 +58,31 @@ lint: $(READY)  ## formatting, lint, types
 	@echo "types        mypy"
 	@$(BIN)/mypy --no-error-summary
 
-check: lint  ## lint, layering, quick tests: three minutes
+check: lint  ## check lint, layering and the quick tests; three minutes
 	@echo "house        layering"
 	@$(BIN)/python -m pytest -q tests/test_house.py
-	@echo "tests        all but the slow ones, two processes"
+	@echo "tests        all except the slow ones, in two processes"
 	@$(BIN)/python -m pytest -q -n 2 -m "not slow" --ignore=tests/test_house.py
 
-bench: $(READY) $(BENCH)  ## speed beside torch.nn, torch.compile, JAX, ONNX Runtime and the floor; 20 minutes
+bench: $(READY) $(BENCH)  ## compare speed with torch.nn, torch.compile, JAX, ONNX Runtime and the lower bound; 20 minutes
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
-bench-length: $(READY)  ## lengths from 1 to 10,000 in one batch, beside dense and packed batches; 20 minutes, most of them torch's
+bench-length: $(READY)  ## compare lengths from 1 to 10,000 in one batch with dense and packed batches; 20 minutes
 	@$(BIN)/python benchmarks/length.py $(ARGS)
 
-bench-memory: $(READY)  ## memory of the gradient against length, beside torch.nn, from 10 thousand to 30 million steps; an hour
+bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before and after accelerate; 2 minutes, rewrites benchmarks/ACCELERATE.md
+	@$(BIN)/python examples/accelerate.py --packages .venv-accelerate --write benchmarks/ACCELERATE.md $(ARGS)
+
+bench-memory: $(READY)  ## compare the memory of the gradient with torch.nn, from 10 thousand to 30 million steps; an hour
 	@$(BIN)/python benchmarks/memory.py $(ARGS)
 
-bench-parallel: $(READY) data  ## two training processes under torchrun beside one; 10 minutes, UNROLLED_DATA names the data
+bench-parallel: $(READY) data  ## compare two training processes under torchrun with one; 10 minutes, UNROLLED_DATA names the data
 	@$(BIN)/python benchmarks/parallel.py $(ARGS)
 
-bench-long: $(READY)  ## the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
+bench-long: $(READY)  ## compute the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
 	@$(BIN)/python benchmarks/long.py $(ARGS)
 
-figures: $(READY)  ## draw every figure of README and docs again, and the page of all cells
+figures: $(READY)  ## redraw all figures of README and docs, and the page of all cells
 	@$(BIN)/python docs/figures.py
 
 RESULTS = runs/results
@@ -91,25 +101,25 @@ BEST = --cell gru --hidden 320 --layers 2 --batch 32 --window 100 --set model.em
 data:
 	@test -n "$(UNROLLED_DATA)" || { echo "make: UNROLLED_DATA must name the folder of the data sets"; exit 1; }
 
-results-music: $(READY) data  ## JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
+results-music: $(READY) data  ## train on JSB chorales and Piano-midi, see docs/results.md; UNROLLED_DATA names the data
 	$(BIN)/unrolled train $(JSB) $(JSB_LSTM) $(MUSIC) --out $(RESULTS)/jsb-lstm
 	$(BIN)/unrolled train $(JSB) $(JSB_RNN) $(MUSIC) --out $(RESULTS)/jsb-rnn
 	$(BIN)/unrolled train $(PIANO) $(PIANO_LSTM) $(MUSIC) --out $(RESULTS)/piano-lstm
 
-results-voice: $(READY) data  ## spoken digits: recordings 0 to 4 held out, then each speaker in turn
+results-voice: $(READY) data  ## train on spoken digits, with recordings 0 to 4 held out, then each speaker in turn
 	$(BIN)/unrolled train $(DIGITS) --set 'data.test=*_[0-4].wav' $(VOICE) --out $(RESULTS)/digits
 	for speaker in george jackson lucas nicolas theo yweweler; do \
 		$(BIN)/unrolled train $(DIGITS) --set "data.test=*_$${speaker}_*.wav" $(VOICE) --out $(RESULTS)/digits-$$speaker || exit; \
 	done
 
-results-text: $(READY) data  ## tinyshakespeare: beside a twin of torch.nn.LSTM, then the best model of 20 minutes
+results-text: $(READY) data  ## compare with torch.nn.LSTM on tinyshakespeare, then train the best model for 20 minutes
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
 	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
-results-series: $(READY)  ## the yearly number of sunspots, beside the seasonal-naive forecast
+results-series: $(READY)  ## forecast the yearly number of sunspots, compared with the seasonal-naive forecast
 	$(BIN)/python examples/sunspots.py --out $(RESULTS)/sunspots
 
-results-synthetic: $(READY)  ## the adding problem, temporal order, embedded Reber grammar
+results-synthetic: $(READY)  ## train on the adding problem, temporal order and the embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding
 	$(BIN)/python examples/long_memory.py order
 	$(BIN)/python examples/long_memory.py order --steps 200
@@ -121,10 +131,10 @@ torture: $(READY)  ## kill a training 100 times, damage 10,000 models and 1,000,
 	@nice $(BIN)/python tests/torture.py circuits --mutations 1000000
 
 .PHONY: fuzz
-fuzz: $(READY)  ## 100,000 random circuits on every engine, against an independent interpreter; hours. ARGS="--circuits 1000"
+fuzz: $(READY)  ## compare 100,000 random circuits on every engine with an independent interpreter; hours. ARGS="--circuits 1000"
 	@nice $(BIN)/python tests/fuzz.py $(ARGS)
 
-sanitize: $(READY)  ## run engine c with kernels that check their addresses, undefined behaviour and races of threads; 10 minutes
+sanitize: $(READY)  ## run engine c with gcc's checks for addresses, undefined behaviour and data races; 10 minutes
 	@nice $(BIN)/python tests/sanitize.py
 
 format: $(READY)  ## rewrite the sources in the project's format
@@ -132,7 +142,7 @@ format: $(READY)  ## rewrite the sources in the project's format
 	@$(BIN)/ruff format .
 
 .PHONY: mutants
-mutants: $(READY)  ## plant faults in the sources: the tests must see each; half an hour. ARGS='--only NAME --jobs 2'
+mutants: $(READY)  ## plant faults in the sources, each of which a test must detect; half an hour. ARGS='--only NAME --jobs 2'
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products

@@ -1,4 +1,4 @@
-"""The cells under JAX's ``lax.scan``, jitted as a whole: started by ``run.py`` in an environment that has JAX."""
+"""The cells under JAX's ``lax.scan``, jitted as a whole. ``run.py`` starts this in an environment that has JAX."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from unrolled.speed.process import Run, serve
 
 
 def normalised(a):
+    """Layer normalisation without gains."""
     centred = a - a.mean(-1, keepdims=True)
     return centred / jnp.sqrt((centred * centred).mean(-1, keepdims=True) + 1e-5)
 
@@ -27,8 +28,8 @@ JAX = SimpleNamespace(
 
 
 def prepare(problem: Problem, training: bool) -> Run:
-    """The products with x(t) stay in the loop: XLA runs that at least as fast as one product before it, and up to 1.7
-    times faster where a batch is small."""
+    """Prepare a problem. The products with x(t) stay in the loop: XLA runs that at least as fast as one product before
+    the loop, and up to 1.7 times as fast for small batches."""
     step = STEPS[problem.cell]
 
     def forward(p, x):

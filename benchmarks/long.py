@@ -3,9 +3,10 @@
 make bench-long                                     both cells, the whole recording; writes LONG.md and long.json
 make bench-long ARGS="--steps 1000000"              minutes; compares the gradient with Store() and with float64
 
-The recording (see recording.py) is a FLAC file. A network of 128 units reads 40 log-mel features of each 10 ms and a
-linear layer says those of the next; the loss is the squared error, summed over all steps. ``unrolled.backpropagate``
-reads the file twice: first in one forward pass, which is what the whole is compared with.
+The recording (see recording.py) is a FLAC file. A network of 128 units reads 40 log-mel features per 10 ms, and a
+linear layer predicts those of the next 10 ms. The loss is the squared error, summed over all steps.
+``unrolled.backpropagate`` reads the file twice. The first reading is one forward pass; the page compares the total
+time with it.
 """
 
 from __future__ import annotations
@@ -28,19 +29,19 @@ import unrolled
 from unrolled.cli.steps import counted
 from unrolled.nn.result import Result
 from unrolled.speed.machine import machine, peak_memory
-from unrolled.speed.measure import processors
+from unrolled.speed.timing import processors
 from unrolled.train.sources import AudioFile, LogMel
 
 HERE = Path(__file__).parent
 STEPS, HOP, MELS, HIDDEN = 30_000_000, RATE // 100, 40, 128
 CELLS = {"gru": unrolled.cells.gru, "rnn": unrolled.cells.rnn}
-MOST_MEMORY, MOST_FORWARDS = 1.5e9, 4.5  # the aims: bytes of the whole process, forward passes
-COMPARED = 1_000_000  # first steps whose gradient is compared with that of Store(), which keeps everything
-MIDDLE, WIDTH = -7.0, 4.0  # of log-mel features, about
+MOST_MEMORY, MOST_FORWARDS = 1.5e9, 4.5  # the aims: bytes of the whole process, time in forward passes
+COMPARED = 1_000_000  # the gradient over this many first steps is compared with that of Store()
+MIDDLE, WIDTH = -7.0, 4.0  # approximate mean and spread of log-mel features
 
 
 class Voice:
-    """Features of a recording, and those of the step behind each: a piece is read once for both."""
+    """A source of features; ``next`` holds the targets of the last piece, so that the file is read once for both."""
 
     def __init__(self, path: Path, steps: int, dtype: torch.dtype = torch.float32) -> None:
         self.features, self.length, self.dtype = LogMel(AudioFile(path), mels=MELS), steps, dtype
@@ -48,6 +49,7 @@ class Voice:
         self.next = torch.empty(0)
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Features (steps, 40) of a piece; the targets go to ``next``."""
         begin = time.perf_counter()
         piece = self.features.read(start, min(stop + 1, self.length)).to(self.dtype)
         piece.sub_(MIDDLE).div_(WIDTH)
@@ -57,7 +59,7 @@ class Voice:
 
 
 class Listener(nn.Module):
-    """A network and what it expects to hear next."""
+    """A network with a linear layer that predicts the next features."""
 
     def __init__(self, cell: str, dtype: torch.dtype = torch.float32, engine: str = "auto") -> None:
         super().__init__()
@@ -67,10 +69,11 @@ class Listener(nn.Module):
         self.to(dtype)
 
     def loss(self, out: Result, target: Tensor) -> Tensor:
-        """The last step of all has nothing behind it."""
+        """The squared error of one piece; the last step of the recording has no target."""
         return (self.head(out.h[0, : len(target)]) - target).square().sum()
 
     def gradient(self) -> dict[str, Tensor]:
+        """All gradients by name, in float64; clears ``.grad``."""
         found = {n: p.grad.double() for n, p in self.named_parameters() if p.grad is not None}
         self.zero_grad()
         return found
@@ -78,39 +81,41 @@ class Listener(nn.Module):
 
 @dataclass
 class Long:
-    """What was measured of one cell; seconds."""
+    """The measurements of one cell; times in seconds."""
 
     cell: str
     steps: int
     loss: float = 0.0  # per step
-    forward: float = 0.0  # of this the forward pass over the file: reading, features, network, no loss
-    total: float = 0.0  # the gradient
+    forward: float = 0.0  # the forward pass over the file: reading, features, network, without the loss
+    total: float = 0.0  # everything
     parts: dict[str, float] = field(default_factory=dict)
-    memory: int = 0  # at most, of the process
-    segment: int = 0  # steps
+    memory: int = 0  # peak of the process, in bytes
+    segment: int = 0  # steps per segment
     against_store: float | None = None  # largest relative difference of any parameter's gradient
     against_double: float | None = None
 
     @property
     def forwards(self) -> float:
+        """The total time in forward passes."""
         return self.total / self.forward
 
 
 class Clock:
-    """Where the time goes: what passes between two marks belongs to the second one's part."""
+    """Where the time goes: the time between two marks counts towards the part that the second one names."""
 
     def __init__(self) -> None:
         self.parts: dict[str, float] = {}
         self.last = time.perf_counter()
 
     def mark(self, part: str) -> None:
+        """Add the time since the last mark to a part."""
         now = time.perf_counter()
         self.parts[part] = self.parts.get(part, 0.0) + now - self.last
         self.last = now
 
 
 def gradient(result: Long, model: Listener, voice: Voice, memory: str, told: Callable[[str], None]) -> None:
-    """Fill in a result, and .grad of the model."""
+    """Compute the gradient; fill in the result and the model's .grad."""
     clock, begin = Clock(), time.perf_counter()
 
     class Timed:
@@ -132,7 +137,7 @@ def gradient(result: Long, model: Listener, voice: Voice, memory: str, told: Cal
     def after(now: str, done: int, of: int) -> None:
         clock.mark(now)
         if now == "forward":
-            result.forward = (clock.last - begin) * of / done  # the last segment is run with its gradient alone
+            result.forward = (clock.last - begin) * of / done  # the forward pass skips the last segment
         told(f"{now} {done / of:.0%}")
 
     total = unrolled.backpropagate(model.net, Timed(), loss, memory, told=after)
@@ -140,11 +145,12 @@ def gradient(result: Long, model: Listener, voice: Voice, memory: str, told: Cal
 
 
 def difference(found: dict[str, Tensor], right: dict[str, Tensor]) -> float:
-    """The largest error of a gradient, relative to the largest entry of that parameter's."""
+    """The largest error of any gradient, relative to the largest entry of the same gradient."""
     return max(float((found[n] - right[n]).abs().max() / right[n].abs().max()) for n in right)
 
 
-def measure(cell: str, path: Path, steps: int, memory: str) -> Long:
+def time_recording(cell: str, path: Path, steps: int, memory: str) -> Long:
+    """Time the gradient through a recording."""
     result, model = Long(cell, steps), Listener(cell)
     voice = Voice(path, steps)
     gradient(Long(cell, 200), model, Voice(path, 200), "1 MB", lambda line: None)  # compiles
@@ -163,7 +169,7 @@ def measure(cell: str, path: Path, steps: int, memory: str) -> Long:
 
 
 def compare(result: Long, path: Path, memory: str) -> None:
-    """The gradient over the beginning of the recording beside that of Store(), and beside float64."""
+    """Compare the gradient over the beginning of the recording with that of Store(), and with float64."""
     steps, model = min(result.steps, COMPARED), Listener(result.cell)
     gradient(Long(result.cell, steps), model, Voice(path, steps), memory, lambda line: None)
     found, voice = model.gradient(), Voice(path, steps)
@@ -177,15 +183,16 @@ def compare(result: Long, path: Path, memory: str) -> None:
 
 
 def as_markdown(rows: list[Long], memory: str) -> str:
+    """The page of results."""
     lines = [
         "# The exact gradient through a long recording",
         "",
         f"{machine()}; one thread.",
         "",
-        f"A FLAC file of 8 kHz, {MELS} log-mel features each 10 ms, {HIDDEN} units, squared error of the next frame",
-        f'summed over all steps; `unrolled.backpropagate(..., memory="{memory}")`. Made by `make bench-long`.',
+        f"A FLAC file at 8 kHz, {MELS} log-mel features per 10 ms, {HIDDEN} units, the squared error of the next frame",
+        f'summed over all steps; `unrolled.backpropagate(..., memory="{memory}")`. Written by `make bench-long`.',
         "",
-        "| cell | steps | seconds | steps/s | one forward pass | times that | peak memory | loss per step |",
+        "| cell | steps | seconds | steps/s | one forward pass | in forward passes | peak memory | loss per step |",
         "| --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for r in rows:
@@ -195,7 +202,7 @@ def as_markdown(rows: list[Long], memory: str) -> str:
             f"| {r.cell} | {r.steps:,} | {r.total:,.1f} | {r.steps / r.total:,.0f} | {r.forward:,.1f} s | "
             f"{r.forwards:.2f}{aims[0]} | {r.memory / 1e9:.2f} GB{aims[1]} | {r.loss:.4f} |"
         )
-    lines += ["", f"Aims: at most {MOST_FORWARDS} forward passes, less than {MOST_MEMORY / 1e9} GB of the process.", ""]
+    lines += ["", f"Aims: at most {MOST_FORWARDS} forward passes, less than {MOST_MEMORY / 1e9} GB of memory.", ""]
     names = sorted({n for r in rows for n in r.parts}, key=lambda n: -max(r.parts.get(n, 0) for r in rows))
     lines += ["| share of the time | " + " | ".join(names) + " |", "| --- |" + " --- |" * len(names)]
     for r in rows:
@@ -203,9 +210,9 @@ def as_markdown(rows: list[Long], memory: str) -> str:
         lines.append(f"| {r.cell}, segments of {r.segment:,} | " + " | ".join(shares) + " |")
     if compared := [r for r in rows if r.against_store is not None]:
         steps = min(compared[0].steps, COMPARED)
-        lines += ["", f"The gradient of the first {steps:,} steps, largest difference in any entry, relative to the"]
+        lines += ["", f"The gradient over the first {steps:,} steps: the largest difference of any entry, relative to"]
         lines += [
-            "largest entry of the same parameter:",
+            "the largest entry of the same parameter's gradient:",
             "",
             "| cell | from `Store()` | from float64 |",
             "| --- | --- | --- |",
@@ -215,7 +222,7 @@ def as_markdown(rows: list[Long], memory: str) -> str:
 
 
 def keep(rows: list[Long], memory: str, folder: Path | None) -> None:
-    """Write what is known so far."""
+    """Write the results so far."""
     if folder:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "LONG.md").write_text(as_markdown(rows, memory), encoding="utf-8")
@@ -224,13 +231,16 @@ def keep(rows: list[Long], memory: str, folder: Path | None) -> None:
 
 
 def main() -> int:
+    """Run the benchmark; exits with 1 if an aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=list(CELLS))
-    parser.add_argument("--memory", default="300 MB", help="for states and one segment")
-    parser.add_argument("--recording", type=Path, help="kept and used again if it is there; else made for this run")
-    parser.add_argument("--compare", action=argparse.BooleanOptionalAction, default=True, help="with Store(), float64")
-    parser.add_argument("--out", type=Path, help="the folder for LONG.md and long.json")
+    parser.add_argument("--memory", default="300 MB", help="memory for states and one segment")
+    parser.add_argument("--recording", type=Path, help="recording to use; created if missing (default: temporary)")
+    parser.add_argument(
+        "--compare", action=argparse.BooleanOptionalAction, default=True, help="compare with Store() and float64"
+    )
+    parser.add_argument("--out", type=Path, help="folder for LONG.md and long.json")
     options = parser.parse_args()
     if not 1000 <= options.steps <= STEPS:
         parser.error(f"--steps must be from 1,000 to {STEPS:,}, got {options.steps:,}")
@@ -242,9 +252,9 @@ def main() -> int:
             record(path, math.ceil(options.steps * HOP / RATE), told=True)
         rows: list[Long] = []
         for cell in options.cells:
-            rows.append(measure(cell, path, options.steps, options.memory))
+            rows.append(time_recording(cell, path, options.steps, options.memory))
             keep(rows, options.memory, options.out)
-        for row in rows if options.compare else ():  # last: keeping everything takes far more memory
+        for row in rows if options.compare else ():  # last, since Store() needs far more memory
             compare(row, path, options.memory)
             keep(rows, options.memory, options.out)
     print(as_markdown(rows, options.memory))

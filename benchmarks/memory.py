@@ -2,10 +2,10 @@
 
 make bench-memory                                   half an hour; writes MEMORY.md, memory.json and memory.svg
 
-One sequence of 40 inputs, 128 units, the sum of all squared outputs as the loss. nn.RNN and nn.GRU; this library with
-``Store()``, which keeps everything as torch does; and ``unrolled.backpropagate``, which asks for the inputs piece by
-piece. Each gradient is taken in a process of its own, one thread, which may not have more than the machine's free
-memory; where it ends, so does that way. All ways must give the same gradient.
+One sequence with 40 inputs, 128 units, and the sum of all squared outputs as the loss. Compares nn.RNN and nn.GRU, this
+library with ``Store()``, which keeps everything as torch does, and ``unrolled.backpropagate``, which reads the inputs
+piece by piece. Each gradient runs in a process of its own on one thread, limited to the machine's free memory. A method
+that runs out of memory is not tried at longer lengths. All methods must give the same gradient.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ LENGTHS = (10_000, 100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_00
 INPUTS, HIDDEN, BUDGET = 40, 128, "300 MB"
 MODULES = {"rnn": nn.RNN, "gru": nn.GRU}
 WAYS = {"torch.nn": "all in memory", "Store()": "all in memory", "backpropagate": f'memory="{BUDGET}"'}
-MARGIN = 2e9  # bytes that are left to the system
-AGREE = 1e-3  # of the largest entry: float32 sums over up to 300,000 steps, torch's without compensation
+MARGIN = 2e9  # bytes left to the system
+AGREE = 1e-3  # relative to the largest entry: float32 sums over up to 300,000 steps, which torch does not compensate
 
 
 @dataclass(frozen=True)
 class Found:
-    """A gradient: seconds, and the most bytes that the process had. ``problem`` says why there is none."""
+    """One gradient: its time in seconds and the peak memory of the process. ``problem`` says why there is none."""
 
     cell: str
     way: str
@@ -49,22 +49,23 @@ class Found:
     seconds: float = 0.0
     memory: int = 0
     problem: str = ""
-    slope: tuple[float, ...] = ()  # of the loss per step, for the biases
+    slope: tuple[float, ...] = ()  # the gradient of the loss per step with respect to the biases
 
 
 class Waves:
-    """Sines of many periods, up to 20 thousand steps: computed where they are asked for, never held as a whole."""
+    """A source of sines with periods of up to 20 thousand steps, computed on demand and never stored as a whole."""
 
     def __init__(self, length: int) -> None:
         self.length = length
         self.speed = 2 * torch.pi / torch.logspace(0.5, 4.3, INPUTS, dtype=torch.float64)
 
     def read(self, start: int, stop: int) -> Tensor:
+        """Steps start ... stop - 1: (steps, 40)."""
         return torch.sin(torch.arange(start, stop, dtype=torch.float64)[:, None] * self.speed).float()
 
 
 def gradient(cell: str, way: str, steps: int) -> Found:
-    """In this process."""
+    """Compute one gradient in this process."""
     torch.manual_seed(0)
     torch.set_num_threads(1)
     theirs, source = MODULES[cell](INPUTS, HIDDEN, batch_first=True), Waves(steps)
@@ -86,14 +87,14 @@ def gradient(cell: str, way: str, steps: int) -> Found:
 
 
 def available() -> float:
-    """Bytes that a new process may take without another being moved out."""
+    """Bytes that a new process can use without swapping."""
     found = re.search(r"MemAvailable: *(\d+) kB", Path("/proc/meminfo").read_text())
     assert found, "this measurement needs Linux"
     return 1024.0 * int(found[1])
 
 
 def child(cell: str, way: str, steps: int) -> Found:
-    """In a process of its own, with no more memory than is free now."""
+    """Compute one gradient in a process of its own, with at most the memory that is free now."""
     free = available() - MARGIN
 
     def bounded() -> None:
@@ -106,11 +107,11 @@ def child(cell: str, way: str, steps: int) -> Found:
     lines = done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"]
     if not any("alloc" in line or "Memory" in line for line in lines[-3:]):
         raise RuntimeError(done.stderr)
-    return Found(cell, way, steps, problem=f"needs more than the {free / 1e9:.0f} GB that are free")
+    return Found(cell, way, steps, problem=f"needs more than the {free / 1e9:.0f} GB of free memory")
 
 
-def measure(cells: list[str], lengths: list[int]) -> list[Found]:
-    """All ways, each until its memory ends."""
+def compute_all(cells: list[str], lengths: list[int]) -> list[Found]:
+    """All methods, each up to the length at which memory runs out."""
     rows: list[Found] = []
     for cell, way in itertools.product(cells, WAYS):
         for steps in lengths:
@@ -123,7 +124,7 @@ def measure(cells: list[str], lengths: list[int]) -> list[Found]:
 
 
 def agree(rows: list[Found]) -> None:
-    """Refuse to report gradients that differ."""
+    """Check that all methods gave the same gradients."""
     for one, other in itertools.combinations([r for r in rows if r.slope and r.steps <= 300_000], 2):
         if (one.cell, one.steps) == (other.cell, other.steps):
             error = relative_error(torch.tensor(one.slope), torch.tensor(other.slope))
@@ -131,17 +132,18 @@ def agree(rows: list[Found]) -> None:
 
 
 def as_markdown(rows: list[Found]) -> str:
+    """The page of results."""
     least = min(r.memory for r in rows if r.memory)
     lines = [
         "# Memory against length",
         "",
         f"{machine()}; one thread.",
         "",
-        f"The gradient through one sequence of {INPUTS} inputs and {HIDDEN} units with a loss at every step: the most",
-        f"memory of the process, of which {least / 1e9:.2f} GB are libraries, and the time. `backpropagate` is",
-        f'`unrolled.backpropagate(..., memory="{BUDGET}")`, exact as the others are. Made by `make bench-memory`.',
+        f"The gradient through one sequence with {INPUTS} inputs, {HIDDEN} units and a loss at every step: the",
+        f"peak memory of the process, including {least / 1e9:.2f} GB for libraries, and the time. `backpropagate` is",
+        f'`unrolled.backpropagate(..., memory="{BUDGET}")`; as exact as the others. Written by `make bench-memory`.',
         "",
-        "![The memory of nn.RNN, nn.GRU and Store() grows with length; that of backpropagate stays](memory.svg)",
+        "![The memory of nn.RNN, nn.GRU and Store() grows with length; that of backpropagate stays flat](memory.svg)",
         "",
         "| steps | " + " | ".join(f"{cell}, {way}" for cell, way in _columns(rows)) + " |",
         "| --- |" + " --- |" * len(_columns(rows)),
@@ -161,6 +163,7 @@ def _columns(rows: list[Found]) -> list[tuple[str, str]]:
 
 
 def draw(rows: list[Found], path: Path) -> None:
+    """Draw memory against length."""
     matplotlib.use("Agg")
     matplotlib.rcParams["svg.hashsalt"] = "memory"  # the same file from the same numbers
     from matplotlib import pyplot
@@ -186,11 +189,12 @@ def draw(rows: list[Found], path: Path) -> None:
 
 
 def main() -> int:
+    """Run the benchmark, or one gradient of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--longest", type=int, default=LENGTHS[-1])
     parser.add_argument("--cells", nargs="+", choices=MODULES, default=list(MODULES))
-    parser.add_argument("--out", type=Path, help="the folder for MEMORY.md, memory.json and memory.svg")
-    parser.add_argument("--one", nargs=3, metavar=("CELL", "WAY", "STEPS"), help="one gradient, in this process")
+    parser.add_argument("--out", type=Path, help="folder for MEMORY.md, memory.json and memory.svg")
+    parser.add_argument("--one", nargs=3, metavar=("CELL", "WAY", "STEPS"), help="compute one gradient in this process")
     options = parser.parse_args()
     if options.one:
         cell, way, steps = options.one
@@ -198,10 +202,10 @@ def main() -> int:
         return 0
     lengths = [n for n in LENGTHS if n <= options.longest]
     if not lengths:
-        parser.error(f"--longest is at least {LENGTHS[0]:,}, got {options.longest:,}")
+        parser.error(f"--longest must be at least {LENGTHS[0]:,}, got {options.longest:,}")
     if options.out is None and len(lengths) == len(LENGTHS) and options.cells == list(MODULES):
         options.out = HERE
-    rows = measure(options.cells, lengths)
+    rows = compute_all(options.cells, lengths)
     agree(rows)
     text = as_markdown(rows)
     print(text)

@@ -1,4 +1,4 @@
-"""What is measured once: the first use of a circuit, with an empty cache and later, and a streaming step."""
+"""Single measurements: the first use of a circuit with an empty and a filled cache, and one streaming step."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from dataclasses import dataclass
 import torch
 
 from unrolled.engines.c.build import compiler
+from unrolled.engines.threads import processor_threads
 from unrolled.nn.interop import from_torch
 
-# A user's own LSTM, forward and backward: seconds of the first call less those of the second.
+# A user's own LSTM, forward and backward: the time until the first result minus the time of a later call.
 FIRST = """
 import sys, time, torch
 from unrolled import Recurrent, circuit, sigmoid, split, tanh
 
 torch.set_num_threads(1)
-torch.ones(1, requires_grad=True).sum().backward()  # autograd's own start
+torch.ones(1, requires_grad=True).sum().backward()  # starts autograd
 x = torch.randn(1, int(sys.argv[1]), 40)
 
 def use():
@@ -44,7 +45,7 @@ print(made + use() - min(use() for _ in range(3)))
 
 @dataclass(frozen=True)
 class FirstUse:
-    """Seconds until a new circuit runs, beyond the running itself: with an empty cache, and in a later process."""
+    """Seconds to prepare a new circuit: with an empty cache, and in a later process that finds its kernels cached."""
 
     steps: int
     empty: float
@@ -52,7 +53,7 @@ class FirstUse:
 
 
 def first_use(steps: int) -> FirstUse | None:
-    """None without a C compiler: then nothing is compiled."""
+    """Time the first use. None without a C compiler, since then nothing is compiled."""
     if compiler() is None:
         return None
     with tempfile.TemporaryDirectory(prefix="unrolled-bench-") as folder:
@@ -68,7 +69,7 @@ def first_use(steps: int) -> FirstUse | None:
 
 @dataclass(frozen=True)
 class Streaming:
-    """Microseconds of one step of an LSTM at batch 1, called from Python: medians of turns."""
+    """Microseconds per step of an LSTM at batch 1, called from Python: medians over turns."""
 
     hidden: int
     unrolled: float
@@ -76,16 +77,7 @@ class Streaming:
 
 
 def streaming(hidden: int = 128, turns: int = 15, calls: int = 300) -> Streaming:
-    """On one thread; torch then has as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        return _streaming(hidden, turns, calls)
-    finally:
-        torch.set_num_threads(before)
-
-
-def _streaming(hidden: int, turns: int, calls: int) -> Streaming:
+    """Time ``net.step`` and ``torch.nn.LSTMCell`` in turns, on one thread."""
     module = torch.nn.LSTM(hidden, hidden, batch_first=True)
     cell = torch.nn.LSTMCell(hidden, hidden)
     cell.load_state_dict({n.removesuffix("_l0"): p for n, p in module.state_dict().items()})
@@ -108,7 +100,7 @@ def _streaming(hidden: int, turns: int, calls: int) -> Streaming:
         run()
         return 1e6 * (time.perf_counter() - begin) / calls
 
-    with torch.no_grad():
+    with torch.no_grad(), processor_threads():
         torch.testing.assert_close(ours(), theirs(), rtol=1e-4, atol=1e-5)
         pairs = [(timed(ours), timed(theirs)) for _ in range(turns)]
     return Streaming(hidden, statistics.median(a for a, _ in pairs), statistics.median(b for _, b in pairs))

@@ -1,6 +1,6 @@
-"""ONNX Runtime's own RNN, GRU and LSTM, forward only: started by ``run.py`` in an environment that has onnxruntime.
+"""ONNX Runtime's RNN, GRU and LSTM, forward only. ``run.py`` starts this in an environment that has onnxruntime.
 
-The operators, their gate orders and peepholes: https://onnx.ai/onnx/operators (RNN, GRU, LSTM, version 14).
+For the operators, their gate orders and peepholes see https://onnx.ai/onnx/operators (RNN, GRU, LSTM, version 14).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 from unrolled.speed.point import Problem
 from unrolled.speed.process import Run, serve
 
-# the operator, and its gates in the order of ours: i f g o -> i o f g, r z n -> z r n
+# the operator, and the index of each of its gates in our order: i f g o -> i o f g, r z n -> z r n
 KINDS = {"rnn": ("RNN", [0]), "gru": ("GRU", [1, 0, 2]), "lstm": ("LSTM", [0, 3, 1, 2])}
 KINDS["peephole_lstm"] = KINDS["lstm"]
 
 
 def prepare(problem: Problem, training: bool) -> Run:
+    """Prepare a problem, forward only."""
     assert not training, "ONNX Runtime runs inference"
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(os.environ["OMP_NUM_THREADS"])
@@ -36,6 +37,7 @@ def prepare(problem: Problem, training: bool) -> Run:
 
 
 def model(problem: Problem) -> onnx.ModelProto:
+    """The ONNX model with the parameters of a problem."""
     operator, order = KINDS[problem.cell]
     p = problem.parameters
     hidden = p["W"].shape[1]

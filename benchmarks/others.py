@@ -1,4 +1,4 @@
-"""Contestants with a process of their own: those that need other libraries, and torch.compile, which may be ended."""
+"""Contestants in processes of their own: those that need other libraries, and torch.compile, which may time out."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from unrolled.speed.measure import local
 from unrolled.speed.process import Child, Player
+from unrolled.speed.timing import local
 
 HERE = Path(__file__).parent
-PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"  # made by `make bench`
+PYTHON = HERE.parent / ".venv-bench" / "bin" / "python"  # `make bench` creates it
 COMPILE_LIMIT = 180.0  # seconds for one shape, forward and backward
 
 
 def players(names: tuple[str, ...], threads: int) -> list[Player]:
-    """The contestants of these names on so many threads. XLA counts the processors that its process may use: NPROC
-    (for machines where that cannot be chosen) and affinity are what limits it, XLA_FLAGS are not."""
+    """The contestants with these names, on a number of threads.
+
+    XLA counts the processors that its process may use. NPROC limits it where affinity cannot be set; XLA_FLAGS do not.
+    """
     environment = {n: str(threads) for n in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NPROC")}
     environment |= {"PYTHONPATH": str(_sources()), "JAX_PLATFORMS": "cpu"}
     found: list[Player] = []
@@ -37,18 +39,18 @@ def players(names: tuple[str, ...], threads: int) -> list[Player]:
 
 
 def obstacle(name: str) -> str:
-    """Why a contestant cannot be started here; empty if it can."""
+    """Why a contestant cannot start here; empty if it can."""
     if name not in ("JAX", "ONNX"):
         return ""
     if not PYTHON.exists():
-        return "there is no .venv-bench: make bench creates it"
+        return "needs .venv-bench: make bench creates it"
     module = {"JAX": "jax", "ONNX": "onnxruntime"}[name]
     there = subprocess.run([PYTHON, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
-    return "" if there else f"{module} is not installed in .venv-bench"
+    return "" if there else f"needs {module}, which is not installed in .venv-bench"
 
 
 def _sources() -> Path:
-    """The folder that the package is imported from."""
+    """The folder from which the package is imported."""
     spec = importlib.util.find_spec("unrolled")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parents[1]

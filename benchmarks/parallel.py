@@ -1,10 +1,10 @@
-"""How much faster two processes train than one: torchrun with a thread for each, beside one process with one thread.
+"""The speed of training with two processes, relative to one: torchrun with one thread per process.
 
-make bench-parallel                                 minutes; tells, and writes nothing
+make bench-parallel                                 minutes; prints the results and writes nothing
 
-Both train the same language model on the same batches, of which each process reads half; they take turns. The text is
-tinyshakespeare in $UNROLLED_DATA. Told are characters per second, the best of all turns, and the losses at the end,
-which must be the same but for rounding.
+Both train the same language model on the same batches; each of the two processes reads half of every batch. One and two
+processes take turns. The text is tinyshakespeare in $UNROLLED_DATA. Prints characters per second, the best over all
+turns, and the final losses, which must agree up to rounding.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 from unrolled.speed.machine import machine
 
 AIM = 1.6
-ALIKE = 1e-3  # of the loss; float32 sums in another order, over all updates
+ALIKE = 1e-3  # relative difference of the losses: float32 sums in another order, over all updates
 MODELS = {"gru": ("gru", 256, 64), "lstm": ("lstm", 512, 32)}  # cell, hidden, batch
 
 
 def train(cell: str, hidden: int, batch: int, updates: int, text: Path, processes: int) -> tuple[float, float]:
-    """Characters per second, and the loss on held-out text."""
+    """Train once; returns characters per second and the validation loss."""
     start = [] if processes == 1 else ["torch.distributed.run", "--nproc-per-node", str(processes), "-m"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "run")
@@ -53,12 +53,13 @@ def train(cell: str, hidden: int, batch: int, updates: int, text: Path, processe
 
 
 def main() -> int:
+    """Run the benchmark; exits with 1 if the aim is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=100)
     parser.add_argument("--turns", type=int, default=3)
     options = parser.parse_args()
     if "UNROLLED_DATA" not in os.environ:
-        parser.error("UNROLLED_DATA must name the folder of the data sets")
+        parser.error("set UNROLLED_DATA to the folder of the data sets")
     text = Path(os.environ["UNROLLED_DATA"], "tinyshakespeare", "input.txt")
     print(machine(), end="\n\n")
     ratios = []
@@ -72,10 +73,8 @@ def main() -> int:
         assert abs(losses[1] / losses[2] - 1) < ALIKE, f"not the same training: {losses}"
         one, two = max(speeds[1]), max(speeds[2])
         ratios.append(two / one)
-        print(
-            f"{cell}, {hidden} units, batch {batch}: {one:,.0f} characters a second by one process, {two:,.0f} by two:"
-        )
-        print(f"  {two / one:.2f} times as many{'' if two / one >= AIM else ' (missed)'}; ", end="")
+        print(f"{cell}, {hidden} units, batch {batch}: {one:,.0f} characters/s with one process, {two:,.0f} with two:")
+        print(f"  {two / one:.2f} times as fast{'' if two / one >= AIM else ' (missed)'}; ", end="")
         print(f"loss {losses[1]:.5f} and {losses[2]:.5f}; all turns {speeds}", flush=True)
     return 0 if min(ratios) >= AIM else 1
 

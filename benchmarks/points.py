@@ -1,12 +1,12 @@
-"""Where is measured, and who takes part: enough for each aim of ``targets.py``."""
+"""The points of the table and the contestants at each: enough for every aim in ``targets.py``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from unrolled.speed.measure import Effort
 from unrolled.speed.point import Point
+from unrolled.speed.timing import Effort
 
 STANDARD = ("rnn", "gru", "lstm")
 CUSTOM = ("jordan", "peephole_lstm", "layernorm_lstm", "mgu")
@@ -21,13 +21,15 @@ ANY_CELL = [(100, 1, 40, 128), (100, 32, 64, 128), (50, 64, 256, 512)]
 COMPILED = [
     (25, 1, 40, 128),
     (25, 32, 64, 128),
-]  # torch.compile unrolls the loop: about two seconds of compiling for each step
+]  # torch.compile unrolls the loop: it compiles for about two seconds per step
 
 
 @dataclass(frozen=True)
 class Case:
+    """A point of the table, and the names of the contestants there."""
+
     point: Point
-    names: tuple[str, ...]  # of contestants
+    names: tuple[str, ...]
 
 
 def _cases(cells: Iterable[str], shapes: Iterable[tuple[int, int, int, int]], *names: str, **how: int) -> list[Case]:
@@ -60,7 +62,7 @@ QUICK_EFFORT = Effort(turns=3, seconds=0.02)
 
 
 def select(cases: list[Case], names: list[str] | None, **wanted: list[object] | None) -> list[Case]:
-    """The cases whose points have the wanted attributes, with the contestants of these names."""
+    """The cases whose points have one of the given values of each attribute, with only the named contestants."""
     kept = [c for c in cases if all(v is None or getattr(c.point, n) in v for n, v in wanted.items())]
     if names is None:
         return kept

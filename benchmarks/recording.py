@@ -1,10 +1,10 @@
-"""A voice recording of any length, as a real audio file: spoken digits at random, with pauses between them.
+"""A voice recording of any length, as a real audio file: random spoken digits with pauses in between.
 
     python benchmarks/recording.py long.flac --minutes 5000 --seed 0
 
-The digits are those of the Free Spoken Digit Dataset in $UNROLLED_DATA (Jackson et al., CC BY-SA 4.0); where that is
-absent they are synthesised, vowel-like sounds with gliding pitch. A seed gives the same samples again. It is
-written minute by minute, so memory does not grow; the file appears under its name when it is whole.
+The digits come from the Free Spoken Digit Dataset in $UNROLLED_DATA (Jackson et al., CC BY-SA 4.0). Without it they
+are synthesised as vowel-like sounds with gliding pitch. The same seed gives the same samples. The file is written
+minute by minute, so memory does not grow, and gets its final name when it is complete.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 import numpy
 import soundfile
 
-RATE = 8000  # samples a second, those of the data set
-PAUSE = (0.05, 0.40)  # seconds between two digits, from and to
-GAIN = (0.5, 1.0)  # of each digit
-HISS = 3  # largest amplitude of the noise below everything, of 32767
+RATE = 8000  # samples per second, as in the data set
+PAUSE = (0.05, 0.40)  # least and most seconds between two digits
+GAIN = (0.5, 1.0)  # least and most gain of a digit
+HISS = 3  # largest amplitude of the background noise, out of 32767
 FORMATS = {".flac": "FLAC", ".w64": "W64"}
 
 
 def recorded_digits(folder: Path) -> list[numpy.ndarray]:
-    """All spoken digits of the data set, int16 each, in the order of their names."""
+    """All spoken digits of the data set, sorted by name: int16 (samples,) each."""
     found = []
     for path in sorted(folder.glob("*.wav")):
         samples, rate = soundfile.read(path, dtype="int16")
@@ -37,7 +37,7 @@ def recorded_digits(folder: Path) -> list[numpy.ndarray]:
 
 
 def synthesised_digits(seed: int = 0, count: int = 300) -> list[numpy.ndarray]:
-    """Sounds like vowels: harmonics of a gliding pitch under two formants, fading in and out. int16 each."""
+    """Vowel-like sounds: harmonics of a gliding pitch under two formants, fading in and out. int16 (samples,) each."""
     draw = numpy.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -58,13 +58,13 @@ def synthesised_digits(seed: int = 0, count: int = 300) -> list[numpy.ndarray]:
 
 
 def digits() -> list[numpy.ndarray]:
-    """Spoken ones where there are any, else synthesised ones."""
+    """Spoken digits if the data set is available, otherwise synthesised ones."""
     folder = Path(os.environ.get("UNROLLED_DATA", ""), "free-spoken-digit", "recordings")
     return recorded_digits(folder) if os.environ.get("UNROLLED_DATA") and folder.is_dir() else synthesised_digits()
 
 
 def minutes_of_voice(sounds: list[numpy.ndarray], seconds: int, seed: int) -> Iterator[numpy.ndarray]:
-    """The recording, minute by minute: int16 (samples,), exactly so many seconds in all."""
+    """The recording, minute by minute: int16 (samples,), exactly ``seconds`` in total."""
     draw = numpy.random.default_rng(seed)
     hiss = draw.integers(-HISS, HISS + 1, 60 * RATE, dtype="int16")
     left, tail = seconds * RATE, numpy.zeros(0, "int16")
@@ -85,11 +85,11 @@ def minutes_of_voice(sounds: list[numpy.ndarray], seconds: int, seed: int) -> It
 
 
 def record(path: Path, seconds: int, seed: int = 0, told: bool = False) -> None:
-    """Write a recording of so many seconds: 8 kHz, one channel, 16 bit."""
+    """Write a recording of some length: 8 kHz, one channel, 16 bit. ``told`` prints the progress."""
     if path.suffix not in FORMATS:
         raise SystemExit(f"'{path}' must end in {' or '.join(FORMATS)}")
     if seconds < 1 or seed < 0:
-        raise SystemExit(f"a recording takes one second or more and a seed from 0, got {seconds} s, seed {seed}")
+        raise SystemExit(f"the length must be at least 1 s and the seed at least 0, got {seconds} s, seed {seed}")
     part, begin, done = path.with_name(f".{path.name}.part"), time.monotonic(), 0
     options = {"compression_level": 0.0} if path.suffix == ".flac" else {}
     try:
@@ -109,8 +109,9 @@ def record(path: Path, seconds: int, seed: int = 0, told: bool = False) -> None:
 
 
 def main() -> None:
+    """Write a recording."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path, help="the file to write: .flac or .w64")
+    parser.add_argument("out", type=Path, help="file to write: .flac or .w64")
     parser.add_argument("--minutes", type=float, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()

@@ -1,74 +1,50 @@
-"""A run as Markdown for people, and as JSON for programs."""
+"""Runs of the benchmark as one Markdown page."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from datetime import date
-from typing import Any
-
 from once import FirstUse, Streaming
+from results import Results
 from targets import Target
 
-from unrolled.speed.machine import Machine
-from unrolled.speed.measure import Effort, Row, digits
+from unrolled.speed.timing import Row, digits
 
 COLUMNS = ("unrolled", "unrolled, 1 thread", "torch.nn", "torch loop", "torch.compile", "JAX", "ONNX")
 INTRODUCTION = """# Results of `make bench`
 
-Microseconds per step of a whole batch: the median of {turns} turns, ± half the distance between their quartiles, and
-in brackets how many times as long as `unrolled` it is. float32. The contestants take turns, each in at least
-{ms:.0f} ms of calls after one that is not counted. Training is forward and backward: the gradients of all parameters,
-from an input that needs none. Who does not agree with the float64 reference (engine `reference`, over the whole
-sequence, output and every gradient) is not timed.
+Microseconds per step of a whole batch, in float32: the median over turns, ± half the interquartile range. In brackets,
+×2 means that it takes twice as long as `unrolled`. The contestants take turns; each turn begins with one call that
+does not count. Training is forward and backward: the gradients of all parameters, for an input that needs no gradient.
+A contestant is not timed if it disagrees with the float64 reference (engine `reference`, over the whole sequence,
+output and every gradient).
 
-The floor is the larger of two bounds measured in the same turns: the multiply-adds of all matrix products at the rate
-of a large one; and, marked *, the reading of the weights that every step needs, at the bandwidth of a block of memory
-of their size. The last column is the share of the floor's speed that `unrolled` reaches.
-
-{machine}. {rate}
+The floor is the larger of two lower bounds, measured in the same turns: the multiply-adds of all matrix products at
+the rate of one large product; or, marked *, reading the recurrent weights at every step, at the bandwidth for a block
+of memory of their size. The last column is the share of the floor's speed that `unrolled` reaches.
 """
 
 
-def as_json(
-    machine: Machine,
-    effort: Effort,
-    rows: list[Row],
-    first: list[FirstUse],
-    stream: Streaming | None,
-    aims: list[Target],
-) -> dict[str, Any]:
-    return {
-        "date": date.today().isoformat(),
-        "machine": asdict(machine),
-        "effort": asdict(effort),
-        "rows": [asdict(r) for r in rows],
-        "first_use": [asdict(f) for f in first],
-        "streaming": asdict(stream) if stream else None,
-        "targets": [asdict(t) | {"reached": t.reached} for t in aims],
-    }
+def page(runs: list[Results]) -> str:
+    """All runs, one section per machine."""
+    return "\n".join([INTRODUCTION, *(section(run) for run in runs)])
 
 
-def as_markdown(
-    machine: Machine,
-    effort: Effort,
-    rows: list[Row],
-    first: list[FirstUse],
-    stream: Streaming | None,
-    aims: list[Target],
-) -> str:
-    rates = sorted(2 * r.rate / 1e9 for r in rows if r.point.threads == 1)
+def section(run: Results) -> str:
+    """The aims and tables of one run."""
+    rates = sorted(2 * r.rate / 1e9 for r in run.rows if r.point.threads == 1)
     rate = f"A large matrix product on one thread: {rates[0]:.0f} to {rates[-1]:.0f} GFLOP/s." if rates else ""
-    parts = [INTRODUCTION.format(turns=effort.turns, ms=1000 * effort.seconds, machine=machine, rate=rate)]
-    parts += ["## Aims\n", summary(aims)]
-    for title, chosen in groups(rows).items():
-        parts += [f"## {title}\n", table(chosen)]
-    parts += ["## Once\n", once(first, stream)]
-    if missing := [f"- {r.point}: {name} {why}" for r in rows for name, why in r.absent.items()]:
-        parts += ["## Not timed\n", "\n".join(missing) + "\n"]
+    effort = f"{run.effort.turns} turns of at least {1000 * run.effort.seconds:.0f} ms."
+    parts = [f"## {run.machine.vectors}\n", f"{run.machine}. {rate} {effort}\n", "### Aims\n", summary(run.targets)]
+    for title, chosen in groups(run.rows).items():
+        parts += [f"### {title}\n", table(chosen)]
+    parts += ["### Single measurements\n", once(run.first_use, run.streaming)]
+    parts += [f"{run.note}\n"] if run.note else []
+    if missing := [f"- {r.point}: {name} {why}" for r in run.rows for name, why in r.absent.items()]:
+        parts += ["### Not timed\n", "\n".join(missing) + "\n"]
     return "\n".join(parts)
 
 
 def groups(rows: list[Row]) -> dict[str, list[Row]]:
+    """The rows by title of their table."""
     found: dict[str, list[Row]] = {}
     for r in rows:
         threads = "one thread" if r.point.threads == 1 else f"{r.point.threads} threads"
@@ -77,6 +53,7 @@ def groups(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def summary(aims: list[Target]) -> str:
+    """A table of the aims and whether they are reached."""
     lines = ["| aim | measured | |", "| --- | --- | --- |"]
     for t in aims:
         word = {True: "reached", False: "**not reached**", None: "not measured"}[t.reached]
@@ -89,8 +66,12 @@ def summary(aims: list[Target]) -> str:
 
 
 def table(rows: list[Row]) -> str:
+    """The times of the contestants at some points, and the floor."""
     names = [n for n in COLUMNS if any(n in r.times for r in rows)]
-    lines = ["| cell | T, B, I, H | " + " | ".join(names) + " | floor | of it |", "|" + " --- |" * (len(names) + 4)]
+    lines = [
+        "| cell | T, B, I, H | " + " | ".join(names) + " | floor | floor / unrolled |",
+        "|" + " --- |" * (len(names) + 4),
+    ]
     for r in rows:
         p = r.point
         cells = [p.cell, f"{p.steps}, {p.batch}, {p.inputs}, {p.hidden}", *(figure(r, n) for n in names)]
@@ -101,7 +82,7 @@ def table(rows: list[Row]) -> str:
 
 
 def figure(row: Row, name: str) -> str:
-    """Microseconds per step, with the spread; how many times as long as ours; the time to compile where it is long."""
+    """Microseconds per step with the spread, the ratio to ours, and the time to compile where it is long."""
     if name not in row.times:
         return "-" if name in row.absent else ""
     t = row.times[name]
@@ -113,13 +94,14 @@ def figure(row: Row, name: str) -> str:
 
 
 def line(row: Row) -> str:
-    """A row as it is measured."""
+    """A row as one line of text, for the progress of a run."""
     figures = [f"{n} {figure(row, n)}" for n in COLUMNS if n in row.times]
-    figures += [f"{n} not timed: {why}" for n, why in row.absent.items()]
+    figures += [f"{n} not timed: it {why}" for n, why in row.absent.items()]
     return f"{row.point}: {'; '.join(figures)}; floor {row.per_step(row.floor.seconds)}"
 
 
 def once(first: list[FirstUse], stream: Streaming | None) -> str:
+    """The single measurements as a list."""
     lines = [
         f"- First use of a new LSTM, hidden 128, {f.steps} steps, until forward and backward run: {f.empty:.2f} s with "
         f"an empty cache, {1000 * f.later:.0f} ms in a later process."

@@ -1,4 +1,4 @@
-"""What this library aims at, and whether a run has reached it."""
+"""The aims of this library, and whether a run has reached them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from dataclasses import dataclass, field
 from once import FirstUse, Streaming
 from points import CUSTOM
 
-from unrolled.speed.measure import Row
+from unrolled.speed.timing import Row
 
 
 @dataclass
 class Target:
-    """An aim with the figures that bear on it, by where they were measured."""
+    """An aim with the relevant figures, by the point where each was measured."""
 
     text: str
     aim: float
     figures: dict[str, float]
     at_most: bool = False
-    mean: bool = False  # of all figures, geometric; else each of them must reach the aim
+    mean: bool = False  # the geometric mean of all figures must reach the aim; otherwise each figure must
     worst: str = field(init=False, default="")
     measured: float | None = field(init=False, default=None)
 
@@ -33,13 +33,14 @@ class Target:
 
     @property
     def reached(self) -> bool | None:
-        """None where nothing was measured."""
+        """Whether the aim is reached; None if nothing was measured."""
         if self.measured is None:
             return None
         return self.measured <= self.aim if self.at_most else self.measured >= self.aim
 
 
 def targets(rows: list[Row], first: list[FirstUse], stream: Streaming | None) -> list[Target]:
+    """All aims, with the figures of a run."""
     training = [r for r in rows if r.point.training]
     alone = [r for r in training if r.point.threads == 1]
 
@@ -52,7 +53,7 @@ def targets(rows: list[Row], first: list[FirstUse], stream: Streaming | None) ->
     heavy = [r for r in alone if r.point.batch >= 32 and 128 <= r.point.hidden <= 1024]
     jax = _ratios(alone, lambda r: r.ratio("JAX"))
     return [
-        Target("torch.nn, tanh RNN and GRU, batch 1, hidden 64-256: at least 15 times faster", 15,
+        Target("torch.nn, tanh RNN and GRU, batch 1, hidden 64-256: at least 15 times as fast", 15,
                against("torch.nn", ("rnn", "gru"), one, range(64, 257))),
         Target("torch.nn, tanh RNN, batch 20-40, hidden 128-256: at least 1.5", 1.5,
                against("torch.nn", ("rnn",), middle, range(128, 257))),
@@ -77,7 +78,7 @@ def targets(rows: list[Row], first: list[FirstUse], stream: Streaming | None) ->
                {f"T={f.steps}": f.empty for f in first}, at_most=True),
         Target("first use in a later process: at most 0.05 s", 0.05,
                {f"T={f.steps}": f.later for f in first}, at_most=True),
-        Target("a streaming step of an LSTM: at least as fast as torch.nn.LSTMCell", 1.0,
+        Target("one streaming step of an LSTM: at least as fast as torch.nn.LSTMCell", 1.0,
                {f"H={stream.hidden}": stream.lstm_cell / stream.unrolled} if stream else {}),
     ]  # fmt: skip
 

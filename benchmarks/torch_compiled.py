@@ -1,4 +1,4 @@
-"""The loop over the step under torch.compile, in a process of its own, since compiling may have to be ended."""
+"""The loop over the step under torch.compile, in a process of its own, since compiling may time out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ from unrolled.speed.contestants import torch_compiled
 from unrolled.speed.process import serve
 
 if __name__ == "__main__":
-    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.getcwd()  # a folder of this process, so that each run compiles anew
+    os.environ["TORCHINDUCTOR_CACHE_DIR"] = os.getcwd()  # this process's own folder, so that each run compiles again
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     serve(torch_compiled)

@@ -1,7 +1,7 @@
-"""Every figure of the documentation, and the page of all cells (`make figures`).
+"""Draws every figure of the documentation, and writes the page of all cells (`make figures`).
 
-Figures are drawn by the documentation itself: each Python snippet of README and docs is run in a folder of its own, and
-the SVG files that it saves there are the figures. The tests do the same, and compare.
+The documentation draws its own figures: this script runs every Python snippet of README and docs, page by page in an
+empty folder. The SVG files that the snippets save there are the figures. The tests do the same and compare.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import io
 import linecache
 import re
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,20 +20,22 @@ DOCS = Path(__file__).parent
 FIGURES = DOCS / "figures"
 GALLERY = DOCS / "gallery.md"
 PAGES = [DOCS.parent / "README.md", *sorted({*DOCS.glob("*.md"), GALLERY})]
+WIDTH = 100  # of all Markdown
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.M | re.S)
 
 OPENING = """# Every cell
 
-The published cells, each drawn by the same program from its equations: the circuit diagram, and the graph unfolded in
-time. A black square is the delay of one step. Blue letters are parameters, the same at every step. Your own is drawn
-likewise: `unrolled draw FILE.py:NAME --out mine.svg`, or in motion: `unrolled look FILE.py:NAME`.
+All published cells. For each, the same program draws the circuit diagram and the unfolded graph
+from the equations. A black square is a delay of one step. Blue letters are parameters, which all
+steps share. Draw your own cell in the same way with `unrolled draw FILE.py:NAME --out mine.svg`, or
+explore it with `unrolled look FILE.py:NAME`.
 
 ```python
 from unrolled import cells
 
 for name, cell in cells.ALL.items():
     gated = len(cell.equations().splitlines()) > 3
-    cell.draw(2 if gated else 3).save(f"cell_{name}.svg")  # two steps of the wide ones, so that letters stay large
+    cell.draw(2 if gated else 3).save(f"cell_{name}.svg")  # fewer steps of wide cells, so that letters stay large
 ```
 """
 
@@ -65,7 +68,9 @@ def gallery() -> str:
             about=inspect.getdoc(cell),
             alt=f"The circuit {cell.name}, and its graph unfolded in time",
             equations=cell.equations(),
-            reference=" ".join((inspect.getdoc(inspect.getmodule(cell.function)) or "").split()),
+            reference=textwrap.fill(
+                inspect.getdoc(inspect.getmodule(cell.function)) or "", WIDTH, break_on_hyphens=False
+            ),
         )
         for cell in ALL.values()
     ]
@@ -73,7 +78,8 @@ def gallery() -> str:
 
 
 def run(page: Path) -> Iterator[tuple[str, str]]:
-    """Run a page's snippets in the current folder: for each block of text what it shows, and what was printed."""
+    """Run the snippets of a page in the current folder. Yields every text block, and what the code before it
+    printed."""
     scope: dict[str, object] = {}
     printed = ""
     for number, (language, code) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):

@@ -1,13 +1,13 @@
 """Three classic tests of memory: adding, temporal order, and the embedded Reber grammar.
 
-    python examples/long_memory.py adding           # T = 400, squared error under 0.01
-    python examples/long_memory.py order            # T = 100 to 200, which two symbols came, in which order
-    python examples/long_memory.py reber            # the symbol before the last is the second one again
+    python examples/long_memory.py adding           # T = 400, goal: squared error below 0.01
+    python examples/long_memory.py order            # T = 100 to 200, predict two symbols and their order
+    python examples/long_memory.py reber            # the last symbol but one repeats the second symbol
     python examples/long_memory.py adding --cell gru --steps 100 --updates 500
 
 Adding: Hochreiter and Schmidhuber (1997), "Long short-term memory", section 5.4, as in Le, Jaitly and Hinton (2015),
-section 4.1: two numbers of a sequence are marked, one in each half, and their sum is asked for. Temporal order:
-Hochreiter and Schmidhuber (1997), task 6a. Embedded Reber grammar: ibid., section 5.1.
+section 4.1. Two numbers of a sequence are marked, one in each half, and the network must predict their sum. Temporal
+order: Hochreiter and Schmidhuber (1997), task 6a. Embedded Reber grammar: ibid., section 5.1.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from unrolled.nn.model import SequenceModel, States
 from unrolled.train.loop import Loss, Training
 from unrolled.train.settings import Settings
 
-HELD_OUT = 1000  # sequences of the test, which no update reads
+HELD_OUT = 1000  # test sequences, which are not used in training
 
 
 class Batch(NamedTuple):
-    """Sequences one behind the other, their answers, and their lengths."""
+    """Concatenated sequences (sum of times, features), their targets, and their lengths (n,)."""
 
     x: Tensor
     y: Tensor
@@ -37,7 +37,7 @@ class Batch(NamedTuple):
 
 
 def adding(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
-    """Numbers in [0, 1] with two of them marked, and the sum of these."""
+    """Numbers in [0, 1] and marks at two of them, (steps, 2), and the sum of the marked numbers, (1,)."""
     values, marks = torch.tensor([draw.random() for _ in range(steps)]), torch.zeros(steps)
     first, second = draw.randrange(steps // 2), draw.randrange(steps // 2, steps)
     marks[[first, second]] = 1.0
@@ -45,7 +45,7 @@ def adding(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
 
 
 def order(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
-    """Symbols E, a to d, X, Y, B, and which of XX, XY, YX, YY stood among them."""
+    """Symbols E, a to d, X, Y, B as one-hot vectors (steps, 8), and the class XX, XY, YX or YY that they contain."""
     length = draw.randint(steps, steps + steps // 10)
     symbols = [0] + [draw.randint(1, 4) for _ in range(length - 2)] + [7]
     first, second = draw.randint(5, 6), draw.randint(5, 6)
@@ -54,13 +54,14 @@ def order(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
     return nn.functional.one_hot(torch.tensor(symbols), 8).float(), torch.tensor(2 * (first - 5) + second - 5)
 
 
-# from each place of the grammar: the symbols that may come, and where they lead
+# for each state of the grammar: the possible symbols and the next states
 REBER = {0: "T1 P2", 1: "S1 X3", 2: "T2 V4", 3: "X2 S5", 4: "P3 V5"}
 SYMBOLS = "BTPSXVE"
 
 
 def reber(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
-    """A word of the embedded Reber grammar, at least ``steps`` long, and the symbol after each of its symbols."""
+    """A word of the embedded Reber grammar with at least ``steps`` symbols, as one-hot vectors (time, 7), and the next
+    symbol at each step, (time,)."""
     word = ""
     while len(word) < steps:
         inner, place = "B", 0
@@ -74,7 +75,7 @@ def reber(draw: random.Random, steps: int) -> tuple[Tensor, Tensor]:
 
 
 class Problem:
-    """One of the tests as a task for the loop: every batch is drawn anew, from its number."""
+    """One of the tests as a task for the training loop. The number of a batch determines its random sequences."""
 
     def __init__(self, name: str, cell: str, hidden: int, steps: int, rows: int, seed: int) -> None:
         self.name, self.steps, self.rows, self.seed = name, steps, rows, seed
@@ -86,8 +87,8 @@ class Problem:
         self.held_out = self.batch("held out", HELD_OUT)
 
     def start_with_long_memory(self, keep: int, write: int | None, gates: int) -> None:
-        """Biases with which the units remember for some 1 to ``steps`` steps, each another time: chrono initialisation
-        (Tallec and Ollivier 2018, "Can recurrent neural networks warp time?")."""
+        """Set the biases so that the units remember for different times, between 1 and about ``steps`` steps: chrono
+        initialisation (Tallec and Ollivier 2018, "Can recurrent neural networks warp time?")."""
         bias = self.model.first.get_parameter("b").data.chunk(gates)
         bias[keep].uniform_(1, max(self.steps - 1, 2)).log_()
         if write is not None:
@@ -118,7 +119,7 @@ class Problem:
         return total.item() / count
 
     def score(self) -> float:
-        """Mean squared error; or the share of right answers (for Reber: of symbols before the last)."""
+        """The mean squared error, or the accuracy (for Reber, of the last symbol but one)."""
         self.model.eval()
         with torch.no_grad():
             scores, y = self.answers(self.held_out)
@@ -126,11 +127,11 @@ class Problem:
             return (scores - y).square().mean().item()
         if self.name == "order":
             return (scores.argmax(-1) == y).float().mean().item()
-        at = self.held_out.lengths.cumsum(0) - 2  # T or P: which of them, the word began with
+        at = self.held_out.lengths.cumsum(0) - 2  # T or P, the same as the second symbol
         return (scores[at][:, [1, 2]].argmax(-1) + 1 == y[at]).float().mean().item()
 
 
-KEEPING = {"lstm": (1, 0, 4), "gru": (1, None, 3)}  # which gates keep and write, of how many
+KEEPING = {"lstm": (1, 0, 4), "gru": (1, None, 3)}  # the gate that keeps, the gate that writes, the number of gates
 PROBLEMS = {"adding": (adding, 2, 1, "last"), "order": (order, 8, 4, "last"), "reber": (reber, 7, 7, "every")}
 USUAL = {"adding": (400, 3000), "order": (100, 2000), "reber": (9, 1500)}  # steps, updates
 
@@ -153,7 +154,7 @@ def main() -> None:
     for progress in Training(problem, settings).run():
         if progress.validation is not None:
             print(f"{progress.done:5.0%}   {progress.seconds:6.0f} s   loss {progress.validation:.5f}", flush=True)
-    what = "mean squared error" if given.problem == "adding" else "share of right answers"
+    what = "mean squared error" if given.problem == "adding" else "accuracy"
     print(f"{given.problem}, T = {steps}, {given.cell}: {what} {problem.score():.5f} on {HELD_OUT} sequences")
 
 

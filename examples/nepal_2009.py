@@ -1,13 +1,13 @@
-"""When did the narrator go to Nepal? The same fact, wherever it stands in the sentence.
+"""When did the narrator go to Nepal? The same fact at different positions of a sentence.
 
 "I went to Nepal in 2009" and "In 2009 I went to Nepal" state the same year, once as the sixth word and once as the
 second. A recurrent network reads every word with the same parameters. A feed-forward network for sentences of a fixed
-length has separate parameters for each position, counted from the first word, and must learn what a year is at each of
-them again. Here both learn from the same sentences, in which the year never stands at certain positions; then they are
-asked about sentences in which it does, and about sentences five times longer.
+length has separate parameters for each position, and must learn at each position again what a year is. Here both are
+trained on the same sentences, in which the year is never at certain positions. They are tested on sentences in which it
+is at these positions, and on sentences that are five times as long.
 
     python examples/nepal_2009.py               # about half a minute
-    python examples/nepal_2009.py --seed 3      # other sentences, other starting weights
+    python examples/nepal_2009.py --seed 3      # other sentences and other starting weights
 
 Goodfellow, Bengio and Courville (2016), Deep Learning, chapter 10: sharing parameters across parts of a model.
 """
@@ -28,11 +28,11 @@ import unrolled
 from unrolled import cells, losses
 
 YEARS = [str(year) for year in range(1990, 2020)]
-LONGEST = 20  # words of the longest sentence in training
-HELD_OUT = (5, 9, 13)  # in training the year is never the 5th, 9th or 13th word
+LONGEST = 20  # the largest number of words in a training sentence
+HELD_OUT = (5, 9, 13)  # in training, the year is never the 5th, 9th or 13th word
 TIMES_LONGER = 5
 
-# The language: {who} stands for any phrase of that name, * for a place where "in 2009" may stand.
+# The language: {who} is replaced by any phrase of that name; * is a possible position of "in 2009".
 CLAUSES = [
     "* {who} {went} to {place} *",
     "* {who} {went} to {place} * {company} *",
@@ -68,7 +68,7 @@ VOCABULARY = {word: i for i, word in enumerate(sorted({"in", *YEARS, *WORDS}))}
 
 class Sentence(NamedTuple):
     words: tuple[str, ...]
-    position: int  # of the year; the first word is at 1
+    position: int  # the position of the year; the first word is at 1
 
     @property
     def year(self) -> str:
@@ -76,7 +76,7 @@ class Sentence(NamedTuple):
 
 
 def filled(template: str, rng: random.Random) -> str:
-    """The template with every {name} replaced by one of its phrases."""
+    """Replace every {name} in the template by one of its phrases."""
     while "{" in template:
         name = template[template.index("{") + 1 : template.index("}")]
         template = template.replace("{" + name + "}", rng.choice(PHRASES[name].split("|")), 1)
@@ -84,7 +84,7 @@ def filled(template: str, rng: random.Random) -> str:
 
 
 def sentence(rng: random.Random, least: int) -> Sentence:
-    """Clauses, linked until there are ``least`` words; at one of all the places that allow it, "in" and a year."""
+    """Link clauses until there are ``least`` words, and insert "in" and a year at one of the possible positions."""
     words = filled("{opening} " + rng.choice(CLAUSES), rng).split()
     while len(words) - words.count("*") + 2 < least:
         words += filled("{link} " + rng.choice(CLAUSES), rng).split()
@@ -96,13 +96,13 @@ def sentence(rng: random.Random, least: int) -> Sentence:
 
 class Data(NamedTuple):
     train: list[Sentence]
-    seen: list[Sentence]  # new sentences, the year at positions of the training sentences
-    unseen: list[Sentence]  # the year at the positions held out
-    long: list[Sentence]  # at least TIMES_LONGER * LONGEST words, the year anywhere
+    seen: list[Sentence]  # new sentences with the year at positions of the training sentences
+    unseen: list[Sentence]  # new sentences with the year at the held-out positions
+    long: list[Sentence]  # new sentences of at least TIMES_LONGER * LONGEST words with the year anywhere
 
 
 def make_data(rng: random.Random, train: int, test: int) -> Data:
-    """Different sentences throughout, all from the same templates; ``train`` and three times ``test`` of them."""
+    """All sets, without a repeated sentence, from the same templates: ``train`` sentences, and three times ``test``."""
     used: set[Sentence] = set()
 
     def collect(count: int, wanted: Callable[[Sentence], bool], long: bool = False) -> list[Sentence]:
@@ -123,13 +123,13 @@ def make_data(rng: random.Random, train: int, test: int) -> Data:
 
 
 def encoded(sentences: Sequence[Sentence]) -> tuple[Tensor, Tensor]:
-    """The words (batch, time) of equally long sentences and their years (batch,), as whole numbers."""
+    """The words (batch, time) of sentences of equal length, and their years (batch,), as integers."""
     words = torch.tensor([[VOCABULARY[word] for word in s.words] for s in sentences])
     return words, torch.tensor([YEARS.index(s.year) for s in sentences])
 
 
 def batches(sentences: list[Sentence], size: int, rng: random.Random) -> list[tuple[Tensor, Tensor]]:
-    """All sentences once, in random order, those of a batch equally long."""
+    """Every sentence once, in random order, in batches of sentences of equal length."""
     by_length = defaultdict(list)
     for s in rng.sample(sentences, len(sentences)):
         by_length[len(s.words)].append(s)
@@ -138,26 +138,27 @@ def batches(sentences: list[Sentence], size: int, rng: random.Random) -> list[tu
 
 
 class RecurrentReader(nn.Module):
-    """Reads a whole sentence, then answers from its last state (the lecture's structure 3)."""
+    """Reads a whole sentence, then predicts the year from its last state (the lecture's structure 3)."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
         self.read = unrolled.Recurrent(cells.gru, x=len(VOCABULARY), h=hidden)
         self.answer = nn.Linear(hidden, len(YEARS))
-        # At each word a GRU keeps the share z of its state; the gates are stacked r z n. Starting with z = sigmoid(5) =
-        # 0.993 it remembers some 150 words (Tallec and Ollivier 2018, Can recurrent neural networks warp time?).
+        # At each word, a GRU keeps the fraction z of its state; the gates are stacked r z n. With z = sigmoid(5) =
+        # 0.993 at the start, it remembers about 150 words (Tallec and Ollivier 2018, Can recurrent neural networks warp
+        # time?).
         with torch.no_grad():
             self.read.b[hidden : 2 * hidden] = 5.0
 
     def forward(self, words: Tensor) -> Tensor:
         start = self.read.initial_state(len(words))
-        if self.training:  # start anywhere, as if much had been read before: a year must outweigh whatever is there
+        if self.training:  # a random state, as if much had been read before, which the year must overwrite
             start = unrolled.State(h=torch.empty_like(start.h).uniform_(-1, 1))
         return self.answer(self.read(words, start).last.h)
 
 
 class SeparateParameters(nn.Module):
-    """A feed-forward network for LONGEST words. Its first layer has a weight matrix of its own for each position."""
+    """A feed-forward network for LONGEST words. Its first layer has a separate weight matrix for each position."""
 
     def __init__(self, hidden: int) -> None:
         super().__init__()
@@ -166,17 +167,17 @@ class SeparateParameters(nn.Module):
 
     def forward(self, words: Tensor) -> Tensor:
         x = nn.functional.one_hot(words, len(VOCABULARY)).float()
-        x = nn.functional.pad(x, (0, 0, 0, LONGEST - words.shape[1]))  # zeros where a shorter sentence has no word
+        x = nn.functional.pad(x, (0, 0, 0, LONGEST - words.shape[1]))  # zeros after the end of a shorter sentence
         return self.answer(self.read(x.flatten(1)))
 
     def of_held_out_years(self) -> Tensor:
-        """The first layer's weights for a year at the positions held out."""
+        """The first layer's weights for a year at the held-out positions: (hidden, positions, years)."""
         weights = self.read.weight.detach().view(-1, LONGEST, len(VOCABULARY))
         return weights[:, [p - 1 for p in HELD_OUT]][:, :, [VOCABULARY[year] for year in YEARS]].clone()
 
 
 def train(network: nn.Module, sentences: list[Sentence], epochs: int, rate: float, seed: int) -> None:
-    """Adam, its rate falling to zero in a straight line. The same seed gives the same batches to any network."""
+    """Train with Adam and a learning rate that falls linearly to zero. The same seed gives the same batches."""
     rng = random.Random(seed)
     optimizer = torch.optim.Adam(network.parameters(), lr=rate)
     network.train()
@@ -193,18 +194,18 @@ def train(network: nn.Module, sentences: list[Sentence], epochs: int, rate: floa
 
 @torch.no_grad()
 def accuracy(network: nn.Module, sentences: list[Sentence], window: slice = slice(None)) -> float:
-    """The percentage of years named rightly, from the words in the window."""
+    """The percentage of correctly predicted years, from the words in the window."""
     network.eval()
     todo = batches(sentences, 256, random.Random(0))
     return 100 * sum(int((network(x[:, window]).argmax(1) == y).sum()) for x, y in todo) / len(sentences)
 
 
 def report(data: Data, recurrent: RecurrentReader, separate: SeparateParameters) -> None:
-    """The table, how to read it, and the closing line."""
+    """Print the table of results and how to read it."""
     first, last = (accuracy(separate, data.long, part) for part in (slice(LONGEST), slice(-LONGEST, None)))
     shared = [accuracy(recurrent, test) for test in (data.seen, data.unseen, data.long)]
     apart = [accuracy(separate, data.seen), accuracy(separate, data.unseen), max(first, last)]
-    print(f"\nyears named rightly   parameters  seen positions  unseen positions  {TIMES_LONGER} times longer")
+    print(f"\ncorrect years         parameters  seen positions  unseen positions  {TIMES_LONGER} times longer")
     for name, network, figures in (
         ("recurrent", recurrent, shared),
         ("separate parameters", separate, apart),
@@ -218,9 +219,9 @@ def report(data: Data, recurrent: RecurrentReader, separate: SeparateParameters)
     print(f"""
 Seen and unseen positions: {len(data.seen):,} new sentences each.
 {TIMES_LONGER} times longer: {len(data.long):,} sentences of {min(lengths)} to {max(lengths)} words, the year anywhere.
-The network with separate parameters cannot take these whole. It was given only the first {LONGEST}
-words ({first:.1f}% right) or only the last {LONGEST} ({last:.1f}% right); the better figure is in the table.
-The year is among the first {LONGEST} words in {within:.1f}% of them.
+The network with separate parameters cannot read them whole. It reads only the first {LONGEST} words
+({first:.1f}% correct) or only the last {LONGEST} ({last:.1f}% correct); the table shows the better result.
+The year is among the first {LONGEST} words in {within:.1f}% of these sentences.
 """)
     print(f"unseen positions: recurrent {shared[1]:.1f}% separate parameters {apart[1]:.1f}%")
 
@@ -229,16 +230,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Which year does a sentence state? Shared and separate parameters.")
     parser.add_argument("--seed", type=int, default=0, help="other sentences, other starting weights")
     seed = parser.parse_args(arguments).seed
-    torch.set_num_threads(1)  # the matrices are small: threads would mostly wait for each other
+    torch.set_num_threads(1)  # the matrices are too small for several threads
     torch.manual_seed(seed)
 
     data = make_data(random.Random(seed), train=20_000, test=2_000)
     print(
-        f"{len(data.train):,} sentences of up to {LONGEST} words state one of {len(YEARS)} years. Which? Three of them:"
+        f"Each of {len(data.train):,} sentences of up to {LONGEST} words states one of {len(YEARS)} years. For example:"
     )
     for s in data.train[:3]:
         print(f"  {' '.join(s.words)}")
-    print(f"The year is never word number {', '.join(map(str, HELD_OUT[:-1]))} or {HELD_OUT[-1]}.\n")
+    print(f"In training, the year is never word {', '.join(map(str, HELD_OUT[:-1]))} or {HELD_OUT[-1]}.\n")
 
     recurrent, separate = RecurrentReader(hidden=96), SeparateParameters(hidden=64)
     before = separate.of_held_out_years()
@@ -248,9 +249,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         train(network, data.train, epochs=6, rate=rate, seed=seed)
         print(f" {time.perf_counter() - started:.0f} s")
     moved = int((before != separate.of_held_out_years()).sum())
-    print(
-        f"Of the {before.numel():,} separate weights for a year at the positions held out, training has moved {moved}."
-    )
+    print(f"Training has changed {moved} of the {before.numel():,} separate weights for a year at held-out positions.")
     report(data, recurrent, separate)
 
 

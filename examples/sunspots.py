@@ -1,10 +1,11 @@
-"""Forecasts of the yearly number of sunspots, 1700 to 2008, beside the seasonal-naive forecast.
+"""Forecasts of the yearly number of sunspots, 1700 to 2008, compared with the seasonal-naive forecast.
 
     python examples/sunspots.py --out runs/results/sunspots
 
-The series ships with statsmodels. The first 70 % of the years are learned from, the next 15 % choose the best model,
-and the last 15 % are the held-out tail, of which every year is forecast from the years before it. The seasonal-naive
-forecast is the value of one season earlier; a season is as many years as make that forecast best before the tail.
+statsmodels includes the series. The first 70 % of the years are the training set, the next 15 % the validation set, and
+the last 15 % the test set. Each test year is forecast from the years before it. The seasonal-naive forecast is the
+value one season earlier. The length of a season is the number of years for which that forecast is best before the test
+set.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ OPTIONS = {
 
 
 def write_series(path: Path) -> numpy.ndarray:
-    """The series as a table of two columns; its values."""
+    """Write the series as a table of two columns, and return its values (years,)."""
     series = sunspots.load_pandas().data
     with path.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
@@ -41,7 +42,7 @@ def write_series(path: Path) -> numpy.ndarray:
 
 
 def forecasts(path: Path, seed: int = 0) -> numpy.ndarray:
-    """For every year but the first, what a model expects from the years before it."""
+    """Train a model, and forecast every year but the first from the years before it: (years - 1,)."""
     task = Table.read(path, cells.gru, resolve({**OPTIONS, "reading": {"seed": seed}}, Table.section))
     for progress in Training(task, task.options.settings).run():
         if progress.validation is not None and progress.best:
@@ -50,7 +51,7 @@ def forecasts(path: Path, seed: int = 0) -> numpy.ndarray:
 
 
 def season_of(values: numpy.ndarray) -> int:
-    """After how many years, from 2 to 20, the values are most like themselves."""
+    """The number of years, from 2 to 20, after which the values repeat best."""
     return min(range(2, 21), key=lambda years: error(values[years:], values[:-years]))
 
 
@@ -67,7 +68,7 @@ def draw(path: Path, years: range, values: numpy.ndarray, kinds: dict[str, numpy
     axes.plot(years, values, color="black", linewidth=2, label="sunspots")
     for (name, expected), style in zip(kinds.items(), ("C3-", "C0--", "C7:"), strict=True):
         axes.plot(years, expected, style, label=f"{name}: error {error(values, expected):.1f}")
-    axes.set(xlabel="year", ylabel="sunspots", title="The held-out years, each forecast from those before it")
+    axes.set(xlabel="year", ylabel="sunspots", title="The test years, each forecast from the years before it")
     axes.legend(frameon=False, ncols=2)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_ylim(0, 1.3 * values.max())
@@ -83,18 +84,18 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     values = write_series(out / "sunspots.csv")
     expected = forecasts(out / "sunspots.csv")
-    first = 1 + int((len(values) - 1) * 0.85)  # of the tail; of n years, n - 1 can be forecast
+    first = 1 + int((len(values) - 1) * 0.85)  # the first test year; all years but the first can be forecast
     season = season_of(values[:first])
     tail = values[first:]
     kinds = {
         "GRU": expected[first - 1 :],
         f"seasonal naive ({season} years before)": values[first - season : -season],
-        "the year before": values[first - 1 : -1],
+        "previous year": values[first - 1 : -1],
     }
     for name, of in kinds.items():
         print(f"{error(tail, of):6.2f}   {name}")
     draw(out / "sunspots.png", range(1700 + first, 1700 + len(values)), tail, kinds)
-    print(f"the error of {len(tail)} held-out years, also in {out / 'sunspots.png'}")
+    print(f"root mean squared errors on {len(tail)} test years, also shown in {out / 'sunspots.png'}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""A language model of this library beside its twin of torch.nn.LSTM: same start, batches, optimizer and updates.
+"""A language model of this library and its twin with torch.nn.LSTM: same starting values, batches, optimizer and
+updates.
 
     python examples/twin_lstm.py input.txt                 # two layers of 128, 3000 updates each
     python examples/twin_lstm.py input.txt --updates 200
 
-The first 90 % of the text are learned from, the next 5 % measure both. The two take turns at every window of the text,
-so that whatever else the machine does slows both; the time of each is that of its own updates.
+The first 90 % of the text are the training set, and the next 5 % the validation set. The two models take turns at every
+window of the text, so that other work on the machine slows down both. The time of each is that of its own updates.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from unrolled.tasks.text import Parts, Vocabulary, read_text
 
 
 class Twin(nn.Module):
-    """The same model of torch's own pieces, with the same starting values."""
+    """The same model made of torch's modules, with the same starting values."""
 
     def __init__(self, ours: SequenceModel) -> None:
         super().__init__()
@@ -43,7 +44,8 @@ class Twin(nn.Module):
 
 
 class Learner:
-    """A model, its optimizer, the state it carries from window to window, and the seconds that its updates took."""
+    """A model, its optimizer, the state that it carries from window to window, and the time of its updates in
+    seconds."""
 
     def __init__(self, model: nn.Module, updates: int) -> None:
         self.model, self.state, self.seconds = model, None, 0.0
@@ -51,7 +53,7 @@ class Learner:
         self.schedule = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, updates)
 
     def learn(self, window: Window, first: bool) -> None:
-        """One update. The state starts at zero with each pass over the text."""
+        """One update. The state is reset at the start of each pass over the text."""
         begun = time.perf_counter()
         self.optimizer.zero_grad()
         scores, state = self.model(window.x, None if first else self.state)
@@ -63,7 +65,7 @@ class Learner:
         self.seconds += time.perf_counter() - begun
 
     def loss(self, series: Tensor) -> float:
-        """Nats per character of a text that it does not learn from, read from its beginning to its end."""
+        """The loss in nats per character on a series (time,), read from beginning to end without updates."""
         total, state = 0.0, None
         with torch.no_grad():
             for x, y in windows(series, rows=1, longest=1000):
@@ -99,7 +101,8 @@ def main() -> None:
             print(f"{number + 1:7,}   {'   '.join(f'{text:>20}' for text in shown)}", flush=True)
     (mine, its) = learners.values()
     share = mine.loss(parts.validation) / its.loss(parts.validation) - 1
-    print(f"validation loss {share:+.2%} beside torch.nn.LSTM, in {mine.seconds / its.seconds:.2f} of its time")
+    ratio = mine.seconds / its.seconds
+    print(f"validation loss {share:+.2%} compared with torch.nn.LSTM, in {ratio:.2f} times its time")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Random circuits in random calls, on every engine, against the independent interpreter, for as long as you like.
+"""Random circuits in random calls on every engine, compared with the independent interpreter, for as long as you like.
 
-A failing circuit is printed as its equations with the number that draws it again: ``--first NUMBER --circuits 1``.
-Loops are compiled without optimisation, which takes a tenth of the time and computes the same equations; with
+A failing circuit is printed as equations, with the number that reproduces it: ``--first NUMBER --circuits 1``.
+Loops are compiled without optimisation, which takes a tenth of the time and computes the same equations. With
 ``--optimise`` they are compiled as for users.
 """
 
@@ -25,14 +25,14 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-AT_ONCE = 100  # circuits of one process: each loads compiled loops, which stay until it ends
-CASES = 2  # calls of each circuit
-SHOWN = 5  # failures of one kind
+AT_ONCE = 100  # circuits per process, since compiled loops stay loaded until it ends
+CASES = 2  # calls per circuit
+SHOWN = 5  # failures shown per kind
 INTERRUPTED = (-signal.SIGINT, 128 + signal.SIGINT)
 
 
 def try_circuits(first: int, circuits: int, engines: list[str]) -> None:
-    """Draw some circuits and try each; a line of JSON says what came, before the first one and after each."""
+    """Draw some circuits and try each. Prints a line of JSON before the first, and one after each."""
     import faulthandler
 
     import torch
@@ -68,7 +68,7 @@ def _kind(problem: Exception) -> str:
 
 
 def reports(first: int, circuits: int, engines: str) -> Iterator[tuple[dict[str, int], list[Any]]]:
-    """What came of each circuit, tried in a process of its own kernels; one that ends the process is a failure, too."""
+    """The outcome of each circuit, tried in a separate process. A circuit that ends the process counts as a failure."""
     last = first + circuits
     while first < last:
         with tempfile.TemporaryDirectory(prefix="unrolled-fuzz-") as folder:
@@ -122,7 +122,7 @@ def main() -> int:
         try:
             for _ in pool.map(run, parts):
                 pass
-        except KeyboardInterrupt:  # the processes have it, too
+        except KeyboardInterrupt:  # the child processes receive it, too
             pool.shutdown(cancel_futures=True)
     for what, count in sorted(done.items()):
         print(f"{count:>9,}  {what}")

@@ -26,7 +26,8 @@ from unrolled.engines.lowering.statements import (
 )
 from unrolled.graph.equations import speller
 from unrolled.graph.node import Node
-from unrolled.graph.text import NOTATIONS, Printer
+from unrolled.graph.notation import NOTATIONS
+from unrolled.graph.printer import Printer
 from unrolled.plan.plan import Pass
 
 # spelling and how tightly an operation binds; all others are calls

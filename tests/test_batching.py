@@ -57,7 +57,7 @@ def test_seeds_give_other_orders_other_borders_and_other_neighbours():
 
 
 def test_a_sequence_too_long_for_any_batch_is_refused():
-    with pytest.raises(InputError, match=r"may have 10 steps, but sequence 2 alone has 11. Give steps=11 or more"):
+    with pytest.raises(InputError, match=r"may have 10 steps, but sequence 2 alone has 11. Pass steps=11 or more"):
         batches([3, 10, 11], steps=10)
     with pytest.raises(InputError, match="sequence 1 has -4"):
         batches([3, -4], steps=10)
@@ -73,7 +73,7 @@ def test_documents_run_side_by_side_without_a_break(lengths: list[int], rows: in
     which = torch.repeat_interleave(torch.arange(len(lengths)), documents.lengths)
     expected = [(i, i + 1) for i in range(sum(lengths) - 1) if which[i] == which[i + 1]]
     if len(expected) < rows:
-        with pytest.raises(InputError, match=f"is too little for {rows} rows"):
+        with pytest.raises(InputError, match=f"has too few steps for {rows} rows"):
             list(document_windows(documents, rows, longest))
         return
     found = list(document_windows(documents, rows, longest))
@@ -109,6 +109,9 @@ def test_documents_keep_their_features_and_refuse_no_rows():
     documents = Ragged([torch.randn(5, 3), torch.randn(3, 3)])
     (piece,) = document_windows(documents, rows=2, longest=9)
     assert torch.equal(piece.x[0], documents[0][:3]) and torch.equal(piece.y[1, 1:], documents[1][1 : 2 + 1][:2])
-    for wrong, message in (({"rows": 0, "longest": 3}, "rows must"), ({"rows": 1, "longest": 0}, "longest=0")):
+    for wrong, message in (
+        ({"rows": 0, "longest": 3}, "rows must"),
+        ({"rows": 1, "longest": 0}, "longest must be 1 or more"),
+    ):
         with pytest.raises(InputError, match=message):
             list(document_windows(documents, **wrong))

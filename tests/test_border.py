@@ -1,5 +1,5 @@
-"""What comes into a network from outside: replaced parameters, unusual tensors, tracing and transforming, changed
-tokens, pickles. Each gives the numbers of an ordinary clone, or a clear error."""
+"""The border to torch: replaced parameters, unusual tensors, tracing and transforms, modified tokens, pickles. Each
+gives the same numbers as an ordinary clone, or a clear error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ import unrolled
 from cells_for_tests import CIRCUITS, ENGINES, SIZES, needs_compiler
 from unrolled import EngineError, InputError, Ragged, Recurrent, State, Truncated, cells, circuit, take, tanh
 from unrolled.circuits import constant, gate, glorot, identity, orthogonal, uniform
-from unrolled.engines.ends import _last_rows
+from unrolled.engines import last_rows
 from unrolled.engines.steps import steps_of
 from unrolled.errors import CircuitError
 from unrolled.nn import incoming
@@ -90,7 +90,7 @@ REPLACED = {
 @pytest.mark.parametrize("what", REPLACED)
 def test_a_parameter_that_does_not_fit_is_refused_by_name(engine: str, what: str):
     net = gru(engine)
-    net(X), net(X), net.step(X[:, 0])  # so that the kinds of calls are known
+    net(X), net(X), net.step(X[:, 0])  # so that these kinds of calls are cached
     change, message = REPLACED[what]
     change(net)
     for call in (lambda: net(X), lambda: net.step(X[:, 0]), lambda: net.read(X), lambda: net(Ragged([X[0]]))):
@@ -155,14 +155,14 @@ def test_parametrized_and_pruned_weights_are_read_as_attributes(engine: str):
         close(net(X).h, plain(X).h)
         net(X).h.sum().backward()
         assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
-    with pytest.raises(InputError, match="'W' is computed from others"):
+    with pytest.raises(InputError, match="'W' is computed from other parameters"):
         net.reset_parameters()
 
 
 def test_a_subclass_may_have_parameters_of_its_own():
-    class Mine(unrolled.GRU):
+    class Mine(unrolled.Recurrent):
         def __init__(self) -> None:
-            super().__init__(3, 4)
+            super().__init__(unrolled.cells.gru, x=3, h=4)
             self.h0 = nn.Parameter(torch.ones(4))
 
         def forward(self, x: torch.Tensor):
@@ -185,7 +185,7 @@ def negative(tensor: torch.Tensor) -> torch.Tensor:
 @every_engine
 def test_the_negative_bit_is_resolved(engine: str):
     net, start, forced = gru(engine), torch.randn(2, 4), torch.randn(2, 5, 4)
-    for _ in range(2):  # the second time, the kind of call would be known
+    for _ in range(2):  # the second call could be answered from the cache
         assert torch.equal(net(negative(X)).h, net(X).h)
         assert torch.equal(net(X, State(h=negative(start))).h, net(X, State(h=start)).h)
         assert torch.equal(net.step(negative(X[:, 0])).h, net.step(X[:, 0]).h)
@@ -222,13 +222,13 @@ def test_inference_tensors(engine: str):
     for _ in range(2):
         same_gradients(net, net(x).h.sum(), net(X).h.sum())
         same_gradients(net, net(X, state).h.sum(), net(X, State(h=state.h.clone())).h.sum())
-    with pytest.raises(InputError, match="'U' was made in inference mode"):
+    with pytest.raises(InputError, match="'U' was created in inference mode"):
         made(x)
 
 
 @every_engine
 def test_tensors_made_in_inference_mode_are_not_kept_for_training(engine: str):
-    for remembered in (_last_rows, steps_of, incoming._earlier):
+    for remembered in (last_rows._indices, steps_of, incoming._earlier):
         remembered.cache_clear()
     net, ragged = gru(engine), Ragged([X[0], X[0, :0], X[1, :2]])
     with torch.inference_mode():
@@ -239,11 +239,11 @@ def test_tensors_made_in_inference_mode_are_not_kept_for_training(engine: str):
 
 
 class Named(torch.Tensor):
-    """A subclass that changes nothing."""
+    """A subclass that behaves like a tensor."""
 
 
 class Logged(torch.Tensor):
-    """A subclass that sees what is done to it."""
+    """A subclass that records its operations."""
 
     seen: list[str] = []  # noqa: RUF012
 
@@ -290,15 +290,15 @@ def test_what_saved_tensors_hooks_give_back_is_checked(engine: str):
 
     same_gradients(net, loss(lambda t: t.repeat_interleave(2, -1)[..., ::2]), net(X).h.sum())
     for wrong in (lambda t: t.double(), lambda t: t[:0], lambda t: t.to("meta")):
-        with pytest.raises(EngineError, match="saved_tensors_hooks gave back"):
+        with pytest.raises(EngineError, match="saved_tensors_hooks returned"):
             gradients(net, loss(wrong))
 
 
-# what torch sees one by one
+# operations that torch sees one by one
 
 
 class Outputs(nn.Module):
-    """What can be traced."""
+    """Functions that can be traced."""
 
     def __init__(self, net: Recurrent) -> None:
         super().__init__()
@@ -309,10 +309,6 @@ class Outputs(nn.Module):
         return *(out[n] for n in out), *out.state.values(), *(out.last[n] for n in out.last)
 
 
-traced = pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")
-
-
-@traced
 @pytest.mark.parametrize("name", ["gru", "layernorm_lstm", "peephole_lstm", "lecture"])
 def test_traced_models_compute(name: str):
     net = Outputs(Recurrent(CIRCUITS[name], **SIZES[name]))
@@ -322,11 +318,11 @@ def test_traced_models_compute(name: str):
         close(found, right)
     same_gradients(net, sum(v.sum() for v in model(*given[1])), sum(v.sum() for v in net(*given[1])))
     with pytest.raises(RuntimeError, match="split"):
-        model(*(v.reshape(5, 2, *v.shape[2:]) for v in given[0]))  # as many rows, but others
+        model(*(v.reshape(5, 2, *v.shape[2:]) for v in given[0]))  # the same number of rows, but other sequences
 
 
 class Ways(nn.Module):
-    """A step, an answer, and teacher forcing."""
+    """A step, ``read``, and teacher forcing."""
 
     def __init__(self, net: Recurrent) -> None:
         super().__init__()
@@ -337,7 +333,6 @@ class Ways(nn.Module):
         return self.net.step(x[:, 0], State(h=h)).h, self.net.read(x).h, forced.h, forced.state.h
 
 
-@traced
 @every_engine
 def test_every_way_to_call_is_traced(engine: str):
     ways = Ways(gru(engine))
@@ -346,7 +341,6 @@ def test_every_way_to_call_is_traced(engine: str):
         close(found, right)
 
 
-@traced
 @every_engine
 def test_tokens_are_traced(engine: str):
     net, y, z = Recurrent(spoken, y=7, h=4, engine=engine), torch.arange(6).view(2, 3), torch.ones(2, 3).long()
@@ -368,7 +362,6 @@ def test_make_fx(engine: str, mode: str):
     close(graph(OTHER), net(OTHER).h)
 
 
-@traced
 def test_what_a_trace_would_fix_is_refused():
     net = Recurrent(cells.gru, x=3, h=4)
     with pytest.raises(InputError, match="cannot trace reset"):
@@ -377,7 +370,7 @@ def test_what_a_trace_would_fix_is_refused():
         make_fx(lambda x, reset: net(x, reset=reset).h)(X, X[..., 0] > 0)
     cut = Recurrent(cells.gru, x=3, h=4, memory=Truncated(window=2))
     with pytest.raises(EngineError, match="memory=Truncated"):
-        torch.func.grad(lambda x: cut(x).h.sum())(X)
+        torch.func.functionalize(lambda x: cut(x).h)(X)
     with torch.no_grad():
         close(torch.func.functionalize(lambda x: cut(x).h)(X), cut(X).h)
 
@@ -393,7 +386,6 @@ def test_fake_tensors_have_no_memory_that_is_read(engine: str):
             assert net.W.grad is not None and net.W.grad.shape == net.W.shape
 
 
-@traced
 @every_engine
 def test_transforms_of_functions(engine: str):
     net, both = gru(engine), torch.stack([X, OTHER])
@@ -427,7 +419,7 @@ def test_modes_around_the_backward_pass_change_nothing(engine: str):
 
 @every_engine
 def test_another_default_device_changes_nothing(engine: str):
-    """A fresh process, since what is made once is kept. Without care, memory is taken on the default device."""
+    """In a new process, since results are cached. Otherwise memory would be allocated on the default device."""
     text = f"""
 import torch, unrolled
 from unrolled import Ragged, Recurrent, Snapshots, cells
@@ -449,7 +441,7 @@ for memory in (None, Snapshots(every=2)):
     assert run.returncode == 0, run.stderr
 
 
-# what changes under way
+# changes between calls
 
 
 @every_engine
@@ -483,7 +475,7 @@ def test_lengths_that_were_changed_are_refused(engine: str):
 
 
 def test_remembered_calls_may_vanish_at_any_time():
-    """As they do when another thread finds that there are too many."""
+    """As happens when another thread finds the cache full."""
 
     class Vanishing(dict):
         def __contains__(self, key: object) -> bool:
@@ -496,7 +488,7 @@ def test_remembered_calls_may_vanish_at_any_time():
 
     net = Recurrent(cells.gru, x=3, h=4)
     right = net(X).h
-    net._known, net._fits = Vanishing(net._known), Vanishing(net._fits)
+    net._known = Vanishing(net._known)
     for _ in range(3):
         assert torch.equal(net(X).h, right)
 
@@ -507,13 +499,13 @@ def test_remembered_calls_may_vanish_at_any_time():
 def scaled(scale: float):
     @circuit(init={"W": orthogonal(), "b": constant(0.5)})
     def cell(x, h, *, W, b):
-        """A circuit that a function makes."""
+        """A circuit created by a function."""
         return {"h": tanh(scale * (W @ h) + x + b)}
 
     return cell
 
 
-cell = scaled(1.0)  # the name that scaled(...) gives to others, too
+cell = scaled(1.0)  # scaled(...) gives other circuits the same name
 
 
 def test_a_circuit_made_in_a_function_is_pickled_with_its_equations(tmp_path):
@@ -532,7 +524,7 @@ def test_a_circuit_made_in_a_function_is_pickled_with_its_equations(tmp_path):
         torch.manual_seed(3)
         net.reset_parameters()
         assert all(torch.equal(p, drawn[n]) for n, p in net.named_parameters())
-    with pytest.raises(CircuitError, match="no Python function"):
+    with pytest.raises(CircuitError, match="cannot be called inside another circuit"):
 
         @circuit
         def outer(x, h, *, W, b):
@@ -597,7 +589,7 @@ def test_an_initialiser_that_cannot_be_pickled_is_missed_when_it_is_needed():
     net = Recurrent(mine, h=3)
     twin = pickle.loads(pickle.dumps(net))
     assert torch.equal(twin(X).h, net(X).h)
-    with pytest.raises(CircuitError, match="'W' has no starting values"):
+    with pytest.raises(CircuitError, match="'W' has no initialiser"):
         twin.reset_parameters()
     twin.circuit.init["W"] = constant(2.0)
     twin.reset_parameters()

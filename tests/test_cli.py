@@ -207,7 +207,7 @@ def test_the_demo_explains_learns_and_leaves_a_run(unrolled: Callable[..., Outco
     told = unrolled("demo", "--seconds", "1")
     assert (told.code, told.err) == (0, "")
     assert cells.gru.equations().splitlines()[-1] in told.out
-    assert "letters by frequency alone" in told.out and "this network" in told.out
+    assert "letter frequencies alone" in told.out and "this network" in told.out
     assert max(map(len, told.out.splitlines())) <= 100
     assert unrolled("evaluate", "runs/demo-gru", "runs/demo-gru/text.txt").code == 0
 

@@ -1,4 +1,4 @@
-"""Constants that are arrays: parameters of the equations that are given, saved and moved, and never trained."""
+"""Constant arrays: parameters of the equations that are given, saved and moved, but never trained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ MASK = [[1, 0, 1, 0], [0, 1, 1, 1], [1, 1, 0, 1], [0, 0, 1, 1]]
 
 @circuit(init={"W": orthogonal()}, constant={"M": MASK, "A": np.eye(4) * 0.5})
 def sparse(x, h, s, *, U, W, M, A, B):
-    """Recurrent weights under a mask, and a linear memory whose matrix is given (both need a product of M and W)."""
+    """Masked recurrent weights, and a linear memory with a given matrix (both need a product of M and W)."""
     h = tanh((M * W) @ h + U @ x + s)
     s = A @ s + B @ h
     return {"h": h, "s": s}
@@ -103,7 +103,7 @@ def test_the_adjoint_is_right_and_leaves_them_out_of_its_equations():
 def test_copies_and_files(tmp_path):
     net = network()
     with torch.no_grad():
-        net.A.mul_(3)  # a state_dict that was changed is what is saved
+        net.A.mul_(3)  # the changed state_dict is saved
     x = torch.randn(2, 5, 3)
     expected = net(x).h
     for again in (copy.deepcopy(net), _through_a_state_dict(net), _through_a_file(net, tmp_path)):
@@ -181,7 +181,7 @@ def test_backpropagate_and_weight_drop_and_models():
     scores, _ = model(torch.randn(2, 5, 3))
     scores.sum().backward()
     assert sorted(n for n, _ in model.named_buffers() if n.endswith("M")) == ["layers.0.M", "layers.1.M"]
-    with pytest.raises(CircuitError, match=r"'M' of circuit 'cell' has the shape \(8, 8\) for these sizes.*\(4, 4\)"):
+    with pytest.raises(CircuitError, match=r"'M' of circuit 'cell' has shape \(8, 8\) for these sizes.*\(4, 4\)"):
         SequenceModel(cell, 3, 2, hidden=8)
 
 

@@ -1,4 +1,4 @@
-"""Diagnosis, on cases whose answer is known."""
+"""Diagnosis of networks whose answer is known."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import unrolled
 from cells_for_tests import SIZES
 from unrolled import cells, circuit
 from unrolled.cli import main
+from unrolled.diagnosis.capacity import memory_capacity
 from unrolled.diagnosis.jacobian import jacobians
 from unrolled.diagnosis.lyapunov import exponents
 from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
@@ -44,7 +45,7 @@ def noise(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> tor
 
 
 def scaled(cell, radius: float, size: int = 32, **sizes) -> unrolled.Recurrent:
-    """A network whose W is a random matrix of this spectral radius."""
+    """A network whose W is a random matrix with a given spectral radius."""
     torch.manual_seed(0)
     net = unrolled.Recurrent(cell, x=3, h=size, **sizes)
     with torch.no_grad():
@@ -76,7 +77,7 @@ def of_cell(name: str, batch: int = 3, steps: int = 9) -> tuple[unrolled.Recurre
     return net, {"steps": steps, "state": unrolled.State(s=noise(batch, 4, dtype=torch.float64))}
 
 
-# what is measured is what the equations say
+# measurements agree with the equations
 
 
 @pytest.mark.parametrize("name", cells.ALL)
@@ -118,7 +119,7 @@ def test_gradients_against_lag_are_products_of_jacobians(name):
 
 
 def test_what_lags_contribute_adds_up_to_the_gradient_of_the_parameters():
-    """Each step with parameters of its own, by torch's autograd through single steps."""
+    """With separate parameters for each step, differentiated by torch's autograd."""
     net, given = of_cell("lstm", batch=8, steps=12)
     path = trajectory(net, **given)
     found = reach(path, 12, torch.Generator().manual_seed(0))
@@ -221,12 +222,12 @@ def test_the_memory_capacity_of_a_linear_orthogonal_network_is_its_number_of_uni
     with torch.no_grad():
         net.W.copy_(0.9 * torch.linalg.qr(noise(units, units, dtype=torch.float64))[0])
         net.U.copy_(noise(units, 1, seed=3, dtype=torch.float64))
-    total, shares = unrolled.memory_capacity(net, farthest=80, steps=8000)
+    total, shares = memory_capacity(net, farthest=80, steps=8000)
     assert total == pytest.approx(units, rel=0.03)
     assert len(shares) == 81 and max(shares) <= 1
 
 
-# verdicts, also with planted faults
+# verdicts, some with planted faults
 
 
 def test_dead_relu_units_are_counted():
@@ -246,7 +247,7 @@ def test_units_that_are_seldom_alive_are_not_dead():
     with torch.no_grad():
         net.W.zero_()
         net.U.fill_(1.0)
-        net.b.copy_(torch.tensor([-2.0, -100.0]))  # above 2 is one number of fifty
+        net.b.copy_(torch.tensor([-2.0, -100.0]))  # one number in fifty is above 2
     (activity,) = unrolled.diagnose(net, noise(8, 60, 1)).layers[0].activities
     assert activity.dead == (1,)
 
@@ -277,7 +278,7 @@ def test_a_gate_that_closes_makes_the_gradient_vanish_and_one_that_opens_brings_
     with torch.no_grad():
         net.b[16:32] = 3.0
     opened = unrolled.diagnose(net, x)
-    assert closed.kind == "vanish" and "Start the gates" in closed.verdict
+    assert closed.kind == "vanish" and "Open the gates" in closed.verdict
     assert opened.kind == "healthy" and opened.layers[0].reach.steps > 10 * closed.layers[0].reach.steps
 
 
@@ -311,7 +312,7 @@ def test_a_gradient_that_is_no_number_is_located():
     assert report.kind == "nan" and str(report.layers[0].problem).startswith("∂L/∂h is NaN at step 5 of sequence 1")
 
 
-# models, and what must not change
+# models, and what a diagnosis must not change
 
 
 def test_each_layer_of_a_stack_is_diagnosed_and_nothing_is_changed():
@@ -377,10 +378,16 @@ def test_the_figure_shows_what_the_picture_shows(tmp_path):
         broken.b[3] = float("nan")
     for net in (plain, broken):
         report = unrolled.diagnose(net, noise(4, 50, 3))
-        axes = [a for a in report.figure(dark=True).axes if a.get_visible()]
-        titles = [a.get_title(loc="left") for a in axes]
-        assert titles and all(title in report.svg for title in titles)
-        assert sum(len(a.lines) for a in axes) == (0 if net is broken else 2 + 1 + 4 + 1)
+        (axes,) = report.figure(dark=True).axes
+        written = [text.get_text() for text in axes.texts]
+        assert report.verdict.split(".")[0] in " ".join(written)
+        for title in () if net is broken else ("how far back gradients reach", "what the states remember"):
+            assert title in written and title in report.svg
+        strokes = [s for s in report.drawing.scene.strokes if s.width == 2 and len(s.line.pieces) > 1]
+        assert len(strokes) == (0 if net is broken else 2 + 4 + 1), "a curve for each series"
+        for stroke in report.drawing.scene.strokes:
+            assert f"stroke-{stroke.colour}" in report.svg
+        assert len(axes.patches) == len(report.drawing.scene.strokes)
         for name in ("d.png", "d.pdf"):
             report.save(tmp_path / name)
             assert (tmp_path / name).stat().st_size > 5000
@@ -400,13 +407,16 @@ def test_engines_agree():
     ("call", "words"),
     [
         (lambda: unrolled.diagnose(torch.nn.Linear(2, 2), noise(1, 2)), "has no recurrent layer"),
-        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 0, 3)), "has read any step"),
+        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 0, 3)), "has read a step"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), loss=lambda out: out.h), "must be one number"),
-        (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0), "farthest must be a whole number"),
+        (
+            lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3), farthest=0),
+            "farthest must be an integer of at least 1",
+        ),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 4)), r"must be \(batch, time, 3\)"),
         (lambda: unrolled.diagnose(scaled(linear, 1.0), noise(1, 9, 3)).save("x.jpg"), ".png, .pdf, .html or .json"),
-        (lambda: unrolled.memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
-        (lambda: unrolled.memory_capacity(_logistic(), 10), "takes one input of numbers"),
+        (lambda: memory_capacity(scaled(linear, 1.0), 10, steps=50), "too few for 32 units"),
+        (lambda: memory_capacity(_logistic(), 10), "needs a network with one input of vectors"),
     ],
 )
 def test_wrong_use_is_told(call, words):
@@ -416,9 +426,9 @@ def test_wrong_use_is_told(call, words):
 
 @pytest.mark.slow
 def test_a_diagnosis_of_a_thousand_steps_costs_at_most_three_times_a_training_step(one_thread):
-    """In turns, the best of each, on one thread: a busy machine is no fault.
+    """In turns on one thread, the best time of each, so that a busy machine does no harm.
 
-    The gradient does not vanish, so that all of it is followed."""
+    The gradient does not vanish, so that it is followed over all steps."""
     torch.manual_seed(0)
     net, x = unrolled.Recurrent(cells.gru, x=40, h=128), noise(16, 1000, 40)
     with torch.no_grad():
@@ -474,7 +484,7 @@ def test_a_run_is_diagnosed_on_what_it_learned_from(run, text, tmp_path, capsys)
 
 
 def test_the_verdict_of_a_run_is_that_of_its_network(run, text):
-    """What the command measures is what the library measures from the same text, by hand."""
+    """The command measures the same as the library does for the same text."""
     task = trained(run)
     series = Parts.of(task.vocabulary.encode(text.read_text())).validation
     (window, *_) = windows(series, max(1, min(16, (len(series) - 1) // 256)), 256)
@@ -498,7 +508,7 @@ def test_a_training_logs_its_diagnoses_and_is_not_changed_by_them(run, text):
 @pytest.mark.parametrize(
     ("sets", "steps"),
     [
-        (["data.target=v"], 407),  # what lies before the validation part is read as well
+        (["data.target=v"], 407),  # reads the rows before the validation set, too
         (["data.goal=sequences", "data.sequence=s", "data.target=label"], 40),
     ],
 )

@@ -1,4 +1,4 @@
-"""Models that read forward and backward: what their last state is, and where they would see the answer."""
+"""Bidirectional models: their last state, and the tasks in which they would see the answer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TORCH = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}
 
 
 def answered_from(model: SequenceModel, x: torch.Tensor | Ragged, **more: object) -> torch.Tensor:
-    """What the read-out gets: the last states of both directions, side by side."""
+    """The input of the read-out: the last states of both directions, side by side."""
     seen: list[torch.Tensor] = []
     handle = model.read_out.register_forward_hook(lambda module, given, out: seen.append(given[0]))
     try:
@@ -34,7 +34,7 @@ def answered_from(model: SequenceModel, x: torch.Tensor | Ragged, **more: object
 
 
 def torch_twin(model: SequenceModel, kind: type[torch.nn.RNNBase], inputs: int, hidden: int) -> torch.nn.RNNBase:
-    """torch's own bidirectional module with the weights of a model."""
+    """torch's bidirectional module with the weights of a model."""
     layers = len(model.layers)
     twin = kind(inputs, hidden, layers, batch_first=True, bidirectional=True, dtype=torch.float64)
     with torch.no_grad():
@@ -57,7 +57,7 @@ def test_the_last_answer_is_h_n_of_torch(cell: str, layers: int, layout: str):
     found = answered_from(model, Ragged(sequences) if layout == "ragged" else torch.stack(sequences))
     packed = torch.nn.utils.rnn.pack_sequence(sequences, enforce_sorted=False)
     hidden = twin(packed)[1]
-    wanted = torch.cat(list((hidden[0] if cell == "lstm" else hidden)[-2:]), -1)  # of the last layer
+    wanted = torch.cat(list((hidden[0] if cell == "lstm" else hidden)[-2:]), -1)  # those of the last layer
     torch.testing.assert_close(found, wanted, rtol=1e-12, atol=1e-12)
     weights = torch.randn_like(found)
     for ours, theirs in zip(
@@ -152,7 +152,7 @@ def test_training_is_refused_before_anything_is_read(
 def test_a_run_that_saw_the_answer_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    """As an earlier version wrote it."""
+    """A run as an earlier version wrote it."""
     from unrolled.tasks.options import Options
 
     monkeypatch.chdir(tmp_path)
@@ -202,7 +202,7 @@ def test_a_last_answer_of_an_earlier_version_is_refused(
 
 
 def _say_format_2(run: Path) -> None:
-    """Give a run the number of the format before, in its description and in its checkpoints."""
+    """Set the previous format number in a run's description and checkpoints."""
     from unrolled.train.checkpoint import Checkpoint, as_json, read_checkpoint, write_checkpoint
     from unrolled.train.run_folder import checkpoints
 

@@ -1,4 +1,5 @@
-"""The documentation is run: every Python snippet, in order, page by page; what a page shows as output is compared."""
+"""Runs every Python snippet of the documentation, page by page in order, and compares the output that the pages
+show."""
 
 from __future__ import annotations
 
@@ -25,11 +26,11 @@ assert _spec is not None and _spec.loader is not None
 figures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(figures)
 BLOCK = figures.BLOCK
-AGAIN = "If this is what is wanted: make figures, and review the change."
+AGAIN = "If the change is intended, run make figures and review it."
 
 
 def marks(figure: Path) -> str:
-    """A figure without the bytes of its pixels, which are compressed differently on every machine."""
+    """A figure without its embedded pixels, whose compression differs between machines."""
     return re.sub(r"base64,[\w+/=]+", "base64,", figure.read_text(encoding="utf-8"))
 
 
@@ -60,7 +61,7 @@ def test_links_between_pages_lead_somewhere():
 
 
 def test_shown_shapes_are_true(tmp_path, monkeypatch):
-    """Comments of the form '# (8, 100, 65): ...' behind an expression in the README."""
+    """Comments of the form '# (8, 100, 65): ...' after an expression in the README."""
     monkeypatch.chdir(tmp_path)
     scope: dict[str, object] = {}
     checked = 0
@@ -80,14 +81,14 @@ SLOW = ("doctor", "bench")  # minutes; tested elsewhere
 
 
 def readme_commands() -> list[list[str]]:
-    """The commands that README shows, in its blocks and in its text."""
+    """The commands in the blocks and in the text of README."""
     found = COMMAND.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     return [shlex.split(block or inline) for block, inline in found]
 
 
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run(tmp_path, monkeypatch, data):
-    """In their order, with fewer updates, on a text and on some recordings."""
+    """In order, with fewer updates, on a text and on some recordings."""
     monkeypatch.chdir(tmp_path)
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
@@ -102,7 +103,7 @@ def test_the_commands_of_the_readme_run(tmp_path, monkeypatch, data):
         if command[0] not in SLOW:
             short = " ".join(command).replace("--minutes 1", "--updates 3")
             if "--resume" in command:
-                continue  # the run is finished, so there is nothing to continue: checked below
+                continue  # the run is finished, so there is nothing to resume; checked below
             assert main(shlex.split(short)) == 0, command
     assert ["train", "--resume", "runs/my-gru"] in commands and main(["train", "--resume", "runs/my-gru"]) == 0
     assert {command[0] for command in commands} >= {"train", "sample", "look", "diagnose", "predict", "draw", *SLOW}
@@ -110,7 +111,7 @@ def test_the_commands_of_the_readme_run(tmp_path, monkeypatch, data):
 
 
 def test_the_readme_calls_programs_where_make_puts_them():
-    """Not as if the environment were active, and nothing from a registry that does not have it."""
+    """Commands do not assume an active environment, or install the package from a registry that does not have it."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = [line for code in re.findall(r"^```\n(.*?)^```", text, re.M | re.S) for line in code.splitlines()]
     assert len(shown) > 10
@@ -125,13 +126,15 @@ def test_the_readme_calls_programs_where_make_puts_them():
         assert (ROOT / script).exists(), script
 
 
-DOCTESTED = ["unrolled.circuits.circuit", "unrolled.nn.recurrent", "unrolled.nn.layers", "unrolled.nn.interop"]
+DOCTESTED = ["unrolled.circuits.adjoint", "unrolled.circuits.circuit", "unrolled.nn.recurrent"]
+DOCTESTED += ["unrolled.nn.torch_layers", "unrolled.nn.interop"]
+DOCTESTED += ["unrolled.nn.acceleration", "unrolled.nn.stack", "unrolled.nn.torch_layout"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.train.losses"]
-DOCTESTED += ["unrolled.look.look", "unrolled.diagnosis.diagnose"]
+DOCTESTED += ["unrolled.look.explore", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.tasks.sequences", "unrolled.nn.model"]
 DOCTESTED += ["unrolled.nn.weight_drop", "unrolled.tasks.recordings", "unrolled.tasks.defaults", "unrolled.errors"]
-DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms"]
+DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms", "unrolled.plan.segments", "unrolled.draw.numbers"]
 
 
 @pytest.mark.parametrize("name", DOCTESTED)
@@ -157,4 +160,24 @@ def test_docstring_examples(name):
 
 
 def test_contributing_is_short():
-    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) < 80
+    assert len((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+WRAPPED = [*figures.PAGES, ROOT / "CONTRIBUTING.md"]
+
+
+def too_long(text: str) -> list[str]:
+    """The lines of prose that exceed the width. Code, tables, images and lines without a space may be longer."""
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.M | re.S)
+    lines = [line for line in prose.splitlines() if not line.startswith(("|", "![")) and " " in line.strip("- ")]
+    return [line for line in lines if len(line) > figures.WIDTH]
+
+
+@pytest.mark.parametrize("page", WRAPPED, ids=lambda page: page.name)
+def test_markdown_is_wrapped_at_one_width(page):
+    assert not too_long(page.read_text(encoding="utf-8"))
+
+
+def test_the_check_of_widths_sees_a_long_line():
+    long = "word " * 21
+    assert too_long(f"{long}\n\n| {long} |\n```\n{long}\n```\n![{long}](x.svg)\n") == [long]

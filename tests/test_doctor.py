@@ -1,4 +1,4 @@
-"""The doctor finds what is wrong, and says so."""
+"""The command doctor finds and reports faults."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unrolled.transform.differentiate import VJP
 
 
 class Wrong(Reference):
-    """An engine with one fault."""
+    """An engine with a planted fault."""
 
     name = "wrong"
 
@@ -97,7 +97,7 @@ def test_threads_are_given_back():
 
 @pytest.fixture
 def brief(monkeypatch):
-    """The doctor with a single circuit and without the C engine, so that nothing is compiled."""
+    """The command with a single circuit and without engine c, so that nothing is compiled."""
     monkeypatch.setattr(doctor, "cases", lambda: cases([rnn]))
     monkeypatch.setattr(doctor, "available", lambda: available(["reference", "torch", *(ENGINES.keys() & {"wrong"})]))
 
@@ -105,7 +105,7 @@ def brief(monkeypatch):
 def test_the_command_says_that_all_is_well(brief, capsys):
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
-    for word in ("processor", "vectors", "compiler", "cache", "GFLOP/s", "torch.nn", "agrees", "All is well"):
+    for word in ("processor", "vectors", "compiler", "cache", "GFLOP/s", "torch.nn", "agrees", "All engines agree"):
         assert word in told
     assert main(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -1,4 +1,4 @@
-"""Pictures: what is in them, and that nothing in them lies on top of something else."""
+"""Pictures: their content, and that nothing in them overlaps."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ import torch
 import unrolled
 from unrolled import circuit, nll, sigmoid, softmax, split, tanh, where
 from unrolled.cells import ALL
-from unrolled.draw import scene, text
+from unrolled.draw import labels, legend, marks, scene
 from unrolled.draw.colours import COLOURS, ROLES
 from unrolled.draw.drawing import around_t, numbered
 from unrolled.draw.reduce import reduce
@@ -69,7 +69,7 @@ def two(x, z, s, h, *, U, W, R, Q, V, b):
 
 @circuit
 def register(x, s1, s2, *, V):
-    """A value handed on from state to state."""
+    """A value that is passed on from state to state."""
     return {"s1": x, "s2": s1, "o": V @ s2}
 
 
@@ -83,8 +83,8 @@ CIRCUITS = {**OWN, **{f"cells.{name}": cell for name, cell in ALL.items()}}
 every_circuit = pytest.mark.parametrize("name", CIRCUITS)
 
 
-def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[scene.Scene]:
-    """Both pictures of a circuit, before they are written as SVG: every step is drawn."""
+def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iterator[marks.Scene]:
+    """Both pictures of a circuit as scenes, with every step drawn."""
     diagram, every = reduce(cell.recurrence, gates), numbered(first_time(cell.recurrence), steps, steps)
     for columns, picture in (
         (every, scene.unfolded),
@@ -92,34 +92,34 @@ def scenes(cell, steps: int, gates: bool = True, gradient: bool = False) -> Iter
     ):
         layout = scene.Layout.of(diagram, [c.time for c in columns], gradient)
         made = picture(layout, columns)
-        scene.explain(made, layout, picture is scene.side_by_side, "steps 3 to 9 are not drawn")
+        legend.explain(made, layout, picture is scene.side_by_side, "steps 3 to 9 are not drawn")
         yield made
 
 
-def boxes(picture: scene.Scene) -> list[tuple[float, float, float, float, str]]:
-    """left, top, right, bottom of all text beside the circles."""
+def boxes(picture: marks.Scene) -> list[tuple[float, float, float, float, str]]:
+    """The boxes (left, top, right, bottom) of all text outside the circles."""
     result = []
     for mark in picture.letters:
-        (x, y), half, up = mark.center, text.width(mark.label, mark.size) / 2, 0.45 * mark.size
-        result.append((x - half, y - up, x + half, y + up, text.plain(mark.label)))
+        (x, y), half, up = mark.center, labels.width(mark.label, mark.size) / 2, 0.45 * mark.size
+        result.append((x - half, y - up, x + half, y + up, labels.plain(mark.label)))
     return result
 
 
-def sampled(picture: scene.Scene, spacing: float) -> list[numpy.ndarray]:
-    """Points along every wire, (points, 2): those of a line that is drawn several times are computed once."""
+def sampled(picture: marks.Scene, spacing: float) -> list[numpy.ndarray]:
+    """Points along every wire, (points, 2). Points of a line that is drawn several times are computed once."""
     lines = {id(w.line): numpy.array(w.line.sample(spacing)) for w in picture.wires}
     return [lines[id(w.line)] + (w.dx, 0.0) for w in picture.wires]
 
 
-def distances(circles: list[scene.Circle], points: numpy.ndarray) -> numpy.ndarray:
-    """From every point (points, 2) to the outline of every circle, negative inside: (circles, points)."""
+def distances(circles: list[marks.Circle], points: numpy.ndarray) -> numpy.ndarray:
+    """The distance of every point (points, 2) from the outline of every circle, negative inside: (circles, points)."""
     x, y, w, h = numpy.array([(c.place.x, c.place.y, c.place.w, c.place.h) for c in circles]).T[:, :, None]
     nearest = numpy.clip(points[:, 0], x - (w - h) / 2, x + (w - h) / 2)
     return numpy.hypot(points[:, 0] - nearest, points[:, 1] - y) - h / 2
 
 
-def overlaps(picture: scene.Scene) -> list[str]:
-    """What lies on top of something else, or runs through it."""
+def overlaps(picture: marks.Scene) -> list[str]:
+    """The marks that overlap, or run through others."""
     found = [*circles_on_something(picture), *letters_on_something(picture)]
     for dot, square in itertools.product(picture.dots, picture.squares):
         if abs(dot.center[0] - square.center[0]) < 10 and abs(dot.center[1] - square.center[1]) < 10:
@@ -127,7 +127,7 @@ def overlaps(picture: scene.Scene) -> list[str]:
     return found
 
 
-def circles_on_something(picture: scene.Scene) -> list[str]:
+def circles_on_something(picture: marks.Scene) -> list[str]:
     circles, found = picture.circles, []
     if not circles:
         return []
@@ -144,7 +144,7 @@ def circles_on_something(picture: scene.Scene) -> list[str]:
     return found
 
 
-def letters_on_something(picture: scene.Scene) -> list[str]:
+def letters_on_something(picture: marks.Scene) -> list[str]:
     found, labels, circles = [], boxes(picture), picture.circles
     marks = [(*d.center, d.radius) for d in picture.dots] + [(*s.center, s.side / 2) for s in picture.squares]
     lines = sampled(picture, 3)
@@ -167,7 +167,7 @@ def letters_on_something(picture: scene.Scene) -> list[str]:
 
 
 def texts(svg: str, kind: str) -> Counter[str]:
-    """How often each text of a kind stands in the document, in one line: h(t-1)."""
+    """How often the document contains each text of a kind, as plain text: h(t-1)."""
     marks = ET.fromstring(svg).iter(f"{SVG}text")
     return Counter("".join(m.itertext()).replace("−", "-") for m in marks if m.get("class") == kind)
 
@@ -188,7 +188,7 @@ def test_nothing_lies_on_top_of_something_else_without_gates_and_with_the_gradie
 
 
 def random_circuit(seed: int):
-    """Three states and two inputs, mixed as the dice fall."""
+    """Three states and two inputs, combined at random."""
     dice = random.Random(seed)
     extra = dice.randint(0, 4)
 
@@ -220,28 +220,28 @@ def test_the_checks_see_planted_overlaps():
     arrow = reduce(two.recurrence).arrows[0]
     (picture, _) = scenes(two, 2)
     first, second = picture.circles[0], picture.circles[1]
-    moved = scene.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
-    assert any("circles" in p for p in overlaps(scene.Scene([*picture.circles, moved])))
+    moved = marks.Circle(first.name, "9", first.role, second.place.moved(5), first.label, first.size)
+    assert any("circles" in p for p in overlaps(marks.Scene([*picture.circles, moved])))
     wire = picture.wires[0]
     (x, y), _ = wire.path.start, wire.path.end
-    across = scene.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), arrow)
-    assert any("an arrow" in p and "circle" in p for p in overlaps(scene.Scene(picture.circles, [across])))
+    across = marks.Wire(type(wire.path)((((x - 500, second.place.y), (x + 500, second.place.y)),)), arrow)
+    assert any("an arrow" in p and "circle" in p for p in overlaps(marks.Scene(picture.circles, [across])))
     mark = picture.letters[0]
     for center, problem in ((mark.center, "letters"), ((second.place.x, second.place.y), "circle"), ((x, y), "arrow")):
-        word = scene.Letters(text.words("WWW"), center, 16)
-        planted = scene.Scene(picture.circles, picture.wires, [*picture.letters, word])
+        word = marks.Letters(labels.words("WWW"), center, 16)
+        planted = marks.Scene(picture.circles, picture.wires, [*picture.letters, word])
         assert any("WWW" in p and problem in p for p in overlaps(planted))
     dot = picture.dots[0]
     assert any(
         "a mark" in p
-        for p in overlaps(scene.Scene(letters=[scene.Letters(text.words("W"), dot.center, 16)], dots=[dot]))
+        for p in overlaps(marks.Scene(letters=[marks.Letters(labels.words("W"), dot.center, 16)], dots=[dot]))
     )
-    square = scene.Square(dot.center)
-    assert any("black square" in p for p in overlaps(scene.Scene(squares=[square], dots=[dot])))
+    square = marks.Square(dot.center)
+    assert any("black square" in p for p in overlaps(marks.Scene(squares=[square], dots=[dot])))
 
 
-def outside(document: ET.Element, picture: scene.Scene) -> list[str]:
-    """What leaves the canvas: marks by their geometry, and every circle as it is written."""
+def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
+    """The marks that leave the canvas, by their geometry, and every circle, as written in the SVG."""
     left, top, wide, high = map(float, document.get("viewBox").split())
     x0, y0, x1, y1 = picture.bounds()
     found = [] if left < x0 - 4 and top < y0 - 4 and x1 + 4 < left + wide and y1 + 4 < top + high else ["a mark"]
@@ -252,7 +252,7 @@ def outside(document: ET.Element, picture: scene.Scene) -> list[str]:
     for path in document.iter(f"{SVG}path"):
         dx = float((path.get("transform") or "translate(0)").removeprefix("translate(").rstrip(")"))
         xs = [float(x) + dx for x in re.findall(r"[MLC ](-?[\d.]+) -?[\d.]+", path.get("d"))]
-        if not left - 40 < min(xs) <= max(xs) < left + wide + 40:  # control points may lie a little outside
+        if not left - 40 < min(xs) <= max(xs) < left + wide + 40:  # control points may be slightly outside
             found.append("an arrow")
     return found
 
@@ -285,7 +285,7 @@ def test_every_value_is_there_once_per_step(name: str):
     cell = CIRCUITS[name]
     drawn = reduce(cell.recurrence).values
     assert {*cell.inputs, *cell.states, *cell.outputs} <= set(drawn)
-    spelled = {n: text.plain(text.value(n, None, v.scalar)).replace("_", "") for n, v in drawn.items()}
+    spelled = {n: labels.plain(labels.value(n, None, v.scalar)).replace("_", "") for n, v in drawn.items()}
     starts = {spelled[a.source] for a in reduce(cell.recurrence).delayed}
     first = 1 if cell.inputs else 2
     seen = texts(cell.unfold(5).draw().svg, "value")
@@ -318,7 +318,8 @@ def test_every_value_is_there_once_per_step(name: str):
     ids=lambda value: getattr(value, "name", None),
 )
 def test_the_letters_on_the_arrows(cell, within: str, between: str):
-    """Those within a step: in the circuit and in three steps; those between steps once more, for the dots."""
+    """Arrows within a step are in the circuit and in three steps; arrows between steps once more, for the
+    placeholders."""
     expected = Counter(4 * within.split() + 5 * between.split())
     assert texts(cell.draw(3).svg, "parameter") == expected
 
@@ -375,7 +376,7 @@ def test_as_many_steps_as_one_asks_for():
     assert "are not drawn" in drawing.text
     assert "Steps 4 to 999998 are not drawn." in network.draw(1_000_000).text
     assert network.unfold(7)._repr_svg_() == network.unfold(7).draw().svg
-    with pytest.raises(InputError, match="whole number from 3, got 2"):
+    with pytest.raises(InputError, match="must be an integer of at least 3, got 2"):
         network.unfold(40).draw(most=2)
 
 
@@ -385,7 +386,7 @@ def test_outputs_at_the_last_step_alone():
     assert set(seen) == {f"h({t})" for t in range(5)} | {f"x({t})" for t in range(1, 5)} | {f"{n}(4)" for n in "oyŷL"}
     assert overlaps(drawing.scene) == []
     assert sum(w.kind == "gradient" and w.arrow is not None for w in drawing.scene.wires) == 4 + 2
-    assert "with outputs at the last step alone" in drawing.text
+    assert "with outputs at the last step only" in drawing.text
 
 
 def test_the_folded_level():
@@ -401,7 +402,8 @@ def test_the_folded_level():
 
 
 def test_the_gradient_flows_against_the_arrows():
-    """Along every arrow between values that the loss depends on, except to inputs; not to ŷ, which it does not."""
+    """Along every arrow between values that the loss depends on, except to inputs. Not to ŷ, which the loss does not
+    use."""
     drawing = network.unfold(3).draw(gradient=True)
     back = Counter((w.arrow.target, w.arrow.source) for w in drawing.scene.wires if w.kind == "gradient" and w.arrow)
     assert back == {("L", "o"): 3, ("o", "h"): 3, ("h", "h"): 3}
@@ -418,7 +420,7 @@ def test_the_gradient_flows_against_the_arrows():
 
 @every_circuit
 def test_gradient_arrows_stand_where_the_adjoint_has_gradients(name: str):
-    """What is drawn (by following arrows) is what is derived (by calculus)."""
+    """The drawn gradient, which follows arrows, agrees with the derived gradient."""
     cell = CIRCUITS[name]
     drawn = reduce(cell.recurrence).carrying
     adjoint = cell.adjoint().recurrence
@@ -460,12 +462,12 @@ def test_no_gradient_through_a_comparison_or_to_a_token():
 
 
 def linear(colour: str) -> torch.Tensor:
-    """Red, green and blue as amounts of light (sRGB, IEC 61966-2-1)."""
+    """Red, green and blue as linear light (sRGB, IEC 61966-2-1)."""
     parts = torch.tensor([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)], dtype=torch.float64)
     return torch.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
 
 
-# what light becomes for eyes without one kind of cones: Machado, Oliveira and Fernandes 2009, severity 1
+# colour vision without one kind of cones: Machado, Oliveira and Fernandes 2009, severity 1
 EYES = {
     "all cones": torch.eye(3).tolist(),
     "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -477,7 +479,7 @@ EYES = {
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("eyes", EYES)
 def test_colour_blind_people_tell_the_roles_apart(eyes, dark):
-    """At least 12 units of CIE 1976 L*a*b*; about 2 can just be told apart."""
+    """They differ by at least 12 units of CIE 1976 L*a*b*; people can just distinguish about 2."""
     to_xyz = torch.tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]).double()
     white = torch.tensor([0.9505, 1.0, 1.089], dtype=torch.float64)
 
@@ -510,7 +512,7 @@ def test_colours_differ_in_grey_and_letters_can_be_read():
 
 @circuit
 def dense(x, z, h, s, c, m, *, A, B, C, D, E):
-    """More arrows than anyone should draw."""
+    """A circuit with too many arrows for letters in the unfolded graph."""
     g1 = sigmoid(A @ x + B @ h + C @ s)
     g2 = sigmoid(A @ z + B @ c + D @ m + g1)
     g3 = tanh(E @ h + A @ x + D @ s)
@@ -527,7 +529,7 @@ def dense(x, z, h, s, c, m, *, A, B, C, D, E):
 def test_a_dense_circuit_names_its_parameters_in_the_circuit_alone_and_says_so():
     drawing = dense.draw()
     assert overlaps(drawing.scene) == []
-    assert texts(drawing.svg, "legend")["41 arrows a step: only the circuit names their parameters"] == 1
+    assert texts(drawing.svg, "legend")["41 arrows per step: only the circuit names parameters"] == 1
     named = sum(bool(a.letters) for a in reduce(dense.recurrence).arrows)
     assert sum(texts(drawing.svg, "parameter").values()) == named, "once each"
     assert overlaps(dense.unfold(3).draw(gradient=True).scene) == []
@@ -536,7 +538,7 @@ def test_a_dense_circuit_names_its_parameters_in_the_circuit_alone_and_says_so()
 def test_an_adjoint_is_drawn_as_the_arrows_of_its_gradient():
     assert network.adjoint().draw(2).svg == network.draw(2, gradient=True).svg
     assert network.adjoint()._repr_svg_() == network.adjoint().draw().svg
-    with pytest.raises(UnrolledError, match="whole number of steps from 1, got 0"):
+    with pytest.raises(UnrolledError, match="must be 1 or more, got 0"):
         network.adjoint().draw(0)
 
 
@@ -611,7 +613,7 @@ def test_png_without_matplotlib_is_one_message(monkeypatch: pytest.MonkeyPatch, 
     with pytest.raises(EngineError) as caught:
         network.draw().save(tmp_path / "network.png")
     assert str(caught.value) == (
-        "PNG, PDF and figures take matplotlib, which is not installed. "
+        "PNG, PDF and figures need matplotlib, which is not installed. "
         'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
     )
 
@@ -619,9 +621,9 @@ def test_png_without_matplotlib_is_one_message(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("net.gif", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net.gif'. Name it '{tmp}/net.svg'"),
-        ("net", "a drawing is saved as .svg, .png or .pdf, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
-        ("no/net.svg", "cannot save '{tmp}/no/net.svg': there is no folder '{tmp}/no'"),
+        ("net.gif", "a drawing can be saved as .svg, .png or .pdf, got '{tmp}/net.gif'. Name it '{tmp}/net.svg'"),
+        ("net", "a drawing can be saved as .svg, .png or .pdf, got '{tmp}/net'. Name it '{tmp}/net.svg'"),
+        ("no/net.svg", "cannot save '{tmp}/no/net.svg': folder '{tmp}/no' does not exist"),
         ("folder.svg", "cannot save '{tmp}/folder.svg': Is a directory"),
     ],
 )
@@ -634,7 +636,7 @@ def test_save_where_it_cannot(tmp_path: Path, name: str, message: str):
 
 
 def test_drawing_no_steps_is_refused():
-    with pytest.raises(UnrolledError, match="whole number of steps from 1, got 0"):
+    with pytest.raises(UnrolledError, match="must be 1 or more, got 0"):
         network.draw(0)
 
 
@@ -663,7 +665,7 @@ def test_drawing_is_fast(name: str):
         start = time.process_time()
         ALL[name].draw()
         taken.append(time.process_time() - start)
-    # The aim is 0.05 s; the rest is slack for a busy machine.
+    # The goal is 0.05 s; the rest is slack for a busy machine.
     assert min(taken) < 0.1
 
 
@@ -676,7 +678,7 @@ def test_a_thousand_circles_are_drawn_fast(name: str):
         drawing = graph.draw(most=1000)
         taken.append(time.process_time() - start)
     assert len(drawing.scene.circles) > 900
-    # The aim is 0.05 s; the rest is slack for a busy machine.
+    # The goal is 0.05 s; the rest is slack for a busy machine.
     assert min(taken) < 0.1
 
 
@@ -694,7 +696,7 @@ def test_numbers_in_the_circles_lie_on_nothing_and_inside_their_circle(name: str
         assert outside(ET.fromstring(drawing.svg), drawing.scene) == []
         for circle in drawing.scene.circles:
             for label, kind, y, size in lines_of(circle):
-                half = 0.85 * text.width(label, size) / 2
+                half = 0.85 * labels.width(label, size) / 2
                 corners = [(circle.place.x + s * half, y + r * 0.3 * size) for s in (-1, 1) for r in (-1, 1)]
                 assert max(circle.place.distance(*p) for p in corners) < 2, (circle.name, kind)
 
@@ -727,7 +729,9 @@ def test_numbers_of_evaluate_in_the_unfolded_graph():
     seen = texts(graph.draw(values=values).svg, "number")
     expected = [*values["L"][0].tolist(), *values["h"][0].square().mean(1).sqrt().tolist()]
     assert all(any(float(n) == pytest.approx(v, rel=6e-3) for n in seen) for v in expected)
-    with pytest.raises(InputError, match=r"values\['h'\] must be \(1, 3, ...\), one sequence; got \(2, 3, 3\)"):
+    with pytest.raises(
+        InputError, match=r"values\['h'\] must have shape \(1, 3, ...\), for one sequence; got \(2, 3, 3\)"
+    ):
         graph.draw(values={"h": torch.zeros(2, 3, 3)})
 
 
@@ -757,7 +761,7 @@ def test_heat_maps_show_the_values_beside_the_text():
     assert sum(texts(drawing.svg, "mono").values()) == 49
     assert drawing.text.startswith("Heat maps of gru: h, ∇h, L, saliency.")
     assert seen._repr_svg_() == seen.heat("h", "∇h").svg
-    with pytest.raises(InputError, match=r"nothing measured is called 'hh'\. Did you mean 'h'"):
+    with pytest.raises(InputError, match=r"there is no value 'hh'\. Did you mean 'h'"):
         seen.heat("hh")
 
 
@@ -766,7 +770,7 @@ def test_numbers_that_are_not_finite_are_shown_and_located():
     x, y = torch.randn(9, 2), torch.randint(4, (9,))
     x[5, 1] = math.nan
     seen = unrolled.measure(net, x=x, y=y)
-    said = "Not all numbers are finite. The first is NaN: x at step 6, unit 2."
+    said = "Not all numbers are finite. The first value: x is NaN at step 6, unit 2."
     assert seen.problem == said
     drawing = seen.draw(most=9)
     assert said in drawing.text and texts(drawing.svg, "nan")["NaN"] >= 4

@@ -1,4 +1,4 @@
-"""Printed equations, kept as golden files that can be read beside the lecture."""
+"""Printed equations, compared with golden files that can be read beside the lecture."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
 from unrolled import circuit, tanh
-from unrolled.graph import text
+from unrolled.graph import notation, printer
 from unrolled.graph.ops import LEAVES, OPS
 from unrolled.transform import differentiate, evaluate
 
 
 def test_every_table_is_total():
-    assert set(text.ROWS) == set(OPS) | set(LEAVES)
+    assert set(printer.ROWS) == set(OPS) | set(LEAVES)
     assert set(differentiate.VJP) == set(OPS)
     assert set(evaluate.rules()) == set(OPS)
 
@@ -38,7 +38,7 @@ def test_structure_2(golden, format):
 
 @pytest.mark.parametrize("format", ["text", "latex"])
 def test_structure_3(golden, format):
-    """The same circuit as structure 1; the loss looks at the last step alone."""
+    """The circuit of structure 1; the loss depends on the last step only."""
     golden(
         f"structure_3.{format}",
         both(lecture.equations(format), lecture.adjoint().equations(format, last_only=True)),
@@ -57,7 +57,7 @@ def test_all_cells(golden):
 
 
 def test_the_lecture_says_so():
-    """The lecture's own lines, each present as it stands there."""
+    """Each line of the lecture is present."""
     lines = lecture.adjoint().equations().splitlines()
     assert lines == [
         "∇o(t) = ŷ(t) - 1[y(t)]",
@@ -90,7 +90,7 @@ def test_classical_system_unfolded(golden):
 
 
 def test_names_become_mathematics():
-    name = text.Text().name
+    name = notation.Text().name
     assert [name(n, "t") for n in ("yhat", "W_h", "Wf", "h1", "theta", "drive")] == [
         "ŷ(t)", "W_h(t)", "W_f(t)", "h₁(t)", "θ(t)", "drive(t)",
     ]  # fmt: skip
@@ -118,7 +118,7 @@ def test_brackets_are_where_they_are_needed():
 
 
 def test_latex_compiles(tmp_path):
-    """All equations of all circuits, forward and backward, in one document."""
+    """One document with all equations of all circuits, forward and backward."""
     if not shutil.which("pdflatex"):
         pytest.skip("needs pdflatex")
     parts = []

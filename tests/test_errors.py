@@ -1,8 +1,9 @@
-"""The catalogue of misuses: each gives one clear error, kept as golden text. Those of the command line are in
-test_cli.py."""
+"""A catalogue of misuses: each raises one clear error, compared with golden text. test_cli.py has those of the command
+line."""
 
 from __future__ import annotations
 
+import inspect
 import math
 import pickle
 import re
@@ -16,9 +17,9 @@ from torch.fx.experimental.proxy_tensor import make_fx
 import unrolled
 from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
 from unrolled.cells import autonomous, elman, jordan, lstm, rnn
-from unrolled.circuits import orthogonal
+from unrolled.circuits import functional, orthogonal
 from unrolled.circuits.advice import ADVICE
-from unrolled.circuits.trace import _FUNCTIONS
+from unrolled.graph.language import FUNCTIONS
 from unrolled.nn import interop
 
 MISUSES = {}
@@ -652,7 +653,24 @@ def reset_in_a_trace():
 @misuse
 def truncated_in_a_transform():
     net = unrolled.Recurrent(rnn, x=3, h=4, memory=unrolled.Truncated(window=2))
-    torch.func.grad(lambda x: net(x).h.sum())(torch.zeros(1, 5, 3))
+    torch.func.jvp(lambda x: net(x).h, (torch.zeros(1, 5, 3),), (torch.ones(1, 5, 3),))
+
+
+@misuse
+def second_derivative_of_a_truncated_gradient():
+    x = torch.zeros(1, 5, 3, requires_grad=True)
+    net = unrolled.Recurrent(rnn, x=3, h=4, memory=unrolled.Truncated(window=2))
+    torch.autograd.grad(net(x).h.sum(), x, create_graph=True)[0].sum().backward()
+
+
+@misuse
+def tangent_of_what_is_no_input():
+    rnn.tangent(of=["y"])
+
+
+@misuse
+def tangent_of_a_state():
+    rnn.tangent(of="h")
 
 
 @misuse
@@ -794,7 +812,7 @@ def test_errors_name_the_users_line():
     ],
 )
 def test_the_users_line_is_named_wherever_it_fails(call):
-    """Also inside of torch or numpy, whose files say nothing to the user."""
+    """Even if it fails inside torch or numpy, whose files do not help the user."""
     with pytest.raises(CircuitError) as caught:
 
         @circuit
@@ -808,8 +826,8 @@ def test_the_users_line_is_named_wherever_it_fails(call):
 def test_advice_names_functions_that_there_are():
     for text in ADVICE.values():
         for name in re.findall(r"(?<![\w.])([a-z]\w*)\(", text):
-            assert name in _FUNCTIONS or name in ("net", "print"), (text, name)
-    assert not set(ADVICE) & set(_FUNCTIONS)
+            assert name in FUNCTIONS or name in ("net", "print"), (text, name)
+    assert not set(ADVICE) & set(FUNCTIONS)
 
 
 def test_other_type_errors_stay_as_they_are():
@@ -831,3 +849,11 @@ def test_a_helper_functions_own_line_is_named():
             return {"h": gate(h + x)}
 
     assert "relu(a) @ a" in caught.value.source.text
+
+
+def test_the_list_of_functions_is_complete():
+    defined = {
+        n: f for n, f in vars(functional).items() if inspect.isfunction(f) and f.__module__ == functional.__name__
+    }
+    assert set(FUNCTIONS) == {name for name in defined if not name.startswith("_")}
+    assert set(FUNCTIONS) <= set(unrolled.__all__) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)

@@ -1,4 +1,4 @@
-"""The experiments under examples/: their pieces, and what they find at a reduced size."""
+"""The experiments in examples/: their parts, and their results at a reduced size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 def script(name: str) -> ModuleType:
-    """A script as a module, for examples/ is no package."""
+    """A script as a module, because examples/ is not a package."""
     spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
@@ -68,7 +68,7 @@ def test_separate_parameters_of_held_out_years_see_no_gradient(nepal):
 
 @pytest.mark.slow
 def test_only_shared_parameters_find_a_year_at_an_unseen_position(nepal, capsys):
-    """Half the sentences of the experiment and a smaller reader, so the margins are wider than those of its table."""
+    """With half the sentences and a smaller network, so the margins are wider than in the table."""
     torch.manual_seed(0)
     data = nepal.make_data(random.Random(0), train=10_000, test=500)
     recurrent, separate = nepal.RecurrentReader(hidden=64), nepal.SeparateParameters(hidden=64)
@@ -111,3 +111,12 @@ def test_sunspots_are_forecast_better_than_by_their_season(tmp_path, monkeypatch
     assert model < 20 < last < season and (tmp_path / "sunspots.png").stat().st_size > 10_000
     values = sunspots.write_series(tmp_path / "again.csv")
     assert len(values) == 309 and values.sum() == pytest.approx(15_373.4, abs=1), "the series itself"
+
+
+def test_accelerated_models_answer_the_same():
+    accelerate = script("accelerate")
+    rows = [accelerate.measured(case, seconds=0.0) for case in accelerate.cases()]
+    assert [row.name.split(":")[0] for row in rows] == ["speaker encoder", "voice detector", "tagger", "writer"]
+    assert all(row.difference < 1e-5 and min(*row.inference, *row.training) > 0 for row in rows)
+    page = accelerate.page(rows, pretrained=False)
+    assert page.count("\n| ") == 6 and "random weights" in page

@@ -1,4 +1,4 @@
-"""Teacher forcing beside a loop that is written out: batches of every layout, resets, several states, all engines."""
+"""Teacher forcing compared with an explicit loop: all layouts, resets, several states, all engines."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LENGTHS = (4, 0, 6, 1)
 
 @circuit
 def two(x, h, o, *, U, W, V, R, b):
-    """Two states, each of which reads both."""
+    """Two states that each depend on both."""
     h, o = tanh(b + U @ x + W @ h + V @ o), tanh(R @ h + x - o)
     return {"h": h, "o": o}
 
 
 def by_hand(net: Recurrent, x: Tensor, start: State, forced: dict[str, Tensor], reset: Tensor) -> dict[str, Tensor]:
-    """One sequence (time, size), step by step: a forced state is the target of the step before, zero where a sequence
-    begins anew."""
+    """One sequence (time, size), step by step: a forced state is the target of the previous step, or zero after a
+    reset."""
     state, found = {n: v for n, v in start.items()}, {"h": [], "o": []}
     for step in range(len(x)):
         read = {n: forced[n][None, step - 1] if n in forced and step else state[n] for n in state}

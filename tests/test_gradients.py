@@ -1,4 +1,4 @@
-"""The derived adjoint against the complex step and against torch.autograd, over all cells and random circuits."""
+"""The derived adjoint compared with the complex step and with torch.autograd, for all cells and random circuits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import Recurrent, State, circuit, max, onehot, relu, take, tanh, where
 from unrolled.graph.bind import bind
-from unrolled.testing import TOLERANCES, assert_close, check_gradients, engine_gradients
+from unrolled.testing import TOLERANCES, assert_close, check_gradients, values_and_gradients
 from unrolled.testing.compare import largest
 from unrolled.testing.gradients import random_leaves, random_weights
 from unrolled.testing.strategies import Drawn, circuits, read
@@ -28,7 +28,7 @@ def test_adjoint_equals_complex_step(name, steps):
 
 
 def autograd_gradients(recurrence, sizes, values, weights):
-    """torch.autograd through the unfolded graph, by the evaluation table alone."""
+    """torch.autograd through the unfolded graph, with the evaluation table only."""
     steps = next(iter(weights.values())).shape[1]
     graph = unfold(recurrence, steps if recurrence.inputs else steps + 1)
     leaves = {n: v.clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
@@ -42,10 +42,10 @@ def autograd_gradients(recurrence, sizes, values, weights):
 
 
 def same_values_and_gradients(recurrence, sizes, steps, batch, engine):
-    """Another engine against the reference, in float64: all returned values and all gradients."""
+    """Compare an engine with the reference in float64: all returned values and all gradients."""
     values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
-    expected = engine_gradients(recurrence, sizes, values, weights)
-    actual = engine_gradients(recurrence, sizes, values, weights, engine)
+    _, expected = values_and_gradients(recurrence, sizes, values, weights)
+    _, actual = values_and_gradients(recurrence, sizes, values, weights, engine)
     for name, gradient in expected.items():
         assert_close(
             f"gradient of {name}",
@@ -69,7 +69,7 @@ def compare_with_autograd(recurrence, sizes, steps, batch, one_scale=False):
         random_weights(recurrence, sizes, steps, batch),
     )
     expected = autograd_gradients(recurrence, sizes, values, weights)
-    actual = engine_gradients(recurrence, sizes, values, weights)
+    _, actual = values_and_gradients(recurrence, sizes, values, weights)
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     for name, gradient in expected.items():
         assert_close(f"gradient of {name}", actual[name], gradient, "autograd, float64", scale)
@@ -85,7 +85,7 @@ def test_adjoint_equals_autograd_through_the_unfolded_graph(name):
 @given(drawn=circuits(), steps=st.integers(1, 4))
 def test_random_circuits_against_complex_step(drawn: Drawn, steps):
     torch.manual_seed(0)
-    check_gradients(drawn.circuit, steps, EXACT * 10, one_scale=True, **drawn.sizes)  # deep ones cancel more than cells
+    check_gradients(drawn.circuit, steps, EXACT * 10, one_scale=True, **drawn.sizes)  # deep circuits cancel more
 
 
 EVERY_OP_SOURCE = """
@@ -105,17 +105,17 @@ EVERY_OP = read(EVERY_OP_SOURCE)
 
 def test_every_op_is_differentiated_right():
     used = {node.op for node in EVERY_OP.recurrence.nodes}
-    assert used >= set(differentiate.VJP) - {"outer", "size"}  # which only differentiation makes
+    assert used >= set(differentiate.VJP) - {"outer", "size"}  # made only by differentiation
     check_gradients(EVERY_OP, 3, EXACT, x=2, h=4)
 
 
-FLAT = ["sign", "floor", "stop_gradient"]  # nothing flows through these
+FLAT = ["sign", "floor", "stop_gradient"]  # no gradient flows through these
 SMOOTH = sorted(set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer", *FLAT})
 
 
 @pytest.mark.parametrize("op", SMOOTH)
 def test_a_gradient_wrong_by_five_in_ten_thousand_is_caught(op, monkeypatch):
-    """The tester tested: any rule of calculus off by 0.05 % makes the check fail."""
+    """The check fails if any rule of calculus is wrong by 0.05 %."""
     rule = differentiate.VJP[op]
 
     def wrong(g, y, *args):
@@ -140,7 +140,7 @@ def test_a_gradient_that_flows_where_none_should_is_caught(op, monkeypatch):
 
 
 def test_relu_by_finite_differences():
-    """irnn is not smooth; torch.autograd.gradcheck looks at it through the whole module."""
+    """irnn is not smooth, so torch.autograd.gradcheck checks it through the whole module."""
     from unrolled import Recurrent
     from unrolled.cells import irnn
 
@@ -155,7 +155,7 @@ def test_relu_by_finite_differences():
 
 @pytest.mark.parametrize("engine", ["reference", *OTHERS])
 def test_gradients_where_entries_tie(engine):
-    """Entries that are equal, and entries that are zero, have the values and gradients of torch's own operations."""
+    """For entries that are equal or zero, values and gradients are those of torch's operations."""
 
     @circuit
     def cell(x, h, *, b):
@@ -182,7 +182,7 @@ def test_gradients_where_entries_tie(engine):
 
 @pytest.mark.parametrize("engine", ["reference", *OTHERS])
 def test_tokens_that_come_again(engine):
-    """Each adds its gradient to the row of a table, or to the column of a matrix."""
+    """Each token adds its gradient to a row of the table, or to a column of the matrix."""
 
     @circuit
     def cell(y, h, *, E, U, W, V):
@@ -196,9 +196,9 @@ def test_tokens_that_come_again(engine):
         same_values_and_gradients(recurrence, sizes, 5, 3, engine)
 
 
-@pytest.mark.parametrize("engine", ["reference", "torch"])  # c has no matrix that moves
+@pytest.mark.parametrize("engine", ["reference", "torch"])  # engine c has no matrices that vary over time
 def test_a_matrix_that_a_number_is_multiplied_with(engine):
-    """The gradient of the number is a sum over rows and columns."""
+    """The gradient of the scalar is a sum over rows and columns."""
 
     @circuit
     def cell(x, h, *, W):
@@ -210,7 +210,7 @@ def test_a_matrix_that_a_number_is_multiplied_with(engine):
 
 
 def test_zero_where_nothing_flows():
-    """A parameter that no loss depends on has the gradient zero, not none."""
+    """A parameter that the loss does not depend on has the gradient zero, not None."""
 
     @circuit
     def two(x, h, s, *, W, U, A, k):

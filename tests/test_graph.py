@@ -48,7 +48,7 @@ def test_a_named_value_gives_a_size_its_name():
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.integers(0, 5)), min_size=1, max_size=4), st.integers(1, 9))
 def test_solver_agrees_with_arithmetic(terms, number):
-    """n0 = number, n(k+1) = a * n(k) + b: every size is found, and a contradiction is noticed."""
+    """n0 = number, n(k+1) = a * n(k) + b: the solver finds every size and detects a contradiction."""
     solver, value = Solver(), number
     for k, (a, b) in enumerate(terms):
         solver.equal(Size.of(f"n{k + 1}"), Size.of(f"n{k}") * a + Size.of(b))
@@ -96,13 +96,13 @@ def test_the_contract_is_checked():
         make("add", x)
     with pytest.raises(GraphError, match="in 'add' of vector of n, vector of m"):
         make("add", x, leaf("input", vector(Size.of("m")), name="m"))
-    with pytest.raises(GraphError, match="is no leaf of 'r'"):
+    with pytest.raises(GraphError, match="is not a leaf of 'r'"):
         Recurrence("r", {}, {"h": h}, {}, {"h": new})
     with pytest.raises(GraphError, match="state 'h' is not returned"):
         Recurrence("r", {"x": x}, {"h": h}, {}, {"o": new})
     with pytest.raises(GraphError, match="its new value is a scalar"):
         Recurrence("r", {"x": x}, {"h": h}, {}, {"h": make("sum", new)})
-    with pytest.raises(GraphError, match="listed as state but is"):
+    with pytest.raises(GraphError, match="listed under state, but"):
         Recurrence("r", {}, {"x": x}, {}, {"x": new})
     assert constant(1.0, (n,)) is constant(1.0, (n,))
 
@@ -123,7 +123,7 @@ def test_random_circuits_stored_and_loaded(drawn: Drawn):
 
 @given(st.data())
 def test_damaged_circuits_are_refused_with_one_exception(data):
-    """Whatever a file holds: either the circuit or DataError, never code run and never another exception."""
+    """Any file gives either the circuit or DataError. It never runs code and never raises another exception."""
     text = json.dumps(stored.dump(CIRCUITS["gru"].recurrence))
     position = data.draw(st.integers(0, len(text) - 1))
     damaged = text[:position] + data.draw(st.sampled_from('0129{}[]",:ahx-')) + text[position + 1 :]
@@ -135,7 +135,7 @@ def test_an_attribute_that_no_operation_has_is_refused():
     data = stored.dump(CIRCUITS["gru"].recurrence)
     row = next(row for row in data["nodes"] if row["op"] == "slice")
     row["attrs"]["undex"] = row["attrs"].pop("index")
-    with pytest.raises(DataError, match="'slice' has the attributes"):
+    with pytest.raises(DataError, match="'slice' must have the attributes"):
         stored.load(data)
 
 

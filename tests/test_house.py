@@ -1,4 +1,4 @@
-"""The house rules that a program can check: who imports whom, what is named how, how light an import is."""
+"""The house rules that a program can check: imports between rooms, names, and the cost of an import."""
 
 from __future__ import annotations
 
@@ -46,16 +46,16 @@ def modules(package: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
 
 
 def imported_rooms(path: Path, parts: tuple[str, ...], package: str) -> Iterator[tuple[int, str]]:
-    """(line, room) of every import from the package, absolute or relative, wherever it stands in the file.
+    """(line, room) of every import from the package, absolute or relative, anywhere in the file.
 
-    ``import unrolled`` gives the package's own name: inside the house nobody comes in by the front door,
-    behind which every room can be reached. Only dunder names such as ``__version__`` may be taken from there.
+    ``import unrolled`` gives the name of the package itself. Rooms must not import from the front door, which reaches
+    every room; only dunder names such as ``__version__`` are allowed.
     """
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if isinstance(node, ast.Import):
             targets = [alias.name.split(".") for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            # `from ..graph import node` in circuits/trace.py: circuits.trace less two levels, plus graph.
+            # `from ..graph import node` in circuits/trace.py: circuits.trace without two levels, plus graph.
             above = [package, *parts][: len(parts) + 1 - node.level] if node.level else []
             base = above + (node.module.split(".") if node.module else [])
             targets = [[*base, alias.name] for alias in node.names]
@@ -68,7 +68,7 @@ def imported_rooms(path: Path, parts: tuple[str, ...], package: str) -> Iterator
 
 
 def violations(package: Path) -> list[str]:
-    """What breaks the layering of a package folder, one readable line each."""
+    """The violations of the layering in a package folder, one readable line each."""
     found = []
     for path, parts in modules(package):
         room = parts[0]
@@ -146,8 +146,8 @@ def test_every_file_is_named_after_what_is_in_it():
 
 
 def defined_twice(path: Path) -> list[str]:
-    """Functions and classes of one name in one scope of a file: the second silently takes the place of the first.
-    Overloads and properties with a setter are no such."""
+    """Functions and classes that have the same name in the same scope of a file: the second silently replaces the
+    first. Overloads and properties with a setter are allowed."""
     found = []
     for scope in ast.walk(ast.parse(path.read_text(encoding="utf-8"), str(path))):
         if not isinstance(scope, ast.Module | ast.ClassDef):
@@ -205,7 +205,7 @@ def test_the_architecture_names_every_room(room: str):
 
 
 def project_files() -> list[Path]:
-    """The files of the project: tracked, or new and not ignored."""
+    """The files of the project: tracked files, and new files that are not ignored."""
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: the list of the project's files is not known")
     listing = subprocess.run(
@@ -219,7 +219,7 @@ def project_files() -> list[Path]:
 
 
 def test_the_text_of_the_project_speaks_of_itself_alone():
-    # Spelled in pieces, for this file is one of those searched.
+    # in pieces, because this file is searched, too
     hosts = ["pypi" + r"\.org", "python" + r"hosted\.org", "download" + r"\.pytorch\.org", "index" + "-url"]
     homes = r"(?<![\w.}])/(?:" + "|".join(["work", "root", r"home/\w+", r"Users/\w+"]) + ")/"
     foreign = re.compile("|".join([homes, *hosts]))
@@ -258,11 +258,11 @@ def test_help_loads_no_torch():
 
 def test_help_answers_at_once():
     wall, processor = [], []
-    for _ in range(4):  # the first one warms the caches
+    for _ in range(4):  # the first run warms the caches
         start, before = time.perf_counter(), os.times()
         run = python("-m", "unrolled", "--help")
         wall.append(time.perf_counter() - start)
         processor.append(os.times().children_user - before.children_user)
         assert run.returncode == 0, run.stderr
-    # The aim is 0.3 s of processor time; the rest is slack for a busy machine.
+    # The goal is 0.3 s of CPU time; the rest is slack for a busy machine.
     assert min(processor[1:]) < 0.6, f"took {min(wall[1:]):.2f} s, {min(processor[1:]):.2f} s of it processor time"

@@ -394,7 +394,7 @@ def test_without_a_compiler(fresh, monkeypatch, caplog):
     net = Recurrent(CIRCUITS["rnn"], x=3, h=4)
     assert net.engine == "torch" and 'pip install "unrolled[compiler]"' in net.explain()
     assert [record.message for record in caplog.records if "slower" in record.message] == [
-        f"running in torch operations, which is slower: {build.INSTALL}"
+        f"using engine 'torch', which is slower than 'c': {build.INSTALL}"
     ]
     with pytest.raises(EngineError, match='engine="c" is not available: no C compiler was found'):
         Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c")

@@ -160,7 +160,7 @@ def test_what_only_a_loss_needs_may_be_absent():
     for cell in (lecture, embedded, squared):
         scores, states = LanguageModel(cell, 5, 6)(torch.randint(5, (2, 3)))
         assert scores.shape == (2, 3, 5) and states[0].h.shape == (2, 6)
-    with pytest.raises(CircuitError, match="reads tokens, which only the first layer gets"):
+    with pytest.raises(CircuitError, match="reads tokens, but only the first of layers=2 gets tokens"):
         LanguageModel(embedded, 5, 6, layers=2)
 
 
@@ -185,7 +185,7 @@ def test_a_hidden_size_that_nothing_can_have_is_refused():
     assert LanguageModel(tied, 5).hidden is None
     with pytest.raises(UsageError, match="'tied' leave no hidden size to choose: with x=5 they give h=5"):
         LanguageModel(tied, 5, 6)
-    with pytest.raises(UsageError, match="hidden must be a whole number from 1, got 0"):
+    with pytest.raises(UsageError, match="hidden must be at least 1, got 0"):
         LanguageModel(gru, 5, 0)
 
 

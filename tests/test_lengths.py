@@ -1,4 +1,4 @@
-"""Sequences of any lengths in one batch, and states that begin anew inside a sequence."""
+"""Sequences of any lengths in one batch, and states that are reset inside a sequence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def network(name, engine):
 
 
 def one_by_one(net, series, start, pieces=None):
-    """Each sequence by itself, cut where it begins anew: outputs per sequence and the last states."""
+    """Each sequence on its own, cut at its resets: outputs per sequence and the last states."""
     outputs, ends = [], []
     for i in range(len(next(iter(series.values())))):
         length = len(next(iter(series.values()))[i])
@@ -63,7 +63,7 @@ def gradients(net, loss, start):
 
 
 def weighted(outputs):
-    """A number to which every entry of every output contributes differently."""
+    """A scalar to which every entry of every output contributes differently."""
     return sum((v * torch.arange(1, v.numel() + 1, dtype=v.dtype).view(v.shape).sin()).sum() for v in outputs)
 
 
@@ -100,7 +100,7 @@ def test_ragged_equals_one_by_one(name, engine, lengths, seed, resets):
 
 
 def same_as_one_by_one(net, lengths, cuts):
-    """A ragged batch whose sequences begin anew at some steps: last states and all gradients."""
+    """A ragged batch with resets at some steps: last states and all gradients."""
     series, start = batch(net, lengths)
     for s in start.values():
         s.requires_grad_()
@@ -121,7 +121,7 @@ def same_as_one_by_one(net, lengths, cuts):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_resets_and_products_of_parameters(engine):
-    """The gradient of a matrix that is made of others is no plain sum of outer products."""
+    """The gradient of a matrix that is computed from others is not a plain sum of outer products."""
 
     @circuit
     def cell(x, h, *, U, W, M):
@@ -134,7 +134,7 @@ def test_resets_and_products_of_parameters(engine):
 
 @pytest.fixture
 def uninitialised():
-    """What torch gives out without filling it is full of NaN."""
+    """Uninitialised memory from torch is filled with NaN."""
     torch.use_deterministic_algorithms(True)
     assert torch.empty(3).isnan().all()
     yield
@@ -167,7 +167,7 @@ def test_resets_in_a_batch_of_equal_lengths(engine):
 @pytest.mark.parametrize("lengths", [(4, 0, 9, 1), (5, 5, 5), (0, 0)])
 @pytest.mark.parametrize("also", [False, True])
 def test_last_states_are_the_last_rows(engine, lengths, also):
-    """Values and gradients, in memory of their own: of a sequence without steps the starting state."""
+    """Values and gradients have their own memory; a sequence without steps gives the initial state."""
     net = network("gru", engine)
     series, start = batch(net, lengths)
     start.h.requires_grad_()
@@ -177,7 +177,7 @@ def test_last_states_are_the_last_rows(engine, lengths, also):
     same = torch.stack([h[-1] if len(h) else start.h[i] for i, h in enumerate(rows)])
     assert torch.equal(out.state.h, same)
     assert out.state.h.untyped_storage().nbytes() == out.state.h.nbytes
-    beside = sum((h**2).sum() for h in rows) if also else 0  # of the series, too
+    beside = sum((h**2).sum() for h in rows) if also else 0  # those of the series, too
     ours = torch.autograd.grad((out.state.h * weight).sum() + beside, [net.W, start.h], retain_graph=True)
     right = torch.autograd.grad((same * weight).sum() + beside, [net.W, start.h], allow_unused=True)
     for a, b in zip(ours, right, strict=True):
@@ -245,17 +245,15 @@ def test_misuse():
     net = Recurrent(CIRCUITS["jordan"], x=3, h=4, o=2)
     x = Ragged([torch.randn(2, 3), torch.randn(5, 3)])
     for message, call in {
-        "all series of a call are Ragged or none is: 'x' is, 'o' is not": lambda: net(
-            x, given={"o": torch.randn(2, 5, 2)}
-        ),
-        "all series of a call have the same lengths; those of 'o' differ": lambda: net(
+        "'x' is Ragged, but 'o' is not": lambda: net(x, given={"o": torch.randn(2, 5, 2)}),
+        "all series of a call must have the same lengths; those of 'o' differ": lambda: net(
             x, given={"o": Ragged([torch.randn(5, 2), torch.randn(2, 2)])}
         ),
         "must be \\(rows, 3\\)": lambda: net(Ragged([torch.randn(2, 4)])),
         "reset must be a Ragged of booleans": lambda: net(x, reset=torch.zeros(2, 5, dtype=torch.bool)),
         "reset must be booleans \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 2)),
         "one boolean per step, \\(1, 2\\)": lambda: net(torch.randn(1, 2, 3), reset=torch.zeros(1, 3) > 0),
-        "the inputs have lengths of their own": lambda: net(x, steps=5),
+        "the inputs have their own lengths": lambda: net(x, steps=5),
         "a sequence of length 0 has no last step": lambda: net(Ragged([torch.randn(0, 3)])).last,
     }.items():
         with pytest.raises(InputError, match=message):

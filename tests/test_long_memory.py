@@ -1,4 +1,4 @@
-"""The classic tests of memory: what they ask for, and that short ones are learned."""
+"""The classic tests of memory: their data, and that the network learns short ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The explorer's numbers: those that the library computes, whatever is looked at."""
+"""The explorer shows the numbers that the library computes, for every kind of subject."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from unrolled import Recurrent, State, circuit, sigmoid, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
 from unrolled.errors import UsageError
-from unrolled.look import example, look, reading, readout
-from unrolled.look.measure import locate, measure
+from unrolled.look import example, reading, readout
+from unrolled.look.explore import explore
+from unrolled.look.layer_values import evaluate_layer, locate
 from unrolled.look.pack import TOP, pack
 
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
@@ -37,7 +38,7 @@ def unpacked(packed: dict, units: int) -> numpy.ndarray:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two layers, trained a little."""
+    """A model with two layers, trained briefly."""
     folder = tmp_path_factory.mktemp("look")
     (folder / "text.txt").write_text(TEXT)
     small = ("--hidden", "6", "--layers", "2", "--batch", "4", "--window", "16", "--updates", "6", "--cell", "lstm")
@@ -47,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_cell_can_be_looked_at(name: str):
-    page = look.explore(ALL[name])
+    page = explore(ALL[name])
     data = data_of(page.html)
     assert math.isfinite(page.loss)
     assert page.steps >= 23
@@ -61,9 +62,9 @@ def test_every_cell_can_be_looked_at(name: str):
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "elman", "jordan", "peephole_lstm"])
 def test_the_values_are_those_of_the_network(name: str):
-    """Against Recurrent on the reference engine, which shares no code with the explorer but the table of operations."""
+    """Compared with Recurrent on the reference engine, which shares only the table of operations with the explorer."""
     looked = example.of_circuit(ALL[name], None, 1, 40, 8, 3)
-    measured, layer = measure(looked, 0), looked.layers[0]
+    measured, layer = evaluate_layer(looked, 0), looked.layers[0]
     net = Recurrent(ALL[name], dtype=torch.float64, **{n: s for n, s in _named_sizes(ALL[name], layer).items()})
     net.load_state_dict({n: layer.parameters[n] for n in ALL[name].parameters})
     out = net(looked.inputs["x"][None])
@@ -87,10 +88,9 @@ def _named_sizes(cell, layer) -> dict[str, int]:
 
 
 def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
-    """dL/dh(t): the network is started again from h(t), and its loss from there on is differentiated by the derived
-    adjoint."""
+    """dL/dh(t): restart the network from h(t), and differentiate the rest of its loss with the derived adjoint."""
     looked = example.of_circuit(ALL["gru"], None, 1, 30, 8, 1)
-    measured, layer, names = measure(looked, 0), looked.layers[0], looked.scored
+    measured, layer, names = evaluate_layer(looked, 0), looked.layers[0], looked.scored
     net = Recurrent(ALL["gru"], dtype=torch.float64, **_named_sizes(ALL["gru"], layer))
     net.load_state_dict({n: layer.parameters[n] for n in ALL["gru"].parameters})
     x, y = looked.inputs["x"], looked.inputs[names.target]
@@ -105,10 +105,10 @@ def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
 
 def test_a_lower_layer_gets_its_gradient_through_those_above(run: Path):
     looked = reading.of_run(run, run.parent / "text.txt", 1, 25)
-    lower, upper = measure(looked, 0), measure(looked, 1)
+    lower, upper = evaluate_layer(looked, 0), evaluate_layer(looked, 1)
     assert lower.total == upper.total
     torch.testing.assert_close(lower.values["h"], upper.values["x"], rtol=0, atol=0)
-    direct = upper.gradients["x"]  # of the layer above, at the same step
+    direct = upper.gradients["x"]  # from the layer above, at the same step
     torch.testing.assert_close(lower.gradients["h"][-1], direct[-1], rtol=1e-12, atol=1e-15)
     assert not torch.allclose(lower.gradients["h"][0], direct[0]), "earlier ones also come through time"
     assert lower.saliency.shape == (25,) and torch.equal(lower.saliency, upper.saliency)
@@ -118,7 +118,7 @@ def test_the_loss_is_that_of_the_trained_model(run: Path):
     from unrolled.tasks.language_run import load
     from unrolled.train.losses import nll
 
-    page = look.explore(run, run.parent / "text.txt", first=11, steps=60)
+    page = explore(run, run.parent / "text.txt", first=11, steps=60)
     trained = load(run)
     tokens = trained.encode(TEXT[10:71])
     with torch.no_grad():
@@ -127,12 +127,12 @@ def test_the_loss_is_that_of_the_trained_model(run: Path):
     data = data_of(page.html)
     assert "".join(data["text"]) == TEXT[10:71]
     assert page.notes[0] == "Of the 2,580 characters of text.txt, the network reads number 11 to 70."
-    assert "Shown is layer 2 of 2." in page.notes
+    assert "Shows layer 2 of 2." in page.notes
 
 
 def test_what_is_written_in_the_page_is_what_was_measured():
-    data = data_of(look.explore(ALL["lstm"], seed=5).html)
-    measured = measure(example.of_circuit(ALL["lstm"], None, 1, 200, 8, 5), 0)
+    data = data_of(explore(ALL["lstm"], seed=5).html)
+    measured = evaluate_layer(example.of_circuit(ALL["lstm"], None, 1, 200, 8, 5), 0)
     for name, about in data["numbers"].items():
         for kind, group in (("value", measured.values), ("gradient", measured.gradients)):
             if "tokens" not in about and kind in about:
@@ -163,7 +163,7 @@ def test_packing_keeps_four_digits_of_each_steps_largest(rows: list[list[float]]
 
 def test_small_enough_for_200_steps_of_128_units():
     text = (TEXT * 2)[:300]
-    page = look.explore(ALL["lstm"], _file(text), hidden=128)
+    page = explore(ALL["lstm"], _file(text), hidden=128)
     assert page.steps == 200
     assert len(page.html.encode()) < 1_500_000
     numbers = data_of(page.html)["numbers"]
@@ -182,10 +182,10 @@ def _file(text: str) -> Path:
 
 def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("unrolled.look.page.MOST", 49 * 20)
-    page = look.explore(ALL["gru"])
+    page = explore(ALL["gru"])
     data = data_of(page.html)
     (note,) = (n for n in page.notes if n.startswith("To keep this page small"))
-    left_out = re.search(r"of (.*) it holds the size", note)[1].split(", ")
+    left_out = re.search(r"not each unit, of (.*)\.", note)[1].split(", ")
     for name, about in data["numbers"].items():
         for kind, written in (("value", name), ("gradient", f"∇{name}")):
             if kind in about:
@@ -195,11 +195,11 @@ def test_what_does_not_fit_is_left_out_and_said(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_too_many_steps_are_abbreviated_and_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(look, "LONGEST", 30)
-    page = look.explore(ALL["rnn"], _file(TEXT), steps=5000)
+    monkeypatch.setattr("unrolled.look.explore.LONGEST", 30)
+    page = explore(ALL["rnn"], _file(TEXT), steps=5000)
     assert page.steps == 30
-    assert "Asked for were 5,000 steps; a page shows 30 at most." in page.notes
-    assert not any("Asked for" in note for note in look.explore(ALL["rnn"], _file(TEXT), steps=30).notes)
+    assert "Shows 30 of 5,000 steps; the limit is 30." in page.notes
+    assert not any("the limit is" in note for note in explore(ALL["rnn"], _file(TEXT), steps=30).notes)
 
 
 def test_where_the_first_number_is_that_is_not_finite():
@@ -208,24 +208,24 @@ def test_where_the_first_number_is_that_is_not_finite():
     assert locate(values, gradients, 1) is None
     gradients["h"][1, 2] = gradients["h"][4, 1] = math.inf
     found = locate(values, gradients, 1)
-    assert str(found) == "Not all numbers are finite. On the way back, the first is ∞: ∇h at step 5, unit 2."
+    assert str(found) == "Not all numbers are finite. The first gradient: ∇h is ∞ at step 5, unit 2."
     values["c"][3, 1] = math.nan
     values["h"][4] = math.nan
     found = locate(values, gradients, 1)
-    assert str(found) == "Not all numbers are finite. The first is NaN: c at step 4, unit 2."
+    assert str(found) == "Not all numbers are finite. The first value: c is NaN at step 4, unit 2."
 
 
 def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.MonkeyPatch):
     def broken(folder: Path):
         task = sound(folder)
         with torch.no_grad():
-            task.model.layers[1].b[8] = math.nan  # of the third unit's forget gate
+            task.model.layers[1].b[8] = math.nan  # the forget gate of the third unit
         return task
 
     sound = reading.trained
     monkeypatch.setattr(reading, "trained", broken)
-    page = look.explore(run, run.parent / "text.txt", steps=20)
-    assert "Not all numbers are finite. The first is NaN: a at step 1, unit 9." in page.notes
+    page = explore(run, run.parent / "text.txt", steps=20)
+    assert "Not all numbers are finite. The first value: a is NaN at step 1, unit 9." in page.notes
     assert data_of(page.html)["problem"] == page.notes[-1]
 
 
@@ -244,7 +244,7 @@ def test_a_read_out_makes_a_circuit_that_predicts(name: str):
 
 
 def test_equations_know_which_value_they_give():
-    data = data_of(look.explore(ALL["lstm"]).html)
+    data = data_of(explore(ALL["lstm"]).html)
     assert [line["name"] for line in data["forward"]] == [*"aofigc", "h", "s", "yhat", "L"] or {
         line["name"] for line in data["forward"]
     } == {*"aofigchs", "yhat", "L"}
@@ -262,19 +262,19 @@ def test_a_circuit_of_ones_own_with_two_inputs():
         h = tanh(W @ h + U @ x) * gate
         return {"h": h}
 
-    page = look.explore(two)
+    page = explore(two)
     data = data_of(page.html)
     assert not data["text"]
     assert set(data["numbers"]) == {"x", "z", "gate", "h", "L"}
-    assert "So are the inputs." in page.notes
+    assert "The parameters and inputs are random; the network is untrained." in page.notes
     with pytest.raises(UsageError, match="'two' cannot read"):
-        look.explore(two, _file(TEXT))
+        explore(two, _file(TEXT))
 
 
 def test_the_page_needs_nothing_else_and_escapes_what_it_shows(tmp_path: Path):
     hostile = '</script><script>alert("1")</script><!--TITLE--> & ' * 3
     (tmp_path / "text.txt").write_text(hostile)
-    html = look.explore(ALL["rnn"], tmp_path / "text.txt").html
+    html = explore(ALL["rnn"], tmp_path / "text.txt").html
     assert html.count("<script") == 2 and html.count("</script>") == 2
     assert "".join(data_of(html)["text"]) == hostile[:201]
     assert not re.search(r'(src|href)="(?!data:)', html)
@@ -300,7 +300,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
 
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two classes of tones, in a folder."""
+    """A folder of tones in two classes."""
     soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
     folder = tmp_path_factory.mktemp("tones")
     for k in range(24):
@@ -318,10 +318,10 @@ def trained_on(data: Path, folder: Path, *more: str) -> Path:
 
 @pytest.mark.parametrize("answer", ["recording", "last", "frame"])
 def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
-    """Values, loss and answer are those of the trained model, whichever way it answers; the waveform is the file's."""
+    """Values, loss and answer are those of the trained model, for every kind of answer; the waveform is the file's."""
     run = trained_on(recordings, tmp_path / "run", "--set", f"data.answer={answer}")
     looked = reading.of_run(run, recordings / "low_7.wav", 1, 1000)
-    measured = measure(looked, 0)
+    measured = evaluate_layer(looked, 0)
     task = reading.trained(run)
     import soundfile
 
@@ -331,7 +331,7 @@ def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
     assert math.isclose(measured.total, task.cost(scores, y).item(), rel_tol=1e-5)
     torch.testing.assert_close(measured.values["o"][-1].float(), scores[-1], rtol=1e-4, atol=1e-5)
     assert (measured.saliency > 0).all() and len(measured.saliency) == len(example.x)
-    page = look.explore(run, recordings / "low_7.wav")
+    page = explore(run, recordings / "low_7.wav")
     data = data_of(page.html)
     assert page.notes[0] == "'low_7.wav' is of the class 'low'." and data["vocabulary"] == ["high", "low"]
     codes = numpy.frombuffer(base64.b64decode(data["track"]["data"]), "u1").reshape(-1, 4, 2)
@@ -347,11 +347,11 @@ def test_a_recording(recordings: Path, tmp_path: Path, answer: str):
 
 def test_a_recording_of_a_folder_and_one_whose_class_nobody_knows(recordings: Path, tmp_path: Path):
     run = trained_on(recordings, tmp_path / "run")
-    second = look.explore(run, recordings, piece=2, first=5, steps=10)
+    second = explore(run, recordings, piece=2, first=5, steps=10)
     assert second.notes[0] == "'high_10.wav' is of the class 'high'."
     assert second.notes[1] == "It is read from frame 5 to 14 of 25." and second.steps == 10
     (tmp_path / "strange.wav").write_bytes((recordings / "low_7.wav").read_bytes())
-    note = look.explore(run, tmp_path / "strange.wav").notes[0]
+    note = explore(run, tmp_path / "strange.wav").notes[0]
     assert re.fullmatch(
         "The name of 'strange.wav' says no class that the model knows; the likeliest is '(low|high)'.", note
     )
@@ -362,7 +362,7 @@ def test_rows_of_numbers(tmp_path: Path):
     lines = [f"{math.sin(k / 5):.6f},{'' if k == 30 else math.cos(k / 7):.8}" for k in range(80)]
     (tmp_path / "waves.csv").write_text("b,a\n" + "\n".join(lines) + "\n")
     run = trained_on(tmp_path / "waves.csv", tmp_path / "run", "--set", "data.target=b")
-    page = look.explore(run, tmp_path / "waves.csv", steps=50)
+    page = explore(run, tmp_path / "waves.csv", steps=50)
     data, task = data_of(page.html), reading.trained(run)
     assert page.notes == ["It is read from row 1 to 50 of 79."]
     rows = task.sequences(tmp_path / "waves.csv")[0]
@@ -384,7 +384,7 @@ def test_music(tmp_path: Path):
         rolls[0, k] = (numpy.random.default_rng(k).random((12 + k, 9)) < 0.3).astype("u1")
     scipy.savemat(tmp_path / "m.mat", {n: rolls for n in ("traindata", "validdata", "testdata")})
     run = trained_on(tmp_path / "m.mat", tmp_path / "run")
-    page = look.explore(run, tmp_path / "m.mat", piece=2)
+    page = explore(run, tmp_path / "m.mat", piece=2)
     task = reading.trained(run)
     frames = torch.from_numpy(rolls[0, 1].astype("float32"))
     with torch.no_grad():
@@ -397,7 +397,7 @@ def test_words_and_bytes(tmp_path: Path):
     (tmp_path / "text.txt").write_text(TEXT)
     for unit, shown in (("word", ["The", " ", "quick"]), ("byte", ["T", "h", "e"])):
         run = trained_on(tmp_path / "text.txt", tmp_path / unit, "--set", f"data.unit={unit}")
-        data = data_of(look.explore(run, tmp_path / "text.txt", steps=20).html)
+        data = data_of(explore(run, tmp_path / "text.txt", steps=20).html)
         assert data["text"][:3] == shown and len(data["text"]) == 21
         known = reading.trained(run).vocabulary
         assert len(data["vocabulary"]) == len(known)
@@ -419,11 +419,11 @@ def test_words_and_bytes(tmp_path: Path):
             ("RUN", "--data", "TEXT"),
             "'TEXT' is data for the task 'language'; the model is one of the task 'voice'",
         ),
-        (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "the network has 1 layer; --layer 3 is none of them"),
+        (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "--layer 3 does not exist: the network has 1 layer"),
         (
             ("BOTH", "--data", "DATA/low_7.wav"),
-            "the model of 'BOTH' has an embedding, residual connections or two directions, which no page shows. "
-            "Look at a model without, or at its cell alone",
+            "the model of 'BOTH' has an embedding, residual connections or two directions, which the "
+            "explorer cannot show. Choose a model without them, or only its cell",
         ),
         (("lstm", "--steps", "0"), "--steps must be a whole number from 1, got 0"),
         (("lstm", "--out", "page.pdf"), "--out names an HTML file, such as page.html; got 'page.pdf'"),
@@ -444,7 +444,7 @@ def test_what_cannot_be_looked_at(
 
 @pytest.fixture(scope="module")
 def voices(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Two models of recordings, one of them in two directions; their data, and a text."""
+    """Two models of recordings, one bidirectional; their data, and a text."""
     folder = tmp_path_factory.mktemp("runs")
     (folder / "text.txt").write_text(TEXT)
     return {

@@ -1,4 +1,4 @@
-"""The explorer in a real browser: what a reader sees, and that every way of using it works."""
+"""The explorer in a real browser: what a reader sees, with mouse and keyboard."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import pytest
 from chromium import chromium, show
 from unrolled.cells import ALL
 from unrolled.cli import main
-from unrolled.look import example, look, reading
-from unrolled.look.measure import Measured, measure
+from unrolled.look import example, reading
+from unrolled.look.explore import explore
+from unrolled.look.layer_values import LayerValues, evaluate_layer
 
 pytestmark = pytest.mark.slow
 SEED, STEPS = 4, 49
@@ -32,18 +33,18 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, made = tmp_path_factory.mktemp("pages"), {}
     for name in ("lstm", "jordan", "layernorm_lstm", "autonomous"):
         made[name] = folder / f"{name}.html"
-        made[name].write_text(look.explore(ALL[name], seed=SEED).html, encoding="utf-8")
+        made[name].write_text(explore(ALL[name], seed=SEED).html, encoding="utf-8")
     return made
 
 
 @pytest.fixture(scope="module")
-def measured() -> Measured:
-    return measure(example.of_circuit(ALL["lstm"], None, 1, 200, 8, SEED), 0)
+def measured() -> LayerValues:
+    return evaluate_layer(example.of_circuit(ALL["lstm"], None, 1, 200, 8, SEED), 0)
 
 
 @pytest.fixture
 def page(browser: Any, pages: dict[str, Path]) -> Callable[..., Any]:
-    """Open a page; at the end nothing may have been complained of."""
+    """Open a page; at the end the browser's log must be empty."""
 
     def open_page(name: str = "lstm", **how: Any) -> Any:
         show(browser, pages[name], **how)
@@ -55,7 +56,7 @@ def page(browser: Any, pages: dict[str, Path]) -> Callable[..., Any]:
 
 
 def settle(browser: Any) -> None:
-    """Wait until the picture stands still."""
+    """Wait until the animation has ended."""
     for _ in range(100):
         if browser.execute_script("return now.unfolded === (turn.open ? 1 : 0) && now.shownTime === now.t"):
             time.sleep(0.05)
@@ -77,7 +78,7 @@ def press(browser: Any, *keys: str) -> None:
 
 
 def circles(browser: Any) -> dict[str, tuple[float, float]]:
-    """Where the circles are that can be seen, by their names for those who cannot see."""
+    """The positions of the visible circles, by their accessible names."""
     found = browser.execute_script("""
         return [...document.querySelectorAll("#stage .node[role=button]")].map((node) => {
             const box = node.getBoundingClientRect();
@@ -181,7 +182,7 @@ def as_number(text: str) -> float:
     return float(text.replace("−", "-"))
 
 
-def test_it_shows_the_values_that_the_library_computes(page: Callable[..., Any], measured: Measured):
+def test_it_shows_the_values_that_the_library_computes(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     for name, t, unit in (("h", 1, 0), ("c", 17, 3), ("o", 30, 7), ("a", 49, 31), ("s", 8, 2)):
         browser.execute_script("now.unit = arguments[1]; choose(arguments[0], arguments[2])", name, unit, t)
@@ -207,7 +208,7 @@ def test_it_shows_the_values_that_the_library_computes(page: Callable[..., Any],
     assert "(5)" in equation and "(4)" in equation
 
 
-def test_hovering_over_a_circle_shows_its_value_equation_and_source(page: Callable[..., Any], measured: Measured):
+def test_hovering_over_a_circle_shows_its_value_equation_and_source(page: Callable[..., Any], measured: LayerValues):
     from selenium.webdriver import ActionChains
 
     browser = page()
@@ -226,7 +227,7 @@ def test_hovering_over_a_circle_shows_its_value_equation_and_source(page: Callab
     assert browser.find_element("id", "value-name").text == chosen
 
 
-def test_the_whole_tables_are_those_of_the_library(page: Callable[..., Any], measured: Measured):
+def test_the_whole_tables_are_those_of_the_library(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     for kind, group in (("value", measured.values), ("gradient", measured.gradients)):
         for name in "hcifgos":
@@ -242,7 +243,7 @@ def test_the_whole_tables_are_those_of_the_library(page: Callable[..., Any], mea
             assert (error <= rows.abs().amax(1, keepdim=True) / 30000).all()
 
 
-def test_the_loss_and_what_comes_next(page: Callable[..., Any], measured: Measured):
+def test_the_loss_and_what_comes_next(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     browser.execute_script("go(20)")
     bits = float(measured.values["L"][19]) / math.log(2)
@@ -255,7 +256,7 @@ def test_the_loss_and_what_comes_next(page: Callable[..., Any], measured: Measur
     assert f"{measured.total:.5g}" in browser.find_element("id", "notes").text
 
 
-def test_the_text_is_coloured_by_a_unit_by_surprise_and_by_saliency(page: Callable[..., Any], measured: Measured):
+def test_the_text_is_coloured_by_a_unit_by_surprise_and_by_saliency(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     assert browser.find_element("id", "text").text.startswith("I went to Nepal in 2009.")
     expected = {
@@ -280,7 +281,7 @@ def test_the_text_is_coloured_by_a_unit_by_surprise_and_by_saliency(page: Callab
     assert browser.execute_script("return now.t") == 13
 
 
-def test_the_heat_maps(page: Callable[..., Any], measured: Measured):
+def test_the_heat_maps(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     browser.execute_script("choose('h', 5)")
     for kind, rows in (("value", measured.values["h"]), ("gradient", measured.gradients["h"])):
@@ -340,7 +341,7 @@ def test_the_keyboard_does_everything(page: Callable[..., Any]):
         )
     assert any(str(name).startswith("h at step 7") for name in order), "circles are reached"
     assert {"unfold", "forward", "backward", "time", "pace", "colour", "unit"} <= set(order)
-    assert any(str(name).startswith("The characters that are read") for name in order)
+    assert any(str(name).startswith("The text; arrow keys") for name in order)
     browser.execute_script("columns.get(7).nodes.get('g').node.focus()")
     assert "g" in browser.find_element("id", "value-name").text
     press(browser, Keys.ENTER)
@@ -363,7 +364,7 @@ def test_everything_has_a_name_for_screen_readers(page: Callable[..., Any]):
     assert "Backward: ∇h(t) from ∇a(t+1) through W" in words or "Backward: ∇h(t) from ∇a(t+1)" in words
 
 
-def test_the_text_is_coloured_by_the_surprise_of_words(page: Callable[..., Any], measured: Measured):
+def test_the_text_is_coloured_by_the_surprise_of_words(page: Callable[..., Any], measured: LayerValues):
     browser = page()
     browser.execute_script("document.getElementById('colour').value = 'words'; render()")
     titles = browser.execute_script("return [...document.getElementById('text').children].map((s) => s.title)")
@@ -377,7 +378,7 @@ def test_the_text_is_coloured_by_the_surprise_of_words(page: Callable[..., Any],
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A model of recordings, trained a little, and one of them."""
+    """A model of recordings, trained briefly, and one recording."""
     soundfile = pytest.importorskip("soundfile", reason="needs soundfile")
     folder = tmp_path_factory.mktemp("heard")
     (folder / "tones").mkdir()
@@ -396,8 +397,8 @@ def test_a_recording_is_drawn_as_a_waveform_over_its_colours(
 ):
     run, file = heard
     pages["voice"] = run.parent / "voice.html"
-    pages["voice"].write_text(look.explore(run, file).html, encoding="utf-8")
-    seen = measure(reading.of_run(run, file, 1, 200), 0)
+    pages["voice"].write_text(explore(run, file).html, encoding="utf-8")
+    seen = evaluate_layer(reading.of_run(run, file, 1, 200), 0)
     for width, dark in ((1280, False), (400, True)):
         browser = page("voice", width=width, dark=dark)
         assert browser.execute_script("return document.scrollingElement.scrollWidth") <= width
@@ -433,9 +434,9 @@ def test_a_recording_is_drawn_as_a_waveform_over_its_colours(
     browser.find_element("id", "track").click()
     settle(browser)
     assert browser.execute_script("return now.t") in (15, 16)
-    assert browser.find_element("css selector", "#next-characters h2").text == "What it answers"
+    assert browser.find_element("css selector", "#next-characters h2").text == "Prediction"
     answer = browser.find_element("css selector", "#next-characters p").text
-    assert answer.startswith("It is low: a surprise of ")
+    assert answer.startswith("Correct: low, a surprise of ")
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
@@ -486,9 +487,9 @@ def test_the_theme_can_be_chosen(page: Callable[..., Any]):
 def test_nan_is_shown_as_such_and_located(browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     import torch
 
-    from unrolled.look import measure as measuring
+    from unrolled.look import layer_values
 
-    whole = measuring._leaves
+    whole = layer_values._leaves
 
     def spoiled(part, graph, series):  # type: ignore[no-untyped-def]
         leaves = whole(part, graph, series)
@@ -496,13 +497,13 @@ def test_nan_is_shown_as_such_and_located(browser: Any, tmp_path: Path, monkeypa
         leaves[node] = torch.full_like(leaves[node], math.nan).requires_grad_()
         return leaves
 
-    monkeypatch.setattr(measuring, "_leaves", spoiled)
+    monkeypatch.setattr(layer_values, "_leaves", spoiled)
     path = tmp_path / "nan.html"
-    path.write_text(look.explore(ALL["rnn"]).html, encoding="utf-8")
+    path.write_text(explore(ALL["rnn"]).html, encoding="utf-8")
     show(browser, path)
     assert (
         browser.find_element("id", "problem").text
-        == "Not all numbers are finite. The first is NaN: x at step 9, unit 1."
+        == "Not all numbers are finite. The first value: x is NaN at step 9, unit 1."
     )
     browser.execute_script("unfold(true); go(9)")
     settle(browser)
@@ -519,7 +520,7 @@ def test_nan_is_shown_as_such_and_located(browser: Any, tmp_path: Path, monkeypa
 def test_a_long_text_is_scrolled_to_the_present(browser: Any, tmp_path: Path):
     (tmp_path / "text.txt").write_text("line after line\n" * 30)
     path = tmp_path / "long.html"
-    path.write_text(look.explore(ALL["rnn"], tmp_path / "text.txt").html, encoding="utf-8")
+    path.write_text(explore(ALL["rnn"], tmp_path / "text.txt").html, encoding="utf-8")
     show(browser, path)
     for t in (200, 1, 120):
         browser.execute_script("go(arguments[0])", t)

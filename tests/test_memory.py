@@ -1,4 +1,4 @@
-"""Bounded memory gives the gradient of unbounded memory."""
+"""Memory policies: in bounded memory the gradient is the same as in unbounded memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unrolled.testing import assert_close
 
 
 def found(net, series, start, reset=None):
-    """Values, and the gradients of everything."""
+    """Values, and the gradients of all leaves."""
     net.zero_grad()
     start = State(**{n: s.clone().requires_grad_() for n, s in start.items()})
     series = {n: [x.clone().requires_grad_(x.is_floating_point()) for x in xs] for n, xs in series.items()}
@@ -71,7 +71,7 @@ def test_snapshots_in_float32_and_from_a_budget():
 @settings(max_examples=12, deadline=None)
 @given(every=st.integers(1, 310), name=st.sampled_from(["gru", "lstm", "lecture"]))
 def test_segments_of_any_length_in_float32(name, every):
-    """Every gradient of a long sequence, within 1e-6 of the largest entry of it, and the values to the bit."""
+    """All gradients of a long sequence to 1e-6 of their largest entry, and the values to the bit."""
     torch.manual_seed(0)
     net = Recurrent(CIRCUITS[name], **SIZES[name])
     series = {n: [torch.randint(2, (300,)) if n == "y" else torch.randn(300, net.sizes[n])] for n in net.circuit.inputs}
@@ -80,7 +80,7 @@ def test_segments_of_any_length_in_float32(name, every):
     net.memory = Snapshots(every=every)
     other_values, other_gradients = found(net, series, start)
     assert all(torch.equal(a, b) for a, b in zip(values, other_values, strict=True)) or net.engine != "c"
-    allowed = 1e-6 if net.engine == "c" else 2e-6  # torch's products of fewer rows round otherwise
+    allowed = 1e-6 if net.engine == "c" else 2e-6  # torch rounds products of fewer rows differently
     for a, b in zip(other_gradients, gradients, strict=True):
         torch.testing.assert_close(a, b, rtol=0, atol=allowed * float(b.abs().max()))
 
@@ -118,7 +118,7 @@ def test_backpropagate_equals_one_backward_pass(monkeypatch, memory):
     expected.backward()
     whole = {p: p.grad.clone() for p in (*net.parameters(), *head.parameters(), start.h)}
     for p in whole:
-        p.grad = torch.ones_like(p)  # it is added to
+        p.grad = torch.ones_like(p)  # gradients are added to it
     total = unrolled.backpropagate(net, source, loss, memory, start, lambda *done: told.append(done))
     assert total == pytest.approx(expected.item(), rel=1e-12)
     for p, gradient in whole.items():
@@ -127,7 +127,7 @@ def test_backpropagate_equals_one_backward_pass(monkeypatch, memory):
 
 
 def step_of(net, x, h):
-    """One step of the lecture's network, as its equations say."""
+    """One step of the lecture's network, by its equations."""
     return torch.tanh(net.b + h @ net.W.mT + x @ net.U.mT)
 
 
@@ -138,10 +138,10 @@ def step_of(net, x, h):
     window=st.integers(1, 14),
     stride=st.integers(1, 14),
 )
-@example(lengths=[12, 1, 5], window=5, stride=2)  # windows that overlap
+@example(lengths=[12, 1, 5], window=5, stride=2)  # overlapping windows
 def test_truncated_is_that_of_williams_and_peng(engine, lengths, window, stride):
-    """Their BPTT(h; h') word for word, sequence by sequence: after every h' steps, and at the end, the errors of the
-    steps since the last time go back over h steps, through values that are taken as they were."""
+    """BPTT(h; h') of Williams and Peng, literally, for one sequence at a time: after every h' steps and at the end, the
+    errors of the steps since the last time go back over h steps, through the stored values."""
     stride = min(stride, window)
     torch.manual_seed(0)
     net = Recurrent(unrolled.cells.rnn, x=2, h=3, engine=engine, dtype=torch.float64, memory=Truncated(window, stride))
@@ -221,8 +221,8 @@ def test_between_segments_nothing_but_states_is_kept():
 
 @pytest.mark.parametrize("count", [1, 2, 7, 30])
 def test_moves_do_as_little_as_can_be_done(count):
-    """Every number of states: each segment once, the last first; never more states than there is room for; and as few
-    segments run again as the best of all orders, found by trying them."""
+    """For every number of stored states: each segment runs once, the last first; no more states are stored than fit;
+    and as few segments are recomputed as in the best order, found by trying all."""
 
     @cache
     def best(count, states):
@@ -269,25 +269,25 @@ def test_misuse():
     cases = {
         "Snapshots takes either every=": lambda: Snapshots(),
         "memory must be bytes, or text such as '500 MB'": lambda: Snapshots(memory="500 Mb?"),
-        "every must be a whole number of steps from 1, got 0": lambda: Snapshots(every=0),
+        "every must be a number of steps, at least 1, got 0": lambda: Snapshots(every=0),
         "memory must be Store\\(\\), Snapshots\\(...\\) or Truncated": lambda: Recurrent(
             CIRCUITS["gru"], x=3, h=4, memory="500 MB"
         ),
-        "window must be a whole number of steps from 1, got 0": lambda: Truncated(0),
-        "stride must be a whole number of steps from 1, got 1.5": lambda: Truncated(5, 1.5),
-        "stride \\(7\\) must not be longer than window \\(5\\): the errors of 2 steps in 7 would": lambda: Truncated(
+        "window must be a number of steps, at least 1, got 0": lambda: Truncated(0),
+        "stride must be a number of steps, at least 1, got 1.5": lambda: Truncated(5, 1.5),
+        "stride \\(7\\) must not be longer than window \\(5\\): the errors of 2 in 7 steps would": lambda: Truncated(
             5, 7
         ),
         "stride must be window \\(5\\), got 2": lambda: unrolled.backpropagate(
             net, Steps(50, 3), total, Truncated(5, 2)
         ),
-        "'300 B' is too small for 50 sequences: the values of one step of each take": lambda: Recurrent(
+        "'300 B' is too small for 50 sequences: one step of all of them needs": lambda: Recurrent(
             CIRCUITS["gru"], x=3, h=4, memory=Snapshots(memory="300 B")
         )(torch.randn(50, 100, 3)),
         "memory 1000 is too small for 9,000 steps: give at least": lambda: unrolled.backpropagate(
             net, Steps(9000, 3, torch.float32), total, memory=1000
         ),
-        "a source has a whole number 'length' and read": lambda: unrolled.backpropagate(net, torch.ones(3), total),
+        "a source needs an integer 'length' and read": lambda: unrolled.backpropagate(net, torch.ones(3), total),
         "the source has 0 steps": lambda: unrolled.backpropagate(net, Steps(0, 3), total),
         "the loss of a segment must be one number, got \\(1, 50, 4\\)": lambda: unrolled.backpropagate(
             net, Steps(50, 3, torch.float32), lambda out, *_: out.h

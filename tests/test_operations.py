@@ -1,4 +1,5 @@
-"""Single operations and constants on every engine, beside torch: values and gradients, at kinks and extremes, too."""
+"""Single operations and constants on every engine, compared with torch: values and gradients, also at kinks and
+extremes."""
 
 from __future__ import annotations
 
@@ -43,7 +44,7 @@ EXTREMES = (0.0, -0.0, 1.0, -1.0, 1e30, -1e30, 88.0, -88.0, math.inf, -math.inf,
 
 @circuit
 def one_by_one(x, z, h):
-    """Each operation has a piece of x and of z of its own, so that a NaN stays where it comes from."""
+    """Each operation reads its own piece of x and of z, so that a NaN does not spread."""
     a, b = split(x, 15), split(z, 15)
     return {
         "maximum": maximum(a[0], b[0]),
@@ -100,7 +101,7 @@ def values_and_gradients(function, x, z, names):
 
 
 def same_as_torch(engine, x, z, sums=1.0):
-    """sums: how large the sums are whose rounding is allowed for."""
+    """sums: the size of the sums, for their rounding error."""
     names = list(one_by_one.outputs)
     net = Recurrent(one_by_one, engine=engine, dtype=x.dtype, x=x.shape[-1], h=1)
     expected = values_and_gradients(by_torch, x, z, names)
@@ -125,7 +126,7 @@ def test_operations_are_those_of_torch(engine, dtype, size):
 @pytest.mark.parametrize("dtype", PRECISION)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_operations_at_kinks_and_extremes_are_those_of_torch(engine, dtype):
-    """Rows of one value, which ties with itself, against each other value; and one such value among others."""
+    """Rows of one value, which ties with itself, against each other value; and one of these values among others."""
     pairs = torch.tensor([(a, b) for a in EXTREMES for b in EXTREMES], dtype=dtype)
     x, z = (pairs[:, k, None].repeat(1, 15 * 3) for k in (0, 1))
     mixed = x.clone()
@@ -135,7 +136,7 @@ def test_operations_at_kinks_and_extremes_are_those_of_torch(engine, dtype):
 
 @circuit
 def masked(x, m, h, *, W):
-    """A softmax over some entries, and what else masks with infinity."""
+    """A softmax over some entries, and other masks with infinity."""
     a = W @ x + h
     s = where(m > 0, a, -math.inf)
     return {
@@ -159,7 +160,7 @@ def masked_by_torch(W, x, m, h):
 @pytest.mark.parametrize("name", masked.outputs)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_masks_of_infinity(engine, name):
-    """Values and gradients are finite where torch's are, row by row; all of one row is masked."""
+    """Values and gradients are finite where torch's are, row by row. One row is masked entirely."""
     torch.manual_seed(0)
     net = Recurrent(masked, engine=engine, dtype=torch.float64, x=3, h=5)
     x, m = torch.randn(4, 1, 3, dtype=torch.float64), torch.rand(4, 1, 5, dtype=torch.float64) - 0.4

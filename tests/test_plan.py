@@ -1,4 +1,5 @@
-"""The plan: what leaves the loop, and that regrouping changes nothing but rounding (values: test_gradients.py)."""
+"""The plan: what it moves out of the loop, and that regrouping changes only the rounding (values:
+test_gradients.py)."""
 
 from __future__ import annotations
 
@@ -54,7 +55,7 @@ def test_a_one_hot_input_is_a_look_up():
 
 @pytest.mark.parametrize("signs", ["".join(signs) for signs in itertools.product("+-", repeat=4)])
 def test_regrouped_sums_keep_their_signs(signs):
-    """Terms that never move, that move with the inputs and with the states, with all signs and in brackets."""
+    """Terms that are constant, depend on inputs, or depend on states, with all signs and in parentheses."""
     first, second, third, fourth = signs
     cell = read(
         f"def drawn(x, h, *, W, U, b, c):\n"

@@ -1,4 +1,4 @@
-"""Ragged: every way in and out gives the same steps and the same gradients, and padding is never read."""
+"""Ragged: every conversion keeps the steps and the gradients, and padding is never read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEATURES = st.sampled_from([(), (3,), (2, 3)])
 
 
 def sequences(lengths: list[int], feature: tuple[int, ...] = (3,)) -> list[Tensor]:
-    """Every entry of every step is another number."""
+    """All entries of all steps are different numbers."""
     total, size = sum(lengths), math.prod(feature)
     return list((torch.arange(1.0, total * size + 1).reshape(total, *feature)).split(lengths))
 
@@ -103,7 +103,7 @@ def test_an_lstm_of_torch_gives_the_same_through_every_layout():
 
 @pytest.mark.parametrize("through", ["list", "padded", "packed", "nested", "select", "map", "last", "flip"])
 def test_gradients_flow_through_every_layout(through: str):
-    """d/dx Σ w·x² in the order of the sequences, by whatever way."""
+    """d/dx Σ w·x² in the order of the sequences, for every conversion."""
     lengths = [4, 1, 7, 2]
     parts = [p.double().requires_grad_() for p in sequences(lengths)]
     r = Ragged(parts)
@@ -217,7 +217,7 @@ def test_nan_behind_the_end_reaches_no_loss():
     assert dirty.grad.isfinite().all() and (dirty.grad[0, 3:] == 0).all()
 
 
-# what is wrong
+# errors
 
 X = torch.zeros(3, 4, 2)
 STEPS = torch.zeros(4, 2)
@@ -281,7 +281,7 @@ def test_every_misuse_gets_one_clear_message(golden):
 
 
 def test_no_such_sequence_is_an_index_error():
-    with pytest.raises(IndexError, match="no sequence 2: the batch has 2"):
+    with pytest.raises(IndexError, match="no sequence 2 in a batch of 2"):
         Ragged(sequences([1, 2]))[2]
 
 
@@ -302,6 +302,6 @@ def test_means_and_flipped_sequences_are_those_of_each_alone(lengths: list[int])
 def test_what_has_no_steps_flips_but_has_no_mean():
     r = Ragged(sequences([2, 0, 1]))
     assert r.flip().lengths.tolist() == [2, 0, 1]
-    with pytest.raises(InputError, match=r"a sequence of length 0 has no mean: 1\. Leave such out"):
+    with pytest.raises(InputError, match=r"a sequence of length 0 has no mean; empty sequences: 1\. Remove them"):
         _ = r.means
     assert Ragged(values=torch.zeros(0, 3), lengths=[]).means.shape == (0, 3)

@@ -1,7 +1,9 @@
-"""Random circuits, called in random ways, on every engine, against the independent interpreter of ``testing``: a fast
-share of what ``make fuzz`` does at length."""
+"""Random circuits in random calls on every engine, compared with the independent interpreter of ``testing``: a short
+version of ``make fuzz``."""
 
 from __future__ import annotations
+
+from random import Random
 
 import pytest
 import torch
@@ -9,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cells_for_tests import needs_compiler
-from unrolled import Recurrent
+from unrolled import CircuitError, Recurrent
 from unrolled.graph.bind import nameable
 from unrolled.testing import calls
-from unrolled.testing.strategies import Drawn, circuits, read
+from unrolled.testing.strategies import Drawn, circuits, random_circuit, read
 
 ENGINES = [
     "reference",
@@ -28,8 +30,8 @@ def test_random_calls(drawn: Drawn, seed, engine):
     calls.check(calls.random_case(drawn, seed), engine)
 
 
-# What failed once: each line is a kind of circuit that an engine refused from inside, or computed wrongly.
-ONCE = {  # name: arguments, lines, what is returned
+# Past failures: each line is a kind of circuit on which an engine crashed, or which it computed wrongly.
+ONCE = {  # name: arguments, lines, returned values
     "one product of a concatenation": ("x, h, *, W, b", "", "'h': tanh(W @ concat(x, h) + b)"),
     "a parameter is returned": ("x, h, *, U, b", "", "'h': tanh(U @ x + h + 0 * b), 'o': b"),
     "pieces are exchanged": (
@@ -83,7 +85,7 @@ def test_what_failed_once(name, engine):
 
 @pytest.mark.parametrize("engine", ["reference", "torch", pytest.param("c", marks=needs_compiler)])
 def test_outputs_have_memory_of_their_own(engine):
-    """What is returned can be changed: inputs, parameters and other outputs stay as they are."""
+    """Changing a returned value does not change inputs, parameters or other outputs."""
     made = read(
         "def f(x, h, *, b):\n    p, q = split(x, 2)\n    return {'h': x, 'o': x, 'p': p, 'q': q, 'b2': b + 0 * x}\n"
     )
@@ -95,3 +97,17 @@ def test_outputs_have_memory_of_their_own(engine):
             others = {m: out[m].clone() for m in out if m != n}
             out[n].zero_()
             assert torch.equal(x, before) and all(torch.equal(out[m], v) for m, v in others.items())
+
+
+def test_states_that_could_be_scalars_are_drawn_as_vectors():
+    source = """def drawn(h, s, r, *, W):
+    a = where(mean(s) > 0.03, s, h)
+    return {"h": -r, "s": tanh(W @ a), "r": tanh(r + 0.5 * r)}
+"""
+    with pytest.raises(CircuitError, match="state 'h' is a scalar"):
+        read(source)
+    drawn = Drawn(read(source, "hsr"), source, {"h": 4, "s": 4, "r": 4})
+    for seed in range(8):
+        assert calls.check(calls.random_case(drawn, seed), "torch") == "equal"
+    for seed in (2726, 4902, 9380, 11465):  # each once gave a circuit without meaning
+        assert random_circuit(Random(seed).choice).circuit.recurrence.states["h"].type.dims

@@ -1,4 +1,4 @@
-"""What the arguments of a circuit are, as their use says: scalars, vectors, matrices; and scalar states everywhere."""
+"""Scalars, vectors and matrices are inferred from the use of arguments; scalar states work everywhere."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unrolled.testing.strategies import read
 
 RANKS = ("scalar", "vector", "matrix")
 
-# arguments, new state, rank of each argument that is no input
+# arguments, new state, rank of each argument that is not an input
 CASES = {
     "a reduction is added": ("x, s, *, w", "0.9 * s + sum(w * x)", {"s": "scalar", "w": "vector"}),
     "a scalar parameter": ("x, s, *, w, a", "a * s + sum(w * x)", {"s": "scalar", "w": "vector", "a": "scalar"}),
@@ -101,7 +101,7 @@ def test_a_scalar_state_has_no_size(engine):
     fed = net(x, begin, given={"s": out.s.detach()})
     torch.testing.assert_close(fed.h, out.h)
     assert torch.equal(out.state.reset(torch.tensor([True, False])).s, out.state.s * torch.tensor([0, 1]))
-    with pytest.raises(InputError, match=r"given\['s'\] holds scalars, \(batch, time\), got \(2, 5, 1\)"):
+    with pytest.raises(InputError, match=r"given\['s'\] takes scalars, \(batch, time\), got \(2, 5, 1\)"):
         net(x, given={"s": out.s[..., None]})
     with pytest.raises(InputError, match=r"state 's' must be \(2,\), got \(2, 1\)"):
         net(x, State(s=torch.zeros(2, 1).double()))

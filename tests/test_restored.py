@@ -1,4 +1,4 @@
-"""What a training draws and remembers: dropout masks, rates, generators, and all that is restored at a resume."""
+"""The state of a training: dropout masks, learning rates, generators, and everything that a resume restores."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def model(seed: int = 0, layers: int = 2, **options: float) -> SequenceModel:
 
 
 def lesson(model: SequenceModel, validations: list[float] | None = None, once: Window | None = None) -> Lesson:
-    """A task on numbers; with validations that are what they are said to be, on one batch again and again."""
+    """A task with prescribed validation losses that repeats one batch."""
     given = iter(validations or [])
 
     def passes() -> Iterator[Window]:
@@ -53,7 +53,7 @@ def lesson(model: SequenceModel, validations: list[float] | None = None, once: W
 
 @pytest.mark.parametrize("options", [{"dropout": 0.5}, {"weight_dropout": 0.5}, {}], ids=["values", "weights", "none"])
 def test_every_update_has_masks_of_its_own(options: dict[str, float]):
-    """One batch again and again, and a rate of nearly zero: what differs is the masks alone."""
+    """Repeats one batch at a learning rate of nearly zero, so that only the masks differ."""
     once = next(iter(windows(SERIES, 4, 20)))
     settings = Settings(updates=6, rate=1e-30, optimizer="sgd", validations=1)
     found = [p.loss for p in Training(lesson(model(**options), [2.0, 1.0], once), settings).run()]
@@ -137,11 +137,11 @@ WAYS = [
     {"optimizer": "adamw", "weight_decay": 0.1, "schedule": "plateau", "halve_after": 3},
     {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "constant"},
 ]
-FALLING = [9.0, 5.0, 3.0, 4.0, 6.0, 6.5, 6.6, 6.7, 6.8, 6.9, 7.0]  # the first is that of the untrained model
+FALLING = [9.0, 5.0, 3.0, 4.0, 6.0, 6.5, 6.6, 6.7, 6.8, 6.9, 7.0]  # the first belongs to the untrained model
 
 
 def equal(a: object, b: object) -> bool:
-    """Whether two values are the same, with all tensors in them."""
+    """Whether two values are equal, including all tensors in them."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
         return a.dtype == b.dtype and torch.equal(a, b)
     if isinstance(a, dict) and isinstance(b, dict):
@@ -157,8 +157,8 @@ def through_the_disk(folder: Path, snapshot: Snapshot) -> Snapshot:
 
 @pytest.mark.parametrize("way", WAYS, ids=[way["optimizer"] for way in WAYS])
 def test_all_of_a_training_is_restored(way: dict[str, object], tmp_path: Path):
-    """Stopped after the best validation, in the middle of a pass: another training that is restored gives the same
-    snapshot, goes on to the same numbers, and ends with the same best model."""
+    """Stopped after the best validation, in the middle of a pass over the data: a restored training gives the same
+    snapshot, continues with the same numbers, and ends with the same best model."""
     settings = Settings(**{"updates": 20, "rate": 0.05, **way})
     whole = Training(lesson(model(dropout=0.3, weight_dropout=0.2), FALLING), settings)
     kept, seen, cut = {}, [], None

@@ -1,4 +1,4 @@
-"""Algebra: every rule gives something shorter that is worth the same, whatever the numbers."""
+"""Algebra: every rule gives a shorter expression with the same value, for all numbers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def piece(x: Node, index: int, *sizes: Size) -> Node:
     return make("slice", x, index=index, sizes=sizes)
 
 
-# by op: what is simplified
+# op: expressions that are simplified
 CASES = {
     "add": [
         make("add", a, zero),

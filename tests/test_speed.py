@@ -1,4 +1,4 @@
-"""The measuring of speed: everyone does the same work, who does not is not timed, and turns are taken on command."""
+"""Benchmarks: all contestants do the same work, wrong ones are not timed, and all take turns on request."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from unrolled.speed import floor, machine
 from unrolled.speed.agree import disagreement, reference
 from unrolled.speed.contestants import CONTESTANTS, make_problem, takes_part, torch_loop, unrolled
 from unrolled.speed.loops import STEPS
-from unrolled.speed.measure import Effort, Row, Time, digits, local, local_players, measure, processors
 from unrolled.speed.point import Point, Problem
 from unrolled.speed.process import Absent, Child, Local, Ready, Run, Turn
+from unrolled.speed.timing import Effort, Row, Time, digits, local, local_players, processors, time_point
 
 ROOT = Path(__file__).parent.parent
 BRIEF = Effort(turns=2, seconds=0.0)
@@ -69,7 +69,7 @@ def test_a_problem_is_the_same_when_read_again(tmp_path):
 
 
 def spoiled(change):
-    """The loop in torch, with its results changed."""
+    """The loop in torch, with changed results."""
 
     def prepare(problem, training):
         run = torch_loop(problem, training)
@@ -79,16 +79,16 @@ def spoiled(change):
 
 
 SPOILED = {
-    "disagrees with the float64 reference: the gradient of W by": lambda r: r | {"W": r["W"] * 1.0005},
-    "disagrees with the float64 reference: the output by": lambda r: r | {"out": r["out"] + 1e-3},
-    "disagrees with the float64 reference: the gradient of b by inf": lambda r: r | {"b": r["b"] * torch.nan},
-    "gives no d": lambda r: {n: v for n, v in r.items() if n != "d"},
+    "disagrees with the float64 reference: the gradient of W is off by": lambda r: r | {"W": r["W"] * 1.0005},
+    "disagrees with the float64 reference: the output is off by": lambda r: r | {"out": r["out"] + 1e-3},
+    "disagrees with the float64 reference: the gradient of b is off by inf": lambda r: r | {"b": r["b"] * torch.nan},
+    "returns no d": lambda r: {n: v for n, v in r.items() if n != "d"},
 }
 
 
 @pytest.mark.parametrize("complaint", SPOILED)
 def test_what_disagrees_is_not_timed(complaint):
-    row = measure(SMALL, [local("unrolled", 1), Local("other", spoiled(SPOILED[complaint]))], BRIEF)
+    row = time_point(SMALL, [local("unrolled", 1), Local("other", spoiled(SPOILED[complaint]))], BRIEF)
     assert set(row.times) == {"unrolled"}
     assert row.absent["other"].startswith(complaint)
     assert row.ratio("other") is None
@@ -96,12 +96,12 @@ def test_what_disagrees_is_not_timed(complaint):
 
 def test_this_library_is_not_timed_either_when_it_disagrees(monkeypatch):
     monkeypatch.setitem(CONTESTANTS, "unrolled", spoiled(lambda r: r | {"U": r["U"] + 1}))
-    row = measure(SMALL, local_players(SMALL), BRIEF)
+    row = time_point(SMALL, local_players(SMALL), BRIEF)
     assert set(row.times) == {"torch.nn", "torch loop"} and "the gradient of U" in row.absent["unrolled"]
 
 
 class Greedy:
-    """Uses two processors where one was asked."""
+    """A contestant that keeps two processors busy, with one allowed."""
 
     name = "greedy"
 
@@ -113,8 +113,8 @@ class Greedy:
 
 
 def test_who_uses_more_processors_than_were_asked_is_not_timed():
-    assert measure(SMALL, [Greedy()], BRIEF).absent == {"greedy": "was busy on 1.9 processors where 1 were asked"}
-    assert set(measure(replace(SMALL, threads=2), [Greedy()], BRIEF).times) == {"greedy"}
+    assert time_point(SMALL, [Greedy()], BRIEF).absent == {"greedy": "kept 1.9 processors busy, with 1 allowed"}
+    assert set(time_point(replace(SMALL, threads=2), [Greedy()], BRIEF).times) == {"greedy"}
 
 
 def test_a_turn_measures_what_a_call_takes():
@@ -123,7 +123,7 @@ def test_a_turn_measures_what_a_call_takes():
         return Run(lambda: (time.sleep(0.02), run.call())[1])
 
     before = torch.get_num_threads()
-    row = measure(replace(SMALL, threads=2), [Local("slow", prepare)], BRIEF)
+    row = time_point(replace(SMALL, threads=2), [Local("slow", prepare)], BRIEF)
     assert 0.02 <= row.times["slow"].median < 0.2
     assert torch.get_num_threads() == before
 
@@ -180,7 +180,7 @@ def numpy_child(more: str = "pass", limit: float = 60.0) -> Child:
 def test_a_contestant_in_a_process_of_its_own_takes_turns_on_command():
     forward = replace(SMALL, training=False)
     with numpy_child() as child:
-        row = measure(forward, [child, local("unrolled", 1)], BRIEF)
+        row = time_point(forward, [child, local("unrolled", 1)], BRIEF)
         assert row.absent == {} and set(row.times) == {"numpy", "unrolled"}
         assert row.about["numpy"] == "numpy with regards"
         with pytest.raises(Absent, match="AssertionError: no gradients here"):
@@ -195,13 +195,13 @@ def test_a_contestant_in_a_process_of_its_own_takes_turns_on_command():
     [
         ("out[2] += 1e-3", 60.0, "disagrees with the float64 reference: the output"),
         ("time.sleep(60)", 2.0, "gave no answer within 2 s"),
-        ("os._exit(7)", 60.0, "its process ended with 7: a library that talks"),
+        ("os._exit(7)", 60.0, "its process exited with 7: a library that talks"),
         ("1 / 0", 60.0, "ZeroDivisionError: division by zero"),
     ],
 )
 def test_a_process_that_is_wrong_slow_or_gone_is_not_timed(more, limit, complaint):
     with numpy_child(more, limit) as child:
-        row = measure(replace(SMALL, training=False), [child, local("unrolled", 1)], BRIEF)
+        row = time_point(replace(SMALL, training=False), [child, local("unrolled", 1)], BRIEF)
     assert complaint in row.absent["numpy"] and set(row.times) == {"unrolled"}
 
 
@@ -217,8 +217,10 @@ def test_other_libraries_agree(bench, name, training):
     (player,) = others.players((name,), 1)
     with player:
         for cell in points.ONNX if name == "ONNX" else STEPS:
-            row = measure(replace(SMALL, cell=cell, training=training), [player], BRIEF)
-            wrong = [why for why in row.absent.values() if "busy" not in why]  # which such short turns say by chance
+            row = time_point(replace(SMALL, cell=cell, training=training), [player], BRIEF)
+            wrong = [
+                why for why in row.absent.values() if "busy" not in why
+            ]  # may happen by chance in such short turns
             assert not wrong and {*row.absent, *row.times} == {name}, (cell, wrong)
 
 
@@ -294,7 +296,7 @@ def test_the_summary_says_what_is_reached(bench):
 
 
 def test_the_full_table_bears_on_every_aim(bench):
-    """Every aim has figures when every contestant takes part."""
+    """If every contestant takes part, every aim has figures."""
     targets, once, points = bench("targets"), bench("once"), bench("points")
     rows = []
     for case in points.FULL:
@@ -311,18 +313,45 @@ def test_a_selection_is_measured_and_written(bench, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "rnn T=200 B=1 I=40 H=128, 1 thread, training: unrolled" in told and "torch.nn" in told
     found = json.loads((tmp_path / "results.json").read_text())
-    first = found["rows"][0]
+    (only,) = found["runs"]
+    first = only["rows"][0]
     theirs, ours = (first["times"][n]["median"] for n in ("torch.nn", "unrolled"))
     assert ours > 0 and (theirs > ours or compiler() is None)  # the loop in torch operations is about as fast as theirs
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "| rnn | 200, 1, 40, 128 |" in page and "## Training, one thread" in page and "## Aims" in page
+    assert "| rnn | 200, 1, 40, 128 |" in page and "### Training, one thread" in page and "### Aims" in page
+
+
+def test_a_results_file_keeps_the_newest_run_of_each_machine(bench, tmp_path):
+    results, run = bench("results"), bench("run")
+    here = machine.machine()
+    other = replace(here, vectors="vectors of another machine")
+    rows = [row(Point("gru", 100, 32, 64, 128), unrolled=1, JAX=2)]
+
+    def one(date: str, where: machine.Machine, note: str) -> object:
+        return results.Results(date, where, BRIEF, rows, [], None, note)
+
+    older, elsewhere, newer = one("2001-01-01", here, "a"), one("2001-01-02", other, "b"), one("2001-01-03", here, "c")
+    for found in (older, elsewhere, newer):
+        run.write(found, tmp_path)
+    kept = [results.Results.of_dict(r) for r in json.loads((tmp_path / "results.json").read_text())["runs"]]
+    assert kept == [newer, elsewhere]
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert page.count("| gru | 100, 32, 64, 128 |") == 2 and page.index(here.vectors) < page.index(other.vectors)
+
+
+def test_the_page_of_results_shows_the_numbers_of_the_results_file(bench):
+    results, report = bench("results"), bench("report")
+    found = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))["runs"]
+    runs = [results.Results.of_dict(r) for r in found]
+    assert report.page(runs) == (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    assert [r.as_dict() for r in runs] == found
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
         (["--cells", "grru"], "invalid choice: 'grru'"),
-        (["--hidden", "31"], "no point of the table is such"),
+        (["--hidden", "31"], "no point of the table matches"),
         (["--turns", "0"], "--turns must be at least 1, got 0"),
     ],
 )

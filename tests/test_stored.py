@@ -1,4 +1,4 @@
-"""Stored circuits are data from elsewhere: each is read to a recurrence that is in order, or refused at once."""
+"""Stored circuits may come from anywhere: each is read as a valid recurrence or refused immediately."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unrolled.train.checkpoint import from_json
 
 
 def _chain(nodes: int, step: dict[str, object]) -> dict[str, object]:
-    """A stored circuit that applies one operation so many times, each time to the result before it."""
+    """A stored circuit that applies one operation ``nodes`` times, each time to the previous result."""
     h = {"op": "state", "name": "h", "kind": "real", "dims": [{"constant": "0", "size h": "1"}]}
     rows = [h, *({**step, "args": [i] * len(step["args"])} for i in range(nodes))]
     groups = {"inputs": {}, "states": {"h": 0}, "parameters": {}, "returns": {"h": nodes}, "labels": {}}
@@ -32,7 +32,7 @@ def _chain(nodes: int, step: dict[str, object]) -> dict[str, object]:
 
 
 def _gru(path: str, value: object) -> dict[str, object]:
-    """The GRU as it is stored, but for one value."""
+    """The stored GRU with one value changed."""
     data = stored.dump(CIRCUITS["gru"].recurrence)
     *keys, last = [int(key) if key.isdigit() else key for key in path.split("/")]
     holder = data
@@ -43,7 +43,7 @@ def _gru(path: str, value: object) -> dict[str, object]:
 
 
 def _called(name: object) -> dict[str, object]:
-    """The GRU, its input called something else."""
+    """The stored GRU with another name for its input."""
     data = json.loads(json.dumps(stored.dump(CIRCUITS["gru"].recurrence)))
     next(row for row in data["nodes"] if row["op"] == "input")["name"] = name
     data["inputs"] = {name: data["inputs"]["x"]}
@@ -51,22 +51,25 @@ def _called(name: object) -> dict[str, object]:
 
 
 HOSTILE = {
-    "a size of a billion digits": (_gru("nodes/0/dims/0/constant", "1e999999999"), "a whole number or a fraction"),
-    "a number of many digits": (_gru("nodes/0/dims/0/constant", "1" * 100_000), "a whole number or a fraction"),
-    "a size of nothing": (_gru("nodes/0/dims", [{"constant": "0"}]), "a whole number from 1, got 0"),
-    "a half": (_gru("nodes/0/dims", [{"constant": "1/2"}]), "a whole number from 1, got 1/2"),
+    "a size of a billion digits": (_gru("nodes/0/dims/0/constant", "1e999999999"), "an integer or a fraction"),
+    "a number of many digits": (_gru("nodes/0/dims/0/constant", "1" * 100_000), "an integer or a fraction"),
+    "a size of nothing": (_gru("nodes/0/dims", [{"constant": "0"}]), "a positive integer, got 0"),
+    "a half": (_gru("nodes/0/dims", [{"constant": "1/2"}]), "a positive integer, got 1/2"),
     "a vector of 4 billion": (_gru("nodes/0/dims", [{"constant": "4294967296"}]), "larger than 2,147,483,648"),
-    "a fine fraction": (_gru("nodes/0/dims/0/size x", "1/4097"), "finer than 1/4,096"),
+    "a fine fraction": (_gru("nodes/0/dims/0/size x", "1/4097"), "a denominator larger than 4,096"),
     "three dimensions": (_gru("nodes/0/dims", [{"constant": "1"}] * 3), "at most two sizes"),
     "100,000 nodes in a row": (_chain(100_000, {"op": "tanh", "args": [0]}), "at most 2,000 operations"),
-    "1,500 nodes in a row": (_chain(1_500, {"op": "tanh", "args": [0]}), "more than 1,000 operations in a row"),
+    "1,500 nodes in a row": (_chain(1_500, {"op": "tanh", "args": [0]}), "a chain of more than 1,000 operations"),
     "a doubling": (_chain(900, {"op": "concat", "args": [0, 0]}), "larger than 2,147,483,648"),
     "a concatenation of 100,000": (_chain(1, {"op": "concat", "args": [0] * 100_000}), "at most 1,000 values"),
     "many arguments": (_chain(11, {"op": "concat", "args": [0] * 1_000}), "more than 10,000 values"),
-    "a node behind": (_gru("nodes/7/args", [-1, 0]), "does not come before it"),
-    "a truth for a node": (_gru("nodes/7/args", [True, False]), "does not come before it"),
+    "a node behind": (_gru("nodes/7/args", [-1, 0]), "is not before it in the list"),
+    "a truth for a node": (_gru("nodes/7/args", [True, False]), "is not before it in the list"),
     "a return that is not there": (_gru("returns/h", -1), "a node that does not exist"),
-    "an unused node": (_gru("nodes", [*_gru("name", "g")["nodes"], {"op": "tanh", "args": [0]}]), "that nothing uses"),
+    "an unused node": (
+        _gru("nodes", [*_gru("name", "g")["nodes"], {"op": "tanh", "args": [0]}]),
+        "an unused operation",
+    ),
     "no operation": (_gru("nodes/7/op", "__import__"), "there is no operation '__import__'"),
     "a constant without a point": (
         _chain(1, {"op": "constant", "args": [], "attrs": {"dims": [], "value": 1}}),
@@ -74,15 +77,15 @@ HOSTILE = {
     ),
     "an infinity": (_chain(1, {"op": "constant", "args": [], "attrs": {"dims": [], "value": math.inf}}), "point"),
     "lists in lists": (_gru("nodes/0/dims", json.loads("[" * 900 + "]" * 900)), "a size must be an object"),
-    "another format": (_gru("format", 7), "its format is 7; this version reads 1"),
+    "another format": (_gru("format", 7), "its format is 7, but this version reads 1"),
     "no object": ([], "it must be an object"),
-    "a name in two lines": (_gru("name", "a\nb"), r"'a\\nb' is no name"),
-    "a name that is a path": (_called("../../x"), "is no name"),
-    "a name that is a script": (_called("<script>"), "is no name"),
-    "a name of Python's": (_called("__dict__"), "has a meaning in Python"),
+    "a name in two lines": (_gru("name", "a\nb"), r"'a\\nb' is not a name"),
+    "a name that is a path": (_called("../../x"), "is not a name"),
+    "a name that is a script": (_called("<script>"), "is not a name"),
+    "a name of Python's": (_called("__dict__"), "is reserved by Python"),
     "a name of ours": (_called("state"), "the name 'state' is reserved"),
-    "a name without an end": (_called("x" * 101), "at most 100 letters"),
-    "a number for a name": (_called(7), "is no name"),
+    "a name without an end": (_called("x" * 101), "at most 100 characters"),
+    "a number for a name": (_called(7), "is not a name"),
 }
 
 
@@ -100,7 +103,7 @@ def test_what_cannot_be_read_back_is_not_stored():
             h = tanh(h + x)
         return {"h": W @ h}
 
-    with pytest.raises(CircuitError, match=r"'f' cannot be stored: it has more than 1,000 operations in a row"):
+    with pytest.raises(CircuitError, match=r"'f' cannot be stored: it has a chain of more than 1,000 operations"):
         stored.dump(circuit(f).recurrence)
     stored.dump(circuit(lambda x, h, *, W: {"h": tanh(W @ h) + x}).recurrence)
 
@@ -121,7 +124,7 @@ def test_a_thousand_mutations_of_circuits_are_in_order_or_refused():
 
 
 def test_the_mutations_see_a_reader_without_limits(monkeypatch: pytest.MonkeyPatch):
-    """With any one of its checks left out, something other than a circuit or DataError comes."""
+    """Without either of the checks, some mutation gives neither a circuit nor DataError."""
     for check in ("_check_limits", "_check_name"):
         with monkeypatch.context() as patch:
             patch.setattr(stored, check, lambda *args: None)
@@ -141,7 +144,7 @@ def test_the_mutations_see_a_reader_without_limits(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_network_of_other_sizes_takes_no_memory(tmp_path: Path, sizes: object):
-    """The sizes beside a circuit come from elsewhere, too: nothing is made of them before they fit the parameters."""
+    """The sizes stored with a circuit may come from anywhere, too: they are compared with the parameters before use."""
     path = tmp_path / "net.safetensors"
     save_network(Recurrent(CIRCUITS["elman"], x=3, h=5, o=2), path)
     about = json.loads(metadata(path.read_bytes())["network"])

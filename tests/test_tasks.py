@@ -78,7 +78,7 @@ def test_what_begins_anew_knows_nothing_of_what_was_before(options: dict, layout
 
 def test_one_answer_needs_a_step():
     for answer, what in (("last", "last step"), ("mean", "mean")):
-        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}: 1"):
+        with pytest.raises(InputError, match=f"a sequence of length 0 has no {what}; empty sequences: 1"):
             SequenceModel(cells.gru, 3, 4, 5, answer=answer)(Ragged([torch.randn(2, 3), torch.randn(0, 3)]))
 
 
@@ -131,11 +131,11 @@ def test_recurrent_weights_are_those_that_carry_the_state():
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"hidden": [3, 0]}, "hidden must be a whole number from 1, got 0"),
-        ({"hidden": [3, 4], "layers": 3}, "names 2 layers, but layers=3"),
-        ({"dropout": 1.0}, "dropout must be a number from 0"),
-        ({"tied": True}, "tied weights are those of the embedding"),
-        ({"tied": True, "embedding": 4}, "as many answers as tokens, got 2 and 3"),
+        ({"hidden": [3, 0]}, "hidden must be at least 1, got 0"),
+        ({"hidden": [3, 4], "layers": 3}, "is for 2 layers, but layers=3"),
+        ({"dropout": 1.0}, "dropout must be at least 0"),
+        ({"tied": True}, "tied=True shares the weights of the embedding"),
+        ({"tied": True, "embedding": 4}, "as many outputs as inputs, got 2 and 3"),
     ],
 )
 def test_models_refuse_what_makes_no_model(wrong: dict, message: str):

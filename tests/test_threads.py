@@ -1,4 +1,4 @@
-"""Threads, forked processes, and signals: each call has what it needs for as long as it needs it."""
+"""Threads, forked processes and signals: the memory of a call stays valid while the call needs it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ forks = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 
 @pytest.fixture
 def run(tmp_path):
-    """``run(program, *arguments)``: what a new process writes to its two streams. It must end in time, and well."""
+    """``run(program, *arguments)``: the output and errors of a new process, which must succeed in time."""
 
     def run(program, *arguments, **environment):
         path = tmp_path / "program.py"
         path.write_text(textwrap.dedent(program))
-        # the interpreter's own advice about fork is not what is tested
+        # ignore the interpreter's own warning about fork
         environment = {**os.environ, "PYTHONWARNINGS": "ignore:This process:DeprecationWarning", **environment}
         environment = {name: value for name, value in environment.items() if value is not None}
         command = [sys.executable, "-X", "faulthandler", str(path), *arguments]
@@ -40,12 +40,12 @@ def run(tmp_path):
     return run
 
 
-# threads that help
+# helper threads
 
 
 @pytest.mark.parametrize(("batch", "steps", "hidden"), [(29, 11, 33), (1, 12, 520), (2, 12, 520)])
 def test_threads_give_the_same_bits(batch, steps, hidden):
-    """Rows are shared among threads; of one or two sequences the units of a large layer are."""
+    """Threads share the rows of a batch; for one or two sequences they share the units of a large layer."""
     net = Recurrent(CIRCUITS["gru"], x=5, h=hidden, engine="c")
     x = torch.randn(batch, steps, 5)
     before = torch.get_num_threads()
@@ -62,7 +62,7 @@ def test_threads_give_the_same_bits(batch, steps, hidden):
 
 
 def test_calls_at_the_same_time_share_the_helpers():
-    """One of them has the helpers, another goes alone; helpers fall asleep and wake up again."""
+    """One call uses the helpers and another runs alone; helpers fall asleep and wake up."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     nets = [Recurrent(CIRCUITS[cell], x=3, h=h, engine="c") for cell, h in (("gru", 64), ("rnn", 520))]
@@ -121,7 +121,7 @@ HELD = """
 
     def forgetting(name, function):
         def call(*given):
-            # as if other threads had filled all caches, and written to all memory that became free
+            # as if other threads had filled all caches and overwritten all free memory
             forget()
             garbage = [np.full(size, 1 << 60) for size in range(1, 100) for _ in range(20)]
             reached.add(name)
@@ -135,7 +135,7 @@ HELD = """
         out = net(w=w, y=y)
         found = [out.h.values.detach(), *torch.autograd.grad(out.L.values.sum(), list(net.parameters()))]
         with torch.no_grad():
-            for again in range(3):  # the second one takes a digest, the third compares it
+            for again in range(3):  # the second call computes a digest, the third compares it
                 found.append(net(w=w, y=y).L.values)
         return found
 
@@ -153,14 +153,14 @@ HELD = """
 
 
 def test_what_c_reads_is_held_until_it_returns(run):
-    """At the moment of each call all caches forget what they hold, and what is free is written over."""
+    """At each call, all caches are emptied and free memory is overwritten."""
     run(HELD, "launch", "outer_sums", "scatter_sum", "pack")
     run(HELD, "digest_all", "has_digest")
 
 
 @pytest.mark.slow
 def test_other_threads_with_ever_other_lengths(run):
-    """They push the tables of a long call out of all caches, grow their own memory, and change its parameters."""
+    """They evict the tables of a long call from all caches, allocate memory, and change its parameters."""
     program = """
         import random, threading, time
         import torch
@@ -225,14 +225,14 @@ def test_a_block_is_lent_again_when_nothing_refers_to_it(monkeypatch):
     first, large = blocks.block(1000), blocks.block(5000)
     at = first.data_ptr()
     assert at % 64 == large.data_ptr() % 64 == 0 and at != large.data_ptr()
-    part = first[10:20]  # the memory lives as long as any view of it
+    part = first[10:20]  # the memory stays in use as long as any view of it
     del first
     second = blocks.block(1000)
     assert second.data_ptr() not in (at, large.data_ptr())
     del part
     again = blocks.block(900)
     assert again.data_ptr() == at and len(again) == 1000
-    monkeypatch.setattr(blocks, "MOST", 8000)  # what would be too much is not kept
+    monkeypatch.setattr(blocks, "MOST", 8000)  # blocks beyond the limit are not kept
     other = blocks.block(10_000)
     assert len(other) == 10_000 and len(blocks._blocks) == 3
     del second, large, again
@@ -265,7 +265,7 @@ def test_a_first_call_of_a_thread_without_anything_to_do(kind):
 
 
 def test_a_first_call_of_a_process_without_anything_to_do(run):
-    run("import torch, unrolled; unrolled.GRU(3, 5)(torch.zeros(0, 4, 3))")
+    run("import torch, unrolled; unrolled.Recurrent(unrolled.cells.gru, x=3, h=5)(torch.zeros(0, 4, 3))")
 
 
 # forks
@@ -302,7 +302,7 @@ FORK = """
     time.sleep(0.2)
     child = os.fork()
     if child == 0:
-        found = job()  # numpy compares: torch's own threads are not in a forked process
+        found = job()  # compared by numpy, since a forked process lacks torch's threads
         right = all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(found, want, strict=True))
         right = right and len(compiled()) == len(list(new.parameters())) and crew._crew().hired == 1
         sys.stderr.flush()
@@ -319,13 +319,13 @@ FORK = """
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["busy", "compiling"])
 def test_a_forked_process_has_threads_of_its_own(run, tmp_path, how):
-    """It uses two threads and compiles, also if its parent was using two threads, or compiling."""
+    """It uses two threads and compiles, even if its parent was using two threads or compiling."""
     assert not run(FORK, how, UNROLLED_CACHE=str(tmp_path / "cache") if how == "compiling" else None)[1]
 
 
 @forks
 def test_what_a_forked_process_removes_at_its_end_is_its_own(run, tmp_path):
-    """The folder of a process that has no cache is there until that process ends."""
+    """The folder of a process without a cache exists until that process ends."""
     program = """
         import os, sys
         from unrolled.engines.c import cache
@@ -343,7 +343,7 @@ def test_what_a_forked_process_removes_at_its_end_is_its_own(run, tmp_path):
 
 @pytest.mark.parametrize("ending", ["sys.exit()", pytest.param("os.fork() or sys.exit()", marks=forks)])
 def test_the_end_of_a_process_is_silent(run, ending):
-    """Also with results, their graphs and a large block alive."""
+    """Even with results, their graphs and a large block alive."""
     program = f"""
         import os, sys
         import torch
@@ -365,7 +365,7 @@ def test_the_end_of_a_process_is_silent(run, ending):
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs timers of Unix")
 def test_an_exception_of_a_signal_handler_costs_one_call(run):
-    """It may come at any time. The next call is right, the same helper helps, and nobody has the crew."""
+    """The exception can come at any time. Then the next call is right, the same helper works, and the crew is free."""
     program = """
         import ctypes, random, signal, time
         import torch
@@ -394,7 +394,7 @@ def test_an_exception_of_a_signal_handler_costs_one_call(run):
         signal.signal(signal.SIGALRM, interrupt)
         while count < 4000 and time.monotonic() < end:
             if random.random() < 0.02:
-                crew._crews.clear()  # as in a new process: helpers are started again
+                crew._crews.clear()  # as in a new process, so that helpers start again
             if random.random() < 0.2:
                 net.W.data.copy_(net.W.data.clone())
             try:

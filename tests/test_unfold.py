@@ -1,4 +1,4 @@
-"""Unfolding: one copy of each piece per step, each parameter once, and the same bits as running the recurrence."""
+"""Unfolding: one copy of each value per step, each parameter once, and the same bits as running the recurrence."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def test_long_unfolding_needs_no_deep_recursion():
 
 
 def test_refusals():
-    with pytest.raises(CircuitError, match="steps from 1, got 0"):
+    with pytest.raises(CircuitError, match="must be 1 or more, got 0"):
         CIRCUITS["lstm"].unfold(0)
-    with pytest.raises(CircuitError, match="steps from 2, got 1"):
+    with pytest.raises(CircuitError, match="must be 2 or more, got 1"):
         CIRCUITS["autonomous"].unfold(1)
     graph = CIRCUITS["rnn"].unfold(3)
     with pytest.raises(InputError, match="evaluate needs the values of h, U, W, b"):
@@ -85,7 +85,7 @@ def test_refusals():
     with pytest.raises(InputError, match="no input, state or parameter 'z'"):
         graph.evaluate(z=torch.zeros(1))
     values = dict(h=torch.zeros(1, 4), U=torch.zeros(4, 2), W=torch.zeros(4, 4), b=torch.zeros(4))
-    with pytest.raises(InputError, match=r"'x' must be \(batch, 3, ...\), got \(1, 2, 2\)"):
+    with pytest.raises(InputError, match=r"'x' must have shape \(batch, 3, ...\), got \(1, 2, 2\)"):
         graph.evaluate(x=torch.zeros(1, 2, 2), **values)
-    with pytest.raises(InputError, match=r"'x' must be a vector of x, got the shape|'U' must be a matrix of h × x"):
+    with pytest.raises(InputError, match=r"'x' must be a vector of x, got shape|'U' must be a matrix of h × x"):
         graph.evaluate(x=torch.zeros(1, 3, 5), **values)

@@ -1,4 +1,4 @@
-"""What the command line says: hints that run, options by other names, true help, and what the system refuses."""
+"""The words of the command line: hints that can be run, options under other names, correct help, and system errors."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_a_command_is_shown_as_it_was_called(tmp_path: Path, monkeypatch: pytest
 
 
 def spoken(source: Path) -> Iterator[str]:
-    """The texts of a source that a program may print: all but docstrings."""
+    """The strings in a source file that a program may print: all except docstrings."""
     tree = ast.parse(source.read_text(encoding="utf-8"))
     silent = {
         id(node.body[0].value)
@@ -107,7 +107,7 @@ def spoken(source: Path) -> Iterator[str]:
 
 
 def test_no_hint_is_written_by_hand():
-    """All come from ``command_line``, which knows how the program was called and quotes what has blanks."""
+    """All hints come from ``command_line``, which knows how the program was called and quotes arguments with spaces."""
     hint = re.compile(rf"\bunrolled ({'|'.join(COMMANDS)})\b")
     by_hand = [(source.name, text) for source in SOURCES for text in spoken(source) if hint.search(text)]
     assert by_hand == []
@@ -117,7 +117,7 @@ def test_no_hint_is_written_by_hand():
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["script", "module"])
 def test_the_hints_of_a_training_run(tmp_path: Path, how: str):
-    """From a folder with blanks in its name, with a program that is not on the path."""
+    """The folder has a space in its name, and the program is not on the path."""
     bin, work = tmp_path / "my env", tmp_path / "my work"
     bin.mkdir(), work.mkdir()
     script = bin / "unrolled"
@@ -228,7 +228,7 @@ def test_an_option_by_another_name_is_answered(told: Callable[..., tuple[int, st
 
 
 def test_the_help_shows_the_defaults_of_every_task():
-    command = [sys.executable, "-m", "unrolled", "train", "--help"]  # a process reads its width once
+    command = [sys.executable, "-m", "unrolled", "train", "--help"]  # a process reads the terminal width once
     environment = {**os.environ, "COLUMNS": "300"}
     lines = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
     usual = {"model": "cell hidden layers", "reading": "batch window seed", "training": "rate minutes"}
@@ -243,7 +243,7 @@ def test_the_help_shows_the_defaults_of_every_task():
             for task in TASKS:
                 value = options_for(task, {}).sections()[section][key]
                 if (section, key) == ("model", "hidden") and value is None:
-                    value = 128  # what a model takes then
+                    value = 128  # the hidden size that a model then has
                 wanted = "none" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
                 assert others.get(task, first) == wanted, (task, key)
                 seen += 1
@@ -272,7 +272,7 @@ def test_a_stream_of_a_run_that_takes_none(made: Path, told: Callable[..., tuple
     assert f"unrolled predict {made / 'table'} DATA" in message and "config.json" not in message
 
 
-# what the system refuses
+# system errors
 
 LONG = "n" * 300
 OUTPUTS = [
@@ -297,7 +297,7 @@ WRITERS = {
     "train": (("train", "text.txt", *SMALL, "--out"), ""),
     "demo": (("demo", "--seconds", "0.1", "--out"), ""),
 }
-MADE = ("folder", "nowhere/x")  # a training makes its folder
+MADE = ("folder", "nowhere/x")  # a training creates its folder
 
 
 @pytest.mark.parametrize("writer", WRITERS)
@@ -324,7 +324,7 @@ def test_an_output_that_cannot_be_written_is_one_message(
 
 
 def test_a_device_or_a_pipe_is_written_to(made: Path, told: Callable[..., tuple[int, str, str]], tmp_path: Path):
-    """A rename would put a file in its place."""
+    """A rename would replace it by a file."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -411,7 +411,7 @@ def test_standard_output_on_a_full_disk_is_one_message(arguments: list[str]):
 
 @pytest.mark.parametrize("caught", ["KeyboardInterrupt", "BaseException"])
 def test_an_interrupted_import_ends_the_process_at_once(tmp_path: Path, caught: str):
-    """Also where a module makes another error of it, as numpy does."""
+    """Even if a module raises another error for it, as numpy does."""
     (tmp_path / "cell.py").write_text(
         f"import time\nprint('here', flush=True)\ntry:\n    time.sleep(60)\n"
         f"except {caught}:\n    raise ImportError('a long text about how numpy was built')\n"
@@ -458,7 +458,7 @@ def test_rows_without_a_target_measure_nothing(told: Callable[..., tuple[int, st
 
 
 def test_arrow_holds_no_python_object_and_starts_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    """A thread of Arrow that holds one when Python ends aborts the process, now and then (apache/arrow#34314)."""
+    """If an Arrow thread holds a Python object when Python exits, the process sometimes aborts (apache/arrow#34314)."""
     import pyarrow
     from pyarrow import csv, parquet
 

@@ -1,49 +1,43 @@
 """Write the recurrence once, as its equations; unfold it, differentiate it, draw it, and run it on sequences.
 
-Everything is loaded on first use, so that importing the package is light.
+Everything is loaded on first use, so that importing the package is fast.
 """
 
 from __future__ import annotations
 
 from importlib import import_module
 
-TYPE_CHECKING = False  # that of typing would be imported before Ctrl-C is looked after
+from .graph.language import FUNCTIONS
+
+TYPE_CHECKING = False  # defined here, because importing typing takes time during which Ctrl-C is not handled
 __version__ = "0.1.0"
 
+_ERRORS = (
+    "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "NumberError",
+    "UsageError",
+)  # fmt: skip
 _HOME = {
     "circuit": "circuits.circuit",
     "Circuit": "circuits.circuit",
     "Drawing": "draw.drawing",
     "Recurrent": "nn.recurrent",
-    "RNN": "nn.layers",
-    "LSTM": "nn.layers",
-    "GRU": "nn.layers",
+    "RNN": "nn.torch_layers",
+    "LSTM": "nn.torch_layers",
+    "GRU": "nn.torch_layers",
+    "accelerate": "nn.acceleration",
+    "restore": "nn.acceleration",
     "Ragged": "sequence.ragged",
     "Snapshots": "nn.memory",
     "Store": "nn.memory",
     "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
-    "explore": "look.look",
-    "measure": "look.look",
+    "explore": "look.explore",
+    "measure": "look.explore",
     "diagnose": "diagnosis.diagnose",
-    "memory_capacity": "diagnosis.capacity",
-    **{
-        name: "errors"
-        for name in (
-            "UnrolledError", "CircuitError", "GraphError", "InputError", "EngineError", "DataError", "NumberError",
-            "UsageError",
-        )
-    },
-    **{
-        name: "circuits.functional"
-        for name in (
-            "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign",
-            "floor", "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat",
-            "stack", "split", "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
-        )
-    },
-}  # fmt: skip
+    **dict.fromkeys(_ERRORS, "errors"),
+    **dict.fromkeys(FUNCTIONS, "circuits.functional"),
+}
 _MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "testing", "train")} | {
     "losses": "train.losses"
 }
@@ -54,20 +48,21 @@ if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
     from .circuits.circuit import circuit as circuit
     from .circuits.functional import *  # noqa: F403
-    from .diagnosis.capacity import memory_capacity as memory_capacity
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
-    from .look.look import explore as explore
-    from .look.look import measure as measure
+    from .look.explore import explore as explore
+    from .look.explore import measure as measure
+    from .nn.acceleration import accelerate as accelerate
+    from .nn.acceleration import restore as restore
     from .nn.backpropagate import backpropagate as backpropagate
-    from .nn.layers import GRU as GRU
-    from .nn.layers import LSTM as LSTM
-    from .nn.layers import RNN as RNN
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store
     from .nn.memory import Truncated as Truncated
     from .nn.recurrent import Recurrent as Recurrent
+    from .nn.torch_layers import GRU as GRU
+    from .nn.torch_layers import LSTM as LSTM
+    from .nn.torch_layers import RNN as RNN
     from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State
 

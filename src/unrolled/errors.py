@@ -1,4 +1,4 @@
-"""One family of errors. Each says where, what was expected, what was given, and what to do."""
+"""The errors of this package. Each message says where, what was expected, what was given, and what to do."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A place in the user's own text: file, line, and the line itself."""
+class SourceLine:
+    """A line of the user's code: its file, its number and its text, and the circuit that it belongs to."""
 
     file: str
     line: int
@@ -23,56 +23,57 @@ class Source:
 
 
 class UnrolledError(Exception):
-    """Base of every error that this library raises on purpose.
+    """The base class of all errors that this library raises on purpose.
 
-    The message has two parts: the place (the user's file and line, where known) and, on the next
-    line, what is wrong with what was expected, what was given and what to do.
+    The message has two parts: the user's file and line, if known, and on the next line what is wrong, what was
+    expected, what was given and what to do.
     """
 
-    def __init__(self, message: str, source: Source | None = None) -> None:
+    def __init__(self, message: str, source: SourceLine | None = None) -> None:
         self.source = source
         super().__init__(f"{source}\n  {message}" if source else message)
 
 
 class CircuitError(UnrolledError):
-    """The equations of a circuit do not make sense: at definition, or when sizes are given."""
+    """The equations of a circuit do not make sense, or sizes contradict them."""
 
 
 class GraphError(UnrolledError):
-    """A graph breaks its own contract. Seeing this one means a fault in a transformation."""
+    """A graph violates its contract. This indicates a bug in a transformation, not in the user's code."""
 
 
 class InputError(UnrolledError, ValueError):
-    """What was handed to a network does not fit it: shapes, dtypes, names, ranges."""
+    """The arguments of a call have wrong shapes, dtypes, names or values."""
 
 
 class EngineError(UnrolledError):
-    """A named engine cannot be used here."""
+    """The requested engine cannot be used."""
 
 
 class DataError(UnrolledError):
-    """A file or folder cannot be read as what it should be; ``sound``: how many steps of it are good, where known."""
+    """A file or folder is damaged or has the wrong format. ``sound`` is the number of valid steps before the damage, if
+    known."""
 
     sound: int | None = None
 
 
 class NumberError(UnrolledError):
-    """A loss or a gradient is NaN or infinite. Nothing was learned from it; ``batch`` is what was read."""
+    """A loss or a gradient is NaN or infinite. The model was not updated with it; ``batch`` is the batch."""
 
     batch: object = None
 
 
 class UsageError(UnrolledError):
-    """The command line was used wrongly."""
+    """The command line is invalid."""
 
 
 def reason(problem: Exception) -> str:
-    """What the system says of an error, without its number and path."""
+    """The message of a system error, without its number and path."""
     return (getattr(problem, "strerror", None) or str(problem)).lower()
 
 
 def command_line(*words: object) -> str:
-    """A command of this program as the user can run it again from the same folder, for messages that show one.
+    """A command that the user can run again from the same folder, for messages.
 
     >>> command_line("train", "--resume", Path("runs/my text"))
     "unrolled train --resume 'runs/my text'"
@@ -81,7 +82,7 @@ def command_line(*words: object) -> str:
 
 
 def _program() -> list[str]:
-    """How this program was called; just its name where that finds it, or where Python uses it as a library."""
+    """How this program was called: only its name if the path finds it, or if Python uses it as a library."""
     called = Path(sys.argv[0])
     if (called.parent.name, called.name) == ("unrolled", "__main__.py"):
         return [sys.orig_argv[0], "-m", "unrolled"]
@@ -92,7 +93,11 @@ def _program() -> list[str]:
 
 
 def did_you_mean(name: str, known: object) -> str:
-    """The tail of a message: ``. Did you mean 'gru'?`` when a known name is close, else nothing."""
+    """The end of a message: ``. Did you mean 'gru'?`` if a known name is similar, else an empty string.
+
+    >>> did_you_mean("gro", ["gru", "lstm"])
+    ". Did you mean 'gru'?"
+    """
     from difflib import get_close_matches
 
     close = get_close_matches(name, [str(k) for k in known], n=1, cutoff=0.6)  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from .jordan import jordan
 from .layernorm_lstm import layernorm_lstm
 from .leaky import leaky
 from .lstm import lstm
+from .lstm_projected import lstm_projected
 from .mgu import mgu
 from .peephole_lstm import peephole_lstm
 from .rnn import rnn
@@ -17,8 +18,8 @@ from .rnn import rnn
 ALL = {
     cell.name: cell
     for cell in (
-        elman, jordan, rnn, irnn, lstm, peephole_lstm, layernorm_lstm, gru, gru_reset_before, mgu, indrnn, leaky,
-        autonomous,
+        elman, jordan, rnn, irnn, lstm, lstm_projected, peephole_lstm, layernorm_lstm, gru, gru_reset_before, mgu,
+        indrnn, leaky, autonomous,
     )
 }  # fmt: skip
 
@@ -34,6 +35,7 @@ __all__ = [
     "layernorm_lstm",
     "leaky",
     "lstm",
+    "lstm_projected",
     "mgu",
     "peephole_lstm",
     "rnn",

@@ -8,6 +8,6 @@ from ..circuits import circuit, orthogonal, tanh
 
 @circuit(init={"A": orthogonal()})
 def autonomous(s, *, A, b):
-    """No input: the next state follows from the state alone."""
+    """A system without inputs: the next state depends only on the state."""
     s = tanh(b + A @ s)
     return {"s": s}

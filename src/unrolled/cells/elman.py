@@ -8,7 +8,7 @@ from ..circuits import circuit, orthogonal, tanh
 
 @circuit(init={"W": orthogonal()})
 def elman(x, h, *, U, W, b, V, c):
-    """An output every step, recurrence between hidden units."""
+    """An output at every step, recurrence between hidden units."""
     a = b + W @ h + U @ x
     h = tanh(a)
     o = c + V @ h

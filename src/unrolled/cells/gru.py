@@ -1,5 +1,5 @@
-"""Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder. EMNLP. In the variant that applies
-the reset gate after the product with W, which torch and cuDNN compute. Gates in torch's order: r z n."""
+"""Cho, K. et al. (2014). Learning phrase representations using RNN encoder-decoder. EMNLP. The variant of torch and
+cuDNN, which applies the reset gate after the product with W. Gates in torch's order: r z n."""
 
 from __future__ import annotations
 

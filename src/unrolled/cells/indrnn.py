@@ -1,5 +1,5 @@
 """Li, S., Li, W., Cook, C., Zhu, C. and Gao, Y. (2018). Independently recurrent neural network (IndRNN). CVPR, eq. 2:
-each hidden unit is connected in time to itself alone. Recurrent weights start uniform in [0, 1] (section 3)."""
+the recurrence connects each hidden unit only to itself. Recurrent weights start uniform in [0, 1] (section 3)."""
 
 from __future__ import annotations
 

@@ -8,6 +8,6 @@ from ..circuits import circuit, identity, relu
 
 @circuit(init={"W": identity()})
 def irnn(x, h, *, U, W, b):
-    """Recurrence between rectified linear units, starting from the identity."""
+    """Recurrence between rectified linear units; the recurrent weights start as the identity."""
     h = relu(b + W @ h + U @ x)
     return {"h": h}

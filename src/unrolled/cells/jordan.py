@@ -8,7 +8,7 @@ from ..circuits import circuit, tanh
 
 @circuit
 def jordan(x, o, *, U, W, b, V, c):
-    """An output every step, recurrence only from the output to the hidden units of the next step."""
+    """An output at every step, recurrence only from the output to the hidden units of the next step."""
     a = b + W @ o + U @ x
     h = tanh(a)
     o = c + V @ h

@@ -7,7 +7,7 @@ from ..circuits import circuit, constant, gate, glorot, mean, orthogonal, sigmoi
 
 
 def normalised(a):
-    """Zero mean and unit variance over the features."""
+    """The vector a, shifted and scaled to zero mean and unit variance over its features."""
     centred = a - mean(a)
     return centred / sqrt(mean(centred * centred) + 1e-5)
 

@@ -9,7 +9,7 @@ from ..circuits import circuit, orthogonal, sigmoid, tanh, uniform
 
 @circuit(init={"W": orthogonal(), "k": uniform(-2.0, 2.0)})
 def leaky(x, h, *, U, W, b, k):
-    """Leaky integration: each unit moves towards its drive at its own rate."""
+    """Leaky integration: each unit moves towards its input drive at its own rate."""
     rate = sigmoid(k)
     drive = tanh(b + W @ h + U @ x)
     h = (1 - rate) * h + rate * drive

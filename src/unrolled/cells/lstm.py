@@ -9,7 +9,7 @@ from ..circuits import circuit, gate, glorot, orthogonal, sigmoid, split, tanh
 
 @circuit(init={"U": glorot(gates=4), "W": orthogonal(gates=4), "b": gate(1, of=4, value=1.0)})
 def lstm(x, h, c, *, U, W, b):
-    """Long short-term memory: a cell c, written, kept and read through gates."""
+    """Long short-term memory: gates write, keep and read a cell c."""
     a = b + W @ h + U @ x
     i, f, g, o = split(a, 4)
     i, f, g, o = sigmoid(i), sigmoid(f), tanh(g), sigmoid(o)

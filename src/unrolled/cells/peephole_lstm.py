@@ -1,5 +1,5 @@
 """Gers, F. A., Schraudolph, N. N. and Schmidhuber, J. (2002). Learning precise timing with LSTM recurrent networks.
-JMLR 3, section 2.2: the gates see the cell, input and forget gate the old one, the output gate the new one."""
+JMLR 3, section 2.2: the input and forget gates see the previous cell, the output gate sees the new one."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The hidden units of Elman (1990) without a read-out: what torch.nn.RNN computes, and the reader of the lecture's
-structure 3, which takes a whole sequence in and answers once, from its last state."""
+"""The hidden units of Elman (1990) without a read-out, as torch.nn.RNN computes them. Also the lecture's structure 3,
+which reads a whole sequence and computes a single output from the last state."""
 
 from __future__ import annotations
 

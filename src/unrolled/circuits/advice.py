@@ -1,4 +1,4 @@
-"""What to write in a circuit instead of the words of torch and numpy."""
+"""What to write in a circuit instead of the functions and methods of torch and numpy."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from ..errors import did_you_mean
 
-_NO_SIZE = "Equations need no sizes: they are chosen when the network is made, Recurrent(cell, x=..., h=...)"
-_NO_SHAPE = "A value is one column vector of one step, without batch or time, so there is nothing to reshape"
-_NO_VALUE = "It has no value when the circuit is defined. Numbers come when the network runs: out = net(x)"
-_NO_TYPE = "The network has a type and a device, its equations have none: net.to(...)"
+_NO_SIZE = "Equations contain no sizes: you choose them when you make the network, Recurrent(cell, x=..., h=...)"
+_NO_SHAPE = "It is a column vector at one step, without batch or time dimensions, so there is nothing to reshape"
+_NO_VALUE = "It has no value when the circuit is defined, only when the network runs: out = net(x)"
+_NO_TYPE = "The dtype and the device belong to the network, not to its equations: net.to(...)"
 _NO_GRADIENT = "The gradient is derived from the equations: print(cell.adjoint().equations())"
-_NO_CHANGE = "Values of a circuit never change in place, so leave it out"
+_NO_CHANGE = "Values in a circuit never change in place, so you can remove it"
 _DROPOUT = "Dropout is an option of the model: SequenceModel(cell, ..., dropout=0.5, weight_dropout=0.5)"
-_MATRIX = "Write W @ x for a matrix and a vector, sum(a * b) for two vectors"
-_LAYER_NORM = "Write its equations as unrolled.cells.layernorm_lstm does, with mean(...) and sqrt(...)"
+_MATRIX = "Write W @ x for a matrix and a vector, or sum(a * b) for two vectors"
+_LAYER_NORM = "Write it out with mean(...) and sqrt(...), as unrolled.cells.layernorm_lstm does"
 
 ADVICE = {
     **dict.fromkeys(("shape", "size", "ndim", "dim", "numel", "nelement"), _NO_SIZE),
@@ -33,7 +33,7 @@ ADVICE = {
     **dict.fromkeys(("add", "sub", "subtract", "mul", "multiply", "div", "divide", "true_divide", "neg", "negative"),
                     "Write the operator: a + b, a - b, a * b, a / b, -a"),
     **dict.fromkeys(("gt", "ge", "lt", "le", "eq"), "Write the operator: a > b, a >= b, a < b, a <= b, a == b"),
-    **dict.fromkeys(("pow", "power", "square"), "Write x ** 2; for other powers exp(p * log(x))"),
+    **dict.fromkeys(("pow", "power", "square"), "Write x ** 2, or exp(p * log(x)) for other powers"),
     **dict.fromkeys(("cat", "concatenate", "hstack"), "Write concat(a, b)"),
     **dict.fromkeys(("tensor_split", "chunk"), "Write split(x, n) for n pieces of equal size"),
     **dict.fromkeys(("masked_fill", "masked_fill_"), "Write where(condition, a, b)"),
@@ -59,14 +59,18 @@ ADVICE = {
 
 
 def advice(name: str, functions: Sequence[str]) -> str:
-    """What to write instead of a method or function of that name; ``functions`` are those of circuits.
+    """What to write instead of a method or function with this name.
 
     >>> advice("relu_", ["tanh", "relu"])
     'Write relu(...)'
     >>> advice("tan", ["tanh", "relu"])
     "Did you mean 'tanh'?"
+
+    Args:
+        name: the name that the user wrote.
+        functions: the functions that circuits have.
     """
-    plain = name.rstrip("_")  # as of relu_, which changes its argument in place
+    plain = name.rstrip("_")  # relu_ changes its argument in place
     if plain in functions:
         return f"Write {plain}(...)"
     if found := ADVICE.get(name) or ADVICE.get(plain):

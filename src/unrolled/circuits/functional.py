@@ -1,5 +1,5 @@
-"""The functions that equations are written with. Together with ``@ + - * / ** < <= > >= ==`` they are the whole
-language of a circuit. Vectors are columns; a scalar combines with a vector entry by entry."""
+"""The functions that equations can use. Together with ``@ + - * / ** < <= > >= ==`` they are the whole language of
+circuits. Vectors are columns; a scalar combines with a vector entry by entry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def sigmoid(x: Value) -> Symbol:
 
 
 def relu(x: Value) -> Symbol:
-    """max(x, 0) of every entry; its derivative at 0 is taken as 0, as torch does."""
+    """max(x, 0) of every entry. The derivative at 0 is 0, as in torch."""
     return record("relu", x)
 
 
@@ -32,8 +32,8 @@ def softplus(x: Value) -> Symbol:
 
 
 def gelu(x: Value) -> Symbol:
-    """x Φ(x) of every entry, with the distribution function Φ of the standard normal distribution, exactly (Hendrycks
-    and Gimpel 2016)."""
+    """x Φ(x) of every entry, where Φ is the distribution function of the standard normal distribution (Hendrycks and
+    Gimpel 2016). Computed exactly, without the tanh approximation."""
     return record("mul", 0.5, x) * (1 + erf(record("mul", math.sqrt(0.5), x)))
 
 
@@ -68,27 +68,27 @@ def cos(x: Value) -> Symbol:
 
 
 def abs(x: Value) -> Symbol:
-    """Absolute value of every entry; its derivative at 0 is 0, as in torch."""
+    """Absolute value of every entry. The derivative at 0 is 0, as in torch."""
     return record("abs", x)
 
 
 def sign(x: Value) -> Symbol:
-    """-1, 0 or 1 for every entry. Its derivative is 0 everywhere; see ``stop_gradient``."""
+    """The sign of every entry: -1, 0 or 1. The derivative is 0 everywhere; see ``stop_gradient``."""
     return record("sign", x)
 
 
 def floor(x: Value) -> Symbol:
-    """The largest whole number that is not above x, of every entry. Its derivative is 0 everywhere."""
+    """The largest integer that is not greater than x, for every entry. The derivative is 0 everywhere."""
     return record("floor", x)
 
 
 def maximum(a: Value, b: Value) -> Symbol:
-    """The larger of a and b, entry by entry. Where both are equal, each gets half of the gradient, as in torch."""
+    """The larger of a and b, entry by entry. Where they are equal, each gets half of the gradient, as in torch."""
     return record("maximum", a, b)
 
 
 def minimum(a: Value, b: Value) -> Symbol:
-    """The smaller of a and b, entry by entry. Where both are equal, each gets half of the gradient, as in torch."""
+    """The smaller of a and b, entry by entry. Where they are equal, each gets half of the gradient, as in torch."""
     return record("minimum", a, b)
 
 
@@ -113,12 +113,12 @@ def mean(x: Value) -> Symbol:
 
 
 def max(x: Value, *others: Value) -> Symbol:
-    """Largest entry of a vector: a scalar. Entries that tie share the gradient evenly."""
+    """Largest entry of a vector: a scalar. Entries that tie share the gradient equally."""
     return _of_one("max", "maximum", x, others)
 
 
 def min(x: Value, *others: Value) -> Symbol:
-    """Smallest entry of a vector: a scalar. Entries that tie share the gradient evenly."""
+    """Smallest entry of a vector: a scalar. Entries that tie share the gradient equally."""
     return _of_one("min", "minimum", x, others)
 
 
@@ -126,52 +126,52 @@ def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...]) -> Symb
     symbol = record(name, x, *others)
     if others:
         symbol._refuse(
-            f"{name}(x) takes one vector and gives one entry of it. "
-            f"To compare two values entry by entry write {of_two}(a, b)"
+            f"{name}(x) takes one vector and returns one of its entries. "
+            f"To compare two values entry by entry, write {of_two}(a, b)"
         )
     return symbol
 
 
 def cumsum(x: Value, reverse: bool = False) -> Symbol:
-    """Cumulative sum over the features of a vector: entry i is the sum of the entries up to i, or with ``reverse`` of
-    those from i on."""
+    """Cumulative sum over the features of a vector: entry i is the sum of the entries up to and including i, or with
+    ``reverse`` the sum of the entries from i to the end."""
     return record("cumsum", x, reverse=bool(reverse))
 
 
 def concat(*pieces: Value) -> Symbol:
-    """Vectors one below the other: a vector as long as all of them."""
+    """The vectors one below another: a vector whose size is the sum of theirs."""
     return record("concat", *pieces)
 
 
 def stack(*scalars: Value) -> Symbol:
-    """The vector whose entries are these scalars."""
+    """A vector whose entries are the scalars."""
     return record("stack", *scalars)
 
 
 def split(x: Symbol, n: int) -> tuple[Symbol, ...]:
-    """A vector cut into n pieces of equal size, first entries first."""
+    """Split a vector into n pieces of equal size, in order: ``i, f, g, o = split(a, 4)``."""
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
-        raise CircuitError(f"split(a, n) takes a whole number of pieces, got {n!r}", x._trace.here())
+        raise CircuitError(f"n in split(a, n) must be a positive integer, got {n!r}", x._trace.here())
     return tuple(record("slice", x, index=k, parts=n) for k in range(n))
 
 
 def where(condition: Symbol, a: Value, b: Value) -> Symbol:
-    """a where the condition holds, b elsewhere, entry by entry. The ``if`` of a circuit.
+    """a where the condition holds and b elsewhere, entry by entry. Circuits use it instead of ``if``.
 
-    The condition is a comparison: ``where(h > 0, h, 0.1 * h)``.
+    The condition must be a comparison: ``where(h > 0, h, 0.1 * h)``.
     """
     return record("where", condition, a, b)
 
 
 def stop_gradient(x: Value) -> Symbol:
-    """x itself, through which no gradient flows. With it a function gets another derivative than its own: the
+    """x itself, but no gradient flows through it. With it, a function can have another derivative than its own: the
     straight-through estimator ``x + stop_gradient(sign(x) - x)`` is sign(x) with the derivative 1 (Bengio, Léonard
     and Courville 2013)."""
     return record("stop_gradient", x)
 
 
 def take(table: Symbol, token: Symbol) -> Symbol:
-    """The row of a (tokens, size) table that belongs to a token: an embedding."""
+    """The row of a table (tokens, size) for a token: an embedding, which is a vector of that size."""
     return record("take", table, token)
 
 

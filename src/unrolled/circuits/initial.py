@@ -1,5 +1,4 @@
-"""How parameters start: by an initialiser, which fills a tensor in place, or as an array; a circuit names one per
-parameter."""
+"""Starting values of parameters: an initialiser, which fills a tensor in place, or an array, for each parameter."""
 
 from __future__ import annotations
 
@@ -20,41 +19,46 @@ Start = Any  # an initialiser, a tensor, a numpy array, nested lists
 
 
 def is_start(value: object) -> bool:
-    """Whether it is an initialiser or looks like an array."""
+    """Whether the value is an initialiser or looks like an array."""
     return callable(value) or isinstance(value, (list, tuple)) or hasattr(value, "__array__")
 
 
 def kept(start: Start) -> Start:
-    """A copy of an array, so that it may change; an initialiser as it is."""
+    """A copy of an array, so that the user may change the original; an initialiser unchanged."""
     if callable(start):
         return start
     return start.detach().clone() if hasattr(start, "detach") else deepcopy(start)
 
 
 def fill(parameter: Tensor, array: object, of: str) -> None:
-    """Copy the numbers of an array.
+    """Copy the numbers of an array into a parameter (rows, columns), (size,) or (1,).
+
+    Args:
+        parameter: the tensor to fill.
+        array: a tensor, numpy array or nested lists of the same shape.
+        of: the name of the parameter, for messages.
 
     Raises:
-        CircuitError: an array of another shape, or of something else than real numbers.
+        CircuitError: the array has another shape, or does not hold real numbers.
     """
     import torch
 
     try:
         given = torch.as_tensor(array)
     except (TypeError, ValueError, RuntimeError) as problem:
-        raise CircuitError(f"{of} starts as an array of real numbers, got {problem}") from None
+        raise CircuitError(f"the starting value of {of} must be an array of real numbers: {problem}") from None
     if given.is_complex():
-        raise CircuitError(f"{of} starts as an array of real numbers, got complex ones")
+        raise CircuitError(f"the starting value of {of} must be an array of real numbers, got {given.dtype}")
     if given.shape != parameter.shape:
         raise CircuitError(
-            f"{of} has the shape {tuple(parameter.shape)} for these sizes, but its array has the shape "
-            f"{tuple(given.shape)}. Choose other sizes, or another array"
+            f"{of} has shape {tuple(parameter.shape)} for these sizes, but its starting value has shape "
+            f"{tuple(given.shape)}. Change the sizes or the array"
         )
     parameter.copy_(given.to_dense())
 
 
 def default(parameter: Tensor) -> None:
-    """Matrices: Glorot and Bengio (2010), eq. 16. Vectors: zero."""
+    """The default initialiser. Matrices (rows, columns): Glorot and Bengio (2010), eq. 16. Vectors (size,): zero."""
     if parameter.ndim == 2:
         _glorot(parameter, 1)
     else:
@@ -62,17 +66,17 @@ def default(parameter: Tensor) -> None:
 
 
 def glorot(gates: int = 1) -> Initialiser:
-    """Uniform in ±sqrt(6 / (rows + columns)) of each gate's block (Glorot and Bengio 2010, eq. 16)."""
+    """Uniform in ±sqrt(6 / (rows + columns)), for the block of each gate (Glorot and Bengio 2010, eq. 16)."""
     return partial(_glorot, gates=gates)
 
 
 def orthogonal(gates: int = 1) -> Initialiser:
-    """Each gate's square block orthogonal, so that repeated products keep lengths (Saxe et al. 2014)."""
+    """An orthogonal block for each gate, so that repeated products preserve lengths (Saxe et al. 2014)."""
     return partial(_orthogonal, gates=gates)
 
 
 def identity(scale: float = 1.0) -> Initialiser:
-    """scale times the identity (Le et al. 2015)."""
+    """The identity matrix times ``scale`` (Le et al. 2015)."""
     return partial(_identity, scale=scale)
 
 
@@ -82,17 +86,17 @@ def uniform(low: float, high: float) -> Initialiser:
 
 
 def constant(value: float) -> Initialiser:
-    """The same value everywhere."""
+    """The same value in every entry."""
     return partial(_constant, value=value)
 
 
 def gate(index: int, of: int, value: float) -> Initialiser:
-    """Zero, but ``value`` for one gate of a stacked bias: gate(1, of=4, value=1.0) is the forget bias 1 of an
-    LSTM with gates i f g o (Jozefowicz et al. 2015)."""
+    """Zero everywhere except for one gate of a stacked bias, which gets ``value``: gate(1, of=4, value=1.0) sets the
+    forget bias of an LSTM with gates i f g o to 1 (Jozefowicz et al. 2015)."""
     return partial(_gate, index=index, of=of, value=value)
 
 
-# functions of the module, and not inside those above, can be pickled
+# These are functions of the module, not closures, because closures cannot be pickled.
 
 
 def _glorot(p: Tensor, gates: int) -> None:
@@ -131,28 +135,28 @@ def _gate(p: Tensor, index: int, of: int, value: float) -> None:
     p.chunk(of)[index].fill_(value)
 
 
-# as parts of a pickle
+# pickling
 
-Packed = dict[str, tuple[str, bytes]]  # by parameter: what the initialiser is called, and its pickle, if it has one
+Packed = dict[str, tuple[str, bytes]]  # for each parameter: the name of its initialiser, and its pickle or b""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """In the place of an initialiser that could not be pickled, or not be loaded: starting values are never drawn from
-    another one without a word."""
+    """Replaces an initialiser that could not be pickled or loaded. Raises an error when it is called, because another
+    initialiser would silently change the starting values."""
 
     name: str
     called: str
 
     def __call__(self, parameter: Tensor) -> NoReturn:
         raise CircuitError(
-            f"parameter '{self.name}' has no starting values: the function that draws them ({self.called}) did not "
-            f"come with the pickled circuit. Name one: circuit.init['{self.name}'] = orthogonal()"
+            f"parameter '{self.name}' has no initialiser: the pickled circuit did not include its function "
+            f"({self.called}). Set one, for example circuit.init['{self.name}'] = orthogonal()"
         )
 
 
 def packed(init: Mapping[str, Start]) -> Packed:
-    """Initialisers as bytes, empty for one that cannot be pickled, such as a lambda."""
+    """The initialisers as bytes; empty for one that cannot be pickled, such as a lambda."""
     found: Packed = {}
     for name, initialiser in init.items():
         called = getattr(initialiser, "__qualname__", type(initialiser).__name__)
@@ -164,7 +168,7 @@ def packed(init: Mapping[str, Start]) -> Packed:
 
 
 def unpacked(init: Packed) -> dict[str, Start]:
-    """The initialisers again; ``Lost`` for one that is not there."""
+    """The initialisers that ``packed`` stored; ``Lost`` for each one that cannot be loaded."""
     found: dict[str, Start] = {}
     for name, (called, content) in init.items():
         try:

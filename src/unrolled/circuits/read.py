@@ -1,4 +1,4 @@
-"""Reading: from a user's function to a recurrence. What is an input, a state, a parameter, an output."""
+"""Reading a user's function as a recurrence: which values are inputs, states, parameters and outputs."""
 
 from __future__ import annotations
 
@@ -6,104 +6,112 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ..errors import CircuitError, Source
-from ..graph.recurrence import RESERVED, Recurrence
+from ..errors import CircuitError, SourceLine
+from ..graph.language import RESERVED
+from ..graph.recurrence import Recurrence
 from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
 
 
 def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: Collection[str] = ()) -> Recurrence:
-    """The recurrence that a function describes. Raises CircuitError at the user's line.
+    """The recurrence that a function describes.
 
-    constants: the parameters that are not trained. vectors: states that are vectors, though they could be scalars.
+    Args:
+        function: the equations of a step.
+        constants: the parameters that are not trained.
+        vectors: states that must be vectors although they could be scalars.
+
+    Raises:
+        CircuitError: the equations do not make sense; the message names the user's line.
     """
     if not inspect.isfunction(function):
-        raise CircuitError(f"@circuit goes before a function, got {function!r}")
+        raise CircuitError(f"@circuit decorates a function, got {function!r}")
     trace = Trace(function, function.__name__)
     here = trace.definition()
-    flowing, parameters = _signature(function, here)
-    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*flowing, *parameters)}
+    positional, parameters = _signature(function, here)
+    symbols = {n: Symbol(trace, "?", (), {"name": n}) for n in (*positional, *parameters)}
     for symbol in symbols.values():
         symbol._source = here
     for n in constants:
         if n in parameters:
             symbols[n]._attrs["constant"] = True
-    recording = run(function, [symbols[n] for n in flowing], {n: symbols[n] for n in parameters})
+    recording = run(function, [symbols[n] for n in positional], {n: symbols[n] for n in parameters})
     returned = _returned(recording, parameters, here)
-    _forgotten_states(recording, flowing, symbols, returned, here)
+    _forgotten_states(recording, positional, symbols, returned, here)
     for n, symbol in symbols.items():
         symbol._op = "parameter" if n in parameters else "state" if n in returned else "input"
-    states = {n: symbols[n] for n in flowing if n in returned}
+    states = {n: symbols[n] for n in positional if n in returned}
     if not states:
         raise CircuitError(
-            "nothing is recurrent: no argument is also returned. "
-            f'Return the new value of a state under its argument\'s name, such as {{"{flowing[-1]}": ...}}',
+            "the circuit is not recurrent: it returns none of its arguments. "
+            f'Return the new value of a state under the name of its argument, such as {{"{positional[-1]}": ...}}',
             here,
         )
     local = {
         n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
     }
-    inputs = {n: symbols[n] for n in flowing if n not in returned}
+    inputs = {n: symbols[n] for n in positional if n not in returned}
     return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here, vectors)
 
 
-def _signature(function: Callable[..., Any], here: Source) -> tuple[list[str], list[str]]:
-    flowing, parameters = [], []
+def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str], list[str]]:
+    positional, parameters = [], []
     for p in inspect.signature(function).parameters.values():
         if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD):
-            raise CircuitError(f"a circuit names its arguments one by one; '{p}' does not", here)
+            raise CircuitError(f"a circuit must name each of its arguments; '{p}' is not allowed", here)
         if p.kind is p.KEYWORD_ONLY:
             if p.default is p.empty:
                 parameters.append(p.name)
         elif p.default is not p.empty:
             raise CircuitError(
-                f"argument '{p.name}' flows in at every step and cannot have a default. "
-                "Write constants after the '*', with their value as default",
+                f"argument '{p.name}' gets a new value at every step, so it cannot have a default. "
+                "Put constants after the '*', with their value as the default",
                 here,
             )
         else:
-            flowing.append(p.name)
-    if not flowing:
+            positional.append(p.name)
+    if not positional:
         raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
-    for name in (*flowing, *parameters):
+    for name in (*positional, *parameters):
         if name in RESERVED:
-            raise CircuitError(f"'{name}' is a word of the interface; call the argument something else", here)
-    return flowing, parameters
+            raise CircuitError(f"'{name}' is reserved; rename the argument", here)
+    return positional, parameters
 
 
-def _returned(recording: Recording, parameters: list[str], here: Source) -> dict[str, Symbol]:
+def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> dict[str, Symbol]:
     returned = recording.returned
     if not isinstance(returned, dict) or not returned:
         given = "nothing" if returned is None else f"a {type(returned).__name__}"
-        raise CircuitError(f'a circuit returns a dictionary such as {{"h": h, "o": o}}, got {given}', here)
+        raise CircuitError(f'a circuit must return a dictionary, such as {{"h": h, "o": o}}; got {given}', here)
     for name, value in returned.items():
         if not isinstance(name, str) or not name.isidentifier():
-            raise CircuitError(f"returned names are identifiers, got {name!r}", here)
+            raise CircuitError(f"returned names must be identifiers, got {name!r}", here)
         if name in RESERVED:
-            raise CircuitError(f"'{name}' is a word of the interface; return it under another name", here)
+            raise CircuitError(f"'{name}' is reserved; return the value under another name", here)
         if name in parameters:
             raise CircuitError(
-                f"'{name}' is returned but is a parameter, which is the same at all steps. "
-                "Put it before the '*' if it is a state",
+                f"'{name}' is a parameter, which is the same at every step, so it cannot be returned. "
+                "If it is a state, move it before the '*'",
                 here,
             )
         if not isinstance(value, Symbol):
-            raise CircuitError(f"'{name}' must be made of the arguments, got {type(value).__name__} {value!r}", here)
+            given = f"the {type(value).__name__} {value!r}"
+            raise CircuitError(f"'{name}' must be computed from the arguments, got {given}", here)
     return returned
 
 
 def _forgotten_states(
     recording: Recording,
-    flowing: list[str],
+    positional: list[str],
     symbols: dict[str, Symbol],
     returned: dict[str, Symbol],
-    here: Source,
+    here: SourceLine,
 ) -> None:
-    for name in flowing:
+    for name in positional:
         value = recording.local.get(name)
         if name not in returned and isinstance(value, Symbol) and value is not symbols[name]:
             raise CircuitError(
-                f"'{name}' gets a new value but is not returned, so it would be lost at the next step. "
-                f'Add "{name}": {name} to what is returned, or give the value another name',
+                f"'{name}' gets a new value but is not returned, so the next step would not see it. "
+                f'Add "{name}": {name} to the returned dictionary, or rename the value',
                 value._source,
             )

@@ -1,7 +1,7 @@
-"""From recorded symbols to typed nodes: ranks, tokens, sizes by unification, and what a user leaves unsaid
-(a scalar meets a vector, a token meets a matrix) made explicit.
+"""From recorded symbols to typed nodes. Ranks, tokens and sizes are inferred, and implicit steps become nodes: a scalar
+is broadcast to a vector, a token becomes a one-hot vector.
 
-Every error here is about the user's equations and names the user's line.
+Every error here concerns the user's equations and names the user's line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from ..errors import CircuitError, Source
+from ..errors import CircuitError, SourceLine
 from ..graph.node import MASK, REAL, SCALAR, TOKEN, Node, Type, leaf, matrix, token, vector
 from ..graph.ops import LEAVES, OPS, Mismatch, make
 from ..graph.recurrence import Recurrence
@@ -29,18 +29,18 @@ POINTWISE = {
 
 @dataclass(frozen=True, eq=False)
 class Draft:
-    """A node to be: typed in terms of sizes that are still being solved for."""
+    """A node before its sizes are known: its type refers to sizes that are still being solved for."""
 
     op: str
     args: tuple[Draft, ...]
     attrs: dict[str, Any]
     type: Type
-    source: Source
-    name: str = ""  # how to speak of it in a message
+    source: SourceLine
+    name: str = ""  # what messages call it
 
 
 class Resolver:
-    """Types symbols one by one, stating equations between sizes to a solver as it goes."""
+    """Types the symbols one by one, and gives the solver the equations between sizes that follow."""
 
     def __init__(self, name: str, ranks: Mapping[str, int]) -> None:
         self.name = name
@@ -49,20 +49,22 @@ class Resolver:
 
     # emitting
 
-    def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: Source) -> Draft:
+    def emit(self, op: str, args: tuple[Draft, ...], attrs: dict[str, Any], source: SourceLine) -> Draft:
+        """A draft of an operation on these arguments, typed by the op's rule. A conflict becomes an error at the user's
+        line."""
         try:
             type = OPS[op].rule(self.solver, tuple(a.type for a in args), attrs)
         except Mismatch as problem:
             hint = ""
             if op in POINTWISE and any(a.type.kind == MASK for a in args):
-                hint = ". Of a comparison write where(condition, 1.0, 0.0)"
+                hint = ". To turn a comparison into numbers, write where(condition, 1.0, 0.0)"
             raise CircuitError(f"'{POINTWISE.get(op, op)}': {_readable(str(problem))}{hint}", source) from None
         except Conflict:
             raise CircuitError(self.conflict(op, args), source) from None
         return Draft(op, args, attrs, type, source)
 
     def conflict(self, op: str, args: tuple[Draft, ...]) -> str:
-        """What to say when the sizes of an operation's arguments cannot be equal."""
+        """The message when the sizes of an operation's arguments cannot be equal."""
         got = [", ".join(self.show(d) for d in a.type.dims) + (f" (from {a.name})" if a.name else "") for a in args]
         if op in POINTWISE:
             sizes = " and ".join(got[-2:])
@@ -72,21 +74,24 @@ class Resolver:
             a, x = args
             left = a.name or "the left operand"
             return (
-                f"the sizes of '@' do not fit: {left} has {self.show(a.type.dims[1])} columns, "
-                f"{x.name or 'the right operand'} has {self.show(x.type.dims[0])} entries"
+                f"the sizes in '@' do not match: {left} has {self.show(a.type.dims[1])} columns, "
+                f"but {x.name or 'the right operand'} has {self.show(x.type.dims[0])} entries"
             )
-        return f"the sizes of '{op}' do not fit: got {' and '.join(got)}"
+        return f"the sizes in '{op}' do not match: got {' and '.join(got)}"
 
     def show(self, size: Size) -> str:
+        """A size in a message, in terms of the user's names as far as they are known."""
         return _readable(str(self.solver.resolve(size)))
 
     # typing
 
     def leaf(self, symbol: Symbol, type: Type) -> None:
+        """Add the draft of an input, a state or a parameter."""
         kind, name = symbol._op, symbol._attrs["name"]
         self.drafts[id(symbol)] = Draft(kind, (), symbol._attrs, type, symbol._source, f"{kind} {name}")
 
     def add(self, symbol: Symbol) -> None:
+        """Add the draft of a symbol whose arguments have drafts."""
         args = tuple(self.drafts[id(a)] for a in symbol._args)
         op, attrs, source = symbol._op, symbol._attrs, symbol._source
         if op not in TOKEN_ARGUMENT:
@@ -105,50 +110,55 @@ class Resolver:
             draft = self.emit(op, args, attrs, source)
         self.drafts[id(symbol)] = draft
 
-    def real(self, draft: Draft, source: Source) -> Draft:
-        """A token among vectors stands for its one-hot vector."""
+    def real(self, draft: Draft, source: SourceLine) -> Draft:
+        """The draft as a real value: a token becomes its one-hot vector."""
         return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
 
-    def slice(self, whole: Draft, attrs: dict[str, Any], source: Source) -> Draft:
+    def slice(self, whole: Draft, attrs: dict[str, Any], source: SourceLine) -> Draft:
+        """A piece of a vector that is split."""
         if len(whole.type.dims) != 1:
-            raise CircuitError(f"split takes a vector, got {whole.name or 'a value'}, a {_rank(whole.type)}", source)
+            raise CircuitError(f"split takes a vector, got {_shown(whole)}", source)
         n = attrs["parts"]
         piece = whole.type.dims[0] * Fraction(1, n)
         return self.emit("slice", (whole,), {"index": attrs["index"], "sizes": (piece,) * n}, source)
 
-    def stack(self, args: tuple[Draft, ...], source: Source) -> Draft:
-        """Scalars one below the other: as vectors of one entry."""
+    def stack(self, args: tuple[Draft, ...], source: SourceLine) -> Draft:
+        """A vector of scalars: their concatenation as vectors of one entry."""
         for a in args:
             if a.type.kind == MASK or a.type.dims:
-                given, is_mask = f"{a.name or 'a value'}, a {_rank(a.type)}", a.type.kind == MASK
-                write = "where(condition, 1.0, 0.0)" if is_mask else "concat(a, b), which joins vectors"
-                raise CircuitError(f"stack takes scalars, got {given}. Write {write}", source)
+                is_mask = a.type.kind == MASK
+                write = "Write where(condition, 1.0, 0.0)" if is_mask else "To join vectors, write concat(a, b)"
+                raise CircuitError(f"stack takes scalars, got {_shown(a)}. {write}", source)
         return self.emit("concat", tuple(self.spread(a, (Size.of(1),)) for a in args), {}, source)
 
-    def product(self, args: tuple[Draft, ...], source: Source) -> Draft:
+    def product(self, args: tuple[Draft, ...], source: SourceLine) -> Draft:
+        """A matrix times a vector or a matrix."""
         left, right = args
         if len(left.type.dims) != 2:
             raise CircuitError(
-                f"the left operand of '@' must be a matrix, got {left.name or 'a value'}, "
-                f"which is a {_rank(left.type)}. For the product of two vectors write sum(a * b)",
+                f"the left operand of '@' must be a matrix, got {_shown(left)}. "
+                "For the product of two vectors, write sum(a * b)",
                 source,
             )
         if not right.type.dims:
             raise CircuitError("the right operand of '@' must be a vector or a matrix, got a scalar. Use '*'", source)
         return self.emit("matvec" if len(right.type.dims) == 1 else "matmul", args, {}, source)
 
-    def pointwise(self, op: str, args: tuple[Draft, ...], source: Source) -> Draft:
-        """Scalars meet vectors and matrices entry by entry; vectors do not meet matrices."""
+    def pointwise(self, op: str, args: tuple[Draft, ...], source: SourceLine) -> Draft:
+        """Combine entry by entry. A scalar combines with a vector or a matrix; a vector and a matrix do not combine."""
         ranks = {len(a.type.dims) for a in args} - {0}
         if len(ranks) > 1:
-            both = " and ".join(f"{a.name or 'a value'}, a {_rank(a.type)}," for a in args if a.type.dims)
-            raise CircuitError(f"'{POINTWISE[op]}' combines entry by entry, but got {both} of different rank", source)
+            both = " and ".join(_shown(a) for a in args if a.type.dims)
+            raise CircuitError(
+                f"'{POINTWISE[op]}' works entry by entry, so its operands must have the same rank; got {both}", source
+            )
         if ranks:
             dims = next(a.type.dims for a in args if a.type.dims)
             args = tuple(a if a.type.dims else self.spread(a, dims) for a in args)
         return self.emit(op, args, {}, source)
 
     def spread(self, scalar: Draft, dims: tuple[Size, ...]) -> Draft:
+        """A scalar broadcast to these dimensions."""
         if scalar.op == "constant":
             return self.emit("constant", (), {**scalar.attrs, "dims": dims}, scalar.source)
         return self.emit("broadcast", (scalar,), {"dims": dims}, scalar.source)
@@ -156,7 +166,7 @@ class Resolver:
     # building
 
     def build(self, roots: Iterable[Draft]) -> dict[int, Node]:
-        """Nodes with every size put in, by the id of their draft."""
+        """The nodes with all sizes solved, by the id of their draft."""
         nodes: dict[int, Node] = {}
         stack = list(roots)
         while stack:
@@ -184,12 +194,18 @@ class Resolver:
 
 
 def _readable(text: str) -> str:
-    """Sizes that have no name of the user's yet, in words."""
+    """The text with sizes that have no name yet in words: "W's rows"."""
     return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
 
 
 def _rank(type: Type) -> str:
     return "mask" if type.kind == MASK else ("scalar", "vector", "matrix")[len(type.dims)]
+
+
+def _shown(draft: Draft) -> str:
+    """The draft in a message: "state h (a vector)", or "a vector" if it has no name."""
+    rank = f"a {_rank(draft.type)}"
+    return f"{draft.name} ({rank})" if draft.name else rank
 
 
 def resolve(
@@ -199,86 +215,114 @@ def resolve(
     parameters: Mapping[str, Symbol],
     returned: Mapping[str, Symbol],
     local: Mapping[str, Symbol],
-    definition: Source,
+    definition: SourceLine,
     vectors: Collection[str] = (),
 ) -> Recurrence:
-    """The recurrence that the recorded symbols describe; ``vectors`` are states that could be scalars, and are not."""
+    """The recurrence that the recorded symbols describe.
+
+    Args:
+        name: the name of the circuit.
+        inputs, states, parameters, returned: the symbols, by name.
+        local: the user's names for intermediate values.
+        definition: the line of the ``def``, for messages.
+        vectors: states that must be vectors although they could be scalars.
+
+    Raises:
+        CircuitError: the equations do not make sense.
+    """
     used = order(returned.values())
     reached = {id(s) for s in used}
     _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
-    rank, as_token = ranks(used, states, returned, vectors), tokens(used)
     keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
-
-    for n, symbol in {**inputs, **states}.items():
-        is_token = id(symbol) in as_token
-        if is_token and n in states:
-            raise CircuitError(f"state '{n}' is used as a token; states are vectors or scalars", definition)
-        shape = vector(Size.of(n)) if rank.get(id(symbol), 1) else SCALAR
-        resolver.leaf(symbol, token(Size.of(n)) if is_token else shape)
-    for n, symbol in parameters.items():
-        shapes = SCALAR, vector(Size.of(f"{n}.size")), matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns"))
-        resolver.leaf(symbol, shapes[rank[id(symbol)]])
+    rank = ranks(used, states, returned, vectors)
+    _add_leaves(resolver, rank, tokens(used), inputs, states, parameters, definition)
     for symbol in used:
         if id(symbol) not in resolver.drafts:
             resolver.add(symbol)
-
     _close_loops(resolver, states, returned)
     _only_vectors_and_scalars(resolver, returned)
     for n, symbol in {**local, **returned}.items():
         dims = resolver.drafts[id(symbol)].type.dims
         if n not in states and n not in inputs and len(dims) == 1:
             resolver.solver.equal(Size.of(n), dims[0])
-    drafts = resolver.drafts
-    nodes = resolver.build(drafts.values())
 
-    def node(symbol: Symbol) -> Node:
-        return nodes[id(drafts[id(symbol)])]
+    nodes = resolver.build(resolver.drafts.values())
+    found = {key: nodes[id(draft)] for key, draft in resolver.drafts.items()}
 
-    labels: dict[Node, str] = {}  # in the order in which the user wrote them
-    for n, symbol in sorted({**returned, **local}.items(), key=lambda item: item[1]._index):
-        if node(symbol).op not in (*LEAVES, "constant"):
-            labels.setdefault(node(symbol), n)
-    for piece in [
-        p for p in labels if p.op == "slice" and p.args[0] in labels and p not in map(node, returned.values())
-    ]:
-        del labels[piece]  # a piece of a named vector goes by that name
+    def named(group: Mapping[str, Symbol]) -> dict[str, Node]:
+        return {n: found[id(symbol)] for n, symbol in group.items()}
+
     result = Recurrence(
         name,
-        inputs={n: node(s) for n, s in inputs.items()},
-        states={n: node(s) for n, s in states.items()},
-        parameters={n: node(s) for n, s in parameters.items()},
-        returns={n: node(s) for n, s in returned.items()},
-        labels=labels,
+        named(inputs),
+        named(states),
+        named(parameters),
+        named(returned),
+        labels=_labels(found, returned, local),
     )
     _all_sizes_named(result, keep)
     return result
 
 
+def _add_leaves(
+    resolver: Resolver,
+    rank: Mapping[int, int],
+    tokens: Collection[int],
+    inputs: Mapping[str, Symbol],
+    states: Mapping[str, Symbol],
+    parameters: Mapping[str, Symbol],
+    definition: SourceLine,
+) -> None:
+    """Type inputs, states and parameters by their rank. Every dimension gets a size name of its own."""
+    for n, symbol in {**inputs, **states}.items():
+        is_token = id(symbol) in tokens
+        if is_token and n in states:
+            raise CircuitError(f"state '{n}' is used as a token, but a state must be a vector or a scalar", definition)
+        shape = vector(Size.of(n)) if rank.get(id(symbol), 1) else SCALAR
+        resolver.leaf(symbol, token(Size.of(n)) if is_token else shape)
+    for n, symbol in parameters.items():
+        shapes = SCALAR, vector(Size.of(f"{n}.size")), matrix(Size.of(f"{n}.rows"), Size.of(f"{n}.columns"))
+        resolver.leaf(symbol, shapes[rank[id(symbol)]])
+
+
+def _labels(found: Mapping[int, Node], returned: Mapping[str, Symbol], local: Mapping[str, Symbol]) -> dict[Node, str]:
+    """The user's names of nodes, in the order in which the user wrote them."""
+    labels: dict[Node, str] = {}
+    for n, symbol in sorted({**returned, **local}.items(), key=lambda item: item[1]._index):
+        if found[id(symbol)].op not in (*LEAVES, "constant"):
+            labels.setdefault(found[id(symbol)], n)
+    outside = {found[id(symbol)] for symbol in returned.values()}
+    pieces = [node for node in labels if node.op == "slice" and node.args[0] in labels and node not in outside]
+    for piece in pieces:
+        del labels[piece]  # a piece of a named vector is printed under the name of the vector
+    return labels
+
+
 def _all_used(
-    reached: set[int], inputs: Mapping[str, Symbol], parameters: Mapping[str, Symbol], definition: Source
+    reached: set[int], inputs: Mapping[str, Symbol], parameters: Mapping[str, Symbol], definition: SourceLine
 ) -> None:
     for n, symbol in {**inputs, **parameters}.items():
         if id(symbol) not in reached:
             kind = "parameter" if n in parameters else "input"
-            raise CircuitError(f"{kind} '{n}' has no part in what is returned. Use it, or take it out", definition)
+            raise CircuitError(f"{kind} '{n}' does not affect any returned value. Use it or remove it", definition)
 
 
 def _only_vectors_and_scalars(resolver: Resolver, returned: Mapping[str, Symbol]) -> None:
-    """What a step can return."""
+    """Check that every returned value is a vector or a scalar."""
     for n, symbol in returned.items():
         draft = resolver.drafts[id(symbol)]
         if draft.type.kind == MASK or len(draft.type.dims) > 1:
             write = "where(condition, 1.0, 0.0)" if draft.type.kind == MASK else "its product with a vector"
             raise CircuitError(
-                f"'{n}' is a {_rank(draft.type)}, but vectors and scalars are what a step returns. Return {write}",
+                f"'{n}' is a {_rank(draft.type)}, but a step can only return vectors and scalars. Return {write}",
                 draft.source,
             )
 
 
 def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Mapping[str, Symbol]) -> None:
-    """The new value of a state has the state's own size."""
+    """State that the new value of each state has the size of the state."""
     for n, symbol in states.items():
         new, old = resolver.drafts[id(returned[n])], resolver.drafts[id(symbol)]
         if new.type.kind != REAL or len(new.type.dims) != len(old.type.dims):
@@ -292,7 +336,7 @@ def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Map
         except Conflict:
             raise CircuitError(
                 f"state '{n}' has size {resolver.show(old.type.dims[0])}, but its new value has size "
-                f"{resolver.show(new.type.dims[0])}. Both are the same vector, one step apart",
+                f"{resolver.show(new.type.dims[0])}. The size of a state must be the same at every step",
                 new.source,
             ) from None
 
@@ -305,7 +349,7 @@ def _all_sizes_named(recurrence: Recurrence, known: Iterable[str]) -> None:
                 if name not in known:
                     parameter = name.split(".")[0]
                     raise CircuitError(
-                        f"the size of parameter '{parameter}' follows from no input, state, output or named value. "
-                        "Give the value it makes a name of its own, such as 'a = W @ x'",
+                        f"the size of parameter '{parameter}' does not follow from any input, state, output or named "
+                        "value. Name the value that it computes, as in 'a = W @ x'",
                         node.source,
                     )

@@ -1,7 +1,7 @@
-"""Tracing: the user's function is called once with symbols, which record what is done to them and on which line.
+"""Tracing: calls the user's function once with symbols, which record every operation on them and its line.
 
-A symbol is the surface of the language: it has no size and no rank yet, and ``W @ h`` is just ``W @ h``.
-``circuits/resolve.py`` turns what was recorded into typed nodes.
+A symbol has no size and no rank yet: ``W @ h`` is just ``W @ h``. ``circuits/resolve.py`` turns the recording into
+typed nodes.
 """
 
 from __future__ import annotations
@@ -16,23 +16,18 @@ from traceback import walk_tb
 from types import FrameType
 from typing import Any, NoReturn
 
-from ..errors import CircuitError, Source
+from ..errors import CircuitError, SourceLine
+from ..graph.language import FUNCTIONS
 from .advice import advice
 
 _HERE = str(Path(__file__).parent)
-_FUNCTIONS = (
-    "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
-    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
-    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
-)  # fmt: skip
-
-_ENTER = "Tensors enter a circuit as arguments: inputs before the '*', parameters after it"
+_ENTER = "Pass tensors to a circuit as arguments: inputs before the '*', parameters after it"
 
 
 class Symbol:
-    """A value inside a circuit, known by how it was made."""
+    """A value inside a circuit: an operation and its arguments."""
 
-    __array_ufunc__ = None  # numpy must not try
+    __array_ufunc__ = None  # tells numpy not to handle it
 
     def __init__(self, trace: Trace, op: str, args: tuple[Symbol, ...], attrs: dict[str, Any]) -> None:
         self._trace, self._op, self._args, self._attrs = trace, op, args, attrs
@@ -78,7 +73,7 @@ class Symbol:
 
     def __pow__(self, power: object) -> Symbol:
         if not isinstance(power, int) or power < 1:
-            self._refuse(f"'**' takes a whole number from 1, got {power!r}. For other powers write exp(p * log(x))")
+            self._refuse(f"'**' takes a positive integer, got {power!r}. For other powers, write exp(p * log(x))")
         result = self
         for _ in range(power - 1):
             result = result * self
@@ -86,6 +81,7 @@ class Symbol:
 
     @property
     def T(self) -> Symbol:
+        """The transpose of a matrix."""
         return record("transpose", self)
 
     # comparisons
@@ -105,65 +101,65 @@ class Symbol:
         return record("equal", self, other)
 
     def __ne__(self, other: object) -> Symbol:  # type: ignore[override]
-        self._refuse("'!=' between symbols is not an operation. Write where(a == b, ...) with the branches exchanged")
+        self._refuse("'!=' is not supported for symbols. Write where(a == b, ...) and swap the branches")
 
     __hash__ = object.__hash__
 
-    # what a symbol is not
+    # what a symbol does not support
     def _refuse(self, message: str) -> NoReturn:
         raise CircuitError(message, self._trace.here())
 
     def __bool__(self) -> NoReturn:
         self._refuse(
-            "the truth of a symbol is not known when the circuit is defined: it differs from step to step. "
-            "Instead of 'if', 'and', 'or' on symbols write where(condition, a, b), and instead of Python's own "
-            "max(a, b) and min(a, b) write maximum(a, b) and minimum(a, b)"
+            "a symbol has no truth value when the circuit is defined: it differs from step to step. "
+            "Instead of 'if', 'and' or 'or', write where(condition, a, b). "
+            "Instead of Python's max(a, b) and min(a, b), write maximum(a, b) and minimum(a, b)"
         )
 
     def __iter__(self) -> NoReturn:
-        self._refuse("a symbol cannot be iterated over. To cut it into n equal pieces write split(a, n)")
+        self._refuse("a symbol cannot be iterated over. To split it into n equal pieces, write split(a, n)")
 
     def __len__(self) -> NoReturn:
-        self._refuse("a symbol has no length yet: sizes are chosen when the network is made, Recurrent(cell, h=...)")
+        self._refuse("a symbol has no length yet: you choose sizes when you make the network, Recurrent(cell, h=...)")
 
     def __getitem__(self, index: object) -> NoReturn:
-        self._refuse("a symbol cannot be indexed. To cut it into n equal pieces write split(a, n)")
+        self._refuse("a symbol cannot be indexed. To split it into n equal pieces, write split(a, n)")
 
     def __float__(self) -> NoReturn:
         self._refuse(
-            "a symbol has no value yet, so it cannot become a number. Use the functions of unrolled, not of math"
+            "a symbol has no value yet, so it cannot become a number. Use the functions of unrolled instead of math"
         )
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("__"):
             raise AttributeError(name)
-        self._refuse(f"a symbol has no attribute '{name}'. {advice(name, _FUNCTIONS)}")
+        self._refuse(f"a symbol has no attribute '{name}'. {advice(name, FUNCTIONS)}")
 
     @classmethod
     def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> NoReturn:
         from torch import Tensor
 
         given = [*args, *(kwargs or {}).values()]
-        given += [v for a in given if isinstance(a, (list, tuple)) for v in a]  # as of cat([a, b])
+        given += [v for a in given if isinstance(a, (list, tuple)) for v in a]  # cat([a, b]) takes a list
         symbol = next((a for a in given if isinstance(a, Symbol)), None)
         name = getattr(func, "__name__", str(func))
         if any(isinstance(a, Tensor) for a in given):
-            message = f"a tensor meets a symbol in '{name}'. {_ENTER}"
+            message = f"'{name}' combines a tensor with a symbol. {_ENTER}"
         else:
-            message = f"torch's '{name}' does not work on symbols. {advice(name, _FUNCTIONS)}"
+            message = f"torch's '{name}' does not work on symbols. {advice(name, FUNCTIONS)}"
         raise CircuitError(message, symbol._trace.here() if symbol is not None else None)
 
 
 class Trace:
-    """One reading of one user function: where its lines are."""
+    """The reading of one user function: finds the file, the line and the text for messages."""
 
     def __init__(self, function: Callable[..., Any], name: str) -> None:
         self.name = name
         self.code = function.__code__
         self.recorded = 0
 
-    def here(self) -> Source:
-        """The user's line that is being executed: the innermost one outside of this room and of tensor libraries."""
+    def here(self) -> SourceLine:
+        """The user's line that is being executed: the innermost frame outside this room and tensor libraries."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and _is_not_the_users(frame):
             frame = frame.f_back
@@ -171,17 +167,18 @@ class Trace:
             return self.at(self.code.co_filename, self.code.co_firstlineno)
         return self.at(frame.f_code.co_filename, frame.f_lineno)
 
-    def raised(self, problem: Exception) -> Source:
-        """The user's line in which an error was raised."""
+    def raised(self, problem: Exception) -> SourceLine:
+        """The user's line that raised an error."""
         frames = [(frame, line) for frame, line in walk_tb(problem.__traceback__) if not _is_not_the_users(frame)]
         frame, line = frames[-1]
         return self.at(frame.f_code.co_filename, line)
 
-    def at(self, file: str, line: int) -> Source:
+    def at(self, file: str, line: int) -> SourceLine:
+        """The place in a message for a line of a file."""
         text = linecache.getline(file, line).strip()
-        return Source(os.path.basename(file), line, text, self.name)
+        return SourceLine(os.path.basename(file), line, text, self.name)
 
-    def definition(self) -> Source:
+    def definition(self) -> SourceLine:
         """The line of the ``def``."""
         file, first = self.code.co_filename, self.code.co_firstlineno
         for line in range(first, first + 20):
@@ -196,7 +193,11 @@ def _is_not_the_users(frame: FrameType) -> bool:
 
 
 def record(op: str, *args: object, **attrs: Any) -> Symbol:
-    """The symbol for ``op`` applied to symbols and numbers."""
+    """The symbol for ``op`` applied to symbols and numbers.
+
+    Raises:
+        CircuitError: an argument is neither a symbol of this circuit nor a number.
+    """
     trace = next((a._trace for a in args if isinstance(a, Symbol)), None)
     if trace is None:
         raise CircuitError(f"'{op}' needs at least one symbol of a circuit among its arguments, got {args!r}")
@@ -217,8 +218,8 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
             return Symbol(trace, "constant", (), {"value": float(value)})
         except OverflowError:
             raise CircuitError(
-                f"an operand of '{op}' is a whole number of more than 308 digits, too large for a float. "
-                "For infinity write math.inf",
+                f"an operand of '{op}' is an integer with more than 308 digits, too large for a float. "
+                "For infinity, write math.inf",
                 trace.here(),
             ) from None
     given = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
@@ -230,14 +231,14 @@ def _symbol(trace: Trace, op: str, value: object) -> Symbol:
 
 @dataclass(frozen=True)
 class Recording:
-    """What a traced function gave: its returned dictionary and its local names at the end."""
+    """The result of a traced call: the returned dictionary, and the local variables when it returned."""
 
     returned: Any
     local: dict[str, Any]
 
 
 def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symbol]) -> Recording:
-    """Call the function and keep its local names, which are the names its author gave to intermediate values."""
+    """Call the function and record its local variables, which are the user's names for intermediate values."""
     local: dict[str, Any] = {}
 
     def watch(frame: FrameType, event: str, arg: object) -> None:
@@ -249,11 +250,11 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
     sys.setprofile(watch)
     try:
         returned = function(*args, **kwargs)
-    except TypeError as problem:  # such as that of int(h), h % 2 or numpy.tanh(h)
+    except TypeError as problem:  # from int(h), h % 2 or numpy.tanh(h), for example
         symbol = next(iter((*args, *kwargs.values())), None)
         if "Symbol" not in str(problem) or symbol is None:
             raise
-        known = f"Equations are written with + - * / @ **, with comparisons, and with {', '.join(_FUNCTIONS)}"
+        known = f"Equations can use + - * / @ **, comparisons, and {', '.join(FUNCTIONS)}"
         raise CircuitError(
             f"this does not work on symbols: {problem}. {known}", symbol._trace.raised(problem)
         ) from None
@@ -263,7 +264,7 @@ def run(function: Callable[..., Any], args: list[Symbol], kwargs: dict[str, Symb
 
 
 def _restore(profiler: Any) -> None:
-    """The profiler that was there before; cProfile's are not functions, and start by themselves."""
+    """Restore the previous profiler. Those of cProfile are objects with a method ``enable``, not functions."""
     if hasattr(profiler, "enable"):
         profiler.enable()
     else:

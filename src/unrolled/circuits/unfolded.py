@@ -1,4 +1,4 @@
-"""The unfolded graph as users hold it."""
+"""``Graph``: the unfolded graph that users get from ``circuit.unfold(steps)``."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.numbers import Numbers
 from ..errors import InputError, did_you_mean
 from ..graph.node import Node, order
+from ..graph.notation import Format
 from ..graph.size import Conflict, Size, Solver
 from ..graph.stored import as_text, from_text
-from ..graph.text import Format
 from ..transform.evaluate import evaluate
 from ..transform.unfold import Unfolded, unfold
 from ..transform.unfolded_equations import Form, unfolded_equations
@@ -21,20 +21,28 @@ if TYPE_CHECKING:
 
 
 class Graph:
-    """A recurrence written out: explicit, acyclic, each parameter once."""
+    """A recurrence unfolded for a number of steps: an explicit acyclic graph with one node per parameter."""
 
     def __init__(self, unfolded: Unfolded) -> None:
         self.unfolded = unfolded
 
     @property
     def nodes(self) -> list[Node]:
-        """Every node, arguments before users."""
+        """Every node, arguments before their users."""
         u = self.unfolded
         return order([*u.start.values(), *u.inputs.values(), *u.recurrence.parameters.values(), *u.values.values()])
 
     def equations(self, format: Format = "text", form: Form = "all") -> str:
-        """The steps one by one and nested in f-notation ('steps', 'nested', or 'all' for both), or the circuit's own
-        equations at every step ('full')."""
+        """The equations of the graph.
+
+        >>> print(unrolled.cells.autonomous.unfold(3).equations(form="nested"))
+        s(3) = f(f(s(1); θ); θ)
+
+        Args:
+            format: 'text' or 'latex'.
+            form: 'steps' for one application of f per step, 'nested' for one nested expression, 'all' for both, or
+                'full' for the circuit's own equations at every step.
+        """
         return unfolded_equations(self.unfolded, format, form)
 
     def draw(
@@ -46,22 +54,23 @@ class Graph:
         last_only: bool = False,
         values: Mapping[str, Tensor] | None = None,
     ) -> Drawing:
-        """The unfolded graph, from the initial state to the last step.
+        """Draw the unfolded graph from the initial state to the last step.
 
         >>> elman.unfold(40).draw(most=40).save("forty_steps.svg")
         >>> graph.draw(values=graph.evaluate(x=x, h=h0, U=U, W=W, b=b, V=V, c=c)).save("with_numbers.svg")
 
         Args:
-            gates: False folds everything between inputs, states and outputs into the arrows.
-            gradient: also the arrows along which the gradient flows back in time.
-            most: the most steps that are drawn; of more, the first and the last ones are, and the picture says so.
-            last_only: outputs at the last step alone: read everything, answer once.
-            values: numbers to be written in the circles, by name, as ``evaluate`` gives them for one sequence: (1,
-                steps, size), and (1, steps) of scalars; of vectors the root mean square. ``unrolled.measure`` gives
-                all of them, gates and gradients, too.
+            gates: False draws only inputs, states and outputs as circles.
+            gradient: True also draws the arrows along which the gradient flows back in time.
+            most: the largest number of steps to draw. A longer graph is abbreviated to its first and last steps, and
+                the picture says so.
+            last_only: True draws outputs at the last step only.
+            values: numbers to write in the circles, by name, as ``evaluate`` returns them for one sequence:
+                (1, steps, size), or (1, steps) for scalars. A vector is shown as its root mean square.
+                ``unrolled.measure`` computes the numbers of all values, including gates and gradients.
 
         Raises:
-            InputError: values of another number of steps, or of several sequences.
+            InputError: the values have another number of steps, or belong to several sequences.
         """
         times, numbers = self.unfolded.times, None
         if values is not None:
@@ -82,11 +91,14 @@ class Graph:
         (batch, 5, 2)
 
         Args:
-            values: inputs (batch, steps, size), tokens (batch, steps), initial states (batch, size), scalar states
-                (batch,), parameters.
+            values: every input (batch, steps, size), or (batch, steps) for tokens; every initial state (batch, size),
+                or (batch,) for scalars; and every parameter.
 
         Returns:
-            By name, tensors (batch, steps, size), and (batch, steps) for scalars.
+            By name, tensors (batch, steps, size), or (batch, steps) for scalars.
+
+        Raises:
+            InputError: a value is missing, unknown, or has a shape that does not match the others.
         """
         import torch
 
@@ -103,36 +115,40 @@ class Graph:
         for (name, t), node in u.inputs.items():
             steps = values[name].shape[1] if values[name].ndim > 1 else 0
             if steps != len(u.times):
-                raise InputError(f"'{name}' must be (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}")
+                raise InputError(
+                    f"'{name}' must have shape (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}"
+                )
             leaves[node] = values[name][:, t - u.times[0]]
         like = next(iter(values[n] for n in u.recurrence.states))
-        result = evaluate(u.values.values(), leaves, _measure(leaves), like)
+        result = evaluate(u.values.values(), leaves, _sizes(leaves), like)
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
-        batch = len(like)  # a value of parameters alone is the same in every sequence
+        batch = len(like)  # a value that depends only on parameters is the same in every sequence
         together = {n: torch.stack([v.expand(batch, v.shape[-1]) for v in s], 1) for n, s in series.items()}
         return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
 
 
 def _columns(value: Tensor, node: Node) -> Tensor:
-    """A state as (batch, size), also if it is a scalar (batch,)."""
+    """A state as (batch, size); a scalar state (batch,) becomes (batch, 1)."""
     return value if node.type.dims or value.ndim != 1 else value[:, None]
 
 
 def _unfolded_again(text: str, steps: int) -> Graph:
-    """From a pickle."""
+    """The graph of a pickle."""
     return Graph(unfold(from_text(text), steps))
 
 
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:
-    """What is written in the circles of a value: a scalar itself, of a vector the root mean square."""
+    """The numbers to write in the circles of a value: a scalar itself, or the root mean square of a vector."""
     if value.ndim not in (2, 3) or value.shape[:2] != (1, steps):
-        raise InputError(f"values['{name}'] must be (1, {steps}, ...), one sequence; got {tuple(value.shape)}")
+        raise InputError(
+            f"values['{name}'] must have shape (1, {steps}, ...), for one sequence; got {tuple(value.shape)}"
+        )
     rows = value.detach().double()
     return list((rows if rows.ndim == 2 else rows.square().mean(2).sqrt())[0].tolist())
 
 
-def _measure(leaves: dict[Node, Tensor]) -> dict[str, int]:
-    """The sizes that the given tensors have."""
+def _sizes(leaves: dict[Node, Tensor]) -> dict[str, int]:
+    """The value of every size name, from the shapes of the given tensors."""
     solver = Solver()
     for node, value in leaves.items():
         if node.type.kind == "real":
@@ -143,7 +159,7 @@ def _measure(leaves: dict[Node, Tensor]) -> dict[str, int]:
                     solver.equal(size, Size.of(number))
             except (Conflict, ValueError):
                 raise InputError(
-                    f"'{node['name']}' must be a {node.type}, got the shape {tuple(value.shape)}, "
-                    "which does not fit the others"
+                    f"'{node['name']}' must be a {node.type}, got shape {tuple(value.shape)}, "
+                    "which does not match the other values"
                 ) from None
     return {n: int(s.constant) for n, s in solver.known.items() if not s.terms}

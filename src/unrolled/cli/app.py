@@ -1,4 +1,4 @@
-"""The commands, and the one place where errors become messages."""
+"""The command line program: its list of commands, and the one place that turns errors into messages."""
 
 from __future__ import annotations
 
@@ -59,10 +59,14 @@ for command in COMMANDS:
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
-    """See ``cli.main``."""
+    """Run the command line and return its exit code (see ``cli.main``).
+
+    Args:
+        arguments: the words after the program's name; by default those of this process.
+    """
     for file in (sys.stdout, sys.stderr):
         if hasattr(file, "reconfigure"):
-            file.reconfigure(errors="replace")  # a terminal without Unicode shows '?' where it must
+            file.reconfigure(errors="replace")  # a terminal without Unicode prints '?' instead of failing
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(arguments, print_error=False, exit_on_error=False, help_on_error=False)
@@ -75,16 +79,16 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _refuse(" ".join(("unrolled", *chain)), f"{_sentence(problem)} See: {command_line(*chain, '--help')}")
     except KeyboardInterrupt:
         return _refuse("unrolled", "interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader has gone, as in: unrolled cells | head -1
+    except BrokenPipeError:  # the reader closed the pipe, as in: unrolled cells | head -1
         _discard_output()
         return 0
-    except OSError as problem:  # whatever no command has said better
+    except OSError as problem:  # no command gave a better message
         where = f"'{problem.filename}'" if problem.filename else "standard output"
         return _refuse("unrolled", f"{where}: {reason(problem)}")
 
 
 def _sentence(problem: CycloptsError) -> str:
-    """What is wrong, without the parser's internals."""
+    """The parser's error as one sentence, without its internals."""
     if isinstance(problem, MissingArgumentError) and problem.argument:
         name = problem.argument.name
         return f"{name} needs a value." if name.startswith("-") else f"{name} is missing."
@@ -101,7 +105,7 @@ def _sentence(problem: CycloptsError) -> str:
 
 
 def _discard_output() -> None:
-    """Drop what standard output does not take, as on a full disk, so that the end of the process is quiet."""
+    """Drop output that cannot be written, on a full disk for example, so that Python prints no error at exit."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -110,6 +114,8 @@ def _discard_output() -> None:
 
 def _refuse(name: str, message: str, code: int = WRONG) -> int:
     _discard_output()
-    if os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ:  # under torchrun, one tells
+    if (
+        os.environ.get("RANK", "0") == "0" or "TORCHELASTIC_RUN_ID" not in os.environ
+    ):  # under torchrun, only rank 0 prints
         print(f"{name}: {message}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""unrolled bench"""
+"""The command ``unrolled bench``: how fast networks train on this machine."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from cyclopts import Parameter
 from ..errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from ..speed.measure import Row
     from ..speed.point import Point
+    from ..speed.timing import Row
 
-CELLS = ("rnn", "gru", "lstm", "peephole_lstm")  # unless others are named
+CELLS = ("rnn", "gru", "lstm", "peephole_lstm")  # the default
 SHAPES = ((200, 1, 128), (50, 32, 128), (25, 32, 512))  # steps, batch, hidden
 
 
 def _each(position: int) -> Parameter:
-    """An option whose default is that of each of three measurements, shown in the help."""
+    """An option that has one default per measurement; the help lists all three."""
     return Parameter(show_default=lambda _: ", ".join(str(shape[position]) for shape in SHAPES) + " in turn")
 
 
@@ -31,37 +31,30 @@ def bench(
     threads: int = 1,
     json: bool = False,
 ) -> None:
-    """Measure how fast networks train here, beside torch.nn and a loop in torch, in about a minute.
+    """Measure how fast networks train on this machine, compared with torch.nn and a plain loop in torch.
 
-    Each is first compared with the float64 reference; then they take turns. Microseconds per step of a whole batch,
-    forward and backward.
+    Takes about a minute. First checks every implementation against the float64 reference, then times them in turns.
+    Prints microseconds per step of a whole batch, forward and backward.
 
-    Parameters
-    ----------
-    cell
-        A cell: rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm or mgu. Can be repeated.
-    hidden
-        Number of hidden units. The input has the same size.
-    batch
-        Number of sequences in a batch.
-    steps
-        Length of the sequences.
-    threads
-        Number of CPU threads.
-    json
-        One JSON object instead of a table.
+    Args:
+        cell: Cell to measure: rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm or mgu. Can be repeated.
+        hidden: Number of hidden units. The input has the same size.
+        batch: Number of sequences in a batch.
+        steps: Length of the sequences.
+        threads: Number of CPU threads.
+        json: Print one JSON object instead of a table.
     """
     asked = _points(cell or list(CELLS), hidden, batch, steps, threads)
 
     from ..speed.machine import machine
-    from ..speed.measure import Effort, local_players, measure, processors
+    from ..speed.timing import Effort, local_players, processors, time_point
     from . import screen
     from .steps import counted
 
     rows = []
     with processors(threads), counted(len(asked), quiet=json) as done:
         for point in asked:
-            rows.append(measure(point, local_players(point), Effort(turns=5)))
+            rows.append(time_point(point, local_players(point), Effort(turns=5)))
             done(f"{point}")
     here = machine()
     if json:
@@ -77,12 +70,12 @@ def _points(cells: list[str], hidden: int | None, batch: int | None, steps: int 
     for name in cells:
         if name not in STEPS:
             hint = did_you_mean(name, STEPS) or f". There are {', '.join(STEPS)}"
-            raise UsageError(f"there is no loop in torch to compare '{name}' with{hint}")
+            raise UsageError(f"cell '{name}' cannot be measured{hint}")
     for option, value in (("hidden", hidden), ("batch", batch), ("steps", steps), ("threads", threads)):
         if value is not None and value < 1:
             raise UsageError(f"--{option} must be at least 1, got {value}")
     shapes = dict.fromkeys((steps or t, batch or b, hidden or h) for t, b, h in SHAPES)
-    if batch is not None and steps is None:  # a length that suits the batch is enough
+    if batch is not None and steps is None:  # one length per measurement, chosen for the batch
         shapes = dict.fromkeys((200 if batch < 4 else 50, b, h) for _, b, h in shapes)
     return [Point(name, t, b, h, h, threads) for name in cells for t, b, h in shapes]
 
@@ -115,9 +108,9 @@ def _show(rows: list[Row], where: str) -> None:
     console().print(table)
     for row in rows:
         for name, why in row.absent.items():
-            out(f"\n[bold]{name}[/] is not timed at {row.point}: it {escape(why)}")
-    out("\nMicroseconds per step, forward and backward, and how many times as long as unrolled the others take.")
-    out("The floor is what the matrix products alone take, or the reading of the weights, whichever is longer.")
+            out(f"\n[bold]{name}[/] was not timed at {row.point}: it {escape(why)}")
+    out("\nMicroseconds per step, forward and backward. ×2 means that it takes twice as long as unrolled.")
+    out("The floor is the time for the matrix products alone, or for reading the weights, whichever is longer.")
     out(f"{escape(where)}; a large matrix product: {2 * max(r.rate for r in rows) / 1e9:.0f} GFLOP/s")
 
 
@@ -126,7 +119,7 @@ def _figure(row: Row, name: str) -> str:
 
 
 def _times(row: Row, name: str) -> str:
-    from ..speed.measure import digits
+    from ..speed.timing import digits
 
     ratio = row.ratio(name)
     return f"[bold]×{digits(ratio)}[/]" if ratio else ""

@@ -1,15 +1,13 @@
-"""unrolled cells"""
+"""The command ``unrolled cells``: the list of published cells."""
 
 from __future__ import annotations
 
 
 def cells(*, json: bool = False) -> None:
-    """List the published cells, with what each one is.
+    """List the published cells, with a line about each.
 
-    Parameters
-    ----------
-    json
-        One JSON object instead of a table.
+    Args:
+        json: Print one JSON object instead of a table.
     """
     from inspect import getdoc, getmodule
 
@@ -43,6 +41,6 @@ def cells(*, json: bool = False) -> None:
     for cell in ALL.values():
         screen.out(f"  [bold]{cell.name:<{width}}[/]  {escape(getdoc(cell) or '')}")
     screen.out(
-        f"\nThe equations of one: [bold]{escape(command_line('equations', 'gru'))}[/]. "
-        "Wherever a cell is named, FILE.py:NAME is one of your own."
+        f"\nTo print the equations of a cell: [bold]{escape(command_line('equations', 'gru'))}[/]. "
+        "Use FILE.py:NAME for a cell of your own."
     )

@@ -1,4 +1,4 @@
-"""unrolled demo"""
+"""The command ``unrolled demo``: a network learns to write, with explanations."""
 
 from __future__ import annotations
 
@@ -18,16 +18,11 @@ PROMPT, MARGIN = "The ", "      │ "
 def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json: bool = False) -> int:
     """Watch a network learn to write, in about a minute.
 
-    Parameters
-    ----------
-    seconds
-        How long it learns.
-    seed
-        Seed of the initial parameters.
-    out
-        The folder for the model, the log and the pictures. By default runs/demo-gru.
-    json
-        Print the log as JSON lines.
+    Args:
+        seconds: Duration of the training.
+        seed: Seed of the initial parameters.
+        out: Folder for the model, the log and the pictures (default: runs/demo-gru).
+        json: Print the log as JSON lines.
     """
     from ..cells import gru
     from ..tasks.language_run import Language
@@ -53,17 +48,21 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     return ended.code
 
 
-WINDOW, RATE = 32, 1.2e-2  # short windows and large steps: a minute is not long
+WINDOW, RATE = 32, 1.2e-2  # short windows and a high learning rate, to learn much within a minute
 
 
 def python_reference() -> str:
-    """The language reference that comes with every Python, as one text."""
+    """The language reference that is part of Python, as one text.
+
+    Raises:
+        DataError: this installation of Python does not include it.
+    """
     try:
         from pydoc_data.topics import topics
     except ImportError:
         raise DataError(
-            "this Python comes without its language reference (pydoc_data.topics), which the demo learns from. "
-            f"Use a complete Python, or a text of your own: {command_line('train', 'my.txt', '--minutes', 1)}"
+            "this Python lacks the language reference (pydoc_data.topics) that the demo learns from. "
+            f"Use a complete Python, or train on your own text: {command_line('train', 'my.txt', '--minutes', 1)}"
         ) from None
     return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
 
@@ -73,36 +72,36 @@ def _explain(task: Language, seconds: float) -> None:
 
     sizes, net = task.sizes(), task.model.first
     out("\n  [bold]A network learns to write[/]\n")
-    out("  It reads a text one character after another, and after each one it says")
-    out(f"  which it expects next. What it remembers is a state h(t) of {net.sizes['h']} numbers,")
-    out("  made anew at every step by the same equations:\n")
+    out("  It reads a text one character at a time, and after each one it predicts the")
+    out(f"  next. Its memory is a state h(t) of {net.sizes['h']} numbers, which the same equations")
+    out("  update at every step:\n")
     for line in task.circuit.equations().splitlines():
         out(f"      [cyan]{line}[/]")
-    out("\n  That is all that is written down. How it learns was derived from these lines,")
-    out("  by back-propagation through time. To see that:\n")
+    out("\n  These lines are all that anyone wrote. The gradient (back-propagation through")
+    out("  time) is derived from them. To print it:\n")
     command("equations", "gru", "--adjoint", indent=6)
     out()
-    out("  text       the reference of the Python language, as this Python carries it:")
+    out("  text       the language reference that is part of this Python:")
     out(f"             {sizes['characters']:,} characters, {sizes['vocabulary']} different ones")
     out(f"  model      {sizes['parameters']:,} parameters, run by the engine '{net.engine}'")
     out(f"  training   {seconds:.0f} seconds, on the first 90 % of the text")
-    out("  test       on the last 5 %, which the network never sees before\n")
+    out("  test       on the last 5 %, which the network never sees during training\n")
 
 
 def _conclude(task: Language, ended: Ended, run: Path) -> None:
     from rich.markup import escape
 
+    from ..engines.threads import processor_threads
     from ..tasks.language import write
     from .screen import command, out
-    from .threads import processor_threads
 
     result = ended.result or task.result()
     words = "Stopped" if ended.code else "Done"
     out(f"  {words} after {ended.updates:,} updates in {ended.seconds:.0f} seconds.\n")
-    out("  How well does it foresee the text that it never saw? Bits per character,")
-    out("  the fewer the better:\n")
+    out("  How well does it predict text that it has never seen? In bits per character,")
+    out("  where less is better:\n")
     longest = max(result.values())
-    names = {"by_frequency_alone": "letters by frequency alone", "bits_per_character": "this network"}
+    names = {"by_frequency_alone": "letter frequencies alone", "bits_per_character": "this network"}
     for key, name in names.items():
         bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
@@ -110,8 +109,8 @@ def _conclude(task: Language, ended: Ended, run: Path) -> None:
     numbers = write(task.model, task.vocabulary.encode(PROMPT), 360, temperature=0.6)
     with processor_threads():
         _stream(PROMPT, task.vocabulary.texts(numbers))
-    out("\n  Letter by letter: nobody told it what a word is.\n")
-    out(f"  All of this is kept in [bold]{escape(str(run))}[/]:\n")
+    out("\n  It writes letter by letter: nobody told it what a word is.\n")
+    out(f"  Everything is saved in [bold]{escape(str(run))}[/]:\n")
     for name, what in FILES.items():
         out(f"      {name:<20} {what}")
     out("\n  Try next:\n")
@@ -131,15 +130,15 @@ FILES = {
     "circuit.svg": "the network drawn as a circuit",
     "unfolded.svg": "the same network unfolded in time",
     "equations.txt, .tex": "its equations, and those of its gradient",
-    "checkpoints/": "what it has learned, and how to go on",
-    "config.json, .toml": "what it is, so that it can be loaded again",
-    "log.jsonl": "how the learning went",
-    "text.txt": "what it has read",
+    "checkpoints/": "what it has learned; training can resume from here",
+    "config.json, .toml": "the model and its options",
+    "log.jsonl": "the progress of the training",
+    "text.txt": "the text",
 }
 
 
 def _stream(prompt: str, characters: Iterable[str]) -> None:
-    """Print text in a margin as it comes, breaking long lines between words."""
+    """Print text as it is generated, indented, with long lines broken between words."""
     print(MARGIN + prompt, end="", flush=True)
     column = len(prompt)
     for character in characters:

@@ -41,9 +41,9 @@ def diagnose(
 
     from ..diagnosis.report import ANY_KIND, KINDS
     from ..diagnosis.run import diagnose_run
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from . import screen
-    from .threads import processor_threads
 
     for name, number in (("--steps", steps), ("--exponents", exponents)):
         if number is not None and number < 1:

@@ -1,4 +1,4 @@
-"""unrolled doctor"""
+"""The command ``unrolled doctor``: are all engines correct on this machine, and how fast is it?"""
 
 from __future__ import annotations
 
@@ -10,13 +10,20 @@ from ..errors import command_line
 
 if TYPE_CHECKING:
     from ..speed.machine import Machine
-    from ..speed.measure import Row
+    from ..speed.timing import Row
     from ..testing.doctor import Finding
 
 
 @dataclass(frozen=True)
 class Cache:
-    """The folder of compiled kernels: how many it holds, and of how many bytes. ``note`` says what is wrong with it."""
+    """The cache of compiled kernels.
+
+    Attributes:
+        folder: where it is.
+        kernels: number of kernels in it.
+        size: their total size in bytes.
+        note: what is wrong with the folder; empty if nothing is.
+    """
 
     folder: str
     kernels: int
@@ -26,6 +33,8 @@ class Cache:
 
 @dataclass(frozen=True)
 class Report:
+    """Everything that ``unrolled doctor`` prints."""
+
     machine: Machine
     cache: Cache
     threads: int
@@ -36,22 +45,21 @@ class Report:
 
     @property
     def wrong(self) -> list[Finding]:
+        """The comparisons that disagree with the reference."""
         return [f for f in self.findings if not f.agrees]
 
 
 def doctor(*, json: bool = False) -> int:
-    """Compare every engine with the float64 reference on this machine, and say what it runs on and how fast.
+    """Check every engine against the float64 reference on this machine, and report the hardware, versions and speed.
 
-    Ends with 1 if something disagrees.
+    Exits with 1 if an engine disagrees.
 
-    Parameters
-    ----------
-    json
-        One JSON object.
+    Args:
+        json: Print one JSON object.
     """
     from .screen import as_json
 
-    report = _look(quiet=json)
+    report = _examine_machine(quiet=json)
     if json:
         print(as_json(_record(report)))
     else:
@@ -59,13 +67,13 @@ def doctor(*, json: bool = False) -> int:
     return 1 if report.wrong else 0
 
 
-def _look(quiet: bool) -> Report:
+def _examine_machine(quiet: bool) -> Report:
     import torch
     from rich.markup import escape
 
     from ..speed.machine import machine
-    from ..speed.measure import Effort, local, measure, processors
     from ..speed.point import Point
+    from ..speed.timing import Effort, local, processors, time_point
     from ..testing.doctor import available, build, cases, examine
     from .steps import counted
 
@@ -82,7 +90,7 @@ def _look(quiet: bool) -> Report:
             done("" if finding.agrees else escape(f"wrong   {finding}"))
     with processors(1):
         point = Point("gru", steps=100, batch=1, inputs=64, hidden=128)
-        speed = measure(point, [local(n, 1) for n in ("unrolled", "torch.nn")], Effort(turns=3))
+        speed = time_point(point, [local(n, 1) for n in ("unrolled", "torch.nn")], Effort(turns=3))
     return Report(machine(), cache, threads, missing, findings, speed, time.monotonic() - begin)
 
 
@@ -117,12 +125,12 @@ def _show(report: Report) -> None:
     here, speed = report.machine, report.speed
     size = f"{report.cache.kernels} kernels, {report.cache.size / 1e6:.1f} MB"
     rows = [
-        ("processor", f"{here.processor}, {here.processors} processors, {report.threads} threads of torch"),
+        ("processor", f"{here.processor}, {here.processors} processors; torch uses {report.threads}"),
         ("versions", f"torch {here.torch}, Python {here.python}"),
         ("compiler", here.compiler or "none"),
         ("vectors", here.vectors),
         ("cache", report.cache.note or f"{report.cache.folder}: {size} before this run"),
-        ("products", f"{2 * speed.rate / 1e9:.0f} GFLOP/s in a large matrix product, one thread"),
+        ("products", f"{2 * speed.rate / 1e9:.0f} GFLOP/s for a large matrix product on one thread"),
         ("GRU", _speed(speed)),
     ]
     out()
@@ -134,13 +142,13 @@ def _show(report: Report) -> None:
         out(f"  [bold]{name}[/] cannot run: {escape(why)}")
     many = len(report.findings)
     if not report.wrong:
-        out(f"\n  [green]All is well[/]: {many} comparisons of values and gradients in {report.seconds:.0f} s.")
+        out(f"\n  [green]All engines agree[/]: {many} comparisons of values and gradients in {report.seconds:.0f} s.")
         return
     out(f"\n  [bold red]{len(report.wrong)} of {many} comparisons disagree with the float64 reference:[/]\n")
     for finding in report.wrong[:SHOWN]:
         out(f"  {escape(str(finding))}")
     if len(report.wrong) > SHOWN:
-        out(f"  and {len(report.wrong) - SHOWN} more: {escape(command_line('doctor', '--json'))} names them all")
+        out(f"  and {len(report.wrong) - SHOWN} more; {escape(command_line('doctor', '--json'))} lists them all")
     out(f"\n  {_advice(report)}")
 
 
@@ -149,14 +157,14 @@ SHOWN = 10
 
 def _speed(row: Row) -> str:
     if "unrolled" not in row.times:
-        return f"not timed: {row.absent.get('unrolled', '')}"
+        return f"not timed: it {row.absent.get('unrolled', '')}"
     ours = f"{row.per_step(row.times['unrolled'].median)} µs per step ({row.about['unrolled']})"
     theirs = f", torch.nn {row.per_step(row.times['torch.nn'].median)}" if "torch.nn" in row.times else ""
     return f"{ours}{theirs}: forward and backward, batch {row.point.batch}, hidden {row.point.hidden}, one thread"
 
 
 def _table(report: Report) -> Any:
-    """One line per engine and precision."""
+    """A table with one row per engine and precision."""
     from rich.table import Table
 
     table = Table(
@@ -177,5 +185,5 @@ def _advice(report: Report) -> str:
     right = [e for e in ("c", "torch", "reference") if e in {f.engine for f in report.findings} - wrong]
     other = f'use engine="{right[0]}", which agrees; ' if right else ""
     if "c" in wrong:
-        other += f"empty {report.cache.folder}, or name another compiler with $CC, and try again; "
-    return f"What to do: {other}and report it with what [bold]{command_line('doctor', '--json')}[/] prints."
+        other += f"empty {report.cache.folder}, or set $CC to another compiler, and try again; "
+    return f"What to do: {other}and report the problem with the output of [bold]{command_line('doctor', '--json')}[/]."

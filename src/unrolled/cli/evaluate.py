@@ -19,11 +19,11 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     json
         One JSON object.
     """
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..tasks.language_run import Language
     from ..tasks.registry import check_readable, trained
     from . import screen
-    from .threads import processor_threads
 
     task = trained(run)
     check_readable(task, data)

@@ -1,4 +1,4 @@
-"""Ctrl-C, and being asked to end: while modules are imported, and while something is being trained."""
+"""Handling of Ctrl-C and SIGTERM, during imports and during a training."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-IMPORT = "<frozen importlib._bootstrap>"  # the file of the functions that import
+IMPORT = "<frozen importlib._bootstrap>"  # the file name in the frames of an import
 
 
 class Interrupt:
-    """Whether a signal came, and which."""
+    """Whether a signal has arrived, and which one."""
 
     number = 0
 
@@ -29,8 +29,11 @@ class Interrupt:
 
 @contextmanager
 def at_once_while_importing() -> Iterator[None]:
-    """Ctrl-C ends the process at once while a module is being imported: a half-imported one, such as numpy, makes
-    other errors of it. Elsewhere Ctrl-C raises KeyboardInterrupt, as usual."""
+    """Let Ctrl-C end the process at once while a module is being imported.
+
+    A half-imported module, such as numpy, turns KeyboardInterrupt into other errors. Outside of imports, Ctrl-C raises
+    KeyboardInterrupt as usual.
+    """
 
     def asked(number: int, frame: FrameType | None) -> None:
         while frame is not None:
@@ -52,20 +55,22 @@ def at_once_while_importing() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[Interrupt]:
-    """The first Ctrl-C or SIGTERM asks for a clean end, which the work looks for; the second ends the process at once.
+    """Let the first Ctrl-C or SIGTERM request a clean stop, and the second end the process at once.
+
+    The block polls the value that this yields:
 
     >>> with interruptible() as interrupted:
     ...     while not interrupted():
     ...         work()
     """
     interrupt = Interrupt()
-    if threading.current_thread() is not threading.main_thread():  # signals come to the main thread alone
+    if threading.current_thread() is not threading.main_thread():  # only the main thread receives signals
         yield interrupt
         return
 
     def asked(number: int, _: FrameType | None) -> None:
         if interrupt():
-            os.write(2, b"\nunrolled: interrupted again, ended at once\n")
+            os.write(2, b"\nunrolled: interrupted again, stopping now\n")
             os._exit(128 + number)
         interrupt.number = number
 

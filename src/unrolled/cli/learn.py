@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..engines.threads import processor_threads
 from . import screen
 from .interrupt import interruptible
 from .progress import watch
-from .threads import processor_threads
 from .track import tracked
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ def look(
         One JSON object: the page, and what it shows.
     """
     from ..errors import UsageError
-    from ..look.look import explore
+    from ..look.explore import explore
     from . import screen
     from .cell import find_cell
 

@@ -1,19 +1,15 @@
-"""unrolled plan"""
+"""The command ``unrolled plan``: which values of a cell are computed outside the loop over time."""
 
 from __future__ import annotations
 
 
 def plan(cell: str, /, *, given: list[str] | None = None, json: bool = False) -> None:
-    """Say what of a cell is computed for all steps at once, and what must be done step by step.
+    """Show what a cell computes for all steps at once, and what it has to compute step by step.
 
-    Parameters
-    ----------
-    cell
-        The name of a cell, or FILE.py:NAME for your own.
-    given
-        A state that is fed from outside, as in teacher forcing.
-    json
-        One JSON object.
+    Args:
+        cell: Name of a cell, or FILE.py:NAME for your own.
+        given: State whose values are given from outside, as in teacher forcing. Can be repeated.
+        json: Print one JSON object.
     """
     from . import screen
     from .cell import find_cell

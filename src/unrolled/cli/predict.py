@@ -27,10 +27,10 @@ def predict(
     import json
     import sys
 
+    from ..engines.threads import processor_threads
     from ..tasks.registry import check_readable, trained
     from ..train.files import write_text
     from . import screen
-    from .threads import processor_threads
 
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
     task = trained(run)

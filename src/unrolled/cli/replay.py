@@ -13,10 +13,10 @@ def replay(fault: Path, /) -> None:
     fault
         The folder that a training named when it stopped, such as RUN/faults/00000123.
     """
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..tasks.registry import replay_fault
     from .screen import out
-    from .threads import processor_threads
 
     if fault.parent.name != "faults":
         raise UsageError(

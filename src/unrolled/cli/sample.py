@@ -37,11 +37,11 @@ def sample(
     """
     import math
 
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..tasks.language import write
     from ..tasks.language_run import load
     from . import screen
-    from .threads import processor_threads
 
     if length < 1:
         raise UsageError(f"--length must be a whole number from 1, got {length}")

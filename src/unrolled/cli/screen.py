@@ -1,4 +1,4 @@
-"""What the commands print for people: calm on a terminal, plain text elsewhere."""
+"""Printing for people: colours and line breaks on a terminal, plain text elsewhere."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 
 
 def console() -> Console:
-    """Standard output as it is now: colours and line breaks are for terminals only."""
+    """A console for the current standard output; colours and line breaks only on a terminal."""
     from rich.console import Console
 
     return Console(highlight=False, emoji=False)
 
 
 def out(text: str = "") -> None:
-    """Print a line with rich's markup. Elsewhere than on a terminal, lines are as long as they are."""
+    """Print a line with rich's markup. Long lines are broken only on a terminal."""
     screen = console()
     screen.print(text, soft_wrap=not screen.is_terminal)
 
 
 def plain(text: object) -> None:
-    """Print what users named, such as a path: no markup is read from it, and it stays in one line."""
+    """Print text that a user chose, such as a path: on one line, without reading markup from it."""
     console().print(str(text), markup=False, soft_wrap=True)
 
 
 def command(*words: object, indent: int = 2) -> None:
-    """Print a command for the user to run: in one line however long, so that it can be copied."""
+    """Print a command for the user to run, on one line however long, so that it can be copied."""
     console().print(" " * indent + command_line(*words), style="bold", markup=False, soft_wrap=True)
 
 
 def as_json(values: object) -> str:
-    """Values as one line of JSON, which has no NaN and no infinity: null instead."""
+    """Values as one line of JSON. NaN and infinity, which JSON lacks, become null."""
     return json.dumps(finite(values))
 
 
 def finite(values: Any) -> Any:
-    """The same values with None for every number that is not finite."""
+    """The same values, with None instead of every number that is not finite."""
     if isinstance(values, dict):
         return {name: finite(value) for name, value in values.items()}
     if isinstance(values, (list, tuple)):
@@ -51,5 +51,5 @@ def finite(values: Any) -> Any:
 
 
 def warn(text: str) -> None:
-    """Say something on standard error that is no end."""
+    """Print a warning on standard error."""
     print(f"unrolled: {text}", file=sys.stderr)

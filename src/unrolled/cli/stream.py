@@ -52,13 +52,13 @@ def stream(
     json
         At the end, print one JSON object that says how far it came. Needs --out.
     """
+    from ..engines.threads import processor_threads
     from ..errors import UsageError
     from ..tasks.stream import Streaming, open_streamed
     from ..tasks.way import Way
     from . import screen
     from .interrupt import interruptible
     from .meter import meter
-    from .threads import processor_threads
 
     if json and out is None:
         raise UsageError("--json is about the run, and standard output has its results. Write these to a file: --out")

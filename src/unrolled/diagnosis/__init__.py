@@ -1,1 +1,1 @@
-"""How a network learns, measured in it: how far back, how stably, with which of its units, and what it remembers."""
+"""Diagnosis of a network: how far gradients reach, whether they explode, which units are stuck, what it remembers."""

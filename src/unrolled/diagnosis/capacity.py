@@ -1,9 +1,9 @@
-"""What the summary h(t) still holds of what was read τ steps ago: the share of x(t-τ) that a linear read-out of the
-states at step t gives back. Jaeger, H. (2002). Short term memory in echo state networks. GMD report 152: with inputs
-drawn independently the shares of all lags add up to the memory capacity, at most the number of units.
+"""How much of x(t-τ) the states at step t still hold: the share of its variance that a linear read-out recovers.
 
-The read-out is fitted on one part of the steps and judged on the others, so that what it only seems to remember does
-not count."""
+For independent inputs, the shares of all lags add up to the memory capacity, at most the number of units: Jaeger, H.
+(2002). Short term memory in echo state networks. GMD report 152. The read-out is fitted on one part of the steps and
+evaluated on the rest, so that overfitting does not count as memory.
+"""
 
 from __future__ import annotations
 
@@ -13,34 +13,41 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from ..graph.node import TOKEN
 from ..nn.recurrent import Recurrent
 from ..transform.restrict import only_states
 from .reach import lags_to
 from .trajectory import Trajectory
 from .units import every_step
 
-DIRECTIONS = 8  # of a wide input that are looked for
-FITTED = 0.7  # share of the steps
-ROWS, EACH = 5_000, 6  # steps at most: so many, or so many for each unit
+DIRECTIONS = 8  # random projections of a wide input
+FITTED = 0.7  # share of the steps used for fitting
+ROWS, EACH = 5_000, 6  # at most this many steps in all, or per unit, whichever is more
 
 
 @dataclass(frozen=True)
 class Memory:
-    """lags: τ in steps. shares: of the variance of x(t-τ), from 0 to 1."""
+    """The linear memory of a layer.
+
+    Attributes:
+        lags: τ in steps.
+        shares: for each lag, the share of the variance of x(t-τ) that is recovered, from 0 to 1.
+    """
 
     lags: tuple[int, ...]
     shares: tuple[float, ...]
 
     @property
     def steps(self) -> int:
-        """The longest lag at which half or more is still there; 0 if there is none."""
+        """The longest lag at which at least half is recovered; 0 if there is none."""
         return max((lag for lag, share in zip(self.lags, self.shares, strict=True) if share >= 0.5), default=0)
 
 
 def memory(path: Trajectory, farthest: int, generator: torch.Generator) -> Memory | None:
-    """The linear memory of a layer for what it read; None where there are too few steps to tell, or no input.
+    """The linear memory of a layer for its input; None without an input, or with too few steps.
 
-    Neighbouring inputs that resemble each other make it longer: it is that of these data."""
+    It depends on the data: correlations between neighbouring inputs make it longer.
+    """
     read = [n for n in only_states(path.net.circuit.recurrence).inputs if n in path.inputs]
     if not read:
         return None
@@ -59,19 +66,29 @@ def memory(path: Trajectory, farthest: int, generator: torch.Generator) -> Memor
 def memory_capacity(
     net: Recurrent, farthest: int, steps: int = 20_000, warm: int = 200, seed: int = 0
 ) -> tuple[float, tuple[float, ...]]:
-    """Jaeger's memory capacity, in steps: the sum over the lags 0 to ``farthest``, and the share of each. Lag 0 counts,
-    since h(t) has read x(t): of a linear network all lags together give its number of units.
+    """Jaeger's memory capacity in steps: the sum of the shares at lags 0 to ``farthest``, and the shares themselves.
 
     >>> total, shares = memory_capacity(net, farthest=60)
+    >>> len(shares)
+    61
 
-    The network reads one sequence of numbers drawn independently from -1 to 1, of which the first ``warm`` are not
-    judged. For several inputs at a step, the shares of all are added.
+    The network reads one sequence of independent random numbers between -1 and 1. Lag 0 counts, since h(t) has read
+    x(t): the capacity of a linear network is its number of units. If x(t) has several entries, their shares are added.
+
+    Args:
+        net: a network with one input of vectors.
+        farthest: the longest lag, in steps.
+        steps: length of the sequence.
+        warm: number of first steps that are left out.
+        seed: seed of the random numbers.
 
     Raises:
-        InputError: a network with no or several inputs, or one of tokens; fewer steps than there is to fit.
+        InputError: the network has no input, several inputs or tokens; or there are too few steps to fit.
     """
-    if len(net.circuit.inputs) != 1 or net._tokens:
-        raise InputError(f"the memory capacity takes one input of numbers; '{net.circuit.name}' has other ones")
+    tokens = any(node.type.kind == TOKEN for node in net.circuit.recurrence.inputs.values())
+    if len(net.circuit.inputs) != 1 or tokens:
+        given = ", ".join(net.circuit.inputs) + " (tokens)" * tokens if net.circuit.inputs else "none"
+        raise InputError(f"memory_capacity needs a network with one input of vectors; the inputs of this one: {given}")
     units = sum(net.sizes.get(n, 1) for n in net.circuit.states)
     if steps < 4 * units + farthest + warm:
         raise InputError(f"{steps} steps are too few for {units} units: give {4 * units + farthest + warm} or more")
@@ -87,8 +104,15 @@ def memory_capacity(
 
 
 def linear_memory(states: Tensor, seen: list[Tensor]) -> tuple[float, ...]:
-    """The share of the variance of each of some values (steps, size) that is a linear function of the states (steps,
-    units), by least squares, on the steps that were not used to fit."""
+    """The share of the variance of some values that a linear function of the states explains, by least squares.
+
+    Args:
+        states: (steps, units).
+        seen: values, each (steps, size).
+
+    Returns:
+        one share per value, from 0 to 1, evaluated on the steps that were not used for fitting.
+    """
     states = torch.cat([states, torch.ones_like(states[:, :1])], 1).double()
     split = int(FITTED * len(states))
     fit, judge = states[:split], states[split:]
@@ -105,6 +129,6 @@ def linear_memory(states: Tensor, seen: list[Tensor]) -> tuple[float, ...]:
 
 
 def _few(x: Tensor, size: int, generator: torch.Generator) -> Tensor:
-    """A few random directions of an input (batch, time, size), or of the one-hot vectors of tokens (batch, time)."""
+    """A few random projections of an input (batch, time, size), or of the one-hot vectors of tokens (batch, time)."""
     drawn = torch.randn(size, min(size, DIRECTIONS), generator=generator, dtype=torch.float64).to(x.device)
     return x.double() @ drawn if x.is_floating_point() else drawn[x.long()]

@@ -1,4 +1,4 @@
-"""The front door: a network, something to read, and what it costs; a report."""
+"""The front door: run a network on a batch and report how it learns."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..nn.recurrent import Recurrent
 from ..nn.result import Result
 from ..sequence.ragged import Ragged
 from ..transform.differentiate import loss_on
-from .layer import measure
+from .layer import diagnose_layer
 from .report import Diagnosis
 from .trajectory import follow
 
-FARTHEST = 1000  # steps to look back
+FARTHEST = 1000  # steps to look back, by default
 
 
 def diagnose(
@@ -30,24 +30,27 @@ def diagnose(
     seed: int = 0,
     **named: Any,
 ) -> Diagnosis:
-    """How a network learns from a batch: how far back gradients reach, whether they explode, which units are stuck,
-    what its states remember. Measured on its own engine; the network and its ``.grad`` are left as they are.
+    """Diagnose how a network learns from a batch.
+
+    Measures how far back gradients reach, whether they explode, which units are stuck, and what the states remember.
+    The measurements run on the network's own engine. The network and its ``.grad`` are left unchanged.
 
     >>> report = unrolled.diagnose(net, torch.randn(8, 40, 65))
     >>> print(report.verdict)
-    Healthy: gradients reach back 16 steps, ...
+    Healthy: gradients reach back 16 steps; ...
 
     Args:
-        model: a Recurrent, a SequenceModel, or any module with Recurrent layers; each layer is measured.
-        inputs, named: what the model is called with, such as (batch, time, size) or a Ragged.
-        loss: from what the model gives to one number, the sum over steps; unless given, a random linear function of the
-            values that a loss would depend on.
-        farthest: how many steps to look back, where sequences are that long.
-        exponents: how many Lyapunov exponents.
-        seed: of the random directions; torch's own generator is not used.
+        model: a Recurrent, a SequenceModel, or any module with Recurrent layers. Each layer is measured.
+        inputs: positional arguments of the model, such as x (batch, time, size) or a Ragged.
+        loss: maps the model's result to one number, the sum over steps and sequences. By default, a random linear
+            function of the outputs.
+        farthest: how many steps to look back, at most the length of the sequences.
+        exponents: number of Lyapunov exponents.
+        seed: seed of the random directions; torch's own generator is not used.
+        named: named arguments of the model.
 
     Raises:
-        InputError: a model without a recurrent layer; inputs that do not fit it; a loss that is not one number.
+        InputError: the model has no recurrent layer, the inputs do not fit it, or the loss is not one number.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -69,22 +72,33 @@ def diagnose_loss(
     exponents: int = 3,
     generator: torch.Generator | None = None,
 ) -> Diagnosis:
-    """The same from a function that calls the model and gives the loss, as a training has it."""
+    """Diagnose a model from a function that calls it and returns the loss, one number.
+
+    Args:
+        model: as in ``diagnose``.
+        loss: calls the model.
+        farthest: as in ``diagnose``.
+        exponents: as in ``diagnose``.
+        generator: draws the random directions.
+
+    Raises:
+        InputError: the model has no recurrent layer, or none of its layers reads a step.
+    """
     for name, number in (("farthest", farthest), ("exponents", exponents)):
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise InputError(f"{name} must be a whole number from 1, got {number!r}")
+            raise InputError(f"{name} must be an integer of at least 1, got {number!r}")
     if not any(isinstance(module, Recurrent) for module in model.modules()):
-        raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to be diagnosed")
+        raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to diagnose")
     generator = generator or torch.Generator().manual_seed(0)
     with torch.enable_grad():
         paths = follow(model, loss)
         if not paths:
-            raise InputError("no recurrent layer has read any step: there is nothing to diagnose")
-        return Diagnosis(tuple(measure(path, farthest, exponents, generator) for path in paths))
+            raise InputError("no recurrent layer has read a step: there is nothing to diagnose")
+        return Diagnosis(tuple(diagnose_layer(path, farthest, exponents, generator) for path in paths))
 
 
 def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tensor:
-    """A random linear function of what the model gives, the same weights at every step."""
+    """A random linear function of the model's outputs, with the same weights at every step."""
     if isinstance(given, Result) and isinstance(model, Recurrent):
         names = [n for n in loss_on(model.circuit.recurrence) if n in given] or list(model.circuit.states)[:1]
         if names == ["L"]:
@@ -93,7 +107,7 @@ def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tens
     else:
         series = [given[0] if isinstance(given, tuple) else given]
     if not all(isinstance(s, Tensor | Ragged) for s in series):
-        raise InputError(f"the model gives a {type(given).__name__}: say what it costs, with loss=")
+        raise InputError(f"the model returns a {type(given).__name__}: pass a loss function with loss=")
     total = torch.zeros(())
     for values in map(_steps, series):
         weights = torch.randn(values.shape[-1], generator=generator, dtype=values.dtype).to(values.device)

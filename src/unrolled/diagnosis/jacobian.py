@@ -1,5 +1,7 @@
-"""The Jacobian of one step, ∂s(t)/∂s(t-1), over all states together: as many rows of one batch as there are units, each
-pulled back in a direction of its own by the network's backward pass."""
+"""The Jacobian of one step, ∂s(t)/∂s(t-1), over all states together.
+
+A batch with one row per unit runs the step; the network's backward pass pulls a different unit vector back in each row.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,20 @@ from torch import Tensor
 from .reach import looked_from
 from .trajectory import Trajectory, Values
 
-WORK = 512  # units in all whose eigenvalues are looked for: the cost is their third power
+WORK = 512  # eigenvalues are computed at as many steps as fit into this many units, since their cost is cubic
 
 
 def jacobians(path: Trajectory, rows: Tensor, steps: Tensor) -> Tensor:
-    """Of some steps of some sequences: (points, units, units); [p, i, j] is ∂s_i(t)/∂s_j(t-1)."""
+    """The Jacobians at some steps of some sequences.
+
+    Args:
+        path: the pass of the layer.
+        rows: the sequences (points,).
+        steps: the step of each (points,).
+
+    Returns:
+        (points, units, units), where [p, i, j] is ∂s_i(t)/∂s_j(t-1).
+    """
     count, units = len(rows), path.units
     entering = {n: s.repeat_interleave(units, 0).requires_grad_() for n, s in path.before(rows, steps).items()}
     out = path.run(rows.repeat_interleave(units), steps.repeat_interleave(units), 1, entering)
@@ -24,7 +35,17 @@ def jacobians(path: Trajectory, rows: Tensor, steps: Tensor) -> Tensor:
 
 
 def pull(path: Trajectory, after: Values, before: Values, directions: Tensor) -> Tensor:
-    """Directions over all states (rows, units), carried back through one call of the network."""
+    """Vector-Jacobian products through one call of the network.
+
+    Args:
+        path: the pass of the layer.
+        after: the states after the call, by name (rows, size).
+        before: the states before the call, by name (rows, size).
+        directions: one vector over all states per row (rows, units).
+
+    Returns:
+        (rows, units).
+    """
     sizes = [before[n].shape[1] for n in path.states]
     leaves = [before[n] for n in path.states]
     found = torch.autograd.grad(
@@ -34,7 +55,7 @@ def pull(path: Trajectory, after: Values, before: Values, directions: Tensor) ->
 
 
 def eigenvalues(path: Trajectory) -> list[list[complex]]:
-    """Those of the Jacobian at some steps, the largest first."""
+    """The eigenvalues of the Jacobian at some steps, the largest first."""
     rows, ends, _ = looked_from(path)
     points = max(1, min(4, WORK // path.units))
     jacobian = jacobians(path, rows[:points], ends[:points]).double().cpu()

@@ -1,4 +1,4 @@
-"""Everything that is measured of one layer."""
+"""All measurements of one layer."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..draw.numbers import special
 from ..train.fault import unmasked
 from .capacity import Memory, memory
 from .jacobian import eigenvalues
@@ -17,7 +18,7 @@ from .units import Activity, activities, unmoved
 
 @dataclass(frozen=True)
 class Problem:
-    """The first value that is no number: of what, which sequence, step and unit, all from 0; NaN, ∞ or -∞."""
+    """The first value that is not finite: its name, sequence, step and unit (all from 0), and NaN, ∞ or -∞."""
 
     name: str
     sequence: int
@@ -31,11 +32,23 @@ class Problem:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer. units: the size of all its states together. steps: of its longest sequence. sizes: of each state.
+    """The measurements of one layer. Those after ``problem`` are missing if a value is not finite.
 
-    eigenvalues: of the Jacobian of one step, at some steps, the largest first; radius: their mean spectral radius.
-    exponents: the largest Lyapunov exponents, nats per step. unmoved: units of each state that never change.
-    The measured fields are None where a value is no number (``problem``).
+    Attributes:
+        name: its name in the model.
+        circuit: the name of its circuit.
+        engine: the engine that runs it.
+        units: the total size of its states.
+        steps: the length of its longest sequence.
+        gated: whether its equations contain a sigmoid.
+        sizes: the size of each state.
+        problem: the first value that is not finite.
+        reach: gradients against lag.
+        eigenvalues: of the Jacobian of one step, at some steps, the largest first.
+        exponents: the largest Lyapunov exponents, in nats per step.
+        activities: saturated and dead units.
+        unmoved: the units of each state that never change.
+        memory: the linear memory.
     """
 
     name: str
@@ -55,12 +68,13 @@ class Layer:
 
     @property
     def radius(self) -> float:
+        """The mean spectral radius of the Jacobians."""
         largest = [abs(values[0]) for values in self.eigenvalues]
         return sum(largest) / len(largest) if largest else 0.0
 
 
-def measure(path: Trajectory, farthest: int, count: int, generator: torch.Generator) -> Layer:
-    """All numbers of a layer: gradients over ``farthest`` steps, ``count`` Lyapunov exponents."""
+def diagnose_layer(path: Trajectory, farthest: int, count: int, generator: torch.Generator) -> Layer:
+    """Measure a layer: gradients over ``farthest`` steps, ``count`` Lyapunov exponents, and the rest."""
     step = path.net.circuit.recurrence
     gated = any(node.op == "sigmoid" for node in step.nodes)
     known = {
@@ -86,11 +100,12 @@ def measure(path: Trajectory, farthest: int, count: int, generator: torch.Genera
 
 
 def locate(path: Trajectory) -> Problem | None:
-    """Where the first value is that is no number: parameters, then what is read and what is returned, in
-    time, then the gradient of the loss."""
+    """The first value that is not finite: in the parameters, then in inputs and outputs in order of time, then in the
+    gradient of the loss."""
     for n, parameter in path.net.named_parameters(recurse=False):
         if len(wrong := (~torch.isfinite(parameter.detach().flatten())).nonzero()):
-            return Problem(f"parameter {n}", 0, 0, int(wrong[0]), _kind(float(parameter.detach().flatten()[wrong[0]])))
+            value = float(parameter.detach().flatten()[wrong[0]])
+            return Problem(f"parameter {n}", 0, 0, int(wrong[0]), special(value))
     direct = {f"∂L/∂{n}": g for n, g in path.direct.items()}
     returns = path.net.circuit.recurrence.returns
     out = {n: unmasked(returns[n], values) for n, values in path.out.items()}
@@ -98,16 +113,12 @@ def locate(path: Trajectory) -> Problem | None:
 
 
 def _first(named: Values) -> Problem | None:
-    """In the order of time, then of the names."""
+    """The first value that is not finite, by time and then by name."""
     found = []
     for order, (n, values) in enumerate(named.items()):
         series = values.reshape(*values.shape[:2], -1)
         wrong = (~torch.isfinite(series)).nonzero()
         if len(wrong):
             row, step, unit = wrong[wrong[:, 1].argmin()].tolist()
-            found.append((step, order, Problem(n, row, step, unit, _kind(float(series[row, step, unit])))))
+            found.append((step, order, Problem(n, row, step, unit, special(float(series[row, step, unit])))))
     return min(found, key=lambda entry: entry[:2])[2] if found else None
-
-
-def _kind(value: float) -> str:
-    return "NaN" if value != value else "∞" if value > 0 else "-∞"

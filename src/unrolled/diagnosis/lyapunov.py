@@ -1,8 +1,10 @@
-"""The largest Lyapunov exponents: by how much small differences of the state grow at each step, as a logarithm, on
-average along a trajectory. Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15: directions are carried along
-and made orthogonal again and again (QR); how much that shortens them is what they have grown. Here they are carried
-backward by the network's own backward pass: the transposed Jacobians have the same exponents. For recurrent networks:
-Engelken, Wolf and Abbott (2023), Physical Review Research 5."""
+"""The largest Lyapunov exponents: the mean logarithmic growth of small differences of the state per step.
+
+Method of Benettin, Galgani, Giorgilli and Strelcyn (1980), Meccanica 15: directions are propagated along a trajectory
+and orthogonalised repeatedly (QR); the diagonal of R holds their growth. Here the network's own backward pass
+propagates them backward in time, since the transposed Jacobians have the same exponents. For recurrent networks see
+Engelken, Wolf and Abbott (2023), Physical Review Research 5.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +13,23 @@ import torch
 from .jacobian import pull
 from .trajectory import Trajectory
 
-SEQUENCES, STEPS, EVERY = 4, 256, 8  # at most, and steps from one orthogonalisation to the next
+SEQUENCES, STEPS, EVERY = 4, 256, 8  # most sequences, most steps, steps between two orthogonalisations
 
 
 def exponents(
     path: Trajectory, count: int, generator: torch.Generator, steps: int = STEPS, every: int = EVERY
 ) -> tuple[float, ...]:
-    """The ``count`` largest exponents, in nats per step, over the last ``steps`` steps of the longest sequences. The
-    first fifth of them, while the directions align, is not counted. Minus infinity: a difference that is gone at once.
+    """The ``count`` largest exponents, in nats per step, over the last ``steps`` steps of the longest sequences.
+
+    The first fifth does not count, since the directions are still aligning. An exponent of minus infinity means that
+    some difference disappears within one step.
+
+    Args:
+        path: the pass of the layer.
+        count: number of exponents, at most the number of units.
+        generator: draws the initial directions.
+        steps: how many steps to go back.
+        every: steps between two orthogonalisations.
     """
     count = min(count, path.units)
     chosen = [s for s in path.stretches[:SEQUENCES] if s[2] - s[1] >= min(steps, path.longest)]

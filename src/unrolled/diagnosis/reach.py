@@ -1,10 +1,10 @@
-"""How far back learning reaches: gradients against lag, taken from the network's own backward pass.
+"""How far back gradients reach: gradients against lag, computed by the network's own backward pass.
 
-The gradient of the loss at step t is carried back from segment to segment, each run again on the network's engine from
-the state it had, as bounded memory does: at every border stands ∂L(t)/∂s(t-τ), exactly, and each segment gives what
-its lags contribute to the gradient of each parameter. Beside it, random directions of the state are carried back:
-the mean square of their lengths is that of the Jacobian ∂s(t)/∂s(t-τ) (Hutchinson 1990). Vanishing and exploding
-gradients: Hochreiter (1991); Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013).
+The gradient of the loss at step t is propagated back segment by segment. The network's engine recomputes each segment
+from its initial state, as ``Snapshots`` does. At every border this gives ∂L(t)/∂s(t-τ) exactly, and each segment gives
+the contribution of its lags to the gradient of each parameter. Random directions of the state are propagated back as
+well: their mean square length is the squared norm of the Jacobian ∂s(t)/∂s(t-τ) (Hutchinson 1990). On vanishing and
+exploding gradients see Hochreiter (1991); Bengio, Simard and Frasconi (1994); Pascanu, Mikolov and Bengio (2013).
 """
 
 from __future__ import annotations
@@ -18,21 +18,26 @@ from torch import Tensor
 
 from .trajectory import Trajectory, Values
 
-POINTS = 8  # steps t from which it is looked back, at least
-SHARE = 0.01  # of the gradient at lag 1: below it counts as vanished
-NOTHING = 1e-30  # what is smaller is not followed any further
-FINER = 1.25  # each lag is so many times the one before
+POINTS = 8  # number of steps t to look back from
+SHARE = 0.01  # a gradient below this share of the gradient at lag 1 has vanished
+NOTHING = 1e-30  # smaller gradients are not followed further
+FINER = 1.25  # ratio of two neighbouring lags
 
 
 @dataclass(frozen=True)
 class Reach:
-    """lags: τ in steps. gradient: ‖∂L(t)/∂s(t-τ)‖; jacobian: ‖∂s(t)/∂s(t-τ)‖ (Frobenius, 1 at lag 0: divided by the
-    root of the number of units); both the root of the mean square over some steps t.
+    """Gradients against lag. Norms are root mean squares over some steps t.
 
-    parameters: by name, the norm of what the steps t-τ+1 ... t (less those of the lag before it in ``lags``) contribute
-    to the gradient. steps: the first lag at which the gradient is below 1 % of that at lag 1, and stays so; ``seen`` if
-    there is one, else ``steps`` is the longest lag. farthest: how far back it was to be looked. rate: what the Jacobian
-    is multiplied by at each step, at long lags.
+    Attributes:
+        lags: τ in steps.
+        gradient: ‖∂L(t)/∂s(t-τ)‖.
+        jacobian: ‖∂s(t)/∂s(t-τ)‖, the Frobenius norm divided by the root of the number of units: 1 at lag 0.
+        parameters: by name, for each lag the norm of the contribution of its steps to the gradient. The steps of a lag
+            are t-τ+1 ... t without those of the previous lag.
+        steps: the first lag from which on the gradient stays below 1 % of its value at lag 1; otherwise the longest.
+        seen: whether there is such a lag.
+        farthest: how many steps back to look.
+        rate: the factor by which the Jacobian changes per step, at long lags.
     """
 
     lags: tuple[int, ...]
@@ -45,18 +50,18 @@ class Reach:
     rate: float
 
     def per_step(self, name: str) -> tuple[float, ...]:
-        """The contributions to a parameter's gradient, divided by the steps of each lag."""
+        """The contributions to a parameter's gradient, divided by the number of steps of each lag."""
         widths = [far - near for near, far in pairwise([0, *self.lags])]
         return tuple(part / width for part, width in zip(self.parameters[name], widths, strict=True))
 
 
 def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
-    """Look back from some steps of a trajectory, ``farthest`` steps or as many as there are."""
+    """Look back from some steps of a pass, by ``farthest`` steps or as many as there are."""
     rows, ends, depth = looked_from(path)
     farthest = min(farthest, int(depth.max()))
     lags = lags_to(farthest)
     weights = {n: p for n, p in path.net.named_parameters(recurse=False) if p.requires_grad}
-    learning: Values = {}  # the gradient of the loss, and random directions, at the states behind a segment
+    learning: Values = {}  # the gradient of the loss with respect to the states after a segment
     probe = _directions(path, len(rows), generator)
     gradient, jacobian, parts = [], [], dict[str, list[float]]({n: [] for n in weights})
     for near, far in pairwise([0, *lags]):
@@ -67,10 +72,10 @@ def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
         first = ends - far + 1
         entering = {n: s.requires_grad_() for n, s in path.before(rows, first).items()}
         out = path.run(rows, first, far - near, entering, learning=True)
-        told = {n: out[n][:, -1] for n in path.direct} if near == 0 else {n: out.state[n] for n in path.states}
+        last = {n: out[n][:, -1] for n in path.direct} if near == 0 else {n: out.state[n] for n in path.states}
         learning = {n: g[rows, ends] for n, g in path.direct.items()} if near == 0 else learning
         leaves = [*entering.values(), *weights.values()]
-        found = _pull(told, learning, leaves)
+        found = _pull(last, learning, leaves)
         learning = dict(zip(entering, found, strict=False))
         for n, g in zip(weights, found[len(entering) :], strict=True):
             parts[n].append(float(g.norm()))
@@ -86,7 +91,11 @@ def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
 
 
 def looked_from(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
-    """Steps to look back from, in the longest stretches: which sequences, which steps, how many steps lie behind."""
+    """Steps to look back from, in the longest stretches.
+
+    Returns:
+        their sequences, their steps, and the number of steps up to each, all (points,).
+    """
     longest = path.stretches[:POINTS]
     times = -(-POINTS // len(longest))
     found = []
@@ -97,7 +106,7 @@ def looked_from(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def lags_to(farthest: int) -> tuple[int, ...]:
-    """1, 2, 3 and so on, farther and farther apart, to the farthest."""
+    """Lags 1, 2, 3 ... with growing distances, up to the farthest."""
     lags = [1]
     while lags[-1] < farthest:
         lags.append(min(max(lags[-1] + 1, int(lags[-1] * FINER)), farthest))
@@ -105,7 +114,7 @@ def lags_to(farthest: int) -> tuple[int, ...]:
 
 
 def rate(lags: tuple[int, ...], norms: list[float]) -> float:
-    """What is multiplied by at each step, by the slope of the logarithm over the farther three quarters of the lags."""
+    """The factor per step: the slope of the logarithm of the norms over the longer three quarters of the lags."""
     known = [(lag, math.log(v)) for lag, v in zip(lags, norms, strict=True) if NOTHING < v < math.inf]
     if not known:
         return 0.0 if norms[0] < 1 else math.inf
@@ -116,8 +125,10 @@ def rate(lags: tuple[int, ...], norms: list[float]) -> float:
 
 
 def _vanished(lags: tuple[int, ...], norms: list[float]) -> tuple[int, bool]:
-    """The first lag behind which all is below 1 % of what it is at lag 1, between two lags by a straight line of the
-    logarithm; and whether there is one."""
+    """The first lag from which on all norms are below 1 % of the norm at lag 1, and whether there is one.
+
+    Between two measured lags, the logarithm is interpolated linearly.
+    """
     least = SHARE * norms[0]
     above = max((k for k, v in enumerate(norms) if not v < least), default=0)
     if above == len(norms) - 1:
@@ -128,7 +139,7 @@ def _vanished(lags: tuple[int, ...], norms: list[float]) -> tuple[int, bool]:
 
 
 def _directions(path: Trajectory, count: int, generator: torch.Generator) -> Values:
-    """Random vectors over all states, of length 1."""
+    """Random unit vectors over all states, by state."""
     like = next(iter(path.start.values()))
     drawn = torch.randn(count, path.units, generator=generator, dtype=like.dtype).to(like.device)
     drawn = drawn / drawn.norm(dim=1, keepdim=True)
@@ -137,7 +148,7 @@ def _directions(path: Trajectory, count: int, generator: torch.Generator) -> Val
 
 
 def _pull(values: Values, gradients: Values, leaves: list[Tensor]) -> list[Tensor]:
-    """Gradients at some values, carried back to what they were computed from."""
+    """Gradients with respect to some values, propagated back to the leaves."""
     names = [n for n in values if n in gradients and values[n].requires_grad]
     if not names:
         return [torch.zeros_like(leaf) for leaf in leaves]
@@ -148,5 +159,5 @@ def _pull(values: Values, gradients: Values, leaves: list[Tensor]) -> list[Tenso
 
 
 def _length(parts: Values) -> float:
-    """The root of the mean square length, over points."""
+    """The root mean square length over points."""
     return float(torch.cat([v.double() for v in parts.values()], 1).square().sum(1).mean().sqrt())

@@ -1,4 +1,4 @@
-"""What one layer went through while its model read a batch, and any part of it again, on the network's own engine."""
+"""The pass of one layer over a batch, any part of which can be run again on the network's own engine."""
 
 from __future__ import annotations
 
@@ -21,12 +21,16 @@ Values = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Trajectory:
-    """A layer's pass over a batch.
+    """The pass of a layer over a batch. Scalar states have size 1 here.
 
-    inputs, out: what it read and returned, by name (batch, time, ...). start: the states before (batch, size).
-    direct: the gradient of the loss at what it returned, by whatever way but its own recurrence; like ``out``.
-    States that are scalars have the size 1 here.
-    stretches: (sequence, first step, step behind the last), without a reset in between; the longest first.
+    Attributes:
+        layer: its name in the model.
+        net: the layer.
+        inputs: by name, (batch, time, ...).
+        start: the initial states, by name (batch, size).
+        out: the outputs and states, by name (batch, time, ...).
+        direct: the gradient of the loss with respect to ``out``, except through the layer's own recurrence.
+        stretches: (sequence, first step, last step + 1) without a reset in between, the longest first.
     """
 
     layer: str
@@ -39,19 +43,29 @@ class Trajectory:
 
     @property
     def states(self) -> tuple[str, ...]:
+        """The names of the states."""
         return self.net.circuit.states
 
     @property
     def units(self) -> int:
-        """The size of all states together."""
+        """The total size of the states."""
         return sum(self.start[n].shape[1] for n in self.states)
 
     @property
     def longest(self) -> int:
+        """The length of the longest stretch."""
         return max((end - first for _, first, end in self.stretches), default=0)
 
     def before(self, rows: Tensor, steps: Tensor) -> Values:
-        """The states that some sequences had before some of their steps: (points, size)."""
+        """The states before some steps of some sequences.
+
+        Args:
+            rows: the sequences (points,).
+            steps: the step of each (points,).
+
+        Returns:
+            by name, (points, size).
+        """
         begins = {(row, first): first > 0 for row, first, _ in self.stretches}
         zero = [begins.get(at, False) for at in zip(rows.tolist(), steps.tolist(), strict=True)]
         reset, late = torch.tensor(zero)[:, None], (steps > 0)[:, None]
@@ -59,8 +73,15 @@ class Trajectory:
         return {n: s.masked_fill(reset, 0) for n, s in found.items()}
 
     def run(self, rows: Tensor, first: Tensor, steps: int, state: Values, learning: bool = False) -> Result:
-        """Some sequences again, each from its own first step on, ``steps`` steps; rows, first: (points,).
-        Gradients go to the states alone, unless there is ``learning``."""
+        """Run part of some sequences again.
+
+        Args:
+            rows: the sequences (points,).
+            first: the first step of each (points,).
+            steps: number of steps.
+            state: the state before, by name (points, size).
+            learning: whether parameters get gradients; the state always does.
+        """
         time = first[:, None] + torch.arange(steps)
         read = {n: x[rows[:, None], time] for n, x in self.inputs.items()}
         held = [p for p in self.net.parameters() if p.requires_grad and not learning]
@@ -76,10 +97,10 @@ class Trajectory:
 
 
 def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
-    """The trajectories of all recurrent layers while a loss is computed; the model is left as it was."""
+    """Record the passes of all recurrent layers while a loss is computed. The model is left unchanged."""
     training, frozen = model.training, [p for p in model.parameters() if not p.requires_grad]
     model.eval()
-    for p in frozen:  # the gradient of the loss passes through them
+    for p in frozen:  # otherwise no gradient would flow through frozen layers
         p.requires_grad_()
     try:
         with recorded(model) as runs:
@@ -115,7 +136,7 @@ def _scalars(net: Recurrent) -> set[str]:
 
 
 def _wide(net: Recurrent, values: Mapping[str, Tensor]) -> Values:
-    """The same with a size of 1 for the states that are scalars."""
+    """The same values, where scalar states get a dimension of size 1."""
     return {n: v[..., None] if n in _scalars(net) else v for n, v in values.items()}
 
 

@@ -1,5 +1,7 @@
-"""Which units work at the edge of their function or not at all: the slope of every tanh, sigmoid and relu of the
-equations, by the derivative that ``differentiate`` has for it, at some steps of a batch."""
+"""Saturated and dead units: the slope of every tanh, sigmoid and relu in the equations at some steps of a batch.
+
+The slopes are the derivatives that ``differentiate`` uses.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +17,21 @@ from ..transform.evaluate import evaluate
 from .trajectory import Trajectory
 
 STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
-FLAT, MOSTLY = 0.1, 0.9  # of the steepest slope; of the steps
-FEWEST, SAMPLED = 10, 2000  # steps: with fewer nothing can be said; at most
+FLAT, MOSTLY = 0.1, 0.9  # saturated: slope below a tenth of the steepest, at nine of ten steps or more
+FEWEST, SAMPLED = 10, 2000  # least number of steps for a conclusion; most steps to look at
 
 
 @dataclass(frozen=True)
 class Activity:
-    """A function of the equations over its units. name: as in the circuit, with its function, such as 'n (tanh)', else
-    as an expression, such as 'tanh(c)'. saturated: the
-    units, from 0, whose slope is below a tenth of the steepest at nine steps of ten or more; dead: relu units that are
-    zero at every step."""
+    """One activation function of the equations.
+
+    Attributes:
+        name: its name in the circuit and the function, such as 'n (tanh)'; or an expression, such as 'tanh(c)'.
+        function: 'tanh', 'sigmoid' or 'relu'.
+        units: number of units.
+        saturated: units (from 0) whose slope is below a tenth of the steepest at nine of ten steps or more.
+        dead: relu units (from 0) that are zero at every step.
+    """
 
     name: str
     function: str
@@ -34,7 +41,7 @@ class Activity:
 
 
 def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, ...]:
-    """Of each tanh, sigmoid and relu on the way to a state, in the order of computation."""
+    """The activity of each tanh, sigmoid and relu that a state depends on, in order of computation."""
     step = path.net.circuit.recurrence
     nodes = [n for n in order([step.returns[s] for s in path.states]) if n.op in STEEPEST and _moves(n)]
     slopes = {node: VJP[node.op](constant(1.0, node.type.dims), node, *node.args)[0] for node in nodes}
@@ -55,7 +62,7 @@ def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, 
 
 
 def unmoved(path: Trajectory) -> dict[str, tuple[int, ...]]:
-    """Units of the states that have one value at every step of every sequence, by state."""
+    """For each state, the units that have the same value at every step of every sequence."""
     rows, times, _ = every_step(path)
     if len(rows) < FEWEST:
         return {n: () for n in path.states}
@@ -63,7 +70,7 @@ def unmoved(path: Trajectory) -> dict[str, tuple[int, ...]]:
 
 
 def _known(path: Trajectory, generator: torch.Generator) -> dict[Node, Tensor]:
-    """The leaves of the equations at some steps: (steps, size)."""
+    """The inputs of the equations at some steps: (steps, size)."""
     step, (rows, times, _) = path.net.circuit.recurrence, every_step(path)
     chosen = torch.randperm(len(rows), generator=generator)[:SAMPLED]
     rows, times = rows[chosen], times[chosen]
@@ -74,21 +81,25 @@ def _known(path: Trajectory, generator: torch.Generator) -> dict[Node, Tensor]:
 
 
 def every_step(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
-    """All steps of all stretches: their sequences, the steps, and how many steps of their stretch lie behind each."""
+    """All steps of all stretches.
+
+    Returns:
+        their sequences, their steps, and the number of earlier steps in the same stretch, all (steps,).
+    """
     spans = [(torch.full((b - a,), row), torch.arange(a, b), torch.arange(b - a)) for row, a, b in path.stretches]
     rows, times, behind = (torch.cat(parts) for parts in zip(*spans, strict=True))
     return rows, times, behind
 
 
 def _vector(path: Trajectory, name: str, value: Tensor) -> Tensor:
-    """Tokens in the place of a vector are one-hot vectors."""
+    """The value as a vector: tokens given for a vector become one-hot vectors."""
     if path.net.circuit.recurrence.inputs[name].type.kind == TOKEN or value.is_floating_point():
         return value
     return torch.nn.functional.one_hot(value.long(), path.net.sizes[name]).to(path.net._like().dtype)
 
 
 def _moves(node: Node) -> bool:
-    """Whether a value depends on more than parameters."""
+    """Whether a value depends on an input or a state, not only on parameters."""
     return any(leaf.op in ("input", "state") for leaf in order([node]))
 
 

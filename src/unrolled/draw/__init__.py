@@ -1,1 +1,1 @@
-"""Pictures of a recurrence: reduce → arrange → route → scene → svg."""
+"""Pictures of a recurrence. The stages: reduce → arrange → route → scene → svg or figure."""

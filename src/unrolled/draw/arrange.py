@@ -1,7 +1,8 @@
-"""Places for the circles of a step: rows from the bottom up by dependence, few crossings, straight columns.
+"""Positions of the circles of a step: rows from the bottom up by dependence, few crossings, straight columns.
 
-The method is that of Sugiyama, Tagawa and Toda (1981): rows by longest path; arrows over several rows get a
-bend in each row between; the order in a row by barycentres; then positions by least squares under the order.
+The method is that of Sugiyama, Tagawa and Toda (1981). The longest path determines the row of each value. An arrow over
+several rows gets a bend in each row between. Barycentres determine the order in a row, and least squares under that
+order the positions.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ from itertools import pairwise
 
 from .reduce import Arrow, Diagram
 
-ROW = 96.0  # from row to row
-APART = 14.0  # between neighbours in a row
+ROW = 96.0  # distance from row to row
+APART = 14.0  # distance between neighbours in a row
 ROUNDS = 8
-SLANT = 20.0  # a difference in position that is made none
+SLANT = 20.0  # a horizontal difference up to this is removed
 
 Item = str | tuple[Arrow, int]  # a value's name, or the bend of an arrow in a row
 Rows = list[list[Item]]
-Segments = list[tuple[Item, Item]]  # pieces of arrows from a row to the next, the lower end first
+Segments = list[tuple[Item, Item]]  # parts of arrows from one row to the next, the lower end first
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A circle, or a pill when it is wider than high, around its centre."""
+    """A circle around its centre, or a pill if it is wider than high."""
 
     x: float
     y: float
@@ -32,29 +33,33 @@ class Place:
     h: float
 
     def distance(self, x: float, y: float) -> float:
-        """From a point to its outline; negative inside."""
+        """The distance from a point to the outline; negative inside."""
         half = (self.w - self.h) / 2
         nearest = min(max(x, self.x - half), self.x + half)
         return float(((x - nearest) ** 2 + (y - self.y) ** 2) ** 0.5) - self.h / 2
 
     def moved(self, dx: float) -> Place:
+        """The same circle, moved to the right."""
         return Place(self.x + dx, self.y, self.w, self.h)
 
     def flipped(self) -> Place:
+        """The mirror image, right for left."""
         return Place(-self.x, self.y, self.w, self.h)
 
     @property
     def left(self) -> float:
+        """The x of the left edge."""
         return self.x - self.w / 2
 
     @property
     def right(self) -> float:
+        """The x of the right edge."""
         return self.x + self.w / 2
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Where everything of one step stands. ``bends``: the points that a long arrow passes, from its source."""
+    """The positions of one step. ``bends``: the points that a long arrow passes, starting from its source."""
 
     places: Mapping[str, Place]
     bends: Mapping[Arrow, tuple[tuple[float, float], ...]]
@@ -62,10 +67,12 @@ class Step:
 
     @property
     def left(self) -> float:
+        """The x of the left edge of the step, including bends."""
         return min(min(p.left for p in self.places.values()), *(x - 12 for b in self.bends.values() for x, _ in b), 0)
 
     @property
     def right(self) -> float:
+        """The x of the right edge of the step, including bends."""
         return max(
             max(p.right for p in self.places.values()),
             *(x + 12 for b in self.bends.values() for x, _ in b),
@@ -74,7 +81,7 @@ class Step:
 
 
 def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
-    """Places for one step of a diagram, from the width and height of every value."""
+    """Arrange one step of a diagram, given the width and height of every value."""
     layers = _layers(diagram)
     rows, segments = _rows(diagram, layers)
     rows = _ordered(diagram, rows, segments)
@@ -90,9 +97,11 @@ def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
 
 
 def _layers(diagram: Diagram) -> dict[str, int]:
-    """The row of every value, 0 at the bottom: above all that it is computed from, and above what it gets from
-    the step before without giving anything back. Targets, which feed no state, stand on top of what compares with
-    them; two values that feed themselves stand in different rows, so that both can do so in a straight line."""
+    """The row of every value, 0 at the bottom.
+
+    A value is above all values that it is computed from, and above values of the previous step that do not depend on
+    it. Targets, which no state depends on, are above the values that are compared with them. Two values that depend on
+    themselves are in different rows, so that both of their delayed arrows can be straight lines."""
     inputs = [n for n, v in diagram.values.items() if v.role == "input"]
     after = {n: _after(n, diagram) for n in diagram.values}
     feeding = {a.source for a in diagram.delayed}
@@ -118,7 +127,7 @@ def _layers(diagram: Diagram) -> dict[str, int]:
 
 
 def _after(name: str, diagram: Diagram) -> set[str]:
-    """All that depends on a value, in its own step or later."""
+    """All values that depend on a value, in the same step or later."""
     reached: set[str] = set()
     queue = [name]
     for here in queue:
@@ -144,7 +153,7 @@ def _rows(diagram: Diagram, layers: Mapping[str, int]) -> tuple[Rows, Segments]:
 
 
 def _ordered(diagram: Diagram, rows: Rows, segments: Segments) -> Rows:
-    """The rows in an order with few crossings, found by sweeps of barycentres and by swaps of neighbours."""
+    """The rows, ordered with few crossings by sweeps of barycentres and by swaps."""
     listed = {item: k for row in rows for k, item in enumerate(row)}
     enters = {a.target for a in diagram.delayed}
     leaves = {a.source for a in diagram.delayed}
@@ -213,7 +222,7 @@ def _crossings(rows: Rows, place: Mapping[Item, int], segments: Segments) -> int
 
 
 def _weights(diagram: Diagram, segments: Segments) -> list[float]:
-    """How much each piece wants to be vertical: long arrows most, arrows to a mere end least."""
+    """How strongly each segment is pulled vertical: long arrows most, arrows to a value without other arrows least."""
     ends = [n for a in diagram.arrows for n in (a.source, a.target)]
     result = []
     for low, high in segments:
@@ -227,7 +236,7 @@ def _weights(diagram: Diagram, segments: Segments) -> list[float]:
 def _positions(
     rows: Rows, segments: Segments, sizes: Mapping[str, tuple[float, float]], weights: Sequence[float]
 ) -> dict[Item, float]:
-    """Horizontal positions: each row as near as its order allows to the weighted means of its neighbours."""
+    """Horizontal positions: each row as close to the weighted means of its neighbours as its order allows."""
     width = {i: sizes[i][0] if isinstance(i, str) else 8.0 for row in rows for i in row}
     near: dict[Item, list[tuple[Item, float]]] = {item: [] for row in rows for item in row}
     for (low, high), weight in zip(segments, weights, strict=True):
@@ -252,7 +261,7 @@ def _positions(
 
 
 def _upright(xs: dict[Item, float], rows: Rows, segments: Segments, gaps: Sequence[Sequence[float]]) -> None:
-    """Make vertical what is nearly so, where the gaps allow: long arrows first."""
+    """Make nearly vertical segments vertical where the gaps allow it, those of long arrows first."""
     column = {item: {item} for item in xs}
     slant = {s: abs(xs[s[0]] - xs[s[1]]) / (1.5 if any(isinstance(i, tuple) for i in s) else 1) for s in segments}
     for low, high in sorted(segments, key=slant.__getitem__):
@@ -273,7 +282,7 @@ def _upright(xs: dict[Item, float], rows: Rows, segments: Segments, gaps: Sequen
 
 
 def _separated(wish: Sequence[float], weight: Sequence[float], gap: Sequence[float]) -> list[float]:
-    """The positions nearest to the wishes that keep the gaps: isotonic regression by pooling violators."""
+    """The positions closest to the wishes that keep the gaps: isotonic regression by pooling violators."""
     shift = [sum(gap[:k]) for k in range(len(wish))]
     blocks: list[tuple[float, float, int]] = []
     for k, w in enumerate(weight):

@@ -1,9 +1,9 @@
-"""The colours: one per role, for light and dark paper. Hues after Okabe and Ito (2008), which colour-blind people tell
-apart; the roles also differ in lightness, so that they differ in grey."""
+"""The colours: one per role, for light and dark backgrounds. The hues follow Okabe and Ito (2008), so that colour-blind
+people can distinguish them. The roles also differ in lightness, so that they differ in greyscale."""
 
 from __future__ import annotations
 
-# what is painted: (on light paper, on dark paper)
+# role: (on a light background, on a dark background)
 COLOURS: dict[str, tuple[str, str]] = {
     "paper": ("#ffffff", "#16181c"),
     "ink": ("#1a1a1a", "#f4f4f4"),
@@ -19,7 +19,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "parameter": ("#00548a", "#7cc4f2"),
     "gradient": ("#b84a00", "#ff9a57"),
 }
-ROLES = ("input", "state", "output", "loss")  # those with a fill of their own
+ROLES = ("input", "state", "output", "loss")  # in the legend
 
 
 def variables(dark: bool) -> str:

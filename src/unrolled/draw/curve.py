@@ -21,35 +21,39 @@ class Path:
 
     @property
     def start(self) -> Point:
+        """The first point."""
         return self.pieces[0][0]
 
     @property
     def end(self) -> Point:
+        """The last point."""
         return self.pieces[-1][-1]
 
     def moved(self, dx: float, dy: float = 0.0) -> Path:
+        """The same path at another position."""
         return Path(tuple(tuple((x + dx, y + dy) for x, y in piece) for piece in self.pieces))
 
     def flipped(self) -> Path:
-        """Right for left."""
+        """The mirror image, right for left."""
         return Path(tuple(tuple((-x, y) for x, y in piece) for piece in self.pieces))
 
     def beside(self, away: float) -> Path:
-        """The same way, ``away`` to the right of one who goes along it (in a plane whose y points down)."""
+        """A parallel path, ``away`` to the right in the direction of travel (y points down)."""
         return Path(tuple(_shifted(piece, away) for piece in self.pieces))
 
     def reversed(self) -> Path:
+        """The path in the opposite direction."""
         return Path(tuple(piece[::-1] for piece in reversed(self.pieces)))
 
     def outside(self, source: Place, target: Place) -> Path:
-        """The part of it between two circles, where its ends lie inside them."""
+        """The part of the path outside two circles, if its ends lie inside them."""
         first, *others = self.pieces
         path = Path((_after(first, source), *others))
         last = path.pieces[-1]
         return Path((*path.pieces[:-1], _after(last[::-1], target)[::-1]))
 
     def sample(self, spacing: float = 9.0) -> list[Point]:
-        """Points along the path, both ends among them, about ``spacing`` apart."""
+        """Points along the path, including both ends, about ``spacing`` apart."""
         points = [self.start]
         for piece in self.pieces:
             chord = sum(math.dist(a, b) for a, b in pairwise(piece))
@@ -68,7 +72,7 @@ class Path:
         return points
 
     def heading(self) -> Point:
-        """The direction in which it arrives, of length 1."""
+        """The direction at the end, as a vector of length 1."""
         piece = self.pieces[-1]
         (x1, y1), (x0, y0) = piece[-1], next((p for p in reversed(piece[:-1]) if p != piece[-1]), piece[0])
         length = math.hypot(x1 - x0, y1 - y0) or 1.0
@@ -76,7 +80,7 @@ class Path:
 
 
 def _shifted(piece: tuple[Point, ...], away: float) -> tuple[Point, ...]:
-    """A line or curve moved to its right; control points go with their end, near enough for mild curves."""
+    """A line or curve moved to its right. Control points move with their end, which is accurate for mild curves."""
     ends = []
     for a, b in (piece[:2], piece[-2:]):
         dx, dy = b[0] - a[0], b[1] - a[1]
@@ -87,7 +91,7 @@ def _shifted(piece: tuple[Point, ...], away: float) -> tuple[Point, ...]:
 
 
 def _after(piece: tuple[Point, ...], place: Place) -> tuple[Point, ...]:
-    """The rest of a line or curve from where it leaves a circle."""
+    """The rest of a line or curve, from the point where it leaves a circle."""
     for k in range(32):
         rest = _rest(piece, k / 32)
         if place.distance(*rest[0]) >= 0:
@@ -106,17 +110,18 @@ def _rest(points: tuple[Point, ...], t: float) -> tuple[Point, ...]:
 
 @cache
 def _bernstein(count: int) -> list[tuple[float, float, float, float]]:
-    """The weights of a cubic curve's four points at ``count`` places along it, the last at its end."""
+    """The weights of a cubic curve's four points at ``count`` positions along it; the last position is its end."""
     ts = [k / count for k in range(1, count + 1)]
     return [((1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t * t, t**3) for t in ts]
 
 
 def length(points: Sequence[Point]) -> float:
+    """The length of a polygon."""
     return sum(math.dist(a, b) for a, b in pairwise(points))
 
 
 def rim(place: Place, dx: float, dy: float, gap: float = 0.0) -> Point:
-    """Where a ray from the centre of a circle or pill leaves it, and ``gap`` further."""
+    """The point where a ray from the centre of a circle or pill leaves it, plus ``gap``."""
     size = math.hypot(dx, dy) or 1.0
     dx, dy = dx / size, dy / size
     r, half = place.h / 2 + gap, (place.w - place.h) / 2
@@ -141,7 +146,7 @@ def bow(source: Place, target: Place, leaving: float, arriving: float, pull: flo
 
 
 def through(source: Place, target: Place, bends: Sequence[Point]) -> Path:
-    """Up (or down) through the bends, vertical at each."""
+    """A curve up or down through the bends, vertical at each of them."""
     up = -1.0 if target.y < source.y else 1.0
     first, last = bends[0], bends[-1]
     points = [
@@ -195,7 +200,7 @@ def outline(place: Place) -> Path:
 
 
 class Trace:
-    """Points along a path, and the box around them."""
+    """Points along a path, and their bounding box."""
 
     __slots__ = ("box", "points")
 
@@ -206,7 +211,7 @@ class Trace:
 
 
 def crossings(one: Trace, other: Trace) -> int:
-    """How often two paths cross."""
+    """The number of crossings of two paths."""
     x0, y0, x1, y1 = other.box
     left, top, right, bottom = one.box
     if right < x0 or left > x1 or bottom < y0 or top > y1:

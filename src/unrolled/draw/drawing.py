@@ -1,4 +1,4 @@
-"""Pictures of a recurrence, in the visual language of Goodfellow, Bengio and Courville (2016), chapter 10."""
+"""Pictures of a recurrence, in the style of Goodfellow, Bengio and Courville (2016), chapter 10."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..graph.recurrence import Recurrence
 from ..transform.unfold import first_time
-from . import scene, text
+from . import labels, scene
 from .figure import figure
+from .legend import explain
+from .marks import Scene
 from .numbers import Numbers
 from .reduce import Diagram, reduce
-from .scene import BETWEEN, ELSEWHERE, END, READING, START, WHOLE, Column, Layout, Scene
+from .scene import BETWEEN, ELSEWHERE, END, READING, START, WHOLE, Column, Layout
 from .svg import render
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-MANY = 6  # more steps are abbreviated to the first and the last of them, unless asked for
-NODES = 1000  # nor are more circles drawn than this
-RELATIVE = 3  # up to so many steps are drawn as steps around t, more are numbered
+MANY = 6  # by default, a graph with more steps is abbreviated to its first and last ones
+NODES = 1000  # the largest number of circles in a picture
+RELATIVE = 3  # up to this number, steps are drawn as t-1, t, t+1; more steps are numbered
 
 
 class Drawing:
-    """A picture: ``.svg`` is the document, ``.save("elman.svg")`` writes it, notebooks show it.
+    """A picture: ``.svg`` is the document, ``.save("elman.svg")`` writes a file, and notebooks display it.
 
-    ``.text`` says in words what is drawn; the document carries it for those who cannot see.
+    ``.text`` describes the picture in words. The document contains this text for screen readers.
     """
 
     def __init__(self, scene: Scene, title: str, text: str) -> None:
@@ -37,26 +39,34 @@ class Drawing:
         self.svg = render(scene, title, text)
 
     def figure(self, *, dark: bool = False) -> Figure:
-        """The picture as a matplotlib figure, to be combined with others or restyled.
+        """The picture as a matplotlib figure, which you can combine with others or restyle.
 
-        Raises EngineError where matplotlib is missing.
+        Args:
+            dark: True for the colours of a dark background.
+
+        Raises:
+            EngineError: matplotlib is not installed.
         """
         return figure(self.scene, dark)
 
     def save(self, path: str | Path) -> None:
-        """Write the picture to a file whose name ends in .svg, .png or .pdf. The latter two take matplotlib.
+        """Write the picture to a file.
 
-        Raises InputError for another ending, and for a place that cannot be written; EngineError where matplotlib is
-        missing.
+        Args:
+            path: a name that ends in .svg, .png or .pdf. PNG and PDF need matplotlib.
+
+        Raises:
+            InputError: the name has another ending, or the file cannot be written.
+            EngineError: matplotlib is not installed.
         """
         path = Path(path)
         kind = path.suffix.lower()
         if kind not in (".svg", ".png", ".pdf"):
             raise InputError(
-                f"a drawing is saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
+                f"a drawing can be saved as .svg, .png or .pdf, got '{path}'. Name it '{path.with_suffix('.svg')}'"
             )
         if not path.parent.is_dir():
-            raise InputError(f"cannot save '{path}': there is no folder '{path.parent}'")
+            raise InputError(f"cannot save '{path}': folder '{path.parent}' does not exist")
         try:
             if kind == ".svg":
                 path.write_text(self.svg, encoding="utf-8", newline="\n")
@@ -73,9 +83,9 @@ class Drawing:
 
 
 def draw_recurrence(recurrence: Recurrence, steps: int, gates: bool = True, gradient: bool = False) -> Drawing:
-    """Side by side: the circuit diagram, where a black square is a delay of one step, and the unfolded graph.
+    """The circuit diagram, in which a black square is a delay of one step, beside the unfolded graph.
 
-    Up to three steps are drawn as any steps of a long sequence (t-1, t, t+1); more are numbered from 1.
+    Up to three steps are drawn as steps from the middle of a sequence (t-1, t, t+1). More steps are numbered from 1.
     """
     columns = around_t(steps) if steps <= RELATIVE else numbered(first_time(recurrence), steps)
     layout = Layout.of(reduce(recurrence, gates), [c.time for c in columns], gradient)
@@ -93,32 +103,43 @@ def draw_unfolded(
     numbers: Numbers | None = None,
     note: str = "",
 ) -> Drawing:
-    """The unfolded graph: a copy of each value per step, from the initial state on. Long ones are abbreviated.
+    """The unfolded graph from the initial state on: one copy of each value per step. Long graphs are abbreviated.
 
-    numbers: what is written in the circles; note: what else is to be said.
+    Args:
+        recurrence: the recurrence.
+        steps: the time of the last step.
+        gates: False draws only inputs, states and outputs as circles.
+        gradient: True also draws the gradient's arrows.
+        most: the largest number of steps to draw.
+        last_only: True draws outputs at the last step only.
+        numbers: the numbers to write in the circles.
+        note: an additional line in the legend.
+
+    Raises:
+        InputError: ``most`` is less than 3.
     """
     if not isinstance(most, int) or isinstance(most, bool) or most < 3:
-        raise InputError(f"most= is the number of steps to draw, a whole number from 3, got {most!r}")
+        raise InputError(f"most=, the largest number of steps to draw, must be an integer of at least 3, got {most!r}")
     diagram = reduce(recurrence, gates)
     columns = numbered(first_time(recurrence), steps, max(3, min(most, NODES // len(diagram.values))))
     layout = Layout.of(diagram, [c.time for c in columns], gradient, numbers)
     title = f"Circuit {recurrence.name} unfolded for {_count(steps)}"
     if last_only:
         columns[1:-1] = [replace(c, kind=READING if c.kind == WHOLE else c.kind) for c in columns[1:-1]]
-        title += ", with outputs at the last step alone"
+        title += ", with outputs at the last step only"
     notes = [n for n in (left_out(columns), note) if n]
     return _drawing(scene.unfolded(layout, columns), title, layout, False, *notes)
 
 
 def _drawing(picture: Scene, title: str, layout: Layout, delay: bool, *notes: str) -> Drawing:
-    scene.explain(picture, layout, delay, *notes)
+    explain(picture, layout, delay, *notes)
     said = [note[0].upper() + note[1:].rstrip(".") + "." for note in notes if note]
     lines = [title + ".", *said, *describe(layout.diagram)]
     if layout.gradient:
         lines += describe_gradient(layout)
     for circle in picture.circles if layout.numbers else ():
         if layout.numbers and circle.below:
-            name = text.plain(text.value(circle.name, circle.time, False))
+            name = labels.plain(labels.value(circle.name, circle.time, False))
             lines.append(f"{name}: {layout.numbers.describe(circle.name, circle.time or '')}.")
     return Drawing(picture, title, "\n".join(lines))
 
@@ -128,15 +149,15 @@ def _count(steps: int) -> str:
 
 
 def around_t(steps: int) -> list[Column]:
-    """Steps around t, as from the middle of a sequence."""
+    """The columns of steps around t, from the middle of a sequence."""
     first = -(steps // 2)
     times = [f"t{k:+d}" if k else "t" for k in range(first, first + steps)]
     return [Column(START, ELSEWHERE), *(Column(WHOLE, t) for t in times), Column(END, ELSEWHERE)]
 
 
 def numbered(start: int, steps: int, most: int = MANY) -> list[Column]:
-    """The initial state, at time ``start``, and the steps up to the last; of more than ``most``, the first and the
-    last."""
+    """The columns of the initial state, at time ``start``, and of all steps up to ``steps``; if there are more than
+    ``most``, of the first and last ones."""
     times: Sequence[int] = range(start + 1, steps + 1)
     left_out = len(times) > most
     last = max(1, most // 3) if left_out else 0
@@ -146,7 +167,7 @@ def numbered(start: int, steps: int, most: int = MANY) -> list[Column]:
 
 
 def left_out(columns: Sequence[Column]) -> str:
-    """Which steps are not drawn, in words."""
+    """The steps that are not drawn, in words."""
     for before, column, after in zip(columns, columns[1:], columns[2:], strict=False):
         if column.kind == BETWEEN:
             return f"steps {int(before.time) + 1} to {int(after.time) - 1} are not drawn"
@@ -154,30 +175,30 @@ def left_out(columns: Sequence[Column]) -> str:
 
 
 def describe(diagram: Diagram) -> list[str]:
-    """The picture in words: what is computed from what, and through which parameters."""
+    """The picture in words: which value is computed from which others, through which parameters."""
     roles: dict[str, list[str]] = {}
     for name, value in diagram.values.items():
-        roles.setdefault(value.role, []).append(text.plain(text.value(name, None, value.scalar)))
+        roles.setdefault(value.role, []).append(labels.plain(labels.value(name, None, value.scalar)))
     what = "; ".join(f"{role}: {', '.join(names)}" for role, names in roles.items())
     lines = [f"Values of a step: {what}."]
     for name, value in diagram.values.items():
         sources = []
         for a in diagram.arrows:
             if a.target == name:
-                source = text.plain(text.value(a.source, "t-1" if a.delayed else "t", False))
-                sources.append(source + (f" through {text.plain(text.letters(a.letters))}" if a.letters else ""))
+                source = labels.plain(labels.value(a.source, "t-1" if a.delayed else "t", False))
+                sources.append(source + (f" through {labels.plain(labels.letters(a.letters))}" if a.letters else ""))
         if sources:
-            lines.append(f"{text.plain(text.value(name, 't', value.scalar))} from {', '.join(sources)}.")
+            lines.append(f"{labels.plain(labels.value(name, 't', value.scalar))} from {', '.join(sources)}.")
     return lines
 
 
 def describe_gradient(layout: Layout) -> list[str]:
-    """The gradient's arrows in words."""
+    """The arrows of the gradient in words."""
     diagram, lines = layout.diagram, []
     for name in diagram.values:
         into = [a for a in diagram.arrows if a.source == name and layout.back(a)]
         if into:
             into.sort(key=lambda a: not a.delayed)
-            found = [text.plain(text.gradient(a.target, "t+1" if a.delayed else "t", False)) for a in into]
-            lines.append(f"Backward: {text.plain(text.gradient(name, 't', False))} from {', '.join(found)}.")
+            found = [labels.plain(labels.gradient(a.target, "t+1" if a.delayed else "t", False)) for a in into]
+            lines.append(f"Backward: {labels.plain(labels.gradient(name, 't', False))} from {', '.join(found)}.")
     return lines

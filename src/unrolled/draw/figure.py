@@ -1,4 +1,4 @@
-"""Marks as a matplotlib figure: for PNG and PDF, and for those who compose their own figures."""
+"""Marks as a matplotlib figure: for PNG and PDF, and for users who compose their own figures."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from ..errors import EngineError
 from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
-from .scene import Circle, Scene
+from .labels import Label, Run, width
+from .marks import Circle, Letters, Scene
 from .svg import LEFT, MARGIN, head, lines_of
-from .text import Label, Run, width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,12 +18,14 @@ if TYPE_CHECKING:
 
 DOTS = 96.0  # units of the picture per inch
 POINT = 72 / DOTS
+PLAIN = {"mono": "sans-serif", "prose": "STIXGeneral"}  # fonts of text that is not mathematics
 
 
 def figure(scene: Scene, dark: bool = False) -> Figure:
-    """The scene at its own size: a unit is 1/96 inch, as in a browser.
+    """The scene at its natural size: a unit is 1/96 inch, as in a browser.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     left, top, right, bottom = scene.bounds()
     left, top, right, bottom = left - MARGIN, top - MARGIN, right + MARGIN, bottom + MARGIN
@@ -39,13 +41,14 @@ def figure(scene: Scene, dark: bool = False) -> Figure:
 def blank(inches: tuple[float, float], colour: str, **options: Any) -> Figure:
     """An empty figure.
 
-    Raises EngineError where matplotlib is missing.
+    Raises:
+        EngineError: matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise EngineError(
-            "PNG, PDF and figures take matplotlib, which is not installed. "
+            "PNG, PDF and figures need matplotlib, which is not installed. "
             'Install it with: pip install "unrolled[plots]", or save the drawing as .svg'
         ) from None
     return Figure(figsize=inches, facecolor=colour, **options)
@@ -57,6 +60,10 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
 
     for block in scene.blocks:
         axes.add_patch(PathPatch(_path(block), facecolor=colour["block"], edgecolor=colour["line"], lw=1.3 * POINT))
+    for stroke in scene.strokes:
+        dashes = (0, [d / stroke.width for d in stroke.dash]) if stroke.dash else "-"
+        ink, wide = colour[stroke.colour], stroke.width * POINT
+        axes.add_patch(PathPatch(_path(stroke.line), facecolor="none", edgecolor=ink, lw=wide, linestyle=dashes))
     for wire in scene.wires:
         back = wire.kind == "gradient"
         ink = colour["gradient" if back else "line"]
@@ -75,10 +82,8 @@ def _marks(axes: Axes, scene: Scene, colour: dict[str, str]) -> None:
     for circle in scene.circles:
         _circle(axes, circle, colour)
     for mark in scene.letters:
-        if mark.kind == "mono":
-            x, y = mark.center
-            written = "".join(run.text for run in mark.label)
-            axes.text(x, y + 0.33 * mark.size, written, fontsize=mark.size * POINT, color=colour["ink"], ha="center")
+        if mark.kind in PLAIN:
+            _plain_text(axes, mark, colour["ink"])
             continue
         ink = colour["parameter"] if mark.kind in ("parameter", "key") else colour["line"]
         x, y = mark.center
@@ -112,13 +117,27 @@ def _path(curve: Curve) -> Any:
     return Path(points, codes)
 
 
+def _plain_text(axes: Axes, mark: Letters, ink: str) -> None:
+    """Text as it is, not set as mathematics: names and sentences may hold any character."""
+    x, y = mark.center
+    x -= width(mark.label, mark.size) / 2 * (mark.kind in LEFT)
+    written, bold = "".join(run.text for run in mark.label), mark.label[0].style == "b"
+    font: dict[str, Any] = {
+        "fontfamily": PLAIN[mark.kind],
+        "fontweight": "bold" if bold else "normal",
+        "parse_math": False,
+    }
+    side = "left" if mark.kind in LEFT else "center"
+    axes.text(x, y + 0.33 * mark.size, written, fontsize=mark.size * POINT, color=ink, ha=side, **font)
+
+
 def _text(axes: Axes, label: Label, x: float, y: float, size: float, ink: str, side: str = "center") -> None:
     base = y + 0.33 * size
     axes.text(x, base, _math(label), fontsize=size * POINT, color=ink, ha=side, va="baseline", math_fontfamily="stix")
 
 
 def _math(label: Label) -> str:
-    """The label in matplotlib's own mathematics."""
+    """The label in matplotlib's mathtext."""
     parts, shift = [], "base"
     for run in label:
         if run.shift != shift:

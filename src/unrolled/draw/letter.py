@@ -1,4 +1,4 @@
-"""Where the letters of an arrow stand: beside it, clear of circles, of other arrows and of each other."""
+"""Positions of the letters of arrows: beside their arrow, clear of circles, of other arrows and of each other."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
 
-from . import text
+from . import labels
 from .arrange import Place
 from .curve import Path, Point
 from .reduce import Arrow
 
 SIZE = 16.0
-BESIDE = (6.0, 13.0)  # from the arrow, the second past a black square
+BESIDE = (6.0, 13.0)  # distances from the arrow; the second clears a black square
 ALONG = (0.5, 0.43, 0.57, 0.36, 0.64, 0.29, 0.71, 0.22, 0.78)
-ANYWHERE = tuple(k / 32 for k in range(2, 31))  # where the middle is crowded
+ANYWHERE = tuple(k / 32 for k in range(2, 31))  # tried when the middle is crowded
 FURTHER = (5.0, 9.0, 14.0, 20.0)
-COVERED = 60.0  # the price from which a place is crowded
-NEAR = 8.0  # an arrow nearer than this seems to be the one that is meant
+COVERED = 60.0  # a position is crowded from this price on
+NEAR = 8.0  # letters this close to an arrow seem to belong to it
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -30,10 +30,15 @@ def letters(
     stamps: Sequence[Box] = (),
     period: float = 0.0,
 ) -> dict[Arrow, Point]:
-    """The centre of the letters of every arrow that has some.
+    """The centre of the letters of every arrow that has letters.
 
-    paths: the arrows; own: the parts of them where letters may stand; others, stamps: what to keep away from;
-    period: the distance to the next copy of all this, if there is one.
+    Args:
+        paths: the arrows.
+        own: the parts of the arrows beside which letters may be placed.
+        places: the circles to avoid.
+        others: other arrows to avoid.
+        stamps: boxes to avoid.
+        period: the distance to the next copy of the step, or 0 if there is none.
     """
     taken = list(stamps)
     lines = {arrow: path.sample(8) for arrow, path in paths.items()}
@@ -41,7 +46,7 @@ def letters(
     found: dict[Arrow, Point] = {}
     for arrow in paths:
         if arrow.letters:
-            w, h = text.width(text.letters(arrow.letters), SIZE), SIZE * 0.9
+            w, h = labels.width(labels.letters(arrow.letters), SIZE), SIZE * 0.9
             along = {**paths, **own}[arrow].sample(4)
             reach = _around(along, max(w, h) + 24)
             near = [p for line in (*strange, *(l for a, l in lines.items() if a is not arrow)) for p in line]
@@ -66,7 +71,8 @@ def letters(
 def _option(
     points: Sequence[Point], w: float, h: float, part: float, side: int, beside: float
 ) -> tuple[float, float, float]:
-    """How much worse a place beside a path is than the best one (in the middle; above, or to the left), and where."""
+    """A position beside a path: its extra cost over the best one (in the middle; above, or to the left), and x and
+    y."""
     k = min(max(1, round(part * (len(points) - 1))), len(points) - 2)
     (x0, y0), (x, y), (x1, y1) = points[k - 1], points[k], points[k + 1]
     size = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5 or 1.0

@@ -1,7 +1,8 @@
-"""From nodes to what a person draws: a circle per named value, arrows between them, letters on the arrows.
+"""From nodes to the diagram that a person would draw: a circle per named value, arrows between circles, and letters on
+the arrows.
 
-What has no name is folded into the arrows: ``h = tanh(b + W @ h + U @ x)`` is one circle with two arrows into
-it, lettered W and U. Biases are on no arrow, for they are applied to none of the values.
+Values without a name become part of the arrows: ``h = tanh(b + W @ h + U @ x)`` is one circle with two incoming arrows,
+labelled W and U. A bias is on no arrow, because it is not applied to any of the values.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from ..graph.recurrence import Recurrence
 from ..transform.differentiate import loss_on
 
 Role = Literal["input", "state", "output", "loss", "named"]
-Ways = tuple[tuple[str, ...], ...]  # each way from a value to another: the letters met, the outermost first
-Origin = tuple[str, bool]  # a value's name, and whether it is the one of the step before
+Ways = tuple[tuple[str, ...], ...]  # every path from one value to another: the parameters on it, the outermost first
+Origin = tuple[str, bool]  # the name of a value, and whether it is the value of the previous step
 
 APPLYING = {
     "matvec",
@@ -35,7 +36,7 @@ MOST_WAYS = 3
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """A circle: a named value of a step. ``scalar`` values are written in light type, vectors in bold."""
+    """A circle: a named value of a step. Scalars are set in light type, vectors in bold."""
 
     name: str
     role: Role
@@ -44,17 +45,17 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Arrow:
-    """``target`` is computed from ``source``: of the same step, or of the one before (``delayed``)."""
+    """``target`` is computed from ``source``, of the same step or of the previous one (``delayed``)."""
 
     source: str
     target: str
     delayed: bool
     ways: Ways
-    smooth: bool = True  # whether a derivative can pass: it cannot through a comparison or a step, nor to a token
+    smooth: bool = True  # a gradient can flow; it cannot flow through comparisons and step functions, or to tokens
 
     @property
     def letters(self) -> Ways:
-        """The ways with something to write on them."""
+        """The paths that have parameters, which label the arrow."""
         return tuple(way for way in self.ways if way)
 
 
@@ -65,11 +66,11 @@ class Diagram:
     name: str
     values: Mapping[str, Value]
     arrows: tuple[Arrow, ...]
-    loss_on: tuple[str, ...] = ()  # what the loss depends on directly
+    loss_on: tuple[str, ...] = ()  # the values on which the loss depends directly
 
     @cached_property
     def carrying(self) -> frozenset[str]:
-        """The values that a gradient reaches on its way back, inputs left out."""
+        """The values that the gradient of the loss reaches, except inputs."""
         reached = set(self.loss_on)
         while True:
             more = {a.source for a in self.arrows if a.smooth and a.target in reached} - reached
@@ -84,12 +85,12 @@ class Diagram:
 
     @property
     def delayed(self) -> tuple[Arrow, ...]:
-        """The arrows into the next step: those with a black square."""
+        """The arrows into the next step, which pass a black square."""
         return tuple(a for a in self.arrows if a.delayed)
 
 
 def reduce(recurrence: Recurrence, gates: bool = True) -> Diagram:
-    """The circles and arrows of a recurrence. Without ``gates``, only inputs and what is returned are circles."""
+    """The circles and arrows of a recurrence. Without ``gates``, only inputs and returned values are circles."""
     fixed = _fixed(recurrence)
     named = dict(recurrence.returns)
     reached = set(order(recurrence.returns.values()))
@@ -107,7 +108,7 @@ def reduce(recurrence: Recurrence, gates: bool = True) -> Diagram:
 
 
 def _listed(recurrence: Recurrence) -> Callable[[str], int]:
-    """The place of a name in the circuit, for a picture whose order is that of the text."""
+    """A sort key: the position of a name in the circuit, so that the picture has the order of the equations."""
     names = dict.fromkeys([*recurrence.labels.values(), *recurrence.returns])
     return list(names).index
 
@@ -121,7 +122,7 @@ def _role(recurrence: Recurrence, name: str) -> Role:
 
 
 def _fixed(recurrence: Recurrence) -> dict[Node, tuple[str, ...]]:
-    """Every node made of parameters alone, the same at all steps, with the letters that stand for it."""
+    """Every node that depends only on parameters, with the letters that represent it."""
     result: dict[Node, tuple[str, ...]] = {}
     for node in recurrence.nodes:
         if node.op == "parameter":
@@ -160,7 +161,7 @@ def _arrows(recurrence: Recurrence, named: Mapping[str, Node], fixed: Mapping[No
 
 
 def _absorbed(arrows: list[Arrow], kept: set[str]) -> list[Arrow]:
-    """Without the values that are only passed on: ``a = b + W @ h; h = tanh(a)`` is drawn as h alone."""
+    """The arrows without values that are only passed on: ``a = b + W @ h; h = tanh(a)`` is drawn as h alone."""
     while True:
         for arrow in arrows:
             into = [a for a in arrows if a.target == arrow.target]

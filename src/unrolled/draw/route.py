@@ -1,4 +1,4 @@
-"""Ways for the arrows: of many curves for each the one that keeps clear of circles, crosses little and is short."""
+"""Curves for the arrows: among many candidates, the short one that avoids circles and crosses few other arrows."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from itertools import product
 from math import sqrt
 
-from . import text
+from . import labels
 from .arrange import ROW, Place, Step
 from .curve import Path, Point, Trace, bow, crossings, rim, rounded, straight, through
 from .letter import SIZE
 from .reduce import Arrow, Diagram
 
-CLEAR = 9.0  # between an arrow and a circle that it passes
-CHANNEL = 60.0  # between the circles of one step and those of the next
-SPACING = 15.0  # between the points at which a curve is looked at
-CROSSING, TOUCHING = 90.0, 5000.0  # what they cost, in units of length
+CLEAR = 9.0  # distance between an arrow and a circle that it passes
+CHANNEL = 60.0  # distance between the circles of one step and those of the next
+SPACING = 15.0  # distance between the points at which a curve is tested
+CROSSING, TOUCHING = 90.0, 5000.0  # their costs, in units of length
 
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """inner: the arrows of a step; delayed: those into it from the step before, ``period`` to the left."""
+    """The arrows within a step, and the arrows into it from the previous step, ``period`` to the left."""
 
     inner: Mapping[Arrow, Path]
     delayed: Mapping[Arrow, Path]
@@ -37,7 +37,7 @@ def route(diagram: Diagram, step: Step) -> Routes:
         others = [p for n, p in step.places.items() if n not in (arrow.source, arrow.target)]
         inner[arrow] = _best(_within(source, target, step.bends.get(arrow, ())), others, drawn)
         drawn.append(Trace(inner[arrow].sample(SPACING)))
-    widest = max((text.width(text.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
+    widest = max((labels.width(labels.letters(a.letters), SIZE) for a in diagram.delayed), default=0.0)
     channel = max(CHANNEL, widest + 40)
     period = step.right - step.left + channel + 10 * max(0, len(diagram.delayed) - 1)
     now = list(drawn)
@@ -59,7 +59,7 @@ def _climb(step: Step, arrow: Arrow) -> float:
 
 
 def _within(source: Place, target: Place, bends: Sequence[Point]) -> Iterator[Path]:
-    """Curves from a row to a higher or lower one."""
+    """Candidates from a row to a higher or lower one."""
     yield straight(source, target)
     if bends:
         yield through(source, target, bends)
@@ -71,7 +71,7 @@ def _within(source: Place, target: Place, bends: Sequence[Point]) -> Iterator[Pa
 
 
 def _across(source: Place, target: Place, middle: float) -> Iterator[Path]:
-    """Curves from a step to the next."""
+    """Candidates from a step to the next."""
     yield straight(source, target)
     out, into = (0, 35, -35, 70, -70), (180, 145, 215, 110, 250)
     for leaving, arriving, pull in product(out, into, (0.35, 0.55)):
@@ -89,7 +89,7 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
     for k, path in enumerate(candidates):
         trace = Trace(path.sample(SPACING))
         if not k and not any(_touching(p, trace) for p in others) and not any(crossings(trace, d) for d in drawn):
-            return path  # the straight one is free
+            return path  # nothing is in the way of the straight line
         priced.append((_effort(trace.points) + 0.01 * k, k, path, trace))
     priced.sort(key=lambda p: p[:2])
     best, lowest = priced[0][2], float("inf")
@@ -109,7 +109,7 @@ def _best(candidates: Iterable[Path], others: Sequence[Place], drawn: Sequence[T
 
 
 def _touching(place: Place, trace: Trace) -> float:
-    """How far a path comes into the surroundings of a circle, from 0 (clear)."""
+    """How far a path enters the neighbourhood of a circle; 0 if it stays clear."""
     wide, high = place.w / 2 + CLEAR, place.h / 2 + CLEAR
     left, top, right, bottom = trace.box
     if left > place.x + wide or right < place.x - wide or top > place.y + high or bottom < place.y - high:
@@ -120,7 +120,7 @@ def _touching(place: Place, trace: Trace) -> float:
 
 
 def _effort(points: Sequence[Point]) -> float:
-    """The length of a path, and 40 more for each radian, or so, by which it turns."""
+    """The length of a path, plus about 40 for each radian by which it turns."""
     (x0, y0), (x1, y1) = points[:2]
     ux, uy = x1 - x0, y1 - y0
     u = sqrt(ux * ux + uy * uy)

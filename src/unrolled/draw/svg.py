@@ -12,14 +12,14 @@ from xml.sax.saxutils import escape
 
 from .colours import COLOURS
 from .curve import Path, Point
-from .scene import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Wire
-from .text import FALL, RISE, SMALL, Label, stacked, width
+from .labels import FALL, RISE, SMALL, Label, stacked, width
+from .marks import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Stroke, Wire
 
 MARGIN = 18.0
-LEFT = ("legend", "key")  # text that begins at its left end, not around a centre
-SPACE = 0.25  # the width of a space, in the size of the letters
-HEAD = 9.0  # the length of an arrow's head
-BACK = -0.36  # from the end of a subscript of one character back to where a superscript above it begins
+LEFT = ("legend", "key", "prose")  # left-aligned text; other text is centred
+SPACE = 0.25  # the width of a space, relative to the size of the letters
+HEAD = 9.0  # the length of an arrowhead
+BACK = -0.36  # from the end of a subscript of one character back to the start of the superscript above it
 
 STYLE = """
 .unrolled .paper{fill:{paper}}
@@ -50,14 +50,23 @@ text-anchor:middle;fill:{ink}}
 """
 
 
-def _style(dark: bool) -> str:
-    css = STYLE
+CHART = ".unrolled text.prose{text-anchor:start}\n" + "".join(
+    f".unrolled .stroke-{name}{{fill:none;stroke:{{{name}}}}}\n" for name in ("block", "quiet", "gradient", "parameter")
+)
+
+
+def _style(style: str, dark: bool) -> str:
     for name, pair in COLOURS.items():
-        css = css.replace(f"{{{name}}}", pair[dark])
-    return css
+        style = style.replace(f"{{{name}}}", pair[dark])
+    return style
 
 
-SHEET = _style(False) + "@media (prefers-color-scheme:dark){" + _style(True) + "}\n"
+def _sheet(style: str) -> str:
+    """The style in both palettes, of which the reader's browser chooses one."""
+    return _style(style, False) + "@media (prefers-color-scheme:dark){" + _style(style, True) + "}\n"
+
+
+SHEET, CHART_SHEET = _sheet(STYLE), _sheet(STYLE + CHART)
 
 
 def render(scene: Scene, title: str, description: str) -> str:
@@ -69,10 +78,11 @@ def render(scene: Scene, title: str, description: str) -> str:
         f'width="{w:.0f}" height="{h:.0f}" viewBox="{_n(x)} {_n(y)} {_n(w)} {_n(h)}">',
         f"<title>{escape(title)}</title>",
         f"<desc>{escape(description)}</desc>",
-        f"<style>{SHEET}</style>",
+        f"<style>{CHART_SHEET if scene.strokes else SHEET}</style>",
         f'<rect class="paper" x="{_n(x)}" y="{_n(y)}" width="{_n(w)}" height="{_n(h)}"/>',
     ]
     lines += [f'<path class="block" d="{outline(block)}Z"/>' for block in scene.blocks]
+    lines += [_stroke(stroke) for stroke in scene.strokes]
     drawn = {key: _wire(wire) for key, wire in {(id(w.line), w.kind): w for w in scene.wires}.items()}
     lines += [drawn[id(w.line), w.kind].replace("/>", _moved(w.dx)) for w in scene.wires]
     lines += [_square(square) for square in scene.squares]
@@ -92,7 +102,7 @@ def _n(value: float) -> str:
 
 
 def outline(path: Path) -> str:
-    """The path in SVG's own words."""
+    """The path as SVG path data."""
     parts = [f"M{_n(path.start[0])} {_n(path.start[1])}"]
     for piece in path.pieces:
         command = "L" if len(piece) == 2 else "C"
@@ -101,7 +111,7 @@ def outline(path: Path) -> str:
 
 
 def _wire(wire: Wire) -> str:
-    """The line and its head, where they stand at the step that all copies share."""
+    """The line and its head, at the position that all copies of the arrow share."""
     corners = "L".join(f"{_n(x)} {_n(y)}" for x, y in head(wire.line))
     return f'<path class="{wire.kind}" d="{outline(wire.line)}"/><path class="{wire.kind}-head" d="M{corners}Z"/>'
 
@@ -111,11 +121,17 @@ def _moved(dx: float) -> str:
 
 
 def head(path: Path) -> tuple[Point, Point, Point]:
-    """The triangle at the end of an arrow."""
+    """The three corners of the arrowhead."""
     (x, y), (ux, uy) = path.end, path.heading()
     bx, by = x - HEAD * ux, y - HEAD * uy
     wide = 0.42 * HEAD
     return (x, y), (bx - wide * uy, by + wide * ux), (bx + wide * uy, by - wide * ux)
+
+
+def _stroke(stroke: Stroke) -> str:
+    dash = f' stroke-dasharray="{" ".join(map(_n, stroke.dash))}"' if stroke.dash else ""
+    style = f'class="stroke-{stroke.colour}" stroke-width="{_n(stroke.width)}"{dash}'
+    return f'<path {style} d="{outline(stroke.line)}"/>'
 
 
 def _square(square: Square) -> str:
@@ -143,7 +159,7 @@ def _circle(circle: Circle) -> str:
 
 
 def lines_of(circle: Circle) -> list[tuple[Label, str, float, float]]:
-    """What is written in a circle, line by line: text, kind, height and size."""
+    """The text in a circle, line by line: label, kind, y and size."""
     y, size = circle.place.y, circle.size
     if not circle.below:
         return [(circle.label, "value", y, size)]
@@ -155,7 +171,7 @@ def lines_of(circle: Circle) -> list[tuple[Label, str, float, float]]:
 
 
 def _picture(picture: Picture) -> str:
-    """The pixels as a PNG inside the document, in a frame."""
+    """The pixels as an embedded PNG with a frame."""
     x, y, right, bottom = picture.box
     wide, high = math.ceil((right - x) / len(picture.rows[0])), math.ceil((bottom - y) / len(picture.rows))
     data = b64encode(png(picture.rows, wide, high)).decode("ascii")
@@ -167,8 +183,8 @@ def _picture(picture: Picture) -> str:
 
 
 def png(rows: Sequence[Sequence[tuple[int, int, int, int]]], wide: int = 1, high: int = 1) -> bytes:
-    """Pixels as a PNG file (ISO/IEC 15948): size, compressed rows, end. Each becomes ``wide`` times ``high`` of them,
-    since not every program that shows SVG leaves their edges sharp."""
+    """Pixels as a PNG file (ISO/IEC 15948): size, compressed rows, end. Each pixel is enlarged to ``wide`` × ``high``,
+    because some SVG viewers would blur the edges."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
@@ -186,19 +202,19 @@ def _letters(mark: Letters) -> str:
 
 
 def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
-    """The label around a centre."""
+    """The label at a position."""
     place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
     return f'<text class="{kind}" {place}>{_spans(label, size)}</text>'
 
 
 @lru_cache(maxsize=4096)
 def _spans(label: Label, size: float) -> str:
-    """The runs of a label: superscripts move the line up and what follows moves it back."""
+    """The runs of a label. A superscript raises the baseline, and the next run lowers it again."""
     spans, level, space = [], 0.0, 0.0
     for run in label:
         written = run.text.strip(" ")
         before = len(run.text) - len(run.text.lstrip(" ")) if written else len(run.text)
-        space += SPACE * size * before  # between runs as a distance: some programs drop a space that ends a run
+        space += SPACE * size * before  # as a distance, because some programs drop a space at the end of a run
         if not written:
             continue
         here = {"base": 0.0, "sup": -RISE * size, "sub": FALL * size}[run.shift]

@@ -1,1 +1,1 @@
-"""What runs a recurrence over whole sequences, forward and backward."""
+"""Engines: they run a recurrence over whole sequences, forward and backward."""

@@ -1,8 +1,8 @@
-"""The border to the engines: which tensors an engine can read, and when torch must see every operation instead.
+"""Which tensors an engine can read, and when torch must see every operation instead.
 
-An engine reads memory by address and writes in place. That is right for an ordinary tensor: dense, strided, with memory
-of its own, of torch's own class. It is wrong for a tensor that only stands for another one (a FakeTensor, a DTensor, a
-tensor inside ``torch.func.vmap``), and wherever torch traces or transforms operations.
+An engine reads memory by address and writes in place. That works for ordinary tensors: dense, strided, with memory of
+their own, of torch's own class. It does not work for tensors that only represent others (a FakeTensor, a DTensor, a
+tensor inside ``torch.func.vmap``), nor where torch traces or transforms operations.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ C: Any = torch._C
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 OWN = (Tensor, nn.Parameter)
 
-ODD = ~functools.reduce(  # of torch's dispatch keys, those that no dense, strided tensor with memory of its own has
+ODD = ~functools.reduce(  # torch's dispatch keys that no dense, strided tensor with its own memory has
     operator.or_,
     (
         C.DispatchKeySet(getattr(C.DispatchKey, name)).raw_repr()
@@ -40,31 +40,52 @@ ODD = ~functools.reduce(  # of torch's dispatch keys, those that no dense, strid
 )
 
 
-def watched() -> bool:
-    """Whether torch traces, transforms or replaces operations now: ``torch.jit.trace``, ``make_fx``, the export to
-    ONNX, ``FakeTensorMode`` and other modes, ``torch.func``, forward-mode differentiation."""
+def traced() -> bool:
+    """Whether torch traces or replaces operations now: ``torch.jit.trace``, ``make_fx``, the export to ONNX,
+    ``FakeTensorMode`` and other modes, ``torch.func.functionalize``."""
     return bool(
         C._get_tracing_state() is not None
         or C._len_torch_dispatch_stack()
-        or C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
         or (C._len_torch_function_stack() and _replaced())
+        or (C._are_functorch_transforms_active() and _functionalized())
     )
 
 
+def transformed() -> bool:
+    """Whether torch differentiates or batches what runs now: ``torch.func``, forward-mode differentiation."""
+    return bool(C._are_functorch_transforms_active() or forward_ad._current_level >= 0)
+
+
+def watched() -> bool:
+    """Whether torch traces, replaces or transforms operations now."""
+    return traced() or transformed()
+
+
+def _functionalized() -> bool:
+    kinds = [interpreter.key() for interpreter in C._functorch.get_interpreter_stack() or ()]
+    return C._functorch.TransformType.Functionalize in kinds
+
+
+def unwrapped(tensor: Tensor) -> Tensor:
+    """The tensor that a transform of ``torch.func`` has wrapped."""
+    while C._functorch.is_functorch_wrapped_tensor(tensor):
+        tensor = C._functorch.get_unwrapped(tensor)
+    return tensor
+
+
 def recorded() -> bool:
-    """Whether torch records operations to run them again on other tensors: ``torch.jit.trace``, ``make_fx``."""
+    """Whether torch records operations to replay them on other tensors: ``torch.jit.trace``, ``make_fx``."""
     return C._get_tracing_state() is not None or C._get_dispatch_mode(C._TorchDispatchModeKey.PROXY) is not None
 
 
 def _replaced() -> bool:
-    """Whether functions are replaced by a mode. ``torch.set_default_device`` is one too, and does no harm."""
+    """Whether a mode replaces torch's functions. ``torch.set_default_device`` is a harmless one."""
     return any(not isinstance(mode, DeviceContext) for mode in _get_current_function_mode_stack())
 
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """Operations run as if nothing watched them. They make ordinary tensors, on the CPU where no device is named."""
+    """Run operations unobserved, on ordinary tensors. New tensors are on the CPU unless a device is given."""
     tracing = C._get_tracing_state()
     if tracing is not None:
         C._set_tracing_state(None)
@@ -83,8 +104,7 @@ def unwatched() -> Iterator[None]:
 
 
 def constants(make: Callable[P, R]) -> Callable[P, R]:
-    """Remember the tensors that a function makes, which follow from its arguments alone. They are ordinary wherever the
-    first call came from."""
+    """Cache the tensors that a function computes from its arguments. They are ordinary tensors in every context."""
 
     @functools.wraps(make)
     def made(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -101,13 +121,15 @@ def ordinary(tensor: Tensor) -> bool:
 
 
 def as_given(tensor: Tensor) -> bool:
-    """Whether an engine reads a tensor as it was given, and not a copy (see ``readable``)."""
+    """Whether an engine reads a tensor itself, not a copy (see ``readable``)."""
     return ordinary(tensor) and not (tensor.is_inference() and torch.is_grad_enabled())
 
 
 class Guards(Protocol):
+    """A fast check whether tensors are of the same kinds as earlier ones."""
+
     def check(self, *tensors: object) -> bool:
-        """Whether these are as those were: class, dtype, device, layout, negative bit, shape."""
+        """Whether class, dtype, device, layout, negative bit and shape are the same."""
         ...
 
 
@@ -121,7 +143,7 @@ def guards(tensors: Sequence[Tensor]) -> Guards:
 
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:
-    """The shape in plain numbers; while torch traces, ``tensor.shape`` may hold tensors or symbols."""
+    """The shape as integers; while torch traces, ``tensor.shape`` may contain tensors or symbols."""
     if not recorded():
         return tuple(tensor.shape)
     tracing = C._get_tracing_state()
@@ -133,16 +155,20 @@ def shape_of(tensor: Tensor) -> tuple[int, ...]:
 
 
 def readable(what: str, tensor: Tensor) -> Tensor:
-    """The same values as an ordinary tensor, if need be and if there is a way; what only stands for other tensors stays
-    as it is.
+    """Convert a tensor to an ordinary one if necessary and possible. Tensors that only represent others are returned
+    unchanged.
+
+    Args:
+        what: the name of the tensor, for messages.
+        tensor: a tensor (n, ...) of any shape.
 
     Raises:
-        InputError: a tensor that is not dense.
+        InputError: the tensor is not dense, or cannot have a gradient.
     """
     if ordinary(tensor) and not tensor.is_inference():
         return tensor
     if nn.parameter.is_lazy(tensor):
-        raise InputError(f"{what} is not initialised yet: it has no shape. Run the module that makes it first")
+        raise InputError(f"{what} is not initialised, so it has no shape. Run its lazy module first")
     if tensor.is_nested:
         raise InputError(f"{what} is a nested tensor. Convert it: unrolled.Ragged.from_nested(x)")
     if tensor.layout is not torch.strided:
@@ -157,24 +183,24 @@ def readable(what: str, tensor: Tensor) -> Tensor:
     if tensor.is_inference() and torch.is_grad_enabled():
         if tensor.requires_grad:
             raise InputError(
-                f"{what} was made in inference mode, so that it can have no gradient. "
-                "Make it outside of torch.inference_mode(), or call the network under torch.no_grad()"
+                f"{what} was created in inference mode and cannot have a gradient. "
+                "Create it outside of torch.inference_mode(), or call the network under torch.no_grad()"
             )
-        tensor = tensor.clone()  # torch saves no inference tensor for the backward pass
+        tensor = tensor.clone()  # torch cannot save inference tensors for the backward pass
     return tensor
 
 
 def _only_a_name(kind: type[Tensor]) -> bool:
-    """Whether a subclass of Tensor changes nothing: it has memory of its own and torch's functions."""
+    """Whether a subclass of Tensor changes no behaviour: it has its own memory and torch's functions."""
     own = getattr(kind.__torch_function__, "__func__", None)
     return kind.__torch_dispatch__ is Tensor.__torch_dispatch__ and own is Tensor.__torch_function__.__func__  # type: ignore[attr-defined]
 
 
 def readable_gradient(name: str, gradient: Tensor) -> Tensor:
-    """What comes into the backward pass, as an ordinary tensor.
+    """Convert a gradient that enters the backward pass to an ordinary tensor.
 
     Raises:
-        EngineError: a gradient that stands for other tensors, such as a batch of gradients.
+        EngineError: the gradient represents other tensors, such as a batch of gradients.
     """
     if ordinary(gradient):
         return gradient
@@ -188,6 +214,7 @@ def readable_gradient(name: str, gradient: Tensor) -> Tensor:
     if not ordinary(gradient):
         raise EngineError(
             f"the gradient of '{name}' is a batch of gradients or a subclass of Tensor, but the backward pass of a "
-            "recurrent network takes one ordinary gradient at a time. Leave out is_grads_batched=True (vectorize=True)"
+            "recurrent network takes one ordinary gradient at a time. Do not use is_grads_batched=True "
+            "(vectorize=True), or use torch.func.vmap"
         )
     return gradient

@@ -1,4 +1,4 @@
-"""What an engine is given, and what it gives."""
+"""The interface of engines: a call, and what an engine does with it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ from ..sequence.layout import Layout
 
 
 class Call(NamedTuple):
-    """One recurrence to be run over a batch of sequences.
+    """A recurrence to run over a batch of sequences.
 
-    parameters: by name. inputs: series (rows, size), tokens (rows,), one row for each step of each sequence.
-    state: (sequences, size).
+    Attributes:
+        recurrence: the step.
+        sizes: all sizes by name.
+        parameters: by name.
+        inputs: series by name: vectors (rows, size) or tokens (rows,), with one row per step of each sequence.
+        state: the initial states by name, (sequences, size).
+        layout: which rows belong to which sequence.
+        like: a tensor with the dtype and device of every new tensor.
     """
 
     recurrence: Recurrence
@@ -23,27 +29,44 @@ class Call(NamedTuple):
     inputs: dict[str, Tensor]
     state: dict[str, Tensor]
     layout: Layout
-    like: Tensor  # has the dtype and device of every new tensor
+    like: Tensor
 
     @property
     def leaves(self) -> dict[str, Tensor]:
+        """Inputs, initial states and parameters by name."""
         return {**self.inputs, **self.state, **self.parameters}
 
 
-Kept = list[dict[Any, Tensor]]  # what the backward pass will want
+Kept = list[dict[Any, Tensor]]  # values stored for the backward pass
 
 
 class Engine(Protocol):
-    """Runs calls. Engines differ in speed only: ``reference`` says what is right."""
+    """Runs calls. All engines give the same results as ``reference``; they differ only in speed."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name of the engine."""
+        ...
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
-        """Every returned value as a series (rows, size), (rows, 1) for scalars; with ``keep`` also what the backward
-        pass will want."""
+        """Run forward.
+
+        Returns:
+            every returned value by name, as a series (rows, size), (rows, 1) for scalars; and, with ``keep``, the
+            values that the backward pass needs.
+        """
         ...
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-        """The gradients of the wanted leaves, from those of some returned values."""
+        """Run backward.
+
+        Args:
+            call: the call.
+            kept: what ``forward`` stored.
+            grads: the gradients of the loss with respect to some returned values, by name, (rows, size).
+            wanted: the names of the leaves whose gradients are requested.
+
+        Returns:
+            their gradients by name, in their own shapes.
+        """
         ...

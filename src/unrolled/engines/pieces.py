@@ -1,4 +1,4 @@
-"""Some steps of all sequences of a batch as a call of their own."""
+"""Segments of a batch: a few steps of all its sequences, run as a call of their own and recomputed when needed."""
 
 from __future__ import annotations
 
@@ -8,18 +8,23 @@ import torch
 from torch import Tensor
 
 from ..sequence.layout import Layout
-from .call import Call, Engine
+from .call import Call, Engine, Kept
 
 Series = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Some steps of the sequences that have them.
+    """A few steps of the sequences that are long enough.
 
-    rows: where they stand in the whole series. alive: which sequences have any. fresh: which of these begin here.
-    firsts, ends: their first rows in the whole series, their last ones in the piece. new: the rows of the piece that
-    belong to no piece before it.
+    Attributes:
+        layout: the lengths of the piece.
+        rows: the rows of the whole series that belong to the piece.
+        alive: the sequences that have steps in the piece.
+        fresh: which of these sequences start in it (booleans).
+        firsts: their first rows in the whole series.
+        ends: their last rows within the piece.
+        new: which rows belong to no earlier piece (booleans).
     """
 
     layout: Layout
@@ -31,7 +36,7 @@ class Piece:
     new: Tensor
 
     def of(self, call: Call, series: Series) -> Call:
-        """The call for this piece alone; the states before it stand in the series."""
+        """The call for this piece alone. Its initial states are taken from the series computed so far."""
         state = {n: s[self.alive] for n, s in call.state.items()}
         if not self.fresh.all():
             before = (self.firsts - 1).clamp(min=0)
@@ -41,8 +46,8 @@ class Piece:
 
 
 class Pieces:
-    """The steps 0 to every - 1 of each sequence, the next as many, and so on; with a window each reaches back to so
-    many steps before its end."""
+    """A batch cut into pieces of ``every`` steps. With a ``window``, each piece starts ``window`` steps before its end,
+    so that pieces overlap."""
 
     def __init__(self, layout: Layout, every: int, window: int = 0) -> None:
         self.every, self.window = every, window
@@ -67,7 +72,7 @@ class Pieces:
 
 
 def forward(engine: Engine, call: Call, every: int) -> Series:
-    """Every returned value as a series, computed piece by piece."""
+    """Run an engine piece by piece without storing anything; returns every returned value as a series."""
     pieces, series = Pieces(call.layout, every), Series()
     if not pieces.count:
         return engine.forward(call, keep=False)[0]
@@ -81,8 +86,28 @@ def forward(engine: Engine, call: Call, every: int) -> Series:
     return series
 
 
+@dataclass(frozen=True)
+class Recomputing:
+    """Another engine that stores only what it returns. The backward pass recomputes pieces of ``every`` steps."""
+
+    engine: Engine
+    every: int
+
+    @property
+    def name(self) -> str:
+        """The name of the other engine."""
+        return self.engine.name
+
+    def forward(self, call: Call, keep: bool) -> tuple[Series, Kept]:
+        """See ``Engine.forward``."""
+        if not keep:
+            return self.engine.forward(call, keep=False)[0], []
+        series = forward(self.engine, call, self.every)
+        return series, [series]
+
+
 class Gradients:
-    """Those of all pieces, added up: of the parameters in float64."""
+    """The sum of the gradients of all pieces; those of parameters are summed in float64."""
 
     def __init__(self, call: Call, wanted: set[str]) -> None:
         self.call = call
@@ -90,6 +115,7 @@ class Gradients:
         self.flows = {n: torch.zeros_like(x) for n, x in call.inputs.items() if n in wanted}
 
     def add(self, piece: Piece, found: Series) -> None:
+        """Add the gradients of one piece."""
         for n in self.sums:
             self.sums[n] += found[n]
         for n in self.flows:
@@ -97,4 +123,5 @@ class Gradients:
 
     @property
     def found(self) -> Series:
+        """The sums so far, by leaf."""
         return self.flows | {n: total.to(self.call.like.dtype) for n, total in self.sums.items()}

@@ -1,5 +1,5 @@
-"""The equations as torch operations that torch sees one by one. Nothing is written in place, and the gradient is
-torch's own. For tracing and transforming, and for tensors that stand for others (see ``border.py``)."""
+"""The equations as single torch operations, for tracing and transforms, and for tensors that only represent others
+(see ``border.py``). Nothing is written in place, and torch computes the gradient."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from .reference import Reference
 
 
 class Plain:
-    """Step by step, op by op, as the reference engine goes forward. Torch differentiates what it sees."""
+    """The forward pass of the reference engine, differentiated by torch."""
 
     name = "plain"
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
+        """See ``Engine.forward``. Nothing is stored."""
         return Reference().forward(call, keep=False)
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> NoReturn:
+        """Never called, since torch differentiates the operations of ``forward``."""
         raise NotImplementedError("torch differentiates plain operations itself")
 
 

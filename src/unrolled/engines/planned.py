@@ -1,7 +1,8 @@
-"""Engines that run the plan: what does not depend on a state is computed for all steps at once with torch operations;
-a loop of the engine's own does what must be done step by step; gradients of parameters are large matrix products after.
+"""Engines that run the plan.
 
-Equal to ``reference`` up to rounding.
+Torch operations compute everything that does not depend on a state, for all steps at once. The engine's own loop
+computes the rest step by step. After the loop, gradients of parameters are large matrix products. Equal to
+``reference`` up to rounding.
 """
 
 from __future__ import annotations
@@ -23,23 +24,30 @@ from ..transform.evaluate import execute, instructions, rules
 from .accumulate import accumulate
 from .call import Call, Kept
 
-Values = dict[Node, Tensor]  # what does not move as (size,), series as (rows, size)
+Values = dict[Node, Tensor]  # constant values (size,), series (rows, size)
 
 
 class RunLoop(Protocol):
+    """The loop over time of an engine."""
+
     def __call__(self, loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[Tensor]) -> list[Tensor]:
-        """The series of ``loop.keep`` (rows, size), then the final states (sequences, size)."""
+        """Run the loop.
+
+        Returns:
+            the series of ``loop.keep`` (rows, size), then the final states (sequences, size).
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Planned:
-    """An engine: the plan, with a way to run its loop."""
+    """An engine that runs the plan, with a given loop."""
 
     name: str
     run_loop: RunLoop
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
+        """See ``Engine.forward``."""
         plan = make_plan(call.recurrence)
         step = plan.step
         values = _leaves(step, call)
@@ -48,6 +56,7 @@ class Planned:
         return outputs, [{node: _owned(values[node]) for node in plan.kept}] if keep else []
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        """See ``Engine.backward``."""
         plan = make_plan(call.recurrence)
         way = plan.backward(grads, wanted)
         adjoint = way.recurrence
@@ -62,7 +71,7 @@ class Planned:
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
     def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:
-        """One pass over time, forward or backward: adds the values of every stage, and returns the last states."""
+        """Run one pass over time, forward or backward: add the values of every stage, and return the final states."""
         rows, cut, loop = _row_table(), way.stages, way.loop
         execute(instructions(cut.once, call.sizes, call.like), values)
         execute(instructions(cut.before, call.sizes, call.like, rows), values)
@@ -78,22 +87,25 @@ def _leaves(step: Recurrence, call: Call) -> Values:
 
 
 def _series(value: Tensor, call: Call) -> Tensor:
-    """A returned value in memory of its own; one that does not move is the same at every step of every sequence."""
+    """A returned value as a series in its own memory; a constant value is repeated for every row."""
     return _owned(value if value.ndim == 2 else value.expand(call.layout.rows, -1))
 
 
 def _owned(value: Tensor) -> Tensor:
-    """In memory of its own: torch lets nobody change a tensor of which a view is saved for the backward pass."""
+    """The value in its own memory: if a view is saved for the backward pass, torch forbids changes to its base."""
     return value.clone(memory_format=torch.contiguous_format) if value._is_view() else value
 
 
-FEWEST_ROWS = 16
+FEWEST_ROWS = 16  # torch's products of at least this many rows round alike
 
 
 @cache
 def _row_table() -> dict[str, Any]:
-    """The evaluation table for all steps at once. On the CPU a matrix product of fewer rows may round otherwise than
-    one of more; with a few rows of zeros added, a sequence that is cut gives the same bits as the whole."""
+    """The evaluation table for all steps at once.
+
+    On the CPU, a matrix product with few rows may round differently from one with many. With rows of zeros added, a
+    sequence that is cut gives the same bits as the whole.
+    """
     table = rules()
 
     def matvec(A: Tensor, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
-"""The reference engine: step by step, op by op, by the table in ``transform/evaluate.py``; backward the same way
-through the derived adjoint. Slow and obvious. It defines what every other engine must give."""
+"""The reference engine, which defines the correct result: slow and obvious, one step and one operation at a time.
+
+Both the step and its derived adjoint run by the table in ``transform/evaluate.py``.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +22,12 @@ from .steps import steps_of
 
 
 class Reference:
+    """The engine 'reference'."""
+
     name = "reference"
 
     def forward(self, call: Call, keep: bool) -> tuple[dict[str, Tensor], Kept]:
+        """See ``Engine.forward``."""
         step, steps = call.recurrence, steps_of(call.layout, call.like.device)
         fixed = _fixed_values(call, order(step.returns.values()))
         program = instructions(order(step.returns.values(), known=[*fixed, *_moving(step)]), call.sizes, call.like)
@@ -41,6 +46,7 @@ class Reference:
         return {n: _joined(s, step.returns[n], call) for n, s in series.items()}, kept
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
+        """See ``Engine.backward``."""
         adjoint = _adjoint(call.recurrence, tuple(grads))
         step = call.recurrence
         sums = {n: terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
@@ -96,7 +102,7 @@ def _moving(step: Recurrence) -> list[Node]:
 
 
 def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
-    """The values that are the same at every step: parameters, constants, and what is made of these alone."""
+    """The values that are the same at every step: those computed from parameters and constants alone."""
     fixed = {node: call.parameters[n] for n, node in call.recurrence.parameters.items()}
     moves: set[Node] = set()
     for node in nodes:
@@ -107,7 +113,7 @@ def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
 
 
 def _batched(value: Tensor, batch: int) -> Tensor:
-    """A value that depends on no input has no batch dimension yet."""
+    """The value with a batch dimension, which values that depend on no input lack."""
     return value if value.ndim == 2 else value.expand(batch, -1)
 
 

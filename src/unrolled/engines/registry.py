@@ -1,4 +1,4 @@
-"""Which engines there are, and which one runs a network. Nothing is chosen silently: every choice has its reason."""
+"""The list of engines, and the choice of the one that runs a network. Every choice comes with its reason."""
 
 from __future__ import annotations
 
@@ -29,9 +29,19 @@ ENGINES: dict[str, Engine] = {
 def choose(
     name: str, recurrence: Recurrence, device: str = "cpu", dtype: pytorch.dtype = pytorch.float32
 ) -> tuple[Engine, str]:
-    """The engine for a name ('auto' or one of ENGINES), and the reason for it.
+    """Choose an engine.
 
-    Raises EngineError for a name that is not an engine, or one that cannot run this circuit on this device here.
+    Args:
+        name: 'auto' or one of ENGINES. A named engine never falls back silently.
+        recurrence: the step to run.
+        device: the type of the device, such as 'cpu'.
+        dtype: the dtype of the parameters.
+
+    Returns:
+        the engine, and the reason for the choice.
+
+    Raises:
+        EngineError: there is no such engine, or it cannot run this circuit on this device.
     """
     if name == "auto":
         return _automatic(recurrence, device, dtype)
@@ -40,26 +50,26 @@ def choose(
         raise EngineError(f"engine={name!r} does not exist. Choose one of: auto, {', '.join(ENGINES)}{hint}")
     if name == "c" and (obstacle := _obstacle(recurrence, device, dtype)):
         raise EngineError(f'engine="c" is not available: {obstacle}')
-    return ENGINES[name], "named by the user"
+    return ENGINES[name], "chosen by the user"
 
 
 def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tuple[Engine, str]:
     if device != "cpu":
-        return ENGINES["torch"], f"the plan in torch operations is the fast way on {device}"
+        return ENGINES["torch"], f"the fastest engine on {device}"
     if dtype == pytorch.float64:
-        reason = "float64 asks for exactness: these are the bits of the unfolded graph; engine='c' is faster"
+        reason = "exact for float64: the same bits as the unfolded graph; engine='c' is faster"
         return ENGINES["reference"], reason
     if obstacle := _obstacle(recurrence, device, dtype):
         if obstacle == missing():
             _hint(obstacle)
         return ENGINES["torch"], f"not 'c': {obstacle}"
-    return ENGINES["c"], f"loops compiled by {' '.join(compiler() or ())}"
+    return ENGINES["c"], f"compiled by {' '.join(compiler() or ())}"
 
 
 @cache
 def _hint(reason: str) -> None:
-    """Said once: how to get the faster engine."""
-    logging.getLogger("unrolled").warning("running in torch operations, which is slower: %s", reason)
+    """Log once how to get the faster engine."""
+    logging.getLogger("unrolled").warning("using engine 'torch', which is slower than 'c': %s", reason)
 
 
 def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:

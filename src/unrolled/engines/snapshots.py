@@ -1,36 +1,22 @@
-"""Bounded memory: an engine that keeps no values, and runs a segment again when the backward pass comes to it. The
-gradient is exact: Chen et al. (2016), Training deep nets with sublinear memory cost. The states at the borders stand
-among what the network has returned, so no room is needed for them.
+"""The exact gradient in bounded memory: segments are recomputed during the backward pass.
+
+Chen et al. (2016). Training deep nets with sublinear memory cost. The states at the borders of segments are part of
+what the network returns, so they need no extra memory.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 
-from .call import Call, Engine, Kept
-from .pieces import Gradients, Pieces, Series, forward
+from .call import Call, Kept
+from .pieces import Gradients, Pieces, Recomputing, Series
 
 
-@dataclass(frozen=True)
-class Snapshotting:
-    """Another engine, run segment by segment of ``every`` steps."""
-
-    engine: Engine
-    every: int
-
-    @property
-    def name(self) -> str:
-        return self.engine.name
-
-    def forward(self, call: Call, keep: bool) -> tuple[Series, Kept]:
-        if not keep:
-            return self.engine.forward(call, keep=False)[0], []
-        series = forward(self.engine, call, self.every)
-        return series, [series]
+class Snapshotting(Recomputing):
+    """Another engine, with segments of ``every`` steps."""
 
     def backward(self, call: Call, kept: Kept, grads: Series, wanted: set[str]) -> Series:
+        """See ``Engine.backward``."""
         arriving = {n: torch.zeros_like(s) for n, s in call.state.items()}
         total, pieces = Gradients(call, wanted), Pieces(call.layout, self.every)
         for number in reversed(range(pieces.count)):

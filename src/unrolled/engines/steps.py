@@ -1,4 +1,4 @@
-"""A batch step by step, for engines that take one step of all sequences at a time."""
+"""A batch one step at a time, for engines that run each step for all sequences together."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from .border import constants
 
 
 class Steps:
-    """Which rows of a series are a step, and which sequences are alive in it.
+    """The rows of a series that belong to each step, and the sequences that are alive in it.
 
-    live: for each step the numbers of its sequences, or None for all. fresh: for each step which of its sequences begin
-    anew there (booleans, (live, 1)), or None for none.
+    Attributes:
+        live: for each step, the indices of the sequences that have it; None for all.
+        fresh: for each step, which of these sequences are reset there, (live, 1) booleans; None for none.
     """
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
@@ -23,7 +24,7 @@ class Steps:
         self.live: Sequence[Tensor | None] = [None] * layout.longest
         self.fresh: list[Tensor | None] = [None] * layout.longest
         self.order: Tensor | None = None
-        self.place: Tensor | None = None  # where each row of the series stands in the order
+        self.place: Tensor | None = None  # the position of each row of the series in this order
         self.counts: list[int] = []
         if layout.steps is not None and not layout.resets:
             return
@@ -31,7 +32,7 @@ class Steps:
         sequence = torch.repeat_interleave(lengths)
         begin = lengths.cumsum(0) - lengths
         time = torch.arange(layout.rows) - begin[sequence]
-        order = torch.argsort(time, stable=True)  # step by step, as the sequences come
+        order = torch.argsort(time, stable=True)  # by step, then by sequence
         reset = torch.zeros(layout.rows, dtype=torch.bool)
         reset[list(layout.resets)] = True
         self.counts = torch.bincount(time, minlength=layout.longest).tolist()
@@ -41,14 +42,15 @@ class Steps:
         self.fresh = [f if bool(f.any()) else None for f in fresh]
 
     def read(self, series: Tensor) -> Sequence[Tensor]:
-        """The rows of each step, contiguous in memory: torch may round a product of strided rows otherwise."""
+        """The rows of each step: (live, size). They are contiguous, since torch rounds products of strided rows
+        differently."""
         if self.order is None:
             steps = series.view(self.layout.count, self.layout.longest, *series.shape[1:])
             return steps.transpose(0, 1).contiguous().unbind(0)
         return series[self.order].split(self.counts)
 
     def write(self, steps: Sequence[Tensor]) -> Tensor:
-        """The series of these steps, of which there is at least one, in memory of its own."""
+        """The series of some steps, at least one, in memory of its own; the inverse of ``read``."""
         if self.order is None:
             return torch.stack(list(steps), 1).flatten(0, 1).clone()
         return torch.cat(list(steps))[self.place]
@@ -59,21 +61,22 @@ class Steps:
         return self.layout.count if live is None else len(live)
 
     def enter(self, t: int, state: Sequence[Tensor]) -> list[Tensor]:
-        """Of the states of all sequences, those that are alive."""
+        """The states of the sequences alive at a step, from those of all sequences."""
         live = self.live[t]
         return [s if live is None else s[live] for s in state]
 
     def leave(self, t: int, state: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
-        """The states of all sequences, from those that are alive."""
+        """The states of all sequences, updated with the new ones of those alive at a step."""
         live = self.live[t]
         return [n if live is None else s.index_copy(0, live, n) for s, n in zip(state, new, strict=True)]
 
     def cut(self, t: int, values: Sequence[Tensor]) -> list[Tensor]:
-        """States before a step, or the gradients that go back beyond it: zero where a sequence begins anew."""
+        """States before a step, or gradients going back beyond it, set to zero where a sequence is reset."""
         fresh = self.fresh[t]
         return [v if fresh is None else v.masked_fill(fresh, 0) for v in values]
 
 
 @constants
 def steps_of(layout: Layout, device: torch.device) -> Steps:
+    """The steps of a layout on a device, cached."""
     return Steps(layout, device)

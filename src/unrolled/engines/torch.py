@@ -1,4 +1,4 @@
-"""The loop in torch operations, step by step: on every device that torch has."""
+"""The loop over time in torch operations, for every device that torch supports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .steps import steps_of
 
 
 def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[Tensor]) -> list[Tensor]:
-    """The series that are kept, then the final states (see ``planned.RunLoop``)."""
+    """Run the loop; see ``planned.RunLoop``."""
     steps = steps_of(call.layout, call.like.device)
     program = instructions(loop.nodes, call.sizes, call.like)
     fixed = {n: values[n] for n in loop.fixed}

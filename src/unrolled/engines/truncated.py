@@ -1,5 +1,7 @@
-"""Truncated back-propagation through time, BPTT(h; h') of Williams and Peng (1990): every so many steps the errors of
-these go back over a window, and no further. Not the gradient of any loss.
+"""Truncated back-propagation through time, BPTT(h; h') of Williams and Peng (1990).
+
+After every ``stride`` steps, the errors of these steps go back over a window of steps and no further. The result is not
+the gradient of any loss.
 """
 
 from __future__ import annotations
@@ -8,31 +10,20 @@ from dataclasses import dataclass
 
 import torch
 
-from .call import Call, Engine, Kept
-from .pieces import Gradients, Pieces, Series, forward
+from .call import Call, Kept
+from .pieces import Gradients, Pieces, Recomputing, Series
 
 
 @dataclass(frozen=True)
-class Truncating:
-    """Another engine, whose errors go back ``window`` steps from every ``stride``-th."""
+class Truncating(Recomputing):
+    """Another engine, whose windows have ``every`` steps and end after every ``stride`` steps."""
 
-    engine: Engine
-    window: int
     stride: int
 
-    @property
-    def name(self) -> str:
-        return self.engine.name
-
-    def forward(self, call: Call, keep: bool) -> tuple[Series, Kept]:
-        if not keep:
-            return self.engine.forward(call, keep=False)[0], []
-        series = forward(self.engine, call, self.window)
-        return series, [series]
-
     def backward(self, call: Call, kept: Kept, grads: Series, wanted: set[str]) -> Series:
+        """See ``Engine.backward``."""
         start = {n: torch.zeros_like(s) for n, s in call.state.items()}
-        total, pieces = Gradients(call, wanted), Pieces(call.layout, self.stride, self.window)
+        total, pieces = Gradients(call, wanted), Pieces(call.layout, self.stride, self.every)
         for number in range(pieces.count):
             piece = pieces[number]
             part = piece.of(call, kept[0])

@@ -1,4 +1,4 @@
-"""Numbers for sizes: which names a recurrence has sizes for, and all of them from the few that are given."""
+"""Numbers for sizes: the names of a recurrence's sizes, and the value of each from the few that are given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .size import Conflict, Size, Solver
 
 
 def nameable(recurrence: Recurrence) -> dict[str, Size]:
-    """Every size that has a name: of inputs, states, outputs and named values, in the order of importance."""
+    """Every size that has a name: of inputs, states, outputs and intermediate values, the most important first."""
     vectors = {**recurrence.inputs, **recurrence.states, **recurrence.returns}
     vectors |= {name: node for node, name in recurrence.labels.items() if name not in vectors}
     return {name: node.type.dims[0] for name, node in vectors.items() if len(node.type.dims) == 1}
@@ -19,8 +19,9 @@ def nameable(recurrence: Recurrence) -> dict[str, Size]:
 def bind(recurrence: Recurrence, given: Mapping[str, int]) -> dict[str, int]:
     """The value of every independent size name, from sizes given by name.
 
-    Raises CircuitError for an unknown name, a size that is no whole number from 1, sizes that contradict the
-    equations or each other, and a missing size.
+    Raises:
+        CircuitError: a name is unknown, a size is not a positive integer, sizes contradict the equations or each
+            other, or a size is missing.
     """
     known = nameable(recurrence)
     solver = Solver()
@@ -29,7 +30,7 @@ def bind(recurrence: Recurrence, given: Mapping[str, int]) -> dict[str, int]:
             hint = did_you_mean(name, known) or f". Its sizes are {', '.join(known)}"
             raise CircuitError(f"circuit '{recurrence.name}' has no size '{name}'{hint}")
         if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise CircuitError(f"size {name} must be a whole number from 1, got {number!r}")
+            raise CircuitError(f"size {name} must be a positive integer, got {number!r}")
         try:
             solver.equal(known[name], Size.of(number))
         except Conflict:
@@ -44,7 +45,7 @@ def bind(recurrence: Recurrence, given: Mapping[str, int]) -> dict[str, int]:
         example = ", ".join(f"{n}={given.get(n, '...')}" for n in [*given, *missing])
         raise CircuitError(
             f"circuit '{recurrence.name}' needs the size of {' and '.join(missing)}. "
-            f"Give it by name: Recurrent({recurrence.name}, {example})"
+            f"Pass it by name: Recurrent({recurrence.name}, {example})"
         )
     sizes = {n: solver.resolve(Size.of(n)) for n in names}
     _all_whole(recurrence, sizes)
@@ -57,11 +58,11 @@ def _all_whole(recurrence: Recurrence, sizes: Mapping[str, Size]) -> None:
             exact = size.replace(sizes)
             if exact.constant.denominator != 1 or exact.constant < 1:
                 raise CircuitError(
-                    f"a vector of size {size} would have {exact} entries. Choose sizes that can be split evenly",
+                    f"a vector of size {size} would have {exact} entries. Choose sizes that split evenly",
                     node.source,
                 )
 
 
 def shapes(recurrence: Recurrence, sizes: Mapping[str, int]) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter; a scalar is a tensor of one entry."""
+    """The shape of every parameter; a scalar has the shape (1,)."""
     return {n: tuple(d.value(sizes) for d in p.type.dims) or (1,) for n, p in recurrence.parameters.items()}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from .node import TOKEN, Node, order
+from .notation import NOTATIONS, Format, Text
+from .printer import Printer
 from .recurrence import Recurrence
-from .text import NOTATIONS, Format, Printer, Text
 
-SHORT = 3  # an expression that mentions at most so many values may be repeated, a longer one gets a line and a name
+SHORT = 3  # an expression that mentions more values than this is printed once, on a line of its own with a name
 
 
 def equations(recurrence: Recurrence, format: Format = "text") -> str:
-    """One line per named value of a step, in the order of computation."""
+    """One line per named value of a step, in order of computation."""
     notation = NOTATIONS[format]
     labels = readable(recurrence)
     printer = Printer(notation, speller(recurrence, notation, "t", labels))
@@ -20,14 +21,14 @@ def equations(recurrence: Recurrence, format: Format = "text") -> str:
 
 
 def readable(recurrence: Recurrence) -> dict[Node, str]:
-    """The names of a recurrence's values, with new ones (u1, u2, ...) for long expressions that would be repeated."""
+    """The names of a recurrence's values, plus new names (u1, u2, ...) for long expressions used repeatedly."""
     return named_once(recurrence.returns.values(), recurrence.labels, "u")
 
 
 def named_once(
     roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Iterable[Node] = ()
 ) -> dict[Node, str]:
-    """The labels, and a name for each further node that is long and used more than once."""
+    """The labels, plus a name for every other node that is long and used more than once."""
     named = dict(labels)
     users: dict[Node, set[Node]] = {}
     nodes = order(roots, known)
@@ -43,7 +44,7 @@ def named_once(
 
 
 def length(node: Node, named: Mapping[Node, str]) -> int:
-    """How many values the expression mentions when it is printed."""
+    """The number of values that the printed expression mentions."""
     return sum(1 if a in named or not a.args else length(a, named) for a in node.args if a.op != "constant")
 
 
@@ -53,24 +54,25 @@ def _definitions(recurrence: Recurrence, printer: Printer, labels: Mapping[Node,
         if node in labels:
             lines.append((printer.expression(node), printer.expression(node, named=False)))
     for name, node in recurrence.returns.items():
-        if labels.get(node) != name:  # a second name, or an input handed through
+        if labels.get(node) != name:  # a second name, or an input that is returned unchanged
             lines.append((printer.notation.name(name, "t", None, is_scalar(node)), printer.expression(node)))
     return lines
 
 
 def is_scalar(node: Node) -> bool:
-    """Whether it is one number: a scalar, or the index of a token."""
+    """Whether the value is a single number: a scalar, or the index of a token."""
     return not node.type.dims or node.type.kind == TOKEN
 
 
 def time(base: str, shift: int) -> str:
+    """The time ``base`` plus a number of steps: t, t-1, t+1."""
     return base if shift == 0 else f"{base}{shift:+d}"
 
 
 def speller(
     recurrence: Recurrence, notation: Text, base: str, labels: Mapping[Node, str]
 ) -> Callable[[Node, int, int | None], str | None]:
-    """How nodes are called, seen from time ``base``. A state leaf is the state one step earlier."""
+    """A function that names nodes as seen from time ``base``. A state leaf is the state one step earlier."""
     earlier = set(recurrence.states.values())
 
     def spell(node: Node, shift: int, piece: int | None) -> str | None:
@@ -79,7 +81,7 @@ def speller(
         if node in earlier:
             return notation.name(node["name"], time(base, shift - 1), piece)
         if node.op == "input":
-            earlier_by = 1 if dict(node.attrs).get("delayed") else 0  # a state that is fed from outside
+            earlier_by = 1 if dict(node.attrs).get("delayed") else 0  # a state given from outside
             return notation.name(node["name"], time(base, shift - earlier_by), piece, is_scalar(node))
         if node.op == "parameter":
             return notation.name(node["name"], None, piece)

@@ -1,7 +1,7 @@
 """Nodes: immutable, typed, hash-consed. The same operation on the same arguments is the same node.
 
-A graph is nothing but its nodes. It knows nothing of running, differentiating or drawing; those are
-interpreters, each with one table (``transform/evaluate.py``, ``transform/differentiate.py``, ``graph/text.py``).
+A graph is nothing but its nodes. It does not know how to run, differentiate or draw itself. Separate interpreters do
+that, each with one table (``transform/evaluate.py``, ``transform/differentiate.py``, ``graph/printer.py``).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from ..errors import Source
+from ..errors import SourceLine
 from .size import Size
 
 REAL, TOKEN, MASK = "real", "token", "mask"
@@ -20,41 +20,45 @@ REAL, TOKEN, MASK = "real", "token", "mask"
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """What a node holds at one step of one sequence.
+    """The kind and the dimensions of a node's value, at one step of one sequence.
 
     ``real`` with () is a scalar, with (n,) a column vector, with (m, n) a matrix.
-    ``token`` with (n,) is a one-hot vector of n entries, written as the index of its one.
-    ``mask`` is what a comparison gives.
+    ``token`` with (n,) is a one-hot vector of n entries, stored as the index of its 1.
+    ``mask`` is the result of a comparison.
     """
 
     kind: str
     dims: tuple[Size, ...] = ()
 
     def entries(self, sizes: Mapping[str, int]) -> int:
-        """How many numbers it holds: one for a scalar."""
+        """The number of entries; 1 for a scalar."""
         return math.prod(d.value(sizes) for d in self.dims)
 
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]
+        size = f" of {' × '.join(map(str, self.dims))}" if self.dims else ""
         if self.kind == TOKEN:
             what = "token"
         elif self.kind == MASK:
-            what = f"mask ({what})"
-        return what + (f" of {' × '.join(map(str, self.dims))}" if self.dims else "")
+            return f"mask ({what}{size})"
+        return what + size
 
 
 SCALAR = Type(REAL)
 
 
 def vector(n: Size) -> Type:
+    """A column vector of n entries."""
     return Type(REAL, (n,))
 
 
 def matrix(m: Size, n: Size) -> Type:
+    """A matrix of m rows and n columns."""
     return Type(REAL, (m, n))
 
 
 def token(n: Size) -> Type:
+    """A token out of n: the index of the 1 in a one-hot vector."""
     return Type(TOKEN, (n,))
 
 
@@ -62,9 +66,9 @@ Attrs = tuple[tuple[str, Any], ...]
 
 
 class Node:
-    """One operation and its arguments. Compare with ``is``: equal nodes are the same object.
+    """One operation and its arguments. Compare nodes with ``is``: equal nodes are the same object.
 
-    ``source`` is the user's line that first asked for it, and no part of its identity.
+    ``source`` is the user's line that first created the node. It does not affect the node's identity.
     """
 
     __slots__ = ("__weakref__", "args", "attrs", "op", "source", "type")
@@ -73,7 +77,7 @@ class Node:
     args: tuple[Node, ...]
     attrs: Attrs
     type: Type
-    source: Source | None
+    source: SourceLine | None
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("nodes are immutable")
@@ -82,7 +86,7 @@ class Node:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a node is no data of its own: pickle its circuit")
+        raise TypeError("a node cannot be pickled on its own: pickle its circuit")
 
     def __getitem__(self, attr: str) -> Any:
         return dict(self.attrs)[attr]
@@ -95,7 +99,7 @@ class Node:
 _table: weakref.WeakValueDictionary[tuple[object, ...], Node] = weakref.WeakValueDictionary()
 
 
-def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
+def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:
     """The node for this operation: the existing one, or a new one. Call ``ops.make``, which derives the type."""
     identity = tuple((name, _identity(value)) for name, value in attrs) if attrs else attrs
     key = (op, args, identity, type)
@@ -107,16 +111,16 @@ def intern(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: So
 
 
 def _identity(value: object) -> object:
-    """What tells numbers apart that == does not: 0.0 and -0.0 are two, and NaN is one."""
+    """A key under which 0.0 and -0.0 differ and NaN equals itself, unlike under ==."""
     return value.hex() if isinstance(value, float) else value
 
 
-def leaf(op: str, type: Type, source: Source | None = None, **attrs: Any) -> Node:
-    """A new leaf, distinct from every other even under the same name: two circuits may both have a W."""
+def leaf(op: str, type: Type, source: SourceLine | None = None, **attrs: Any) -> Node:
+    """A new leaf. Leaves are distinct even if they have the same name: two circuits may both have a W."""
     return _new(op, (), tuple(sorted(attrs.items())), type, source)
 
 
-def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Source | None) -> Node:
+def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:
     node = object.__new__(Node)
     for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type), ("source", source)):
         object.__setattr__(node, name, value)
@@ -124,7 +128,7 @@ def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: Sour
 
 
 def order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
-    """Every node that the roots need, arguments before users, each once. Stops at ``known`` nodes."""
+    """Every node that the roots depend on, once each, arguments before their users. Stops at ``known`` nodes."""
     seen: set[Node] = set(known)
     result: list[Node] = []
     for root in roots:
@@ -148,7 +152,8 @@ def order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
 def rewrite(
     roots: Iterable[Node], replace: Mapping[Node, Node], build: Callable[[Node, tuple[Node, ...]], Node]
 ) -> dict[Node, Node]:
-    """Map every node below the roots: those in ``replace`` as given, the others rebuilt from their mapped arguments."""
+    """Map every node that the roots depend on: nodes in ``replace`` as given there, all others by rebuilding them from
+    their mapped arguments."""
     done = dict(replace)
     for node in order(roots, known=done):
         args = tuple(done[a] for a in node.args)

@@ -1,7 +1,7 @@
-"""The closed set of operations: for each its arity and the rule that types it. Adding one means one row here
-and one row in every table named in ARCHITECTURE.md; a test checks that all of them are total.
+"""The closed set of operations, each with its arity and its typing rule. To add one, add a row here and a row in every
+table that ARCHITECTURE.md names; a test checks that every table is complete.
 
-All operations work on the features of one step of one sequence. Batch and time belong to the engines.
+All operations work on the features of one step of one sequence. The engines add batch and time.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ..errors import GraphError, Source
+from ..errors import GraphError, SourceLine
 from .node import MASK, REAL, SCALAR, TOKEN, Node, Type, intern, matrix, vector
 from .size import Conflict, Size, total
 
 
 class Equal(Protocol):
-    """How a rule states that two sizes are equal: a solver while a circuit is read, a comparison afterwards."""
+    """States that two sizes are equal: by a solver while a circuit is read, by a comparison afterwards."""
 
     def equal(self, left: Size, right: Size) -> None: ...
 
 
 class Mismatch(Exception):
-    """The arguments do not fit the operation."""
+    """The arguments do not have the types that the operation takes."""
 
 
 Rule = Callable[[Equal, tuple[Type, ...], dict[str, Any]], Type]
@@ -30,6 +30,8 @@ Rule = Callable[[Equal, tuple[Type, ...], dict[str, Any]], Type]
 
 @dataclass(frozen=True, slots=True)
 class Op:
+    """An operation: its name, the number of its arguments, and the rule that computes its type."""
+
     name: str
     arity: int | None  # None: any number
     rule: Rule
@@ -157,7 +159,7 @@ def _size(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 def _table() -> dict[str, Op]:
     rows: list[tuple[str, int | None, Rule]] = [
-        # each entry by itself
+        # entry by entry
         ("neg", 1, _pointwise),
         ("tanh", 1, _pointwise),
         ("sigmoid", 1, _pointwise),
@@ -189,7 +191,7 @@ def _table() -> dict[str, Op]:
         ("matmul", 2, _matmul),
         ("transpose", 1, _transpose),
         ("outer", 2, _outer),
-        # over the features of a vector
+        # across the features of a vector
         ("sum", 1, _total),
         ("mean", 1, _reduce),
         ("max", 1, _reduce),
@@ -200,11 +202,11 @@ def _table() -> dict[str, Op]:
         ("broadcast", 1, _broadcast),
         ("concat", None, _concat),
         ("slice", 1, _slice),
-        # tokens: one-hot vectors written as an index
+        # tokens: one-hot vectors stored as an index
         ("onehot", 1, _onehot),
         ("pick", 2, _pick),
         ("take", 2, _take),
-        # values that need no argument
+        # values without arguments
         ("constant", 0, _constant),
         ("size", 0, _size),
     ]
@@ -228,8 +230,12 @@ class _Identical:
 IDENTICAL = _Identical()
 
 
-def make(op: str, *args: Node, source: Source | None = None, **attrs: Any) -> Node:
-    """The node ``op(*args)``, typed by the op's rule; refuses what breaks the contract."""
+def make(op: str, *args: Node, source: SourceLine | None = None, **attrs: Any) -> Node:
+    """The node ``op(*args)``, with the type that the op's rule computes.
+
+    Raises:
+        GraphError: the arguments have the wrong number or types.
+    """
     row = OPS[op]
     if row.arity is not None and len(args) != row.arity:
         raise GraphError(f"'{op}' takes {row.arity} arguments, got {len(args)}", source)
@@ -241,9 +247,10 @@ def make(op: str, *args: Node, source: Source | None = None, **attrs: Any) -> No
 
 
 def constant(value: float, dims: tuple[Size, ...] = ()) -> Node:
-    """The same number in every entry."""
+    """A node with the same number in every entry."""
     return make("constant", value=float(value), dims=dims)
 
 
 def is_constant(node: Node, value: float) -> bool:
+    """Whether every entry of the node is this number."""
     return node.op == "constant" and node["value"] == value

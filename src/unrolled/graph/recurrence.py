@@ -1,7 +1,7 @@
-"""A recurrence: one step as a graph, and which of its values return to it a step later.
+"""A recurrence: one step as a graph, and the values that the next step reads.
 
-This is the value that every room reads: unfolding, differentiating, drawing, planning, running. It is made from
-a user's equations by ``circuits/``, and from other recurrences by ``transform/``.
+Unfolding, differentiating, drawing, planning and running all start from this value. ``circuits/`` makes it from a
+user's equations, and ``transform/`` from other recurrences.
 """
 
 from __future__ import annotations
@@ -13,19 +13,18 @@ from functools import cached_property
 from .node import Node, order
 from .verify import verify
 
-RESERVED = ("state", "given", "steps", "last", "batch")  # words of calls and results: no value can have such a name
-
 
 @dataclass(frozen=True, eq=False)
 class Recurrence:
     """One step of a recurrent network.
 
-    inputs, states, parameters: leaves by name. A state leaf holds the value one step earlier.
-    returns: what the step gives, by name; for each state its new value, for any other name an output.
-    sums: values added up over all steps (and over the batch): the gradients of parameters.
-    labels: names of intermediate values, for people.
-    reverse: time runs backward; a state leaf then holds the value one step later.
-    primal: for an adjoint, the recurrence it was derived from.
+    Attributes:
+        inputs, states, parameters: leaves by name. A state leaf holds the state's value one step earlier.
+        returns: the values that the step returns, by name: the new value of each state, and the outputs.
+        sums: values that are summed over all steps and over the batch: the gradients of parameters.
+        labels: the names that the user gave to intermediate values.
+        reverse: time runs backward; a state leaf then holds the state's value one step later.
+        primal: for an adjoint, the recurrence that it was derived from.
     """
 
     name: str
@@ -43,7 +42,7 @@ class Recurrence:
 
     @property
     def outputs(self) -> dict[str, Node]:
-        """What is returned and is no state."""
+        """The returned values that are not states."""
         return {name: node for name, node in self.returns.items() if name not in self.states}
 
     @cached_property
@@ -53,9 +52,10 @@ class Recurrence:
 
     @property
     def leaves(self) -> dict[str, Node]:
+        """All inputs, states and parameters."""
         return {**self.inputs, **self.states, **self.parameters}
 
     @cached_property
     def nodes(self) -> list[Node]:
-        """All nodes, arguments before users."""
+        """All nodes, arguments before their users."""
         return order([*self.leaves.values(), *self.returns.values(), *self.sums.values()])

@@ -1,8 +1,8 @@
 """Sizes of features as linear expressions of named sizes (``h``, ``4h``, ``x + h``), and their unification.
 
-A circuit never states a shape. ``W @ h`` says that W has as many columns as h has entries; ``split(a, 4)``
-says that a is four times as long as each piece. Each such statement is one linear equation; solving them as
-they come gives every size in terms of the few that the user chooses.
+A circuit never states a shape. ``W @ h`` implies that W has as many columns as h has entries; ``split(a, 4)``
+implies that a is four times as long as each piece. Each such statement is a linear equation. Solving the equations
+one by one expresses every size in terms of the few that the user chooses.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ class Size:
 
     @staticmethod
     def of(value: Size | str | int) -> Size:
+        """The size with this name, or with this constant value; a Size is returned unchanged."""
         if isinstance(value, Size):
             return value
         if isinstance(value, str):
@@ -33,6 +34,7 @@ class Size:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The size names in the expression."""
         return tuple(name for name, _ in self.terms)
 
     def __add__(self, other: Size) -> Size:
@@ -48,17 +50,17 @@ class Size:
         return self + other * -1
 
     def replace(self, values: Mapping[str, Size]) -> Size:
-        """Put expressions in the place of names."""
+        """Substitute expressions for names."""
         result = Size((), self.constant)
         for name, c in self.terms:
             result = result + values.get(name, Size.of(name)) * c
         return result
 
     def value(self, sizes: Mapping[str, int]) -> int:
-        """The number, once every name has one."""
+        """The number of entries, given a number for every name."""
         total = self.constant + sum((c * sizes[n] for n, c in self.terms), Fraction(0))
         if total.denominator != 1:
-            raise ValueError(f"{self} is not a whole number for {dict(sizes)}")
+            raise ValueError(f"{self} is not an integer for {dict(sizes)}")
         return int(total)
 
     def __str__(self) -> str:
@@ -73,7 +75,7 @@ class Size:
 
 
 def total(sizes: Iterable[Size]) -> Size:
-    """The sum of sizes: how long a concatenation is."""
+    """The sum of sizes: the size of a concatenation."""
     terms: dict[str, Fraction] = {}
     constant = Fraction(0)
     for size in sizes:
@@ -84,7 +86,7 @@ def total(sizes: Iterable[Size]) -> Size:
 
 
 class Conflict(Exception):
-    """Two sizes cannot be equal. Holds both, with everything known so far put in."""
+    """Two sizes cannot be equal. Holds both, with all known values substituted."""
 
     def __init__(self, left: Size, right: Size) -> None:
         self.left, self.right = left, right
@@ -94,9 +96,9 @@ class Conflict(Exception):
 class Solver:
     """Gaussian elimination, one equation at a time.
 
-    ``rank`` orders names: of two names that could be eliminated, the one of higher rank goes, so that the names
-    which stay are the ones a user knows. A size is a positive whole number, so an equation that
-    forces a name to be zero or negative is a conflict.
+    When an equation could eliminate any of several names, the one with the highest ``rank`` is eliminated, so that
+    the names a user knows remain. A size is a positive integer, so an equation that forces a name to be zero or
+    negative is a conflict.
     """
 
     def __init__(self, rank: Mapping[str, int] | None = None) -> None:
@@ -104,6 +106,7 @@ class Solver:
         self.known: dict[str, Size] = {}
 
     def resolve(self, size: Size) -> Size:
+        """The size in terms of the names that have not been eliminated."""
         return size.replace(self.known) if self.known else size
 
     def equal(self, left: Size, right: Size) -> None:

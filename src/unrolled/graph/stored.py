@@ -1,7 +1,7 @@
-"""Recurrences as data: a circuit can be written to JSON and read back, without running anybody's code.
+"""Recurrences as data: a circuit can be written to JSON and read back without running any code from the file.
 
-Stored circuits may come from anybody. So ``load`` bounds everything that costs time or memory (LIMITS) and checks
-every name, before it makes anything of them; ``dump`` refuses what ``load`` would not read.
+A stored circuit may come from an untrusted source. So before it builds anything, ``load`` checks every name and limits
+everything that costs time or memory. ``dump`` refuses to write a circuit that ``load`` would not read.
 """
 
 from __future__ import annotations
@@ -14,28 +14,30 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from ..errors import CircuitError, DataError, UnrolledError
+from .language import RESERVED
 from .node import REAL, TOKEN, Node, Type, leaf
 from .ops import LEAVES, OPS, make
-from .recurrence import RESERVED, Recurrence
+from .recurrence import Recurrence
 from .size import Size
 
 FORMAT = 1
 
+# the largest permitted values
 NODES = 2_000  # in one circuit
-DEPTH = 1_000  # operations in a row
+DEPTH = 1_000  # operations that each depend on the one before
 ARGUMENTS = 1_000  # of one operation; pieces of one vector
-LINKS = 10_000  # arguments and sizes of all operations
+LINKS = 10_000  # arguments and sizes of all operations together
 TERMS = 50  # names in one size
-LARGEST = 2**31  # in a size: entries of a vector
-FINEST = 2**12  # in a size: denominator of a fraction
-LETTERS = 100  # in a name
+LARGEST = 2**31  # entries of a vector
+FINEST = 2**12  # denominator of a fraction in a size
+LETTERS = 100  # characters in a name
 
 RATIONAL = re.compile(r"-?[0-9]{1,10}(/[0-9]{1,10})?")
-NOT_FINITE = ("inf", "-inf", "nan")  # JSON has no numbers for these
+NOT_FINITE = ("inf", "-inf", "nan")  # stored as strings, because JSON has no numbers for them
 GROUPS = ("inputs", "states", "parameters", "returns", "labels")
-LAMBDA = "<lambda>"  # what Python calls a function without a name
+LAMBDA = "<lambda>"  # Python's name for a function without a name
 
-# what else an operation says, beside its arguments
+# the attributes of each operation that has any
 ATTRIBUTES: dict[str, dict[str, type]] = {
     "slice": {"index": int, "sizes": tuple},
     "broadcast": {"dims": tuple},
@@ -46,14 +48,14 @@ ATTRIBUTES: dict[str, dict[str, type]] = {
 
 
 class Unfit(Exception):
-    """What is stored is no circuit, or one beyond the limits. Its message ends the sentence 'this is no ...'."""
+    """The data is not a circuit, or exceeds the limits. The message follows 'not a stored circuit: '."""
 
 
 def dump(recurrence: Recurrence) -> dict[str, Any]:
-    """Plain lists, numbers and strings. Nodes refer to earlier nodes by position.
+    """The recurrence as plain lists, numbers and strings. Nodes refer to earlier nodes by position.
 
     Raises:
-        CircuitError: ``load`` would refuse it: it is too large, or has a name that is not allowed.
+        CircuitError: the recurrence is too large or has a name that is not allowed, so ``load`` would refuse it.
     """
     position = {node: i for i, node in enumerate(recurrence.nodes)}
     data = {
@@ -74,7 +76,11 @@ def dump(recurrence: Recurrence) -> dict[str, Any]:
 
 
 def load(data: Any) -> Recurrence:
-    """The recurrence again. Raises DataError for anything that ``dump`` does not write."""
+    """The recurrence that ``dump`` wrote.
+
+    Raises:
+        DataError: the data is not what ``dump`` writes.
+    """
     try:
         _check_limits(data)
         nodes: list[Node] = []
@@ -84,43 +90,44 @@ def load(data: Any) -> Recurrence:
         inputs, states, parameters, returns, labels = ({n: nodes[i] for n, i in data[g].items()} for g in GROUPS)
         named = {node: n for n, node in labels.items()}
         recurrence = Recurrence(data["name"], inputs, states, parameters, returns, labels=named)
-        _need(set(nodes) == set(recurrence.nodes), "it has an operation that nothing uses")
+        _need(set(nodes) == set(recurrence.nodes), "it contains an unused operation")
         return recurrence
     except (Unfit, UnrolledError) as problem:
-        raise DataError(f"this is no stored circuit: {problem!s:.300}") from None
+        raise DataError(f"not a stored circuit: {problem!s:.300}") from None
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as problem:
-        raise DataError(f"this is no stored circuit ({type(problem).__name__}: {problem!s:.300})") from None
+        raise DataError(f"not a stored circuit ({type(problem).__name__}: {problem!s:.300})") from None
 
 
 def as_text(recurrence: Recurrence) -> str:
-    """The same as JSON text. Equal texts are equal equations."""
+    """The recurrence as JSON text. Two recurrences have the same text if and only if they have the same equations."""
     return json.dumps(dump(recurrence))
 
 
 def from_text(text: str) -> Recurrence:
+    """The recurrence that ``as_text`` wrote."""
     return load(json.loads(text))
 
 
 def _check_limits(data: Any) -> None:
-    """Refuse data whose numbers and names are beyond the limits. Looks at each entry once, and builds nothing."""
+    """Check the limits and the names. Reads each entry once and builds nothing."""
     _need(isinstance(data, dict), "it must be an object")
-    _need(data["format"] == FORMAT, "its format is {!a:.40}; this version reads {}", data["format"], FORMAT)
+    _need(data["format"] == FORMAT, "its format is {!a:.40}, but this version reads {}", data["format"], FORMAT)
     rows = data["nodes"]
-    _need(isinstance(rows, list) and len(rows) <= NODES, "it must be a list of at most {:,} operations", NODES)
+    _need(isinstance(rows, list) and len(rows) <= NODES, "'nodes' must be a list of at most {:,} operations", NODES)
     depths: list[int] = []
     links = 0
     for row in rows:
-        _need(isinstance(row, dict) and isinstance(row.get("op"), str), "an operation must be an object with its name")
+        _need(isinstance(row, dict) and isinstance(row.get("op"), str), "an operation must be an object with a name")
         args = [] if row["op"] in LEAVES else row["args"]
         _need(isinstance(args, list) and len(args) <= ARGUMENTS, "an operation takes at most {:,} values", ARGUMENTS)
         for i in args:
-            _need(_is_whole(i, len(depths)), "'{}' refers to a node that does not come before it", row["op"])
+            _need(_is_whole(i, len(depths)), "'{}' refers to a node that is not before it in the list", row["op"])
         depths.append(1 + max((depths[i] for i in args), default=0))
         attrs = row.get("attrs", {})
         _need(isinstance(attrs, dict), "the attributes of '{}' must be an object", row["op"])
         links += len(args) + sum(len(v) for v in attrs.values() if isinstance(v, list))
-        _need(depths[-1] <= DEPTH, "it has more than {:,} operations in a row", DEPTH)
-        _need(links <= LINKS, "its operations take more than {:,} values", LINKS)
+        _need(depths[-1] <= DEPTH, "it has a chain of more than {:,} operations", DEPTH)
+        _need(links <= LINKS, "its operations take more than {:,} values in total", LINKS)
         if row["op"] in LEAVES:
             _check_name(row["name"], RESERVED)
     if data["name"] != LAMBDA:
@@ -134,20 +141,20 @@ def _check_limits(data: Any) -> None:
 
 def _check_name(name: object, reserved: tuple[str, ...] = ()) -> None:
     fits = isinstance(name, str) and len(name) <= LETTERS and name.isidentifier()
-    _need(fits, "{!a:.40} is no name: a name is an identifier of at most {} letters", name, LETTERS)
+    _need(fits, "{!a:.40} is not a name: a name is an identifier of at most {} characters", name, LETTERS)
     assert isinstance(name, str)
-    _need(not (name.startswith("__") and name.endswith("__")), "the name '{}' has a meaning in Python", name)
+    _need(not (name.startswith("__") and name.endswith("__")), "the name '{}' is reserved by Python", name)
     _need(name not in reserved, "the name '{}' is reserved", name)
 
 
 def _check_sizes(dims: tuple[Size, ...]) -> None:
     for size in dims:
-        _need(len(size.terms) <= TERMS, "a size is made of more than {} others", TERMS)
+        _need(len(size.terms) <= TERMS, "a size depends on more than {} others", TERMS)
         for number in (size.constant, *(c for _, c in size.terms)):
             _need(abs(number) <= LARGEST, "a size is larger than {:,}", LARGEST)
-            _need(number.denominator <= FINEST, "a size is a fraction finer than 1/{:,}", FINEST)
+            _need(number.denominator <= FINEST, "a size has a denominator larger than {:,}", FINEST)
         whole = size.constant.denominator == 1 and size.constant > 0
-        _need(bool(size.terms) or whole, "a size must be a whole number from 1, got {}", size)
+        _need(bool(size.terms) or whole, "a size must be a positive integer, got {}", size)
 
 
 def _dump_node(node: Node, position: Mapping[Node, int]) -> dict[str, Any]:
@@ -163,14 +170,14 @@ def _dump_node(node: Node, position: Mapping[Node, int]) -> dict[str, Any]:
 def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
     op = row["op"]
     if op in LEAVES:
-        _need(row["kind"] in (REAL, TOKEN), "'{}' must be real or a token", row["name"])
+        _need(row["kind"] in (REAL, TOKEN), "'{}' must be a real value or a token", row["name"])
         attrs: dict[str, Any] = {"name": row["name"]}
         if op == "parameter" and row.get("constant") is True:
             attrs["constant"] = True
         return leaf(op, Type(row["kind"], _load_dims(row["dims"])), **attrs)
     _need(op in OPS, "there is no operation {!a:.40}", op)
     kinds, given = ATTRIBUTES.get(op, {}), row.get("attrs", {})
-    _need(given.keys() == kinds.keys(), "'{}' has the attributes {}", op, ", ".join(kinds) or "none")
+    _need(given.keys() == kinds.keys(), "'{}' must have the attributes {}", op, ", ".join(kinds) or "none")
     attrs = {n: READERS[kinds[n]](v) for n, v in given.items()}
     if "dims" in attrs:
         _need(len(attrs["dims"]) <= 2, "a value has at most two sizes")
@@ -205,21 +212,21 @@ def _load_size(value: Any) -> Size:
     for key, text in value.items():
         if key != "constant":
             word, _, name = key.partition(" ")
-            _need(word == "size", "a size has names and a constant, not {!a:.40}", key)
+            _need(word == "size", "a size may have names and a constant, but not {!a:.40}", key)
             _check_name(name)
             terms.append((name, _load_rational(text)))
-    _need(all(c for _, c in terms), "a size has no use for a name zero times")
+    _need(all(c for _, c in terms), "a size must not have a name with the factor 0")
     return Size(tuple(sorted(terms)), _load_rational(value["constant"]))
 
 
 def _load_rational(text: object) -> Fraction:
     fits = isinstance(text, str) and RATIONAL.fullmatch(text)
-    _need(bool(fits), "a size is written as a whole number or a fraction such as 3/4, got {!a:.40}", text)
+    _need(bool(fits), "a size must be an integer or a fraction such as 3/4, got {!a:.40}", text)
     return Fraction(str(text))
 
 
 def _load_index(value: object) -> int:
-    _need(_is_whole(value, ARGUMENTS), "an index must be a whole number below {:,}", ARGUMENTS)
+    _need(_is_whole(value, ARGUMENTS), "an index must be an integer below {:,}", ARGUMENTS)
     assert isinstance(value, int)
     return value
 

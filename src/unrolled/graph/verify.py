@@ -1,14 +1,14 @@
 """The contract of a recurrence, checked whenever one is made: after tracing and after every transformation.
 
-- every node is a leaf of the recurrence, or an op of the closed set applied to nodes that keep the contract;
-- every node's type is what the op's rule gives for its arguments;
-- a state's new value has the type of the state;
-- inputs hold vectors or tokens, states vectors or scalars, parameters anything but tokens, all of them leaves under
-  their own name; what is fed in the place of a state is an input like it;
-- names are unique over inputs, states and parameters;
-- an adjoint may also use any node of its primal: the value that it had at the same step.
+- Every node is a leaf of the recurrence, or an op of the closed set whose arguments keep the contract.
+- Every node has the type that the op's rule computes from its arguments.
+- The new value of a state has the type of the state.
+- Inputs are vectors or tokens, states are vectors or scalars, and parameters are anything but tokens. All of them are
+  leaves under their own name. An input that replaces a state (teacher forcing) has the type of that state.
+- Names are unique among inputs, states and parameters.
+- An adjoint may also use any node of its primal: the value that the node had at the same step.
 
-Nodes cannot form a cycle: a node's arguments exist before it does.
+Nodes cannot form a cycle: the arguments of a node exist before the node does.
 """
 
 from __future__ import annotations
@@ -24,13 +24,17 @@ if TYPE_CHECKING:
 
 
 def verify(recurrence: Recurrence) -> None:
-    """Raise GraphError with the first broken line of the contract."""
+    """Check the contract.
+
+    Raises:
+        GraphError: the first rule that is broken.
+    """
     groups = {"input": recurrence.inputs, "state": recurrence.states, "parameter": recurrence.parameters}
     leaves: dict[Node, str] = {}
     for kind, group in groups.items():
         for name, node in group.items():
             if node.op != kind or node["name"] != name:
-                raise GraphError(f"'{name}' is listed as {kind} but is {node!r}")
+                raise GraphError(f"'{name}' is listed under {kind}, but it is {node!r}")
             if node in leaves or name in leaves.values():
                 raise GraphError(f"two leaves are called '{name}'")
             leaves[node] = name
@@ -54,8 +58,8 @@ def verify(recurrence: Recurrence) -> None:
     for node in order([*recurrence.returns.values(), *recurrence.sums.values()], known=primal):
         if node.op in LEAVES:
             if node not in leaves:
-                raise GraphError(f"{node!r} is no leaf of '{recurrence.name}'")
+                raise GraphError(f"{node!r} is not a leaf of '{recurrence.name}'")
         elif node.op not in OPS:
-            raise GraphError(f"'{node.op}' is no operation")
+            raise GraphError(f"'{node.op}' is not an operation")
         elif make(node.op, *node.args, **dict(node.attrs)) is not node:
-            raise GraphError(f"{node!r} is not typed by its rule")
+            raise GraphError(f"{node!r} does not have the type that its rule computes")

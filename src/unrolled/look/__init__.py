@@ -1,1 +1,1 @@
-"""The explorer: a network and a sequence as one page with the circuit, its unfolding, every value and gradient."""
+"""The explorer: a page that shows a network while it reads a sequence, with every value and gradient."""

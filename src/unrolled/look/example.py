@@ -1,4 +1,4 @@
-"""A circuit without a trained model: its parameters are random, and it reads an example."""
+"""The subject for a circuit, with random parameters and an example to read, or for a network with given inputs."""
 
 from __future__ import annotations
 
@@ -25,15 +25,25 @@ from .readout import with_some_loss
 from .subject import Layer, Subject, of_model
 
 EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
-ROWS = 24  # steps of an example without text
+ROWS = 24  # steps of an example of random numbers
 SIZES = {"input": 3, "state": 8, "output": 4}
+NO_LOSS = "The circuit has no loss, so the sum of its output is used."
 
 
 def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidden: int, seed: int) -> Subject:
-    """A circuit with random parameters: reading a text if it can, else rows of random numbers.
+    """A circuit with random parameters that reads a text if it can, and otherwise random numbers.
+
+    Args:
+        circuit: the circuit.
+        data: a text; by default an example.
+        first: the first character to read, from 1.
+        steps: the largest number of steps.
+        hidden: the number of hidden units.
+        seed: the seed of the parameters.
 
     Raises:
-        DataError, UsageError: a text that cannot be read, sizes that do not fit.
+        DataError: the text cannot be read.
+        UsageError: the circuit cannot read a text.
     """
     check_seed(seed)
     torch.manual_seed(seed)
@@ -43,41 +53,45 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
         try:
             model = LanguageModel(circuit, max(2, len(vocabulary)), hidden)
         except UsageError:
-            model = LanguageModel(circuit, max(2, len(vocabulary)))  # the equations leave no size to choose
+            model = LanguageModel(circuit, max(2, len(vocabulary)))  # the equations fix the number of units
     except CircuitError as problem:
         if data:
             raise UsageError(f"'{circuit.name}' cannot read '{data}': {problem}") from None
         return _rows(circuit, min(steps, ROWS), hidden)
     subject = of_model(circuit.name, model, of_text(vocabulary, text, data, first, steps))
-    note = "The parameters are random: nothing has been learned."
+    note = "The parameters are random; the network is untrained."
     return replace(subject, notes=(note, *subject.notes))
 
 
 def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
-    """A network of one layer with its own parameters, and one sequence: (steps, size), or tokens (steps,).
+    """A network with its own parameters that reads one sequence.
+
+    Args:
+        net: the network.
+        inputs: by name, vectors (steps, size) or tokens (steps,).
 
     Raises:
-        InputError: inputs that the network does not have or that do not fit it, or of different lengths.
+        InputError: the network has no such inputs, they do not fit it, or their lengths differ.
     """
     checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
     given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
     lengths = {n: len(v) for n, v in given.items()}
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
-        raise InputError(f"inputs must have one length, a step or more, got {said}")
+        raise InputError(f"all inputs must have the same number of steps, at least 1, got {said}")
     step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
     scored = with_some_loss(step)
     part = scored.recurrence
     parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
     sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
-    note = () if scored.loss in step.returns else ("The circuit has no loss; the sum of its output stands for one.",)
+    note = () if scored.loss in step.returns else (NO_LOSS,)
     series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
     layer = Layer(part, parameters, sizes, "", "")
     return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
 
 
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
-    """Random numbers for every input."""
+    """A circuit with random parameters and random numbers for every input."""
     scored = with_some_loss(circuit.recurrence)
     step = scored.recurrence
     sizes = _sizes(step, hidden)
@@ -90,13 +104,11 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         size = node.type.entries(sizes)
         tokens = node.type.kind == TOKEN
         inputs[name] = torch.randint(size, (steps,)) if tokens else torch.randn(steps, size, dtype=torch.float64)
-    notes = ["The parameters are random: nothing has been learned."]
-    if inputs:
-        notes.append("So are the inputs.")
+    notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
     if scored.recurrence is not circuit.recurrence:
-        notes.append("The circuit has no loss; the sum of its output stands for one.")
+        notes.append(NO_LOSS)
     start = {}
-    if not inputs:  # from a state of zeros nothing would happen
+    if not inputs:  # without inputs, a state of zeros would stay zero
         start = {n: torch.randn(1, s.type.entries(sizes), dtype=torch.float64) for n, s in step.states.items()}
     steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
@@ -104,7 +116,7 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
 
 
 def _sizes(step: Recurrence, hidden: int) -> dict[str, int]:
-    """A size for all that is free: small for inputs and outputs, ``hidden`` for states."""
+    """A size for each value that the equations leave open: ``hidden`` for states, small ones for the others."""
     solver, known, given = Solver(), nameable(step), {}
     for names, number in ((step.states, hidden), (step.inputs, SIZES["input"]), (known, SIZES["output"])):
         for name in names:

@@ -1,5 +1,5 @@
 "use strict";
-// The explorer. Every number comes from the library; here they are only looked up, drawn and played.
+// The explorer. The library computes every number; this program looks them up, draws them and plays them.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const { first, last, stage, numbers } = data;
@@ -8,8 +8,8 @@ const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 const mix = (a, b, part) => a + part * (b - a);
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 
-// What is shown now. Forward: everything before step t has its value, and at t the equations up to `line`. Backward:
-// everything after step t has its gradient, and at t the equations up to `line`. `unfolded` goes from 0 (circuit) to 1.
+// The current view. Forward: all values before step t are known, and at t those of the equations up to `line`.
+// Backward: all gradients after step t are known, and at t those up to `line`. `unfolded` goes from 0 (circuit) to 1.
 const now = {
   t: first, line: data.forward.length - 1, backward: false, playing: false, unfolded: 0, shownTime: first,
   name: stage.circles.find((c) => c.role === "state").name, unit: 0, hover: null,
@@ -26,7 +26,7 @@ function codes(packed) {
   return packed.codes;
 }
 
-/** One unit of a value or gradient at a step; undefined where the page holds none. */
+/** One unit of a value or gradient at a step; undefined if the page does not hold it. */
 function number(name, kind, t, unit) {
   const packed = numbers[name]?.[kind], row = t - first;
   if (!packed?.data || row < 0 || t > last) return undefined;
@@ -36,7 +36,7 @@ function number(name, kind, t, unit) {
   return (code / TOP) * packed.scales[row];
 }
 
-/** A scalar itself, or the root mean square of a vector. */
+/** The value of a scalar, or the root mean square of a vector. */
 function size(name, kind, t) {
   if (numbers[name]?.units === 1 && numbers[name][kind]?.data) return number(name, kind, t, 0);
   return plain(numbers[name]?.[kind]?.size[t - first]);
@@ -73,12 +73,12 @@ function gradientKnown(name, t) {
   return (own ?? lines.at(-1)) <= now.line;
 }
 
-/** The value or gradient that the active equation gives. */
+/** The value or gradient that the active equation computes. */
 function activeName() {
   return (now.backward ? data.backward : data.forward)[now.line]?.name ?? "";
 }
 
-/** One equation on (1) or back (-1) in the direction that is played; false at the end. */
+/** Move by one equation, forth (1) or back (-1) in the direction of playback; false at the end. */
 function tick(way) {
   const lines = linesAt(now.t), place = lines.indexOf(now.line) + way;
   const step = now.backward ? -way : way;
@@ -148,7 +148,7 @@ function describe(name, kind, t, digits = 3) {
   return numbers[name][kind] ? format(size(name, kind, t), digits) : "none";
 }
 
-/** The same, short enough for a circle. */
+/** A description short enough for a circle. */
 function brief(name, kind, t) {
   const text = describe(name, kind, t);
   return text.length > 5 ? describe(name, kind, t, 2) : text;
@@ -168,7 +168,7 @@ function element(tag, attributes = {}, parent = null) {
   return made;
 }
 
-/** Runs of type as tspans, superscripts raised; `time` is written above in parentheses. */
+/** Runs of type as tspans, with raised superscripts; `time` becomes a superscript in parentheses. */
 function label(parent, runs, fontSize, time) {
   const all = time === undefined ? runs : [...runs, ["(", "", "sup"], [String(time), "", "sup"], [")", "", "sup"]];
   let level = 0;
@@ -337,7 +337,7 @@ function drawColumn(column, t, u, middle) {
   }
 }
 
-/** The gradient's arrow, once the gradient where it ends is known; with the folded circuit there is none. */
+/** Show the gradient's arrow once the gradient at its end is known; never in the folded circuit. */
 function showBack({ arrow, back }, source, target, u) {
   if (!back) return;
   const seen = source < first ? gradientKnown(arrow.target, target) : gradientKnown(arrow.source, source);
@@ -345,7 +345,7 @@ function showBack({ arrow, back }, source, target, u) {
 }
 
 let moving = 0;
-const turn = { open: false, from: 0, began: 0 }; // from circuit to graph, or back
+const turn = { open: false, from: 0, began: 0 }; // the animation between circuit and graph
 function unfold(open = !turn.open) {
   $("unfold").textContent = open ? "Fold" : "Unfold";
   $("unfold").setAttribute("aria-pressed", open);
@@ -353,7 +353,7 @@ function unfold(open = !turn.open) {
   animate();
 }
 
-/** Let what is shown follow what is wanted, smoothly. */
+/** Animate the picture until it matches the current view. */
 function animate() {
   cancelAnimationFrame(moving);
   let before = performance.now();
@@ -371,7 +371,7 @@ function animate() {
 
 // ---------------------------------------------------------------- equations and the chosen value
 
-/** An equation with its times above and its subscripts below; with a step, the times are numbers. */
+/** An equation as HTML, with superscript times and subscripts; given a step, the times are numbers. */
 function mathematics(text, t) {
   const escaped = text.replace(/[&<>]/g, (c) => ({ "&": "&amp;", "<": "&lt;", ">": "&gt;" })[c]);
   const at = (time) => {
@@ -443,7 +443,7 @@ function renderValue() {
   renderNext();
 }
 
-/** What the network expects to come next. */
+/** The network's prediction. */
 function renderNext() {
   const box = $("next-characters"), name = data.probabilities;
   if (!name || !numbers[name].value.data) return;
@@ -452,9 +452,9 @@ function renderNext() {
   const bits = size(data.loss, "value", now.t) / Math.LN2;
   const bars = all.slice(0, 5).map(([p, k]) =>
     `<div class="bar${k === came ? " right" : ""}"><code></code><i style="width:${(100 * p).toFixed(1)}%"></i>${format(p)}</div>`);
-  box.innerHTML = `<h2>${data.text.length ? "What comes next" : "What it answers"}</h2>${bars.join("")}<p></p>`;
+  box.innerHTML = `<h2>${data.text.length ? "Predicted next" : "Prediction"}</h2>${bars.join("")}<p></p>`;
   box.querySelectorAll("code").forEach((code, k) => (code.textContent = character(all[k][1])));
-  box.querySelector("p").textContent = `It is ${character(came)}: a surprise of ${format(bits)} bits.`;
+  box.querySelector("p").textContent = `Correct: ${character(came)}, a surprise of ${format(bits)} bits.`;
 }
 
 // ---------------------------------------------------------------- colours, text, heat maps
@@ -466,7 +466,7 @@ function readColours() {
   strange = [255, 0, 200];
 }
 
-/** From -1 to 1, as red, green, blue and opacity (0 to 1) on the paper. */
+/** The colour of a number from -1 to 1: red, green, blue and opacity (0 to 1). */
 function shade(x) {
   if (!Number.isFinite(x)) return [...strange, 1];
   return [...(x < 0 ? cold : warm), Math.min(1, Math.abs(x))];
@@ -480,7 +480,7 @@ function scaled(value, top) {
 
 const largest = (list) => list.reduce((top, v) => (Number.isFinite(v) ? Math.max(top, Math.abs(v)) : top), 0);
 
-/** What each step that is read is coloured by; undefined where there is nothing. */
+/** The number that colours each step; undefined if there is none. */
 function colours(how) {
   const steps = last - first + 1, { name, unit } = now, text = data.text.length > 0;
   const cost = (k) => size(data.loss, "value", first + k) / (data.bits ? Math.LN2 : 1);
@@ -492,7 +492,7 @@ function colours(how) {
   });
 }
 
-/** The bits of a word are those of its characters together; what is no letter or digit stands alone. */
+/** The bits of a word are the sum over its characters. Other characters than letters and digits get none. */
 function wordSurprise(bits) {
   const found = [], inWord = /[\p{L}\p{N}\p{M}_'’]/u;
   for (let begin = 0; begin < data.text.length; ) {
@@ -511,11 +511,11 @@ function colourReading() {
   const top = largest(values.filter((v) => v !== undefined)), upTo = `up to ${format(top)} (orange)`;
   const says = {
     unit: numbers[name].value?.data ? `unit ${unit + 1} of ${name}, from ${format(-top)} (blue) to ${format(top)} (orange)`
-      : `${name} has no units here; choose another value below`,
-    surprise: text ? `bits that each character costs after those before it, ${upTo}`
-      : `${data.bits ? "bits that the right answer costs" : "what the error costs"} at each step, ${upTo}`,
-    words: `bits that all characters of a word cost together, ${upTo}`,
-    saliency: `length of the gradient of the total loss at each input, ${upTo}`, none: "",
+      : `the units of ${name} are not in this page; choose another value below`,
+    surprise: text ? `bits of each character, given the characters before it, ${upTo}`
+      : `${data.bits ? "bits of the correct class" : "loss"} at each step, ${upTo}`,
+    words: `bits of each word, summed over its characters, ${upTo}`,
+    saliency: `norm of the gradient of the total loss with respect to each input, ${upTo}`, none: "",
   };
   $("colour-says").textContent = says[how];
   [...(text ? $("text").children : $("track").querySelectorAll("rect.step"))].forEach((mark, k) => {
@@ -526,11 +526,11 @@ function colourReading() {
   });
 }
 
-// ---------------------------------------------------------------- what is read, where it is no text
+// ---------------------------------------------------------------- inputs other than text
 
-const WIDE = 8; // more columns than this are drawn as a roll, not as lines
+const WIDE = 8; // more columns than this are drawn as a roll instead of lines
 
-/** Over the colours of its steps: a waveform, lines of numbers, or a roll of many columns. */
+/** Draw the input over the colours of its steps: a waveform, lines of numbers, or a roll of many columns. */
 function makeTrack() {
   const { track } = data, steps = last - first + 1, columns = track.names.length, box = $("track");
   const kind = track.kind === "audio" ? "audio" : columns > WIDE ? "roll" : "lines";
@@ -570,7 +570,7 @@ function roll({ points, columns, at }) {
   return cells.join("");
 }
 
-/** Each column between its least and its most; a gap where a number is missing (255). */
+/** Each column scaled between its minimum and maximum; a gap where a number is missing (255). */
 function lines({ points, columns, at, x }) {
   const parts = [];
   for (let c = 0; c < columns; c++) {
@@ -610,8 +610,8 @@ function drawMap(kind) {
   });
   context.putImageData(image, 0, 0);
   const bad = values.filter((v) => !Number.isFinite(v)).length, written = (kind === "gradient" ? "∇" : "") + now.name;
-  const what = `${written}: ${whole ? `${units} unit${units > 1 ? "s" : ""}` : "size"} × ${steps} steps, at most ${format(top)}`;
-  $(`map-${kind}-says`).textContent = what + (bad ? `; ${bad} that are not finite, in magenta` : "");
+  const what = `${written}: ${whole ? `${units} unit${units > 1 ? "s" : ""}` : "size"} × ${steps} steps, maximum ${format(top)}`;
+  $(`map-${kind}-says`).textContent = what + (bad ? `; ${bad} not finite, in magenta` : "");
   box.setAttribute("aria-label", `Heat map of ${what}. Arrow keys move in time and among units`);
 }
 
@@ -624,7 +624,7 @@ function renderMaps() {
   }
 }
 
-/** Scroll a box, and only that, so far that something in it can be seen. */
+/** Scroll a box, and nothing else, until an element inside is visible. */
 function keepInSight(box, inside) {
   const outer = box.getBoundingClientRect(), inner = inside.getBoundingClientRect();
   if (inner.top < outer.top) box.scrollTop -= outer.top - inner.top + 30;
@@ -690,8 +690,8 @@ function legend() {
 
 function begin() {
   $("notes").textContent = data.notes.join(" ");
-  const which = data.once ? "The loss, that of the last step alone," : "The total loss";
-  if (data.loss) $("notes").textContent += ` ${which} is ${format(plain(data.total), 5)}.`;
+  const which = data.once ? "Loss at the last step" : "Total loss";
+  if (data.loss) $("notes").textContent += ` ${which}: ${format(plain(data.total), 5)}.`;
   $("problem").hidden = !data.problem;
   $("problem").textContent = data.problem;
   layers.wires = element("g", {}, svg);
@@ -739,7 +739,7 @@ function begin() {
   $("theme").addEventListener("click", () => {
     const next = { "": "light", light: "dark", dark: "" }[document.documentElement.dataset.theme ?? ""];
     document.documentElement.dataset.theme = next;
-    $("theme").textContent = `Theme: ${next || "as the system"}`;
+    $("theme").textContent = `Theme: ${next || "system"}`;
     render();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawn = ""; render(); });

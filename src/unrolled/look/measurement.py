@@ -1,4 +1,4 @@
-"""A network's numbers in Python: values and gradients as tensors, painted on the unfolded graph, and as heat maps."""
+"""The values and gradients of a network in Python: as tensors, drawn on the unfolded graph, and as heat maps."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..draw import text
+from ..draw import labels
 from ..draw.drawing import Drawing, draw_unfolded
 from ..draw.heat import Beside, Heat, heat_scene, seen
 from ..draw.numbers import Numbers, short
 from ..draw.reduce import reduce
 from ..errors import InputError, did_you_mean
-from .measure import Measured
+from .layer_values import LayerValues
 from .subject import Subject
 
 SALIENCY = "saliency"
 
 
 def sizes(rows: Tensor) -> list[float | str]:
-    """Of scalars the number itself, of vectors the root mean square."""
+    """The size of each step's value (steps, units): a scalar itself, or the root mean square of a vector."""
     return list((rows[:, 0] if rows.shape[1] == 1 else rows.square().mean(1).sqrt()).tolist())
 
 
@@ -27,53 +27,58 @@ def sizes(rows: Tensor) -> list[float | str]:
 class Measurement:
     """Everything that a network computes while it reads one sequence, and the gradient of the total loss.
 
-    values, gradients: by name, (steps, units), and (steps, 1) of scalars and tokens. Gradients are those of the loss
-    with respect to a value, all ways through time included.
-    saliency: (steps,), the length of the gradient at what is read.
-    loss: the total. problem: the first number that is not finite, in words, '' where all are.
-    notes: what was measured. text: the pieces of the text that were read.
+    Attributes:
+        subject: the network and the sequence.
+        measured: the values and gradients of the layer shown.
     """
 
     subject: Subject
-    measured: Measured
+    measured: LayerValues
 
     @property
     def values(self) -> dict[str, Tensor]:
+        """The values by name: (steps, units); (steps, 1) for scalars and tokens."""
         return self.measured.values
 
     @property
     def gradients(self) -> dict[str, Tensor]:
+        """The total gradient of the loss with respect to each value, through all later steps: (steps, units)."""
         return self.measured.gradients
 
     @property
     def saliency(self) -> Tensor:
+        """The norm of the gradient with respect to the input at each step: (steps,)."""
         return self.measured.saliency
 
     @property
     def loss(self) -> float:
+        """The total loss."""
         return self.measured.total
 
     @property
     def problem(self) -> str:
+        """The first number that is not finite, in words; empty if all are finite."""
         return str(self.measured.problem or "")
 
     @property
     def notes(self) -> tuple[str, ...]:
+        """What was measured, in words."""
         return self.subject.notes
 
     @property
     def text(self) -> tuple[str, ...]:
+        """The characters, words or subwords that were read, one per step; empty if the input is not a text."""
         return self.subject.text[: self.subject.steps]
 
     def draw(self, *, gates: bool = True, gradient: bool = True, most: int = 6) -> Drawing:
-        """The unfolded graph with the numbers in its circles: of vectors the root mean square of their units.
+        """Draw the unfolded graph with the numbers in its circles; for vectors, the root mean square of their units.
 
         >>> unrolled.measure(unrolled.cells.lstm).draw(most=4).save("lstm_numbers.svg")
 
         Args:
-            gates: False folds everything between inputs, states and outputs into the arrows.
-            gradient: also the gradients, and the arrows along which they flow back in time.
-            most: the most steps that are drawn; of more, the first and the last ones are.
+            gates: whether to draw the values between inputs, states and outputs; otherwise they fold into the arrows.
+            gradient: whether to draw gradients, and the arrows along which they flow back in time.
+            most: the largest number of steps to draw. Of a longer sequence, the first and last steps are drawn.
         """
         times = self.measured.unfolded.times
         values: dict[str, list[float | str]] = {n: sizes(rows) for n, rows in self.values.items()}
@@ -86,16 +91,16 @@ class Measurement:
         return draw_unfolded(recurrence, times[-1], gates, gradient, most, numbers=numbers, note=self.problem)
 
     def heat(self, *names: str) -> Drawing:
-        """Heat maps, time × unit, one below the other, over the text, the recording or the rows that were read.
+        """Draw heat maps, time × unit, one below the other, above the text, recording or rows that were read.
 
         >>> unrolled.measure(unrolled.cells.gru).heat("h", "∇h", "L", "saliency").save("gru_heat.svg")
 
         Args:
-            names: of values; with ∇ before it, the gradient with respect to it; 'saliency'. The first state, and the
-                gradient there, unless given.
+            names: of values, such as 'h'; of gradients, such as '∇h'; or 'saliency'. By default the first state and
+                its gradient.
 
         Raises:
-            InputError: a name that nothing has.
+            InputError: no value has such a name.
         """
         first_state = next(iter(self.measured.layer.recurrence.states))
         maps = [self._heat(name) for name in names or (first_state, f"∇{first_state}")]
@@ -108,10 +113,10 @@ class Measurement:
         scene = heat_scene(maps, beside, first)
         title = f"Heat maps of {self.subject.title}: {', '.join(names or (first_state, f'∇{first_state}'))}"
         last = first + len(maps[0].rows) - 1
-        said = [f"Time from left to right: steps {first} to {last}. Blue is below zero, orange above."]
+        said = [f"Time runs from left to right, steps {first} to {last}. Blue is negative, orange positive."]
         for heat in maps:
             largest = max((abs(v), t, u) for t, row in enumerate(heat.rows) for u, v in enumerate(row))
-            name, (top, t, u) = text.plain(heat.title), largest
+            name, (top, t, u) = labels.plain(heat.title), largest
             said.append(f"{name}: largest at step {first + t}, unit {u + 1}: {short(top)}.")
         if self.problem:
             said.append(self.problem)
@@ -123,13 +128,13 @@ class Measurement:
         plain = name.removeprefix("∇")
         known = [*self.values, *(f"∇{n}" for n in self.gradients), SALIENCY]
         if name not in known:
-            hint = did_you_mean(name, known) or f". There are {', '.join(known)}"
-            raise InputError(f"nothing measured is called '{name}'{hint}")
+            hint = did_you_mean(name, known) or f". Choose from {', '.join(known)}"
+            raise InputError(f"there is no value '{name}'{hint}")
         if name == SALIENCY:
-            return Heat(text.words(SALIENCY), self.saliency[:, None].tolist())
+            return Heat(labels.words(SALIENCY), self.saliency[:, None].tolist())
         rows = (self.values if name == plain else self.gradients)[plain]
         scalar = reduce(self.measured.layer.recurrence).values[plain].scalar
-        label = text.value(plain, None, scalar) if name == plain else text.gradient(plain, None, scalar)
+        label = labels.value(plain, None, scalar) if name == plain else labels.gradient(plain, None, scalar)
         return Heat(label, rows.tolist())
 
     def _repr_svg_(self) -> str:

@@ -1,4 +1,4 @@
-"""The page: one file of HTML with its style, its program and its numbers, which needs nothing else."""
+"""The page of the explorer: one self-contained HTML file with style, program and numbers."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from torch import Tensor
 
 from ..draw.colours import variables
 from ..draw.reduce import reduce
-from ..errors import Source
+from ..errors import SourceLine
 from ..graph.equations import equations, is_scalar
 from ..graph.node import Node
+from ..graph.notation import Text
 from ..graph.recurrence import Recurrence
-from ..graph.text import Text
 from ..transform.differentiate import differentiate
 from ..transform.gradient_equations import gradient_equations
-from .measure import Measured
+from .layer_values import LayerValues
 from .pack import pack, short, size
 from .stage import stage
 from .subject import Subject, Track
 
-MOST = 470_000  # numbers in a page, 2.7 bytes each: 1.25 MB
+MOST = 470_000  # most numbers in a page: at 2.7 bytes each, 1.25 MB
 
 
 def document(title: str, content: dict[str, Any]) -> str:
-    """The whole page."""
+    """The whole page, from a title and the data for its program."""
     template, style, program = (_part(f"explorer.{kind}") for kind in ("html", "css", "js"))
     data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     filled = {
@@ -48,20 +48,19 @@ def _part(name: str) -> str:
     return files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
-def content(subject: Subject, measured: Measured, layer: int) -> dict[str, Any]:
-    """What the program of the page reads."""
+def content(subject: Subject, measured: LayerValues) -> dict[str, Any]:
+    """The data for the program of the page."""
     step, times = measured.layer.recurrence, measured.unfolded.times
     numbers, left_out = _numbers(subject, measured)
     notes = list(subject.notes)
     if left_out:
-        notes.append(
-            f"To keep this page small, of {', '.join(left_out)} it holds the size at each step, not each unit."
-        )
+        notes.append(f"To keep this page small, it shows only the size, not each unit, of {', '.join(left_out)}.")
     top = len(subject.layers) - 1
+    layer = next(k for k, one in enumerate(subject.layers) if one is measured.layer)
     of = subject.scored.loss if layer == top else measured.layer.gives
     if top:
-        below = f"layer {layer + 1} of {len(subject.layers)}"
-        notes.append(f"Shown is {below}" + ("." if layer == top else "; its gradient comes through those above."))
+        below = "" if layer == top else "; its gradient comes through the layers above"
+        notes.append(f"Shows layer {layer + 1} of {len(subject.layers)}{below}.")
     return {
         "title": subject.title,
         "notes": notes,
@@ -85,8 +84,11 @@ def content(subject: Subject, measured: Measured, layer: int) -> dict[str, Any]:
     }
 
 
-def _numbers(subject: Subject, measured: Measured) -> tuple[dict[str, Any], list[str]]:
-    """Values and gradients by name, the important ones first while there is room, and whose units found none."""
+def _numbers(subject: Subject, measured: LayerValues) -> tuple[dict[str, Any], list[str]]:
+    """Values and gradients by name, and the names of those whose units do not fit into the page.
+
+    Inputs, states and outputs come before named values, values before gradients, and small ones before large ones.
+    """
     step, room, left_out = measured.layer.recurrence, MOST, []
     roles = {n: v.role for n, v in reduce(step).values.items()}
     found: dict[str, Any] = {}
@@ -116,7 +118,7 @@ def _labelled(step: Recurrence, name: str) -> Node:
     return next(node for node, label in step.labels.items() if label == name)
 
 
-def _where(source: Source | None) -> dict[str, Any]:
+def _where(source: SourceLine | None) -> dict[str, Any]:
     return {"source": f"{source.file}:{source.line}", "line": source.text} if source else {}
 
 
@@ -125,14 +127,14 @@ def _probabilities(step: Recurrence) -> str:
 
 
 def _forward(step: Recurrence) -> list[dict[str, str]]:
-    """The equations of a step, each with the value that it gives."""
+    """The equations of a step, each with the name of the value that it computes."""
     write, values = Text(), {**{n: node for node, n in step.labels.items()}, **step.returns}
     names = {write.name(n, "t", None, is_scalar(node)): n for n, node in values.items()}
     return [{"text": line, "name": names.get(line.split(" = ")[0], "")} for line in equations(step).splitlines()]
 
 
 def _track(track: Track | None) -> dict[str, Any] | None:
-    """What is read, in 8 bits: each column between its least and its most; 255 stands for what is missing."""
+    """What is read, in 8 bits: each column scaled between its minimum and maximum; 255 means missing."""
     if track is None:
         return None
     values = track.values.double().numpy()
@@ -148,7 +150,7 @@ def _track(track: Track | None) -> dict[str, Any] | None:
 
 
 def _backward(step: Recurrence, of: str, once: bool) -> list[dict[str, str]]:
-    """The gradient's equations, each with the value or parameter whose gradient it gives and when it holds."""
+    """The equations of the gradient, each with the value or parameter that it belongs to, and when it holds."""
     write = Text()
     known = {write.name(f"∇{n}", at): (n, at) for at in ("t", "τ") for n in {*step.labels.values(), *step.returns}}
     known |= {write.name(f"∇{n}", None): (n, "sum") for n in step.parameters}

@@ -1,4 +1,4 @@
-"""A recurrence with a loss of its own, so that its gradient flows from somewhere: a read-out and -log p(y)."""
+"""Add a loss to a recurrence that has none: a linear read-out and -log p(y), so that there is a gradient to show."""
 
 from __future__ import annotations
 
@@ -12,15 +12,20 @@ from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..transform.restrict import without
 
-Goal = Literal["class", "binary", "number"]  # one of several; several of several; numbers
+Goal = Literal["class", "binary", "number"]  # one class; any number of binary targets; numbers
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A recurrence with a scalar loss per step, and how its parts are called.
+    """A recurrence with a scalar loss per step, and the names of its parts.
 
-    target: the input that holds what should have come; scores: before the softmax; weight, bias: of the read-out, where
-    one was added.
+    Attributes:
+        recurrence: the step with the loss.
+        loss: the loss.
+        target: the input that holds the target.
+        scores: the values before the softmax.
+        weight: the matrix of the read-out, if one was added.
+        bias: the bias of the read-out, if one was added.
     """
 
     recurrence: Recurrence
@@ -39,13 +44,16 @@ def predicting(
     goal: Goal = "class",
     mean_over: int = 0,
 ) -> Scored:
-    """The step with a loss for what should come.
+    """Add a target and a loss to a step.
 
-    source: the value that is the scores, or from which a linear read-out makes them (``read_out``); kept: the inputs
-    that are needed. Others, such as the target of a loss of the circuit's own, are left out.
-    goal: what the loss L is: of a 'class' -log softmax(scores)[y]; of 'binary' targets -log p(y) with p = σ(scores);
-    of a 'number' the squared error.
-    mean_over: the scores are made from the mean of the source over so many steps, which is a state: it adds up.
+    Args:
+        recurrence: the step.
+        source: the value that holds the scores, or the input of the read-out.
+        kept: the inputs to keep. Others, such as the target of the circuit's own loss, are removed.
+        read_out: whether a linear read-out computes the scores.
+        goal: the loss. For a 'class' it is -log softmax(scores)[y], for 'binary' targets -log p(y) with p = σ(scores),
+            for a 'number' the squared error.
+        mean_over: number of steps to average the source over; the running mean is a state. 0 for no mean.
     """
     step = without(recurrence, set(recurrence.inputs) - set(kept))
     taken = {*step.leaves, *step.returns, *step.labels.values()}
@@ -77,7 +85,7 @@ def predicting(
 
 
 def with_some_loss(recurrence: Recurrence) -> Scored:
-    """The step with its own scalar loss L, or, for want of a target, the sum of its output."""
+    """The step with its own scalar loss L or, if it has none, with the sum of its output as the loss."""
     if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
         return Scored(recurrence, "L")
     vectors = [n for n in (*recurrence.outputs, *recurrence.states) if recurrence.returns[n].type.dims]
@@ -93,7 +101,7 @@ def _surprise(scores: Node, y: Node) -> Node:
 
 
 def _of_each(scores: Node, y: Node) -> Node:
-    """-log p(y), p = σ(scores), entry by entry: Σ (1 - y) · scores - log σ(scores), which no score makes infinite."""
+    """-log p(y) with p = σ(scores), written as Σ (1 - y) · scores - log σ(scores), which is always finite."""
     rest = make("mul", make("sub", constant(1.0, y.type.dims), y), scores)
     return make("sum", make("sub", rest, make("log", make("sigmoid", scores))))
 

@@ -1,4 +1,4 @@
-"""The picture of the explorer as data: one layout in which the circuit and the unfolded graph are two positions."""
+"""The picture of the explorer as data: one layout from which both the circuit and the unfolded graph are drawn."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from itertools import pairwise
 from typing import Any
 
 from ..draw.curve import Path, Point
+from ..draw.delays import loops
 from ..draw.drawing import describe, describe_gradient
+from ..draw.labels import Label, letters, value
 from ..draw.letter import SIZE
-from ..draw.loop import loops
 from ..draw.reduce import Arrow, reduce
 from ..draw.scene import Layout, circuit_spots, unfolded_spots
 from ..draw.svg import head, outline
-from ..draw.text import Label, letters, value
 from ..graph.recurrence import Recurrence
 
-POINTS = 49  # of an arrow that changes its shape
+POINTS = 49  # points of an arrow that changes its shape
 
 
 def stage(recurrence: Recurrence) -> dict[str, Any]:
-    """Circles, arrows and letters of a step. A recurrent arrow has two shapes: its loop in the circuit, and in the
-    unfolded graph its way from the step before, ``period`` to the left."""
+    """Circles, arrows and letters of a step.
+
+    A recurrent arrow has two shapes: a loop in the circuit, and in the unfolded graph a path from the previous step,
+    which is drawn ``period`` to the left.
+    """
     layout = Layout.of(reduce(recurrence), ["t", "99"], gradient=True)
     step, routes = layout.step, layout.routes
     back = loops(layout.diagram, step, routes.inner)
@@ -74,7 +77,7 @@ def _head(path: Path) -> str:
 
 
 def _even(path: Path) -> list[Point]:
-    """Points along a path at equal distances, both ends among them."""
+    """Points along a path at equal distances, including both ends."""
     points = path.sample(3)
     along = [0.0]
     for a, b in pairwise(points):

@@ -1,4 +1,4 @@
-"""What is looked at: layers with their parameters, and the sequence that they read."""
+"""The subject of a page: layers with their parameters, and the sequence that they read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,16 @@ from .readout import Goal, Scored, predicting
 
 @dataclass(frozen=True)
 class Layer:
-    """A recurrence with numbers. ``reads``: the input that gets what the layer below ``gives``; start: the initial
-    states (1, size), where they are not zero."""
+    """One layer.
+
+    Attributes:
+        recurrence: its step.
+        parameters: by name.
+        sizes: by name.
+        reads: the input that receives the output of the layer below.
+        gives: the output for the layer above.
+        start: the initial states (1, size) that are not zero, by name.
+    """
 
     recurrence: Recurrence
     parameters: Mapping[str, Tensor]
@@ -31,10 +39,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Track:
-    """What is read, as it is drawn beside the numbers where it is no text.
+    """The input as it is drawn next to the numbers, unless it is a text.
 
-    kind: 'audio' or 'rows'; values: (points, columns), ``per`` points to a step: of audio the least and the most of
-    its samples; NaN where nothing is known; names: of the columns; seconds: the length of a step of audio.
+    Attributes:
+        kind: 'audio' or 'rows'.
+        values: (points, columns); for audio, the minimum and maximum of the samples. NaN means missing.
+        names: the names of the columns.
+        per: points per step.
+        seconds: the length of a step of audio.
     """
 
     kind: str
@@ -46,10 +58,16 @@ class Track:
 
 @dataclass(frozen=True)
 class Reading:
-    """One sequence and what should come of it: x (steps, size) or tokens (steps,), y likewise.
+    """One sequence and its targets.
 
-    goal: what the scores are for: see ``readout``; text, vocabulary: the pieces of a text that are read, with the one
-    after the last, and what the numbers of tokens stand for.
+    Attributes:
+        x: the input: vectors (steps, size) or tokens (steps,).
+        y: the targets, in the same form.
+        goal: the kind of target, see ``readout``.
+        notes: what is read, in words.
+        text: the characters, words or subwords of a text, and the one after the last.
+        vocabulary: the text of each token.
+        track: the input as it is drawn, unless it is a text.
     """
 
     x: Tensor
@@ -63,8 +81,20 @@ class Reading:
 
 @dataclass(frozen=True)
 class Subject:
-    """Layers and one sequence. inputs: by name, (steps, size) or tokens (steps,); those of the first layer, and the
-    targets of the last. once: whether the loss is that of the last step alone, else the sum over steps."""
+    """Layers and one sequence.
+
+    Attributes:
+        title: the title of the page.
+        layers: from the first to the last.
+        scored: the last layer's step with its loss.
+        inputs: the inputs of the first layer and the targets of the last, by name: (steps, size) or tokens (steps,).
+        steps: the length of the sequence.
+        notes: what is shown, in words.
+        text: as in ``Reading``.
+        vocabulary: as in ``Reading``.
+        track: as in ``Reading``.
+        once: whether the loss counts at the last step only; otherwise it is summed over steps.
+    """
 
     title: str
     layers: tuple[Layer, ...]
@@ -79,15 +109,15 @@ class Subject:
 
 
 def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
-    """A model that reads a sequence.
+    """The subject of a trained model that reads a sequence.
 
     Raises:
-        DataError: a model that is more than a stack of layers.
+        DataError: the model is more than a stack of layers.
     """
     if model.embedding is not None or model.residual or model.backward_layers:
         raise DataError(
-            f"the model of '{title}' has an embedding, residual connections or two directions, which no page shows. "
-            "Look at a model without, or at its cell alone"
+            f"the model of '{title}' has an embedding, residual connections or two directions, which the explorer "
+            "cannot show. Choose a model without them, or only its cell"
         )
     steps, last = len(reading.x), len(model.layers) - 1
     layers = []

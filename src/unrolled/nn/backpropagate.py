@@ -1,4 +1,4 @@
-"""The exact gradient over a sequence that never fits in memory."""
+"""The exact gradient over a sequence that does not fit in memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .memory import Memory, Snapshots, Store, Truncated, bytes_of, bytes_of_step
 from .recurrent import Recurrent
 from .result import Result
 
-LEAST, MOST = 64, 4096  # steps of a segment; longer ones leave the cache, and the backward pass takes twice as long
+LEAST, MOST = 64, 4096  # steps of a segment; longer ones exceed the cache, and the backward pass takes twice as long
 
 
 class Source(Protocol):
@@ -40,24 +40,28 @@ def backpropagate(
     state: State | None = None,
     told: Told = lambda stage, done, length: None,
 ) -> float:
-    """Add the exact gradient of a total loss to ``.grad``, whatever the length of the sequence; returns the loss.
+    """Add the exact gradient of a total loss to ``.grad``, for a sequence of any length, in bounded memory.
 
     >>> total = unrolled.backpropagate(net, source, lambda out, start, stop: out.L.sum())
 
-    The sequence is read forward, keeping states at the borders of segments, and from the last segment to the first,
-    each of which is run again with its gradient; where memory is scarce, parts of it are read more often
-    (``Snapshots`` tells the cost). Gradients of all segments are added up in float64. What is read again is compared
-    by a checksum with what was read first.
+    First reads the sequence forward and stores the states at the borders of segments. Then recomputes each segment with
+    its gradient, from the last to the first. If memory is scarce, parts are read more often; for the cost see
+    ``Snapshots``. The gradients of all segments are summed in float64. A checksum verifies that every reading of a
+    segment gives the same values.
 
     Args:
-        net: with one input.
-        source: has ``length`` and ``read(start, stop)``: (steps, size), or tokens (steps,).
-        loss: of a segment: gets its results, each (1, steps, size), and its first step and the one behind its last;
-            gives one number. The total is the sum. Its own parameters, such as those of a linear layer, get gradients.
-        memory: bytes, or text such as '500 MB', for the states and one segment; or a policy: ``Snapshots``; ``Store``,
-            all in one segment; ``Truncated``, which is not exact, with a stride as long as its window.
-        state: where to start; its gradient goes to the tensors that it holds.
-        told: called after each segment with 'forward' or 'backward', the steps that are done, and the length.
+        net: a network with one input.
+        source: has ``length``, the number of steps, and ``read(start, stop)``, which returns vectors (steps, size) or
+            tokens (steps,).
+        loss: called as loss(out, start, stop) with the results of a segment, each (1, steps, size). Returns one number;
+            the total loss is the sum over segments. Its own parameters, such as a linear layer's, get gradients too.
+        memory: bytes, or text such as '500 MB', for the states and one segment; or a policy: ``Snapshots``; ``Store``
+            for a single segment; or ``Truncated``, which is not exact, with a stride equal to its window.
+        state: the initial state; its tensors get gradients if they require them.
+        told: called after each segment with 'forward' or 'backward', the number of steps done, and the length.
+
+    Returns:
+        the total loss.
 
     Raises:
         InputError: a source that is none, or that gives something else at the second reading; a loss that is not one
@@ -66,7 +70,7 @@ def backpropagate(
     length = _length(source)
     segments = _segments(net, length, memory)
     begun = State(**{**net.initial_state(1), **(state or {})})
-    kept, stack = _Kept(begun, segments.states), [0]  # states, and the segments that they stand before
+    kept, stack = _Kept(begun, segments.states), [0]  # stored states, and the segments that start from them
     arriving = {n: torch.zeros_like(s) for n, s in begun.items()}
     total, gradients, pieces = 0.0, _Gradients(net), _Pieces(source, length, segments.every)
     cut = isinstance(memory, Truncated)
@@ -110,8 +114,11 @@ def _segment(
     loss: Loss,
     gradients: _Gradients,
 ) -> tuple[float, dict[str, Tensor], State]:
-    """The loss of a segment, the gradient of the state before it, and the state after it; the gradient of parameters is
-    added to ``.grad``."""
+    """Run a segment with its gradient, which is added to ``.grad`` of the parameters.
+
+    Returns:
+        its loss, the gradient with respect to the state before it, and the state after it.
+    """
     entering = State(**{n: s.detach().requires_grad_() for n, s in state.items()})
     with torch.enable_grad():
         x = pieces.read(number)
@@ -119,7 +126,7 @@ def _segment(
         value = loss(out, pieces.start(number), pieces.stop(number))
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise InputError(f"the loss of a segment must be one number, got {shape}. Sum over its steps")
+            raise InputError(f"the loss of a segment must be one number, got {shape}. Sum it over steps")
         gradients.watch(value, entering)
         roots = [value.sum()] if value.requires_grad else []
         torch.autograd.backward([*roots, *out.state.values()], [*(None for _ in roots), *arriving.values()])
@@ -158,8 +165,7 @@ class _Pieces:
 
 
 class _Kept:
-    """States in one piece of memory: each by itself, among large series that come and go, they would leave gaps that
-    nothing fits in."""
+    """Stored states in one block of memory, since many small ones between large temporary series would fragment it."""
 
     def __init__(self, first: State, count: int) -> None:
         self.values = {n: s.new_empty(count, s.shape[1]) for n, s in first.items()}
@@ -174,7 +180,7 @@ class _Kept:
 
 
 class _Gradients:
-    """Gradients of many segments, added up in float64: of the network, and of whatever else a loss has touched."""
+    """The sum over segments of the gradients of the network and of all other leaves of the loss, in float64."""
 
     def __init__(self, net: nn.Module) -> None:
         self.before: dict[Tensor, Tensor | None] = {}
@@ -183,7 +189,7 @@ class _Gradients:
             self._add(p)
 
     def watch(self, value: Tensor, states: State) -> None:
-        """Take in every leaf that a loss depends on, but for the states that its segment begins with."""
+        """Find every leaf that a loss depends on, except the initial states of its segment."""
         todo, seen = [value.grad_fn], set()
         while todo:
             node = todo.pop()
@@ -210,7 +216,7 @@ class _Gradients:
         self._clear()
 
     def restore(self) -> None:
-        """As it was before: nothing that is not finished stays."""
+        """Restore the gradients from before the call, so that an error leaves no partial result."""
         for p, gradient in self.before.items():
             p.grad = gradient
 
@@ -223,14 +229,14 @@ class _Gradients:
 def _length(source: Any) -> int:
     length = getattr(source, "length", None)
     if not isinstance(length, int) or not callable(getattr(source, "read", None)):
-        raise InputError(f"a source has a whole number 'length' and read(start, stop), got a {type(source).__name__}")
+        raise InputError(f"a source needs an integer 'length' and read(start, stop), got a {type(source).__name__}")
     if length < 1:
-        raise InputError(f"the source has {length} steps: there is nothing to learn from")
+        raise InputError(f"the source has {length} steps; it needs at least 1")
     return length
 
 
 def _segments(net: Recurrent, length: int, memory: str | int | Memory) -> Segments:
-    """What a policy means for a sequence of so many steps."""
+    """The segments of a sequence under a memory policy."""
     if isinstance(memory, Store):
         return Segments(length, length, 1)
     if isinstance(memory, Truncated):
@@ -247,7 +253,7 @@ def _segments(net: Recurrent, length: int, memory: str | int | Memory) -> Segmen
     given = memory.memory or 0 if isinstance(memory, Snapshots) else memory
     recurrence, one = net.circuit.recurrence, net._like().element_size()
     read = width(recurrence.inputs.values(), net._sizes) * one
-    step = 3 * (bytes_of_step(recurrence, net._sizes, one) + read)  # values, gradients, the loss's own
+    step = 3 * (bytes_of_step(recurrence, net._sizes, one) + read)  # values, gradients, and the loss's own values
     state = width(recurrence.states.values(), net._sizes) * one
     found = least_work(length, step, state, bytes_of(given), LEAST, MOST)
     if found is None:

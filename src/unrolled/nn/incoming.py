@@ -1,4 +1,4 @@
-"""What comes into a network, checked and brought into one form: series of rows, whatever the layout of the batch."""
+"""Checks of a network's inputs, and their conversion to one form: series of rows, whatever the layout of the batch."""
 
 from __future__ import annotations
 
@@ -22,14 +22,20 @@ Series = Tensor | Ragged
 
 @dataclass(frozen=True)
 class Incoming:
-    """Checks what is given to a circuit of some sizes, whose parameters are like ``like``."""
+    """The checks for one circuit.
+
+    Attributes:
+        circuit: the circuit.
+        sizes: its sizes by name.
+        like: a tensor with the dtype and device of its parameters.
+    """
 
     circuit: Circuit
     sizes: Mapping[str, int]
     like: Tensor
 
     def by_name(self, inputs: tuple[object, ...], named: Mapping[str, object]) -> dict[str, object]:
-        """Inputs in the circuit's order and by name, as one."""
+        """All inputs by name, from those given in the circuit's order and those given by name."""
         known = self.circuit.inputs
         if len(inputs) > len(known):
             raise InputError(f"'{self.circuit.name}' takes {len(known)} inputs ({', '.join(known)}), got {len(inputs)}")
@@ -46,8 +52,13 @@ class Incoming:
     # one input
 
     def series(self, name: str, value: object, leading: int = 2) -> Tensor:
-        """The values of an input: (batch, time, size), or whole numbers (batch, time); ``leading`` is 1 for the rows of
-        a Ragged or of one step, which have no time."""
+        """Check the values of an input.
+
+        Args:
+            name: the input.
+            value: vectors (batch, time, size) or tokens (batch, time).
+            leading: the number of leading dimensions: 2, or 1 for the rows of a Ragged or of one step.
+        """
         if not isinstance(value, Tensor):
             raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
         value = readable(f"input '{name}'", value)
@@ -59,16 +70,17 @@ class Incoming:
         return value
 
     def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
+        """Check tokens: integers (batch, time), or (rows,) with one leading dimension."""
         size = self.sizes[name]
         if value.ndim != leading or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
             expected = "(batch, time)" if leading == 2 else "(rows,)"
             raise InputError(
-                f"input '{name}' holds tokens: whole numbers {expected}, got {value.dtype} {tuple(value.shape)}"
+                f"input '{name}' takes tokens, integers {expected}, got {value.dtype} {tuple(value.shape)}"
             )
         if not ordinary(value) or value.is_meta or watched():
-            known = torch.arange(size, device=value.device)  # values cannot be looked at here; torch refuses wrong ones
+            known = torch.arange(size, device=value.device)  # torch checks the range, since values are not visible here
             return known.index_select(0, value.long().flatten()).view_as(value)
-        value = value.to(torch.int64, copy=True)  # the caller may write to its memory before the backward pass reads it
+        value = value.to(torch.int64, copy=True)  # the caller may overwrite its tensor before the backward pass
         if value.numel():
             low, high = (int(v) for v in value.aminmax())
             if low < 0 or high >= size:
@@ -78,18 +90,18 @@ class Incoming:
         return value
 
     def one_step(self, name: str, value: object) -> Tensor:
-        """An input of one step: (batch, size), or whole numbers (batch,)."""
+        """Check an input of one step: vectors (batch, size) or tokens (batch,)."""
         if isinstance(value, Tensor) and value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
-            expected = f"(batch, {self.sizes[name]}), or whole numbers (batch,)"
-            raise InputError(f"at one step, input '{name}' must be {expected}, got {shape_of(value)}")
+            expected = f"(batch, {self.sizes[name]}), or integers (batch,)"
+            raise InputError(f"for one step, input '{name}' must be {expected}, got {shape_of(value)}")
         return self.series(name, value, leading=1)
 
     def given(self, name: str, value: object, leading: int) -> Tensor:
-        """The series that takes the place of a state (teacher forcing)."""
+        """Check a series that replaces a state (teacher forcing): (batch, time, size), or (batch, time) for scalars."""
         states = self.circuit.states
         if name not in states:
             hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
-            raise InputError(f"given= names '{name}', which is no state of '{self.circuit.name}'{hint}")
+            raise InputError(f"given= contains '{name}', which is not a state of '{self.circuit.name}'{hint}")
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
         value, scalar = readable(f"given['{name}']", value), name not in self.sizes
@@ -101,6 +113,7 @@ class Incoming:
         return value[..., None] if scalar else value
 
     def check_vectors(self, what: str, value: Tensor, size: int, leading: int) -> None:
+        """Refuse anything but vectors: (batch, time, size), or (rows, size) with one leading dimension."""
         shape = shape_of(value)
         if value.ndim != leading + 1 or shape[-1] != size:
             hint = ""
@@ -113,12 +126,14 @@ class Incoming:
         self.check_dtype(what, value)
 
     def check_scalars(self, what: str, value: Tensor, leading: int) -> None:
+        """Refuse anything but scalars: (batch, time), or (rows,) with one leading dimension."""
         if value.ndim != leading:
             expected = "(batch, time)" if leading == 2 else "(rows,)"
-            raise InputError(f"{what} holds scalars, {expected}, got {shape_of(value)}")
+            raise InputError(f"{what} takes scalars, {expected}, got {shape_of(value)}")
         self.check_dtype(what, value)
 
     def check_dtype(self, what: str, value: Tensor) -> None:
+        """Refuse another dtype than that of the parameters."""
         dtype = self.like.dtype
         if value.dtype != dtype:
             either = f"one of them: x.to({dtype}) or net.to({value.dtype})"
@@ -128,6 +143,7 @@ class Incoming:
             raise InputError(f"{what} is {short(value.dtype)}, but the parameters are {short(dtype)}. Convert {remedy}")
 
     def check_device(self, what: str, value: Tensor) -> None:
+        """Refuse another device than that of the parameters."""
         device = self.like.device
         if value.device != device:
             raise InputError(f"{what} is on {value.device}, but the parameters are on {device}. Move one with .to(...)")
@@ -135,20 +151,20 @@ class Incoming:
     # the batch
 
     def ragged(self, series: Mapping[str, object]) -> bool:
-        """Whether all series are Ragged, which all are or none is."""
+        """Whether the series are Ragged; either all are or none."""
         ragged = [n for n, x in series.items() if isinstance(x, Ragged)]
         plain = [n for n in series if n not in ragged]
         if ragged and plain:
-            raise InputError(f"all series of a call are Ragged or none is: '{ragged[0]}' is, '{plain[0]}' is not")
+            raise InputError(f"'{ragged[0]}' is Ragged, but '{plain[0]}' is not. Either all series must be, or none")
         return bool(ragged)
 
     def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
-        """How many steps each sequence has, on which all that comes in must agree."""
+        """The lengths and resets of the batch, on which all inputs must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
         if (ragged or reset is not None) and recorded():
             what = "the lengths of a Ragged" if ragged else "reset"
             raise InputError(
-                f"torch cannot trace {what}: each call of the traced model would have the same. Leave it out"
+                f"torch cannot trace {what}: every call of the traced model would use the same values. Leave it out"
             )
         if ragged:
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
@@ -157,29 +173,30 @@ class Incoming:
                 if sum(lengths[n]) != len(x.values) or min(lengths[n], default=0) < 0:
                     raise InputError(
                         f"the lengths of '{n}' were changed: {some(list(lengths[n]))} for {len(x.values)} steps. "
-                        "A Ragged keeps its lengths; make another one"
+                        "The lengths of a Ragged must not change; create a new one"
                     )
             for n, other in lengths.items():
                 if other != first:
-                    raise InputError(f"all series of a call have the same lengths; those of '{n}' differ")
+                    raise InputError(f"all series of a call must have the same lengths; those of '{n}' differ")
             if steps is not None:
-                raise InputError(f"steps={steps}, but the inputs have lengths of their own. Leave steps out")
+                raise InputError(f"steps={steps}, but the inputs have their own lengths. Leave steps out")
             return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
         batch, length = self.extent(series, state, steps)
         return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
 
     def extent(self, series: Mapping[str, object], state: State | None, steps: int | None) -> tuple[int, int]:
+        """The batch size and the number of steps of a call that is not ragged."""
         if not series:
             if self.circuit.inputs:
-                raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
+                raise InputError(f"'{self.circuit.name}' needs the input {', '.join(self.circuit.inputs)}")
             if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
                 raise InputError(
-                    f"'{self.circuit.name}' has no inputs; say how long it runs: net(steps=100), got {steps!r}"
+                    f"'{self.circuit.name}' has no inputs, so it needs a number of steps: net(steps=100); got {steps!r}"
                 )
             return (shape_of(next(iter(state.values())))[0] if state else 1), steps
         extents = {n: shape_of(v)[:2] for n, v in series.items() if isinstance(v, Tensor)}
         if len(set(extents.values())) > 1:
-            raise InputError(f"all series of a call have the same batch and time, got {extents}")
+            raise InputError(f"all series of a call must have the same batch and time, got {extents}")
         batch, length = next(iter(extents.values()))
         if steps is not None and steps != length:
             raise InputError(f"steps={steps}, but the inputs have {length} steps. Leave steps out")
@@ -192,7 +209,7 @@ class Incoming:
         values = reset.values if isinstance(reset, Ragged) else reset
         if not isinstance(values, Tensor) or values.dtype != torch.bool or isinstance(reset, Ragged) != ragged:
             kind = "a Ragged of booleans" if ragged else f"booleans {shape}"
-            raise InputError(f"reset must be {kind}, true where a sequence begins anew, got {_described(reset)}")
+            raise InputError(f"reset must be {kind}, true where a sequence restarts, got {_described(reset)}")
         if values.shape != shape:
             raise InputError(f"reset must have one boolean per step, {shape}, got {tuple(values.shape)}")
         return tuple(values.flatten().nonzero().flatten().tolist())
@@ -200,7 +217,7 @@ class Incoming:
     # the state
 
     def start(self, state: object, batch: int) -> dict[str, Tensor]:
-        """The states to start from, (batch, size), scalars (batch, 1): zero for what is not given."""
+        """The initial states by name: (batch, size), or (batch, 1) for scalars. States that are not given are zero."""
         given: Mapping[str, Tensor] = {}
         if state is not None:
             given = self.checked_state(state, batch)
@@ -208,6 +225,7 @@ class Incoming:
         return {n: columns(given[n]) if n in given else self.like.new_zeros(batch, s) for n, s in sizes.items()}
 
     def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
+        """Check a given state: (batch, size) by name, or (batch,) for scalars."""
         states, found = self.circuit.states, dict[str, Tensor]()
         if not isinstance(state, Mapping):
             raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
@@ -228,7 +246,7 @@ class Incoming:
 
 
 def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
-    """Parameters, each of the shape that the equations need, and all of one dtype on one device."""
+    """Check parameters: each has the shape that the equations require, and all have one dtype and device."""
     found, first = dict[str, Tensor](), ""
     for name, value in given.items():
         if not isinstance(value, Tensor):
@@ -243,28 +261,28 @@ def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[i
         for what, expected, got in (("dtype", one.dtype, value.dtype), ("device", one.device, value.device)):
             if got != expected:
                 raise InputError(
-                    f"all parameters of a network have one {what}: '{first}' has {short(expected)}, '{name}' has "
-                    f"{short(got)}. Convert all: net.to(...)"
+                    f"all parameters of a network must have the same {what}: '{first}' has {short(expected)}, '{name}' "
+                    f"has {short(got)}. Convert all of them: net.to(...)"
                 )
     return found
 
 
 def columns(state: Tensor) -> Tensor:
-    """A state as (batch, size), also if it is a scalar (batch,)."""
+    """A state as (batch, size), even if it is a scalar (batch,)."""
     return state if state.ndim == 2 else state[:, None]
 
 
 def flat(value: Tensor, layout: Layout) -> Tensor:
-    """(batch, time, ...) as rows; the rows of a Ragged are that already."""
+    """A series (batch, time, ...) as rows; those of a Ragged are returned unchanged."""
     if layout.steps is None:
         return value
-    if torch._C._get_tracing_state() is not None:  # what is traced runs for this batch and this time alone, and says so
+    if torch._C._get_tracing_state() is not None:  # a traced model accepts only this batch and time: let it check
         value = value.split_with_sizes([layout.count])[0].split_with_sizes([layout.steps], 1)[0]
     return value.flatten(0, 1)
 
 
 def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
-    """The series one step later: the starting state, then all rows but the last of each sequence."""
+    """The series delayed by one step: in each sequence the initial state, then all rows except the last."""
     if layout.steps and not layout.resets:
         steps = series.unflatten(0, (layout.count, layout.steps))
         return torch.cat([start[:, None], steps[:, :-1]], 1).flatten(0, 1)
@@ -275,7 +293,7 @@ def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
 
 @constants
 def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
-    """Rows of (starting states, series) that come one step before each row; where the state is set to zero."""
+    """For each row, the index of the previous one in (initial states, series), and whether the state is reset there."""
     lengths = torch.tensor(layout.lengths, dtype=torch.int64)
     source = torch.arange(layout.rows) + layout.count - 1
     filled = lengths.nonzero().flatten()
@@ -290,4 +308,5 @@ def _described(value: object) -> str:
 
 
 def short(dtype: torch.dtype | torch.device) -> str:
+    """A dtype or device without the prefix 'torch.'."""
     return str(dtype).removeprefix("torch.")

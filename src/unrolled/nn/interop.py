@@ -1,4 +1,4 @@
-"""Weights from torch.nn.RNN, LSTM and GRU, and back. The only place that knows torch's layout of them."""
+"""Networks with the weights of torch.nn.RNN, LSTM and GRU, and back."""
 
 from __future__ import annotations
 
@@ -7,73 +7,82 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..cells import gru, irnn, lstm, rnn
 from ..errors import InputError
 from .recurrent import Recurrent
+from .stack import Stack
+from .torch_layout import CELLS, from_cell, to_cell
+from .torch_operators import with_biases
 
-_CELLS = {"RNN_TANH": rnn, "RNN_RELU": irnn, "LSTM": lstm, "GRU": gru}
 
-
-def from_torch(module: nn.RNNBase) -> Recurrent:
-    """A Recurrent with the weights of a torch module of one layer and one direction.
+def from_torch(module: nn.RNNBase) -> Recurrent | Stack:
+    """A network with the weights of a torch module: a Recurrent for one layer in one direction, else a Stack of them.
 
     >>> net = from_torch(torch.nn.GRU(7, 11, batch_first=True))
     >>> net(torch.randn(2, 5, 7)).h.shape
     torch.Size([2, 5, 11])
 
-    The layout of the new network is (batch, time, feature) whatever ``batch_first`` is.
+    Args:
+        module: a torch.nn.RNN, LSTM or GRU with one layer, one direction and no projection.
+
+    Returns:
+        a network with the same sizes, dtype and device. Its layout is (batch, time, feature) whatever ``batch_first``
+        is.
 
     Raises:
-        InputError: for other modules, several layers, two directions, or a projection.
+        InputError: for other modules.
     """
-    mode = getattr(module, "mode", None)
-    if not isinstance(module, nn.RNNBase) or mode not in _CELLS:
+    if not isinstance(module, nn.RNN | nn.LSTM | nn.GRU):
         raise InputError(f"from_torch takes torch.nn.RNN, LSTM or GRU, got {type(module).__name__}")
-    for what, wrong in (
-        (f"num_layers={module.num_layers}", module.num_layers != 1),
-        ("bidirectional=True", module.bidirectional),
-        (f"proj_size={module.proj_size}", module.proj_size != 0),
-    ):
-        if wrong:
-            raise InputError(f"from_torch converts one layer in one direction without projection, got {what}")
-    weights: dict[str, Tensor] = {n.removesuffix("_l0"): p for n, p in module.named_parameters()}
-    weight = weights["weight_ih"]
-    net = Recurrent(_CELLS[mode], x=module.input_size, h=module.hidden_size, device=weight.device, dtype=weight.dtype)
-    zero = weight.new_zeros(weight.shape[0])
-    b_ih, b_hh = weights.get("bias_ih", zero), weights.get("bias_hh", zero)
+    kind = module.mode.lower() + ("_projected" if module.proj_size else "")
+    layers = [
+        [_network(module, kind, f"_l{number}{suffix}") for suffix in ("", "_reverse")[: 1 + module.bidirectional]]
+        for number in range(module.num_layers)
+    ]
+    return Stack(layers, module.dropout) if module.num_layers > 1 or module.bidirectional else layers[0][0]
+
+
+def _network(module: nn.RNNBase, kind: str, suffix: str) -> Recurrent:
+    """One direction of one layer."""
+    names = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if module.bias else [])]
+    weights: list[Tensor] = [getattr(module, n + suffix) for n in names + ["weight_hr"] * bool(module.proj_size)]
+    first = weights[0]
+    sizes: dict[str, Any] = {"x": first.shape[1], "h": module.proj_size or module.hidden_size}
+    sizes |= {"c": module.hidden_size} if module.proj_size else {}
+    net = Recurrent(CELLS[kind], **sizes, device=first.device, dtype=first.dtype)
     with torch.no_grad():
-        ours = dict(net.named_parameters())
-        ours["U"].copy_(weight)
-        ours["W"].copy_(weights["weight_hh"])
-        ours["b"].copy_(b_ih + b_hh)
-        if mode == "GRU":  # torch's second bias of the new gate stands inside the reset
-            new = slice(2 * module.hidden_size, None)
-            ours["b"][new].copy_(b_ih[new])
-            ours["d"].copy_(b_hh[new])
+        for name, value in to_cell(kind, *with_biases(weights, module.bias)).items():
+            getattr(net, name).copy_(value)
     return net
 
 
-def to_torch(net: Recurrent) -> nn.RNNBase:
-    """The torch module (batch_first=True) with the weights of a network of the cells rnn, irnn, lstm or gru."""
-    modes = {cell: mode for mode, cell in _CELLS.items()}
-    if not isinstance(net, Recurrent) or net.circuit not in modes:
-        name = net.circuit.name if isinstance(net, Recurrent) else type(net).__name__
-        raise InputError(f"to_torch converts the cells rnn, irnn, lstm and gru, got {name}")
-    mode = modes[net.circuit]
-    kinds: dict[str, Any] = {"LSTM": nn.LSTM, "GRU": nn.GRU, "RNN_TANH": nn.RNN, "RNN_RELU": nn.RNN}
-    options = {"nonlinearity": mode[4:].lower()} if mode.startswith("RNN") else {}
-    sizes = net.sizes
-    ours = dict(net.named_parameters())
-    weight = ours["U"]
-    module: nn.RNNBase = kinds[mode](
-        sizes["x"], sizes["h"], batch_first=True, device=weight.device, dtype=weight.dtype, **options
-    )
+def to_torch(net: Recurrent | Stack) -> nn.RNNBase:
+    """The torch module (batch_first=True) with the weights of a network, or of a Stack whose layers are alike, of the
+    cells rnn, irnn, lstm, lstm_projected or gru.
+
+    Raises:
+        InputError: for other networks, with the cell.
+    """
+    layers: Any = net.layers if isinstance(net, Stack) else [[net]]
+    kinds = {cell: kind for kind, cell in CELLS.items()}
+    for part in (part for layer in layers for part in layer):
+        if not isinstance(part, Recurrent) or part.circuit not in kinds:
+            name = part.circuit.name if isinstance(part, Recurrent) else type(part).__name__
+            raise InputError(f"to_torch converts the cells rnn, irnn, lstm, lstm_projected and gru, got {name}")
+    first, kind = layers[0][0], kinds[layers[0][0].circuit]
+    options: dict[str, Any] = {"num_layers": len(layers), "bidirectional": len(layers[0]) == 2, "batch_first": True}
+    if kind.startswith("rnn"):
+        options["nonlinearity"] = kind.removeprefix("rnn_")
+    if kind == "lstm_projected":
+        options["proj_size"] = first.sizes["h"]
+    if isinstance(net, Stack):
+        options["dropout"] = net.dropout.p
+    made = {"lstm": nn.LSTM, "lstm_projected": nn.LSTM, "gru": nn.GRU}.get(kind, nn.RNN)
+    weight = first.U
+    hidden = first.sizes["c" if kind == "lstm_projected" else "h"]
+    module: nn.RNNBase = made(first.sizes["x"], hidden, device=weight.device, dtype=weight.dtype, **options)
+    names = iter(module._flat_weights_names)
     with torch.no_grad():
-        theirs = dict(module.named_parameters())
-        theirs["weight_ih_l0"].copy_(weight)
-        theirs["weight_hh_l0"].copy_(ours["W"])
-        theirs["bias_ih_l0"].copy_(ours["b"])
-        theirs["bias_hh_l0"].zero_()
-        if mode == "GRU":
-            theirs["bias_hh_l0"][2 * sizes["h"] :].copy_(ours["d"])
+        for part in (part for layer in layers for part in layer):
+            for value in from_cell(kind, **{n: getattr(part, n) for n in part.circuit.parameters}):
+                getattr(module, next(names)).copy_(value)
     return module

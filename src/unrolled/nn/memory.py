@@ -1,5 +1,5 @@
-"""What is kept for the backward pass: everything, or states from which the rest is computed again, both exact; or only
-what errors that go back some steps read."""
+"""Memory policies: what a network stores for the backward pass. ``Store`` and ``Snapshots`` give the exact gradient;
+``Truncated`` does not."""
 
 from __future__ import annotations
 
@@ -23,34 +23,38 @@ UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**
 
 @dataclass(frozen=True)
 class Store:
-    """Keep every value that the backward pass reads. Memory grows with the steps; nothing is computed twice."""
+    """Store every value that the backward pass needs. Exact. Memory grows with the number of steps; nothing is
+    recomputed."""
 
     def around(self, engine: Engine, call: Call) -> Engine:
+        """The engine with this policy."""
         return engine
 
 
 @dataclass(frozen=True)
 class Snapshots:
-    """Keep the states at the borders of segments, and compute a segment again when the backward pass comes to it
-    (Griewank and Walther 2000; Chen et al. 2016). Exact.
+    """Store the states at the borders of segments, and recompute each segment during the backward pass. Exact.
 
     >>> net = unrolled.Recurrent(cells.gru, x=3, h=4, memory=unrolled.Snapshots(memory="500 MB"))
 
-    Cost of a network's own backward pass: every step is computed once more; in memory are the values of one segment,
-    beside what the network is given and gives, where the states at the borders are.
+    Cost in a network: every step is computed once more. Memory holds the values of one segment, beside the inputs and
+    outputs of the network, which include the states at the borders.
 
-    Cost of ``backpropagate``, which keeps nothing but states: the steps before the last segment are computed once more
-    as long as there is room for the states of all borders, the least memory for that growing with the square root of
-    the length. With less they are kept on several levels: with room for s states, C(s + r, s) segments take r passes
-    more at most (``plan.segments``); r goes up to 10.
+    Cost in ``backpropagate``, which stores only states: the steps before the last segment are computed once more, as
+    long as the states of all borders fit into memory. The memory for that grows with the square root of the length.
+    With less memory, states are stored on several levels: with room for s states, C(s + r, s) segments need at most r
+    additional passes (see ``plan.segments``), with r up to 10.
 
     Args:
-        every: steps from one border to the next; or
-        memory: bytes, or text such as '500 MB', from which this is chosen.
+        every: steps per segment; or
+        memory: bytes, or text such as '500 MB', from which the length of segments follows.
 
     Raises:
-        InputError: neither or both; what is no number of steps or bytes; on a call, a memory too small for it, with
-            the least that works.
+        InputError: neither or both are given, or not a number of steps or bytes. A call raises it if the memory is too
+            small, and names the least that works.
+
+    Reference: Griewank and Walther (2000), Algorithm 799: revolve, ACM Transactions on Mathematical Software 26(1);
+    Chen et al. (2016), Training deep nets with sublinear memory cost.
     """
 
     every: int | None = None
@@ -66,41 +70,42 @@ class Snapshots:
 
     def around(self, engine: Engine, call: Call) -> Engine:
         """The engine with this policy."""
-        if engine is PLAIN or call.layout.longest < 2:  # torch keeps what its own gradient needs
+        if engine is PLAIN or call.layout.longest < 2:  # under PLAIN, torch itself stores what it needs
             return engine
         return Snapshotting(engine, self.every or self._steps(call, bytes_of(self.memory or 0)))
 
     def _steps(self, call: Call, budget: int) -> int:
-        """The longest segments whose values the budget allows."""
+        """The length of the longest segments whose values fit into the budget."""
         step = bytes_of_step(call.recurrence, call.sizes, call.like.element_size()) * call.layout.count
         if budget < step:
             raise InputError(
-                f"memory {self.memory!r} is too small for {call.layout.count} sequences: the values of one step "
-                f"of each take {step:,} bytes. Give that at least, or fewer sequences"
+                f"memory {self.memory!r} is too small for {call.layout.count} sequences: one step of all of them needs "
+                f"{step:,} bytes. Give at least that, or fewer sequences"
             )
         return min(budget // step, call.layout.longest)
 
 
 @dataclass(frozen=True)
 class Truncated:
-    """Truncated back-propagation through time, BPTT(h; h') of Williams and Peng (1990): after every ``stride`` steps
-    (h', k1) the errors of these go back over the last ``window`` steps (h, k2), and no further. **Not exact**: what a
-    step owes to others more than ``window`` steps before it is left out. Values are not changed, only gradients.
+    """Truncated back-propagation through time, BPTT(h; h') of Williams and Peng (1990). **Not exact.**
+
+    After every ``stride`` steps (h', k1), the errors of these steps go back over the last ``window`` steps (h, k2) and
+    no further. The influence of steps further back is left out of the gradient. Values are unchanged.
 
     >>> net = unrolled.Recurrent(cells.gru, x=3, h=4, memory=unrolled.Truncated(window=100, stride=20))
 
-    The error of a step goes back over at least ``window - stride + 1`` steps. With ``window == stride`` a sequence is
-    cut into pieces; with a stride of 1 every error goes back equally far. Cost: window / stride forward and backward
-    passes; in memory are the values of one window, beside what the network is given and gives.
+    The error of a step goes back over at least ``window - stride + 1`` steps. With ``window == stride``, sequences are
+    cut into pieces; with a stride of 1, every error goes back equally far. Cost: window / stride forward and backward
+    passes. Memory holds the values of one window, beside the inputs and outputs of the network.
 
     Args:
-        window: steps that errors go back at most.
-        stride: steps between two passes back; as many as ``window`` unless given.
+        window: the largest number of steps that errors go back.
+        stride: steps between two backward passes; by default ``window``.
 
     Raises:
-        InputError: what is no number of steps; a stride longer than the window, which would leave errors out.
+        InputError: not a number of steps, or a stride longer than the window, which would skip errors.
 
-    Reference: Williams and Peng 1990, An efficient gradient-based algorithm for on-line training of recurrent network
+    Reference: Williams and Peng (1990), An efficient gradient-based algorithm for on-line training of recurrent network
     trajectories, Neural Computation 2(4).
     """
 
@@ -114,7 +119,7 @@ class Truncated:
             if self.stride > self.window:
                 raise InputError(
                     f"stride ({self.stride}) must not be longer than window ({self.window}): the errors of "
-                    f"{self.stride - self.window} steps in {self.stride} would teach nothing"
+                    f"{self.stride - self.window} in {self.stride} steps would be lost"
                 )
 
     def around(self, engine: Engine, call: Call) -> Engine:
@@ -122,9 +127,8 @@ class Truncated:
         if engine is PLAIN:
             if torch.is_grad_enabled() and any(t.requires_grad for t in call.leaves.values()):
                 raise EngineError(
-                    "memory=Truncated(...) changes the gradient, but where torch traces or transforms operations "
-                    "(torch.jit.trace, torch.func, FakeTensorMode) it takes the whole one. Use memory=Store(), or "
-                    "torch.no_grad()"
+                    "memory=Truncated(...) has no effect where torch traces operations (torch.jit.trace, "
+                    "FakeTensorMode): torch would compute the exact gradient. Use memory=Store(), or torch.no_grad()"
                 )
             return engine
         return Truncating(engine, self.window, self.stride or self.window)
@@ -134,17 +138,19 @@ Memory = Store | Snapshots | Truncated
 
 
 def check_steps(name: str, value: object) -> None:
+    """Refuse a value that is not a number of steps."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise InputError(f"{name} must be a whole number of steps from 1, got {value!r}")
+        raise InputError(f"{name} must be a number of steps, at least 1, got {value!r}")
 
 
 def bytes_of_step(recurrence: Recurrence, sizes: Mapping[str, int], one: int) -> int:
-    """What the backward pass reads of a step, and what a step returns; ``one``: bytes of a number."""
+    """Bytes per step for the values that the backward pass needs and those that the step returns; ``one`` is the size
+    of a number in bytes."""
     return one * width([*make_plan(recurrence).kept, *recurrence.returns.values()], sizes)
 
 
 def width(nodes: Iterable[Node], sizes: Mapping[str, int]) -> int:
-    """Numbers in all."""
+    """The total number of entries of some values."""
     return sum(n.type.entries(sizes) for n in nodes)
 
 

@@ -1,4 +1,4 @@
-"""A ready model: layers of any circuit, from tokens or vectors to scores at every step or one answer per sequence."""
+"""A complete model: layers of any circuit that map tokens or vectors to scores, per step or per sequence."""
 
 from __future__ import annotations
 
@@ -26,35 +26,37 @@ HIDDEN = 128
 
 
 class SequenceModel(nn.Module):
-    """Layers of a circuit between what is read and what is answered.
+    """A stack of recurrent layers with an optional embedding and read-out.
 
     >>> model = SequenceModel(cells.gru, inputs=40, outputs=10, hidden=[64, 128], answer="last")
     >>> scores, states = model(unrolled.Ragged([torch.randn(7, 40), torch.randn(500, 40)]))
     >>> scores.shape, states[1].h.shape
     (torch.Size([2, 10]), torch.Size([2, 128]))
 
-    The scores are the value o that the last layer returns; circuits that return none, and models whose answer is not
-    what one layer says, get a linear read-out. Whole numbers in the place of vectors are tokens. Sequences of different
-    lengths are a Ragged, through all layers.
+    The scores are the last layer's output o if the circuit returns one, the model answers at every step, and it is
+    neither bidirectional nor tied nor residual. Otherwise a linear read-out computes them. Integers given for vectors
+    are tokens. Sequences of different lengths are a Ragged.
 
     Args:
-        circuit: with exactly one input, besides those that only a loss needs.
-        inputs, outputs: sizes of what is read and of what is answered.
-        hidden: the sizes that the circuit leaves free, 128 when not given; one number, or one for each layer.
-        layers: how many, each reading what the one below gives: o, or else the first state.
-        residual: add to what a layer gives what it has read, where both have one size (He et al. 2016).
-        bidirectional: each layer is two, one of which reads backward (Schuster and Paliwal 1997). States are then not
-            carried.
-        embedding: size of the vectors that tokens become first; 0 leaves them one-hot.
-        tied: the read-out is the embedding's transpose (Press and Wolf 2017), after a linear layer if sizes differ.
-        dropout: share of values that are zero in training, before each layer but the first and before the read-out.
-        weight_dropout: share of the recurrent weights that are zero in training: see ``weight_drop``.
-        answer: at 'every' step, from the 'last' state, or from the 'mean' over all steps. A layer that reads backward
-            has its last state at the first step, as in torch's ``h_n``.
+        circuit: has exactly one input, apart from those that only a loss needs.
+        inputs: the size of the input vectors, or the number of tokens.
+        outputs: the number of scores.
+        hidden: the sizes that the circuit leaves open (default: 128): one number, or one per layer.
+        layers: the number of layers. Each reads the output o of the layer below, or its first state.
+        residual: add the input of a layer to its output if both have the same size (He et al. 2016).
+        bidirectional: add to each layer one that reads backward (Schuster and Paliwal 1997). States are then not
+            carried over.
+        embedding: the size of token embeddings; 0 for one-hot vectors.
+        tied: use the transposed embedding as the read-out (Press and Wolf 2017), after a linear layer if sizes differ.
+        dropout: the share of values set to zero in training, before each layer except the first and before the
+            read-out.
+        weight_dropout: the share of recurrent weights set to zero in training, see ``weight_drop``.
+        answer: compute scores at 'every' step, from the 'last' state, or from the 'mean' over steps. The last state of
+            a backward layer is the one at the first step, as in torch's ``h_n``.
 
     Raises:
-        CircuitError: a circuit with no input or several.
-        UsageError: sizes that are not whole numbers from 1, or a hidden size where nothing is left to choose.
+        CircuitError: the circuit has no input or several.
+        UsageError: a size is not at least 1, or the circuit leaves no hidden size to choose.
     """
 
     def __init__(
@@ -77,22 +79,22 @@ class SequenceModel(nn.Module):
         widths = _widths(hidden, layers)
         for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
             if not 0 <= share < 1:
-                raise UsageError(f"{name} must be a number from 0 up to, but not including, 1, got {share}")
+                raise UsageError(f"{name} must be at least 0 and less than 1, got {share}")
         if tied and not embedding:
-            raise UsageError("tied weights are those of the embedding: give its size, such as embedding=128")
+            raise UsageError("tied=True shares the weights of the embedding: set its size, such as embedding=128")
         self.input = only_input(circuit)
         plain = answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
         vectors = [n for n, state in circuit.recurrence.states.items() if state.type.dims]
         if not (scoring or vectors):
             raise CircuitError(
-                f"circuit '{circuit.name}' returns scalars alone; return a vector 'o' for the layer above"
+                f"circuit '{circuit.name}' returns only scalars; return a vector 'o' for the layer above"
             )
         self.output = "o" if scoring else vectors[0]
         if (len(widths) > 1 or embedding) and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
             raise CircuitError(
-                f"circuit '{circuit.name}' reads tokens, which only the first layer gets; "
-                f"with layers={len(widths)} the others get vectors. Use one layer, or write U @ {self.input}"
+                f"circuit '{circuit.name}' reads tokens, but only the first of layers={len(widths)} gets tokens; the "
+                f"others get vectors. Use one layer, or write U @ {self.input}"
             )
         self.embedding = nn.Embedding(inputs, embedding) if embedding else None
         self.residual, self.answer, self.weight_dropout = residual, answer, weight_dropout
@@ -105,48 +107,44 @@ class SequenceModel(nn.Module):
             for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
                 try:
                     direction.append(Recurrent(circuit, **sizes))
-                except RuntimeError as problem:  # so torch says that memory does not suffice
-                    raise UsageError(f"a model with hidden={size} cannot be made: {str(problem)[:200]}") from None
-            width = self.first_of(direction).sizes[self.output] * (1 + bidirectional)
+                except RuntimeError as problem:  # torch raises it when memory is exhausted
+                    raise UsageError(f"a model with hidden={size} cannot be created: {str(problem)[:200]}") from None
+            width = _recurrent(direction[-1]).sizes[self.output] * (1 + bidirectional)
         chosen = [size or (HIDDEN if set(sizes) - {self.input, "o"} else None) for size in widths]
         self.hidden = chosen[0] if len(set(chosen)) == 1 else chosen
         self.bridge = nn.Linear(width, embedding) if tied and width != embedding else nn.Identity()
         self.read_out = nn.Identity() if plain and scoring else nn.Linear(embedding if tied else width, outputs)
         if tied and self.embedding is not None and isinstance(self.read_out, nn.Linear):
             if inputs != outputs:
-                raise UsageError(f"tied weights need as many answers as tokens, got {outputs} and {inputs}")
+                raise UsageError(f"tied weights need as many outputs as inputs, got {outputs} and {inputs}")
             self.read_out.weight = self.embedding.weight
-
-    @staticmethod
-    def first_of(layers: nn.ModuleList) -> Recurrent:
-        layer = layers[-1]
-        assert isinstance(layer, Recurrent)
-        return layer
 
     @property
     def first(self) -> Recurrent:
-        """The layer that reads what comes in."""
-        layer = self.layers[0]
-        assert isinstance(layer, Recurrent)
-        return layer
+        """The first layer, which reads the input."""
+        return _recurrent(self.layers[0])
 
     def forward(
         self, x: Series, states: States | None = None, reset: Series | None = None, after: int | None = None
     ) -> tuple[Any, States]:
-        """Scores for what is read, and the states after it.
+        """Compute scores, and the states after the last step.
+
+        >>> scores, states = SequenceModel(cells.gru, inputs=40, outputs=10)(torch.randn(8, 100, 40))
+        >>> scores.shape
+        torch.Size([8, 100, 10])
 
         Args:
-            x: (batch, time, inputs), or tokens (batch, time); or a Ragged of them.
-            states: where each layer starts; zero when not given.
-            reset: booleans (batch, time), or a Ragged of them: true where a sequence begins anew, in every layer.
-            after: the states after so many steps are wanted instead of the last ones; x is then a tensor.
+            x: vectors (batch, time, inputs) or tokens (batch, time), or a Ragged of either.
+            states: the initial state of each layer; zero by default.
+            reset: booleans (batch, time), or a Ragged of them: true where a sequence restarts, in every layer.
+            after: return the states after this many steps instead of the last ones; x must be a tensor.
 
         Returns:
-            scores: (batch, time, outputs), or a Ragged; (batch, outputs) for one answer per sequence.
-            states: one for each layer, after the last step of each sequence.
+            scores: (batch, time, outputs), or a Ragged; (batch, outputs) with one answer per sequence.
+            states: one per layer, after the last step of each sequence.
 
         Raises:
-            InputError: one answer is wanted of a sequence without steps.
+            InputError: the model gives one answer per sequence, and a sequence has no steps.
         """
         values = x if self.embedding is None else _each(self.embedding, x)
         reached: list[State] = []
@@ -192,6 +190,11 @@ def _shape(series: Series) -> torch.Size:
     return _steps(series).shape
 
 
+def _recurrent(layer: nn.Module) -> Recurrent:
+    assert isinstance(layer, Recurrent)
+    return layer
+
+
 def _side_by_side(forward: Tensor, backward: Tensor) -> Tensor:
     return torch.cat([forward, backward], -1)
 
@@ -202,7 +205,7 @@ def _backward(series: Series) -> Series:
 
 
 def _ends(reset: Series | None) -> Series | None:
-    """Where a sequence begins anew when it is read backward: at the step before one that begins anew forward."""
+    """Where a sequence restarts when it is read backward: at the step before one that restarts forward."""
     if reset is None:
         return None
     time = 0 if isinstance(reset, Ragged) else 1
@@ -214,8 +217,10 @@ def _last(series: Series) -> Tensor:
 
 
 def _last_of_both(series: Series, reset: Series | None) -> Tensor:
-    """The state of each direction after it has read everything: (n, forward features + backward features). The forward
-    direction ends at the last step, the backward one at the first, or at the last one that begins anew."""
+    """The final state of each direction: (batch, forward features + backward features).
+
+    The forward direction ends at the last step; the backward direction ends at the first, or at the last restart.
+    """
     last = _last(series)
     if not isinstance(series, Ragged):
         rows, steps = series.shape[:2]
@@ -238,16 +243,20 @@ def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]
     numbers: list[int | None] = list(hidden) if isinstance(hidden, Sequence) else [hidden]
     for name, number in (*(("hidden", n) for n in numbers), ("layers", layers)):
         if number is not None and number < 1:
-            raise UsageError(f"{name} must be a whole number from 1, got {number}")
+            raise UsageError(f"{name} must be at least 1, got {number}")
     if isinstance(hidden, Sequence):
         if not numbers or layers not in (1, len(numbers)):
-            raise UsageError(f"hidden={numbers} names {len(numbers)} layers, but layers={layers}. Leave layers out")
+            raise UsageError(f"hidden={numbers} is for {len(numbers)} layers, but layers={layers}. Leave layers out")
         return numbers
     return [hidden] * layers
 
 
 def only_input(circuit: Circuit) -> str:
-    """The input that carries what is read; others may be needed by a loss alone, which is left out."""
+    """The name of the only input that states or scores depend on; others, needed by a loss only, are ignored.
+
+    Raises:
+        CircuitError: there is no such input, or several.
+    """
     recurrence = circuit.recurrence
     roots = [recurrence.returns[n] for n in recurrence.states]
     roots += [recurrence.returns["o"]] if returns_scores(recurrence) else []
@@ -255,18 +264,17 @@ def only_input(circuit: Circuit) -> str:
     needed = [n for n, node in recurrence.inputs.items() if node in reached]
     if len(needed) != 1:
         has = f"has the inputs {', '.join(needed)}" if needed else "has no input that its states depend on"
-        raise CircuitError(
-            f"a model reads one thing a step, so its circuit needs exactly one input; '{circuit.name}' {has}"
-        )
+        raise CircuitError(f"the circuit of a model needs exactly one input; '{circuit.name}' {has}")
     return needed[0]
 
 
 def returns_scores(recurrence: Recurrence) -> bool:
+    """Whether a circuit returns scores: a vector o."""
     return "o" in recurrence.returns and len(recurrence.returns["o"].type.dims) == 1
 
 
 def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, Any]:
-    """Sizes by name: of the input, of the scores, and the hidden size for all that is still free."""
+    """Sizes by name: of the input, of the scores, and the hidden size for all that the equations leave open."""
     known = nameable(circuit.recurrence)
     sizes = {source: width} | ({"o": scores} if returns_scores(circuit.recurrence) else {})
     solver = Solver()
@@ -281,7 +289,7 @@ def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int |
     except Conflict:
         return sizes | dict.fromkeys(
             (n for n in circuit.states if n in known), hidden or HIDDEN
-        )  # Recurrent says what contradicts what
+        )  # Recurrent reports the contradiction
     if hidden and not free:
         fixed = ", ".join(f"{n}={solver.resolve(known[n])}" for n in circuit.states if n in known)
         raise UsageError(

@@ -1,34 +1,32 @@
-"""Recurrent: a circuit with parameters of its own, run over batches of sequences. A torch.nn.Module."""
+"""Recurrent: the torch.nn.Module that runs a circuit with its own parameters over batches of sequences."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, shape_of, watched
+from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, traced, unwrapped, watched
 from ..engines.call import Call, Engine
-from ..engines.ends import last
 from ..engines.function import run, run_sequences
+from ..engines.last_rows import last_rows
 from ..engines.plain import PLAIN
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
-from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
-from ..transform.restrict import as_tokens, fed, only_states, without
-from .incoming import Incoming, Series, checked_parameters, columns, flat, shifted, short
+from .calls import call_of_sequences, call_of_step, front, last_step, parted
+from .incoming import Incoming, Series, checked_parameters, columns, flat, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 
-MOST_KNOWN = 256  # kinds of calls that are remembered
+MOST_KNOWN = 256  # kinds of calls in the cache
 
 
 class Recurrent(nn.Module):
@@ -39,22 +37,25 @@ class Recurrent(nn.Module):
     >>> out.o.shape, out.last.o.shape, out.state.h.shape
     (torch.Size([8, 100, 65]), torch.Size([8, 65]), torch.Size([8, 256]))
 
-    Layout is (batch, time, feature) everywhere. State goes in and comes out; the module keeps none. Parameters have
-    the names of the equations: ``net.W``. The circuit's constants are buffers: saved and moved, but not trained.
+    The layout is (batch, time, feature) everywhere. The state is passed in and returned; the module stores none.
+    Parameters have the names of the equations, such as ``net.W``. The circuit's constants are buffers: they are saved
+    and moved, but not trained.
 
     Args:
         circuit: the equations.
-        engine: 'auto', or the name of an engine, which is then used or refused. Only where torch itself traces or
-            transforms operations (``torch.jit.trace``, ``torch.func``, ``FakeTensorMode``), or a tensor is a subclass
-            that stands for others, torch sees every operation of the equations instead.
-        memory: what is kept for the backward pass: ``Store()``, everything; ``Snapshots(...)``, which bounds it; or
-            ``Truncated(...)``, which is not exact.
-        device, dtype: where and in what precision parameters are made, as for torch's modules.
-        sizes: those of inputs, states and outputs, by name; what follows from the equations need not be given.
+        engine: 'auto', or the name of an engine. A named engine never falls back silently. The only exception: where
+            torch traces operations (``torch.jit.trace``, ``make_fx``, ``FakeTensorMode``), or a tensor is a subclass
+            that represents others, torch sees every operation of the equations instead.
+        memory: what is stored for the backward pass: ``Store()`` stores everything, ``Snapshots(...)`` bounds it, and
+            ``Truncated(...)`` is not exact.
+        device: the device of the parameters, as for torch's modules.
+        dtype: the dtype of the parameters, as for torch's modules.
+        sizes: the sizes of inputs, states and outputs by name. Sizes that follow from the equations can be left out.
 
     Raises:
-        CircuitError: sizes that are missing, unknown, or contradict the equations.
-        EngineError: an engine that is not available here.
+        CircuitError: a size is missing, unknown, or contradicts the equations.
+        InputError: the dtype or the memory policy is not supported.
+        EngineError: the engine is not available.
     """
 
     def __init__(
@@ -79,31 +80,33 @@ class Recurrent(nn.Module):
         self.memory: Memory = memory or Store()
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
-        self._tokens = {n for n, node in circuit.recurrence.inputs.items() if node.type.kind == TOKEN}
         if dtype is not None and dtype not in FLOATS:
-            raise InputError(f"parameters are {', '.join(map(short, FLOATS))}, got dtype={dtype}")
+            raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
         self._shapes = shapes(circuit.recurrence, self._sizes)
         for name, shape in self._shapes.items():
             if hasattr(self, name):
-                raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; call it something else")
+                raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; rename it")
             value = torch.empty(shape, device=device, dtype=dtype)
             if name in circuit.constants:
                 self.register_buffer(name, value)
             else:
                 self.register_parameter(name, nn.Parameter(value))
         self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
-        self._fits: dict[object, Guards] = {}  # the parameters as they were when they were last checked, by mode
-        if not self._shapes:  # nothing else says which dtype and device .to() has chosen
+        if not self._shapes:  # without parameters, this buffer records the dtype and device that .to() sets
             self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
-        self._choice()  # refuse a named engine now rather than later
+        self._choice()  # fail now if the named engine is not available
 
     def reset_parameters(self) -> None:
-        """Set starting values, constants included, as the circuit's ``init`` says."""
+        """Set the initial values of parameters and constants, by the circuit's ``init``.
+
+        Raises:
+            InputError: a parameter is computed from others (parametrizations, pruning).
+        """
         for name in self._shapes:
             value = self._buffers.get(name) if name in self.circuit.constants else self._parameters.get(name)
             if value is None:
-                raise InputError(f"parameter '{name}' is computed from others, which have starting values of their own")
+                raise InputError(f"parameter '{name}' is computed from other parameters; initialise those instead")
             self.circuit.initialise(name, value)
 
     def _choice(self) -> tuple[Engine, str]:
@@ -112,11 +115,21 @@ class Recurrent(nn.Module):
 
     @property
     def engine(self) -> str:
-        """The name of the engine that runs this network where its parameters are now."""
+        """The name of the engine that runs this network, given the device and dtype of its parameters."""
         return self._choice()[0].name
 
     def use(self, engine: str) -> Self:
-        """Run on another engine from now on: 'auto', or a name, which is then used or refused. Returns the network."""
+        """Switch to another engine.
+
+        Args:
+            engine: 'auto', or the name of an engine, which never falls back silently.
+
+        Returns:
+            the network itself.
+
+        Raises:
+            EngineError: the engine is not available.
+        """
         like = self._like()
         choose(engine, self.circuit.recurrence, like.device.type, like.dtype)
         self._asked = engine
@@ -124,7 +137,7 @@ class Recurrent(nn.Module):
         return self
 
     def explain(self) -> str:
-        """Which engine runs, and why."""
+        """Which engine runs this network, and why."""
         return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}"
 
     def forward(
@@ -138,143 +151,114 @@ class Recurrent(nn.Module):
     ) -> Result:
         """Run over a batch of sequences.
 
+        >>> out = net(torch.randn(8, 100, 65))
+        >>> out.h.shape, out.last.o.shape
+        (torch.Size([8, 100, 256]), torch.Size([8, 65]))
+
         Args:
-            inputs, named: one series per input of the circuit, in its order or by name: (batch, time, size), or whole
-                numbers (batch, time) for tokens; whole numbers for a vector input mean one-hot vectors; or Ragged, and
-                then all results are. An input that only outputs need, such as the target of a loss, may be left out;
-                those outputs are then absent.
-            state: where to start, from ``out.state``; zero for what is not given.
-            given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds the target of step
-                t-1 back at step t in the place of the network's own o.
-            reset: booleans (batch, time), or a Ragged of them: true where a sequence begins anew, with a state of
-                zeros, as at the start of a document in a stream.
-            steps: how many steps to run a circuit that has no inputs.
+            inputs: one series per input of the circuit, in its order: vectors (batch, time, size), tokens (batch, time)
+                or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
+                all results are.
+            state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
+            given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
+                step t-1 at step t instead of the network's own o.
+            reset: booleans (batch, time), or a Ragged of them: true where a sequence restarts with a state of zeros, as
+                at the start of a document in a stream.
+            steps: the number of steps, for a circuit without inputs.
+            named: inputs by name. An input that only outputs need, such as the target of a loss, can be left out; those
+                outputs are then missing.
 
         Returns:
-            Result: every returned value by name, ``last``, and ``state``.
+            every returned value by name, (batch, time, size), with ``last`` and ``state``.
 
         Raises:
-            InputError: what does not fit, with the shape that was expected.
+            InputError: an input or a state does not fit; the message names the expected shape.
         """
-        series_given, state = _parted(inputs, state)
+        series_given, state = parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
         if again := self._again(mark, 2, series_given, named, state):
             return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
-        _variant(self.circuit.recurrence, self._absent(series), (), ())  # refuses what a state cannot do without
-        call, start, forced = self._checked(series, state, given or {}, reset, steps)
+        call, start, forced = call_of_sequences(*self._prepared(), series, state, given or {}, reset, steps)
         tensors = *series_given, *named.values(), *(state or {}).values()
         return self._results(*self._remembered(mark, call, tensors), start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
-        """One step, for streams: inputs (batch, size), tokens (batch,).
+        """Run one step, for streams.
 
         >>> out = net.step(x_t, state)
         >>> out.o.shape, out.state
         (torch.Size([8, 65]), State(h=(8, 256)))
+
+        Args:
+            inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,).
+            state: the state before the step; zero by default.
+            named: inputs by name.
+
+        Returns:
+            every returned value by name, (batch, size), and ``state``.
+
+        Raises:
+            InputError: an input or the state does not fit.
         """
-        given, state = _parted(inputs, state)
+        given, state = parted(inputs, state)
         mark = self._mark(1, given, named, state)
         known = self._again(mark, 1, given, named, state)
         if known is None:
             tensors = *given, *named.values(), *(state or {}).values()
-            known = self._remembered(mark, self._checked_step(given, named, state), tensors)
+            call = call_of_step(*self._prepared(), self._incoming().by_name(given, named), state)
+            known = self._remembered(mark, call, tensors)
         results = run(*known)
         return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
-    def _checked_step(self, given: tuple[object, ...], named: Mapping[str, object], state: State | None) -> Call:
-        """The call of a step."""
-        weights = self._checked_weights()
-        check = self._incoming()
-        rows = {n: check.one_step(n, x) for n, x in check.by_name(given, named).items()}
-        batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
-        if len(batches) > 1:
-            raise InputError(f"all inputs of a step have the same batch, got {sorted(batches)}")
-        if self.circuit.inputs and not rows:
-            raise InputError(f"'{self.circuit.name}' needs {', '.join(self.circuit.inputs)}")
-        layout = Layout.dense(batches.pop(), 1)
-        return self._of_rows(weights, rows, check.start(state, layout.count), layout)
-
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
-        """Read whole sequences and answer once, at the last step of each; what only outputs need is computed there
-        alone. Takes what a call takes.
+        """Read whole sequences and compute outputs only at the last step of each.
 
         >>> answer = net.read(torch.randn(8, 100, 65))
         >>> answer.o.shape
         torch.Size([8, 65])
 
+        Args:
+            inputs: as for a call: vectors (batch, time, size), tokens (batch, time), or Ragged.
+            state: as for a call.
+            named: as for a call.
+
+        Returns:
+            the values of the last step by name, (batch, size), and ``state``.
+
         Raises:
-            InputError: a sequence without steps, which has no last one; what does not fit.
+            InputError: a sequence has no steps, or an input or the state does not fit.
         """
-        series_given, state = _parted(inputs, state)
+        series_given, state = parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
-        front = {n: _front(n, x) for n, x in series.items()}
-        call, start, forced = self._checked(front, state, {}, None, None, states_only=True)
+        fronts = {n: front(n, x) for n, x in series.items()}
+        call, start, forced = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
         before = self._results(*self._remembered(None, call), start, forced)
-        return self.step(state=before.state, **{n: _last(x) for n, x in series.items()})
+        return self.step(state=before.state, **{n: last_step(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
-        """The state of zeros."""
+        """A state of zeros: (batch, size) by name, (batch,) for scalars."""
         start = self._incoming().start(None, batch)
         return State(**{n: s if n in self.sizes else s[:, 0] for n, s in start.items()})
 
     def extra_repr(self) -> str:
+        """Circuit, sizes and engine, for ``print(net)``."""
         sizes = self.sizes
         shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
-    def _checked(
-        self,
-        series: Mapping[str, object],
-        state: State | None,
-        given: Mapping[str, object],
-        reset: object,
-        steps: int | None,
-        states_only: bool = False,
-    ) -> tuple[Call, dict[str, Tensor], dict[str, Tensor]]:
-        """The call of sequences; where all states start; and those that are fed from outside, as rows."""
-        weights = self._checked_weights()
-        check = self._incoming()
-        everything = {**series, **given}
-        leading = 1 if check.ragged(everything) else 2
-        values = {n: check.series(n, _rows(series[n]), leading) for n in self.circuit.inputs if n in series}
-        forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
-        layout = check.layout(everything, state, steps, reset)
-        start = check.start(state, layout.count)
-        forced = {n: flat(x, layout) for n, x in forced.items()}
-        if states_only:
-            values = {n: x for n, x in values.items() if n in only_states(self.circuit.recurrence).inputs}
-        rows = {n: flat(x, layout) for n, x in values.items()}
-        rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-        return self._of_rows(weights, rows, start, layout, tuple(sorted(forced)), states_only), start, forced
-
-    def _of_rows(
-        self,
-        weights: dict[str, Tensor],
-        rows: dict[str, Tensor],
-        start: dict[str, Tensor],
-        layout: Layout,
-        forced: tuple[str, ...] = (),
-        states_only: bool = False,
-    ) -> Call:
-        """The call of series of rows."""
-        circuit = self.circuit
-        absent = self._absent(rows)
-        spoken = tuple(n for n in circuit.inputs if n in rows and n not in self._tokens and rows[n].ndim == 1)
-        recurrence = only_states(circuit.recurrence) if states_only else circuit.recurrence
-        absent = tuple(n for n in absent if n in recurrence.inputs)
-        step = _variant(recurrence, absent, spoken, forced)
-        begin = {n: start[n] for n in step.states}
-        return Call(step, self._sizes, weights, rows, begin, layout, self._like(weights))
+    def _prepared(self) -> tuple[Incoming, dict[str, int], dict[str, Tensor]]:
+        """What a new call needs: the checks of its arguments, all sizes, and the checked parameters."""
+        return self._incoming(), self._sizes, checked_parameters(self._weights(), self._shapes)
 
     def _results(
         self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
     ) -> Result:
-        """Run, and give the results in the layout of the inputs."""
+        """Run a call; returns the results in the layout of the inputs."""
         layout, (found, ends) = call.layout, run_sequences(engine, call)
         if forced:
-            of_given = {n: last(x, start[n], layout) for n, x in forced.items()}
+            of_given = {n: last_rows(x, start[n], layout) for n, x in forced.items()}
             ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
@@ -282,36 +266,38 @@ class Recurrent(nn.Module):
             values = {n: Ragged(values=x, lengths=lengths) for n, x in found.items()}
         return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
 
-    # what was checked once is not checked again, which is a good part of a call of few steps
+    # Calls that passed the checks once skip them later: the checks take a large part of a short call.
 
     def _mark(
         self, leading: int, given: tuple[Any, ...], named: Mapping[str, Any], state: State | None
     ) -> tuple[object, ...] | None:
-        """What tells kinds of calls apart: how the inputs are given, their names and shapes; None where the checks look
-        at more."""
+        """The key of a call in the cache: how its inputs are given, their names and shapes. None if it cannot be
+        cached."""
         if watched() or not (given or named):
             return None
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None
         try:
-            kinds = [(t.shape, t.dtype) for t in (*given, *named.values())]
+            shapes = [t.shape for t in (*given, *named.values())]
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state)
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *kinds
+        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
     ) -> tuple[Engine, Call]:
-        """A call that was checked, and what runs it; under a mark (None: under none), for calls like it, with the kinds
-        of all tensors that were given."""
-        if watched() or not all(ordinary(t) for t in call.leaves.values()):
+        """A checked call with its engine. Caches it under its mark, unless that is None, with guards on the kinds of
+        its tensors."""
+        if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
             return self.memory.around(PLAIN, call), call
-        engine, fit = self._choice()[0], self._fits.get(_mode())
-        if mark is not None and fit is not None and all(as_given(t) for t in given):
-            if len(self._known) >= MOST_KNOWN:
-                self._known.clear()
-            self._known[mark] = _Known(engine, call.recurrence, call.layout, fit, guards(given))
+        engine = self._choice()[0]
+        if mark is not None:
+            tensors = *(self._weights() or self._buffers).values(), *given
+            if all(as_given(t) for t in tensors):
+                if len(self._known) >= MOST_KNOWN:
+                    self._known.clear()
+                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors))
         return self.memory.around(engine, call), call
 
     def _again(
@@ -322,14 +308,11 @@ class Recurrent(nn.Module):
         named: Mapping[str, Any],
         state: State | None,
     ) -> tuple[Engine, Call] | None:
-        """A call like one before, but for the values."""
+        """The call, if one like it (except for the values) is in the cache."""
         if mark is None or not (known := self._known.get(mark)):
             return None
         weights, begun = self._weights(), () if state is None else state.values()
-        if not (
-            known.fit.check(*(weights or self._buffers).values())
-            and known.given.check(*inputs, *named.values(), *begun)
-        ):
+        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
             return None
         layout, like = known.layout, self._like(weights)
         series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
@@ -348,31 +331,14 @@ class Recurrent(nn.Module):
         own = self._parameters
         return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
 
-    def _checked_weights(self) -> dict[str, Tensor]:
-        """The same, checked, unless they are as they were when they were last checked."""
-        weights = self._weights()
-        mode = _mode()
-        fit = self._fits.get(mode)
-        if fit is not None and fit.check(*(weights or self._buffers).values()):
-            return weights
-        found = checked_parameters(weights, self._shapes)
-        met: list[Any] = list((weights or self._buffers).values())
-        self._fits.pop(mode, None)
-        if not watched() and all(t is not None and as_given(t) for t in met):
-            self._fits[mode] = guards(met)
-        return found
-
-    def _absent(self, series: Mapping[str, object]) -> tuple[str, ...]:
-        return tuple(n for n in self.circuit.inputs if n not in series)
-
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_known": {}, "_fits": {}}
+        return {**self.__dict__, "_known": {}}
 
     def _incoming(self, like: Tensor | None = None) -> Incoming:
         return Incoming(self.circuit, self.sizes, self._like() if like is None else like)
 
     def _like(self, weights: Mapping[str, Tensor] | None = None) -> Tensor:
-        """A tensor with the dtype and device of the parameters, also where there are none."""
+        """A tensor with the dtype and device of the parameters, even if there are none."""
         for weight in (weights or self._weights()).values():
             if weight is not None:
                 return weight
@@ -381,63 +347,9 @@ class Recurrent(nn.Module):
 
 
 class _Known(NamedTuple):
-    """A call that was checked: what runs it, and what tells that parameters and what is given are of the same kinds."""
+    """A checked call in the cache: its engine, step and layout, and guards on the kinds of its tensors."""
 
     engine: Engine
     step: Recurrence
     layout: Layout
-    fit: Guards
-    given: Guards
-
-
-def _mode() -> tuple[bool, bool]:
-    """What decides, beside the tensors, whether they can be read as they are."""
-    return torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-
-
-def _parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
-    """Inputs, and the state if it is the last of them."""
-    if not inputs or not (inputs[-1] is None or isinstance(inputs[-1], State)):
-        return inputs, state
-    if state is not None:
-        raise InputError("the state is given twice")
-    return inputs[:-1], inputs[-1]
-
-
-def _front(name: str, series: object) -> object:
-    """All steps but the last of each sequence."""
-    if isinstance(series, Ragged):
-        if len(empty := (series.lengths == 0).nonzero()):
-            raise InputError(
-                f"sequence {int(empty[0])} of '{name}' has no steps, so that there is no last one to answer at"
-            )
-        keep = torch.ones(len(series.values), dtype=torch.bool, device="cpu")
-        keep[series.offsets[1:] - 1] = False
-        return Ragged(values=series.values[keep.to(series.device)], lengths=series.lengths - 1)
-    if isinstance(series, Tensor) and series.ndim > 1:
-        if not shape_of(series)[1]:
-            raise InputError(f"'{name}' {shape_of(series)} has no steps, so that there is no last one to answer at")
-        return series[:, :-1]
-    return series
-
-
-def _last(series: object) -> Tensor:
-    result: Tensor = series.last if isinstance(series, Ragged) else series[:, -1]  # type: ignore[index]
-    return result
-
-
-def _rows(value: object) -> object:
-    return value.values if isinstance(value, Ragged) else value
-
-
-@lru_cache(maxsize=256)
-def _variant(
-    recurrence: Recurrence, absent: tuple[str, ...], spoken: tuple[str, ...], given: tuple[str, ...]
-) -> Recurrence:
-    """The recurrence as it runs with some inputs absent, some as tokens, and some states fed from outside."""
-    if absent:
-        recurrence = without(recurrence, absent)
-    if spoken:
-        recurrence = as_tokens(recurrence, spoken)
-    known = tuple(n for n in given if n in recurrence.states)
-    return fed(recurrence, known) if known else recurrence
+    guards: Guards

@@ -1,4 +1,4 @@
-"""What a network gives for a batch of sequences."""
+"""The results of a network for a batch of sequences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..sequence.state import State
 
 
 class Named:
-    """Tensors by the names that they have in the circuit."""
+    """Tensors by their names in the circuit, as attributes (``out.h``) and as items (``out["h"]``)."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self._values = dict(values)
@@ -23,8 +23,8 @@ class Named:
         values: dict[str, Any] = self.__dict__.get("_values", {})
         if name in values:
             return values[name]
-        hint = did_you_mean(name, values) or f"; there is {', '.join(values)}"
-        raise AttributeError(f"the circuit returns no '{name}'{hint}")
+        hint = did_you_mean(name, values) or f"; it returns {', '.join(values)}"
+        raise AttributeError(f"the circuit does not return '{name}'{hint}")
 
     def __getitem__(self, name: str) -> Any:
         return self._values[name]
@@ -38,7 +38,16 @@ class Named:
 
 
 class Step(Named):
-    """The values of one step, each (batch, size), (batch,) for scalars; ``state`` is what the next step needs."""
+    """The values of one step.
+
+    >>> out = net.step(torch.randn(8, 65))
+    >>> out.h.shape
+    torch.Size([8, 256])
+
+    Args:
+        values: by name, (batch, size), or (batch,) for scalars.
+        state: the state for the next step.
+    """
 
     def __init__(self, values: Mapping[str, Any], state: State) -> None:
         super().__init__(values)
@@ -46,9 +55,15 @@ class Step(Named):
 
 
 class Result(Named):
-    """The values of every step, each (batch, time, size), (batch, time) for scalars.
+    """The values of all steps.
 
-    ``last``: those of the last step (batch, size). ``state``: what a following call needs to go on.
+    >>> out = net(torch.randn(8, 100, 65))
+    >>> out.h.shape, out.last.h.shape
+    (torch.Size([8, 100, 256]), torch.Size([8, 256]))
+
+    Args:
+        values: by name, (batch, time, size), or (batch, time) for scalars; Ragged if the inputs are.
+        state: the state from which a following call continues.
     """
 
     def __init__(self, values: Mapping[str, Any], state: State) -> None:
@@ -57,10 +72,15 @@ class Result(Named):
 
     @property
     def last(self) -> Named:
+        """The values at the last step of each sequence, by name: (batch, size), or (batch,) for scalars.
+
+        Raises:
+            InputError: a sequence has no steps.
+        """
         return Named({n: v.last if isinstance(v, Ragged) else _last(v) for n, v in self._values.items()})
 
 
 def _last(series: Tensor) -> Tensor:
     if not shape_of(series)[1]:
-        raise InputError("a sequence without steps has no last step. Its state is unchanged: out.state")
+        raise InputError("the sequences have no steps, hence no last step. Their state is unchanged: out.state")
     return series[:, -1]

@@ -1,4 +1,4 @@
-"""Dropout inside a recurrent layer: on the matrices that carry the state from step to step."""
+"""Dropout on the recurrent matrices of a layer."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from .result import Result
 
 
 def run_dropped(net: Recurrent, share: float, **inputs: Any) -> Result:
-    """A pass in which a share of the recurrent weights is zero, the same ones at every step (Merity, Keskar and Socher
-    2018, section 2: the weight-dropped LSTM), for any circuit.
+    """Run a network with a share of its recurrent weights set to zero, the same ones at every step.
+
+    This is the weight-dropped LSTM of Merity, Keskar and Socher (2018), section 2, for any circuit.
 
     >>> run_dropped(net, 0.2, x=torch.randn(8, 100, 65)).h.shape
     torch.Size([8, 100, 256])
+
+    Args:
+        net: the network.
+        share: the share of weights to drop, from 0 to 1.
+        inputs: the arguments of the call by name, such as x (batch, time, size).
     """
     names = recurrent_weights(net.circuit.recurrence)
     dropped = {n: nn.functional.dropout(getattr(net, n), share, training=True) for n in names}
@@ -27,8 +33,8 @@ def run_dropped(net: Recurrent, share: float, **inputs: Any) -> Result:
 
 
 def recurrent_weights(recurrence: Recurrence) -> list[str]:
-    """The matrices that a state of the step before is multiplied with, also when it goes through a gate first, and
-    those that such a matrix is made of, as under a mask; but no constants, which are not learned."""
+    """The matrices that multiply the previous state, directly or after a gate, and those that such a matrix is computed
+    from, for example under a mask. Constants are left out, since they are not learned."""
     states = set(recurrence.states.values())
     matrices = {node: n for n, node in recurrence.parameters.items() if n not in recurrence.constants}
 

@@ -1,14 +1,18 @@
-"""A plan in words: what is computed once, before the loop, in it, and after it, and what is kept."""
+"""A plan in words: what is computed once, before the loop, in it and after it, and what is stored."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from ..graph.equations import readable, speller
 from ..graph.node import Node
+from ..graph.notation import NOTATIONS
+from ..graph.printer import Printer
 from ..graph.size import Size, total
-from ..graph.text import NOTATIONS, Printer
-from .plan import Pass, Plan
+
+if TYPE_CHECKING:
+    from .plan import Pass, Plan
 
 PRODUCTS = ("matvec", "matmul", "take")
 LOOP = "in the loop, step by step"
@@ -16,7 +20,7 @@ FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat", "stop_g
 
 
 def explain(plan: Plan) -> str:
-    """Forward, what is kept, backward; sizes as expressions of the circuit's own."""
+    """The forward pass, the stored values and the backward pass. Sizes are expressions of the circuit's size names."""
     step = plan.step
     trained = [n for n in step.parameters if n not in step.constants]
     forward, backward = plan.forward(keep=True), plan.backward(step.returns, trained)
@@ -30,12 +34,12 @@ def explain(plan: Plan) -> str:
             f"{step.name}, forward",
             *_pass(forward, printer),
             "",
-            "kept for the way back, at every step",
-            *([*kept, f"  in all {_numbers(plan.kept)}"] if kept else ["  nothing"]),
+            "stored at every step, for the backward pass",
+            *([*kept, f"  in total {_numbers(plan.kept)}"] if kept else ["  nothing"]),
             "",
             f"{step.name}, backward",
             *_pass(backward, printer),
-            "  at the end, each as one product or sum over all steps",
+            "  at the end, as one product or sum over all steps each",
             *(f"    ∇{name}" for name in backward.sums),
         ]
     )

@@ -1,4 +1,4 @@
-"""What stays in the loop over time: the value from which every engine makes its loop."""
+"""What stays in the loop over time. Every engine builds its loop from this value."""
 
 from __future__ import annotations
 
@@ -12,11 +12,16 @@ from .stages import ONCE, Kinds, Stages
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """One step of the loop, and how it is tied to what is around it.
+    """One step of the loop, and what it reads and stores.
 
-    nodes: what is computed, arguments first. states, new: the leaves that hold the states, and their next values.
-    moving: series that are read step by step. fixed: values that are the same at every step.
-    keep: nodes (and state leaves) whose series are wanted after the loop. reverse: from the last step to the first.
+    Attributes:
+        nodes: the nodes to compute, arguments first.
+        states: the leaves that hold the states.
+        new: the next values of the states.
+        moving: the series that the loop reads step by step.
+        fixed: the values that are the same at every step.
+        keep: the nodes and state leaves whose series the loop stores.
+        reverse: the loop runs from the last step to the first.
     """
 
     nodes: tuple[Node, ...]
@@ -29,7 +34,8 @@ class Loop:
 
 
 def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node]) -> Loop:
-    """The loop of a recurrence that was cut into stages, keeping what is wanted and what the stage after it reads."""
+    """The loop of a recurrence that was divided into stages. It stores the ``wanted`` values and those that the stage
+    after it reads."""
     kinds = Kinds(step)
     states = tuple(step.states.values())
     new = tuple(step.returns[n] for n in step.states)

@@ -1,16 +1,19 @@
-"""The plan of a circuit: its step and its adjoint, regrouped and cut into stages. Frozen, without sizes: every engine
-but the reference carries it out."""
+"""The plan of a circuit: its step and its adjoint, regrouped and divided into stages. A plan is immutable and contains
+no sizes. Every engine except the reference executes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ..graph.node import TOKEN, Node, order
 from ..graph.recurrence import Recurrence
+from ..graph.stored import as_text, from_text
 from ..transform.differentiate import differentiate, gradient
 from ..transform.terms import moves, parts, terms
+from .explain import explain
 from .loop import Loop, make_loop
 from .regroup import regroup
 from .stages import Stages, stages
@@ -18,7 +21,7 @@ from .stages import Stages, stages
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """One pass over time: what is computed when, and the loop between before and after."""
+    """One pass over time: the stages, and the loop between the stages before it and after it."""
 
     recurrence: Recurrence
     stages: Stages
@@ -27,10 +30,11 @@ class Pass:
 
 @dataclass(frozen=True, eq=False)
 class Backward(Pass):
-    """The pass backward, for the gradients that are wanted.
+    """The backward pass, for the requested gradients.
 
-    sums: for each parameter, the terms whose sum over time and batch is its gradient.
-    flows: for each input, its gradient at a step.
+    Attributes:
+        sums: for each parameter, the terms whose sum over time and batch is its gradient.
+        flows: for each input, its gradient at a step.
     """
 
     sums: dict[str, list[Node]]
@@ -38,29 +42,50 @@ class Backward(Pass):
 
     @property
     def wanted(self) -> tuple[Node, ...]:
-        """What is to be computed at every step."""
+        """The values to compute at every step."""
         return _wanted(self.sums, self.flows)
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How a circuit is run.
+    """How engines run a circuit.
 
-    step: the circuit, regrouped. kept: the values of the forward pass that the backward pass reads.
+    Attributes:
+        step: the circuit, regrouped.
+        kept: the values of the forward pass that the backward pass reads.
     """
 
     step: Recurrence
     kept: tuple[Node, ...]
 
+    def explain(self) -> str:
+        """The plan in words: what is computed once, before the loop, in it and after it, forward and backward."""
+        return explain(self)
+
     def forward(self, keep: bool) -> Pass:
-        """The pass forward; with ``keep``, one that a backward pass will follow."""
+        """The forward pass. With ``keep`` it stores the values that a backward pass reads."""
         return _forward(self, keep)
 
     def backward(self, of: Iterable[str], wanted: Iterable[str]) -> Backward:
-        """The pass backward, from the gradients of some returned values to those of some inputs and parameters."""
+        """The backward pass: from the gradients of returned values to those of inputs and parameters.
+
+        Args:
+            of: the returned values whose gradients are given.
+            wanted: the inputs and parameters whose gradients are requested.
+        """
         names = set(wanted)
         leaves = [n for n, x in {**self.step.inputs, **self.step.parameters}.items() if x.type.kind != TOKEN]
         return _backward(self, tuple(of), tuple(n for n in leaves if n in names))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (as_text(self.step),)
+
+    def __repr__(self) -> str:
+        return f"<plan of {self.step.name}>"
+
+
+def _unpickled(text: str) -> Plan:
+    return make_plan(from_text(text))
 
 
 @lru_cache(maxsize=256)
@@ -76,7 +101,7 @@ def make_plan(recurrence: Recurrence) -> Plan:
     return Plan(step, tuple(_stored(step, read)))
 
 
-# computed in less time than read from memory
+# faster to compute again than to read from memory
 CHEAP = (
     "neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient",
     "broadcast", "slice",
@@ -84,8 +109,8 @@ CHEAP = (
 
 
 def _stored(step: Recurrence, read: Iterable[Node]) -> Iterable[Node]:
-    """Of the values of the forward pass that the backward pass reads, those that are kept. It computes the others
-    again from these, by one cheap operation each."""
+    """The values of the forward pass to store for the backward pass. The backward pass computes the other values that
+    it reads from these, each by one cheap operation."""
     there = {*step.leaves.values(), *read}
     returned = {*step.returns.values()}
     for n in read:

@@ -1,7 +1,7 @@
-"""A recurrence rewritten so that as much as possible leaves the loop.
+"""Rewrites a recurrence so that as little as possible stays in the loop.
 
-b + W h(t-1) + U x(t) is added from the left, which would leave all of it in the loop; (b + U x(t)) + W h(t-1) leaves
-only one product. And a matrix times a one-hot vector is a column of the matrix.
+Python adds b + W h(t-1) + U x(t) from the left, which would leave all of it in the loop. (b + U x(t)) + W h(t-1) leaves
+only one product there. A matrix times a one-hot vector becomes a column of the matrix.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Term = tuple[int, Node]  # sign and value
 
 
 def regroup(recurrence: Recurrence) -> Recurrence:
-    """The same recurrence, equal up to rounding."""
+    """The same recurrence regrouped; its values are equal up to rounding."""
     kinds = Kinds(recurrence)
     users: dict[Node, int] = {}
     for node in recurrence.nodes:
@@ -25,7 +25,7 @@ def regroup(recurrence: Recurrence) -> Recurrence:
             users[arg] = users.get(arg, 0) + 1
     inner = {node for node, count in users.items() if count == 1 and node.op in ("add", "sub")}
     inner -= {*recurrence.returns.values(), *recurrence.sums.values()}
-    copies: set[Node] = set()  # of inner nodes: these may be taken apart
+    copies: set[Node] = set()  # the rebuilt inner nodes, whose terms may be regrouped
 
     def build(node: Node, args: tuple[Node, ...]) -> Node:
         if node.op in ("add", "sub"):
@@ -51,13 +51,13 @@ def regroup(recurrence: Recurrence) -> Recurrence:
 
 
 def _terms(op: str, args: tuple[Node, ...], apart: set[Node]) -> list[Term]:
-    """What is added up, with signs, as far as the parts are used nowhere else."""
+    """The terms of a sum with their signs. A part that is also used elsewhere stays one term."""
     a, b = ([(1, x)] if x not in apart or x.op not in ("add", "sub") else _terms(x.op, x.args, apart) for x in args)
     return [*a, *((sign if op == "add" else -sign, x) for sign, x in b)]
 
 
 def _sum(terms: list[Term], kinds: Kinds) -> Node:
-    """Added up in the order: what never moves, what moves with the inputs, what moves with the states."""
+    """The sum of the terms, in this order: constant over time, depending on inputs, depending on states."""
     result: Node | None = None
     for sign, node in sorted(terms, key=lambda term: (kinds[term[1]], -term[0])):
         if result is None:

@@ -1,10 +1,11 @@
-"""A long sequence in segments: which states are kept, and in what order segments are run again for the backward pass.
+"""A long sequence in segments: which states are stored, and in what order segments are recomputed for the backward
+pass.
 
-The backward pass needs the values of one segment at a time, the last one first, and the state that the segment begins
-with. Where the states of all borders may be kept, every step is computed twice at most (Chen et al. 2016, Training deep
-nets with sublinear memory cost). Where fewer may, they are kept where they save most, and given up again behind the
-backward pass (Griewank and Walther 2000, Algorithm 799: revolve): with room for s states and every segment run forward
-r times at most, C(s + r, s) segments can be gone through.
+The backward pass needs the values of one segment at a time, the last one first, and the state at the beginning of that
+segment. If memory suffices for the states at all borders, every step is computed at most twice (Chen et al. 2016,
+Training deep nets with sublinear memory cost). Otherwise states are stored where they save the most work, and freed
+after the backward pass has used them (Griewank and Walther 2000, Algorithm 799: revolve). With room for s states, and
+every segment run forward at most r times, C(s + r, s) segments can be processed.
 """
 
 from __future__ import annotations
@@ -14,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-MOST_PASSES = 10  # times that a step may be run without its values being kept; beyond, memory is too small
+MOST_PASSES = 10  # how often a step may be run without storing its values; if more were needed, memory is too small
 
 
 class Move(NamedTuple):
-    """From the last state that is kept run forward to the beginning of a segment; there keep the state, or compute the
-    segment's gradient."""
+    """Run forward from the last stored state to the beginning of a segment. There, store the state if ``keep`` is true,
+    else compute the gradient of the segment."""
 
     keep: bool
     segment: int
@@ -27,7 +28,13 @@ class Move(NamedTuple):
 
 @dataclass(frozen=True)
 class Segments:
-    """A sequence of so many steps in segments of ``every``, with room for ``states`` states, the first one included."""
+    """A sequence in segments.
+
+    Attributes:
+        length: the number of steps of the sequence.
+        every: the number of steps of a segment.
+        states: the number of states that memory has room for, including the first one.
+    """
 
     length: int
     every: int
@@ -35,25 +42,26 @@ class Segments:
 
     @property
     def count(self) -> int:
+        """The number of segments."""
         return -(-self.length // self.every)
 
     @property
     def passes(self) -> int:
-        """How often a segment is run without its values being kept, at most."""
+        """How often a segment is run without storing its values, at most."""
         return _passes(self.count, self.states)
 
     @property
     def again(self) -> int:
-        """Steps that are computed beside those whose values are kept: r l - C(s + r, r - 1) segments (Griewank and
-        Walther 2000, equation 3). One pass over all but the last segment where all borders are kept."""
+        """The number of recomputed steps: those of r l - C(s + r, r - 1) segments (Griewank and Walther 2000,
+        equation 3). If the states at all borders are stored, that is one pass over all segments except the last."""
         r = self.passes
         return self.every * (r * self.count - math.comb(self.states + r, r - 1) if r else 0)
 
     def moves(self) -> Iterator[Move]:
-        """What is done, in its order; the gradients from the last segment to the first.
+        """The moves in order; the gradients are computed from the last segment to the first.
 
-        >>> [*Segments(length=30, every=10, states=3).moves()]
-        [Move(True, 1), Move(True, 2), Move(False, 2), Move(False, 1), Move(False, 0)]
+        >>> [tuple(move) for move in Segments(length=30, every=10, states=3).moves()]
+        [(True, 1), (True, 2), (False, 2), (False, 1), (False, 0)]
         """
         todo = [(0, self.count, self.states)]  # segments from, to, room for states
         while todo:
@@ -71,7 +79,7 @@ class Segments:
 
 
 def _passes(count: int, states: int) -> int:
-    """The fewest with which so many segments can be gone through."""
+    """The smallest number of passes that suffices for ``count`` segments with room for ``states`` states."""
     passes = 0
     while math.comb(states + passes, passes) < count:
         passes += 1
@@ -81,13 +89,14 @@ def _passes(count: int, states: int) -> int:
 def least_work(
     length: int, step: int, state: int, budget: int, shortest: int = 1, longest: int | None = None
 ) -> Segments | None:
-    """The segments that a number of bytes allows, with the fewest steps computed again; none if it allows none.
+    """The segments that fit into a number of bytes with the fewest recomputed steps; None if nothing fits.
 
     Args:
-        length: steps in all.
-        step: bytes of a step's values. state: bytes of a state.
-        budget: bytes for the values of one segment and all states that are kept.
-        shortest, longest: steps of a segment.
+        length: the number of steps of the sequence.
+        step: the bytes of the values of one step.
+        state: the bytes of one state.
+        budget: the bytes available for the values of one segment and for all stored states.
+        shortest, longest: the permitted number of steps in a segment.
     """
     most = min(length, longest or length)
     root = math.isqrt(max(0, budget * budget - 4 * step * state * length))
@@ -104,7 +113,7 @@ def least_work(
 
 
 def least_budget(length: int, step: int, state: int, shortest: int = 1, longest: int | None = None) -> int:
-    """The fewest bytes with which ``least_work`` finds a way."""
+    """The smallest budget in bytes for which ``least_work`` finds segments; arguments as there."""
     low, high = 0, length * (step + state)
     while high - low > 1:
         middle = (low + high) // 2

@@ -1,11 +1,11 @@
 """The four stages of a pass over a sequence.
 
-- once: what depends on parameters alone;
-- before: what depends on inputs but on no state, for all steps at once, as large matrix products;
-- loop: what a state's next value needs, step by step;
-- after: what depends on states but is needed by none of them, again for all steps at once.
+- once: values that depend only on parameters;
+- before: values that depend on inputs but not on states, computed for all steps at once as large matrix products;
+- loop: values that the next states depend on, computed step by step;
+- after: values that depend on states but that no state depends on, again computed for all steps at once.
 
-The same cut serves both directions: to an adjoint, the values of the forward pass are inputs.
+Both directions use the same rule: for an adjoint, the values of the forward pass are inputs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ONCE, BEFORE, MOVING = 0, 1, 2
 
 
 class Kinds:
-    """Whether a node stays the same over time, moves with the inputs, or moves with the states; found once."""
+    """For each node: constant over time, depending on inputs, or depending on states. Results are cached."""
 
     def __init__(self, recurrence: Recurrence) -> None:
         self._kind: dict[Node, int] = {node: MOVING for node in recurrence.states.values()}
@@ -28,14 +28,14 @@ class Kinds:
     def __getitem__(self, node: Node) -> int:
         if node not in self._kind:
             for n in order([node], known=self._kind):
-                leaf = BEFORE if n.op in ("input", "state") else ONCE  # a state of the primal is a given series
+                leaf = BEFORE if n.op in ("input", "state") else ONCE  # a state of the primal is a known series
                 self._kind[n] = max((self._kind[a] for a in n.args), default=leaf)
         return self._kind[node]
 
 
 @dataclass(frozen=True)
 class Stages:
-    """The nodes to compute in each stage, arguments first. Leaves and given values are in none."""
+    """The nodes to compute in each stage, arguments first. Leaves and given values are in no stage."""
 
     once: tuple[Node, ...]
     before: tuple[Node, ...]
@@ -44,7 +44,13 @@ class Stages:
 
 
 def stages(recurrence: Recurrence, roots: Iterable[Node], given: Iterable[Node] = ()) -> Stages:
-    """Where each node belongs that the new states and the roots need. ``given``: nodes whose series are known."""
+    """The stage of every node that the new states and the roots depend on.
+
+    Args:
+        recurrence: the step.
+        roots: the values to compute besides the new states.
+        given: nodes whose series are already known.
+    """
     kinds = Kinds(recurrence)
     known = {*recurrence.leaves.values(), *given}
     states = [recurrence.returns[n] for n in recurrence.states]

@@ -1,4 +1,4 @@
-"""Plain tensors over time: states, batches of different lengths, and contiguous streams. Knows no circuit."""
+"""Plain tensors over time: states, sequences of different lengths, batches and streams. Independent of circuits."""
 
 from .batching import batches
 from .ragged import Ragged

@@ -1,4 +1,4 @@
-"""Where the steps of a batch stand in a series: sequence after sequence, step after step, one row each."""
+"""How the steps of a batch are stored in a series: one row per step, sequence after sequence."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from functools import cached_property, lru_cache
 
 @dataclass(frozen=True)
 class Layout:
-    """How many steps each sequence of a batch has.
+    """The number of steps of each sequence in a batch.
 
-    steps: of every sequence, where they are equal. resets: rows before which the state is set to zero.
+    Attributes:
+        lengths: the number of steps of each sequence.
+        steps: the number of steps if it is the same for all sequences, else None.
+        resets: the rows before which the state is set to zero.
     """
 
     lengths: tuple[int, ...]
@@ -33,19 +36,20 @@ class Layout:
 
     @cached_property
     def count(self) -> int:
-        """How many sequences."""
+        """The number of sequences."""
         return len(self.lengths)
 
     @cached_property
     def rows(self) -> int:
-        """How many steps in all."""
+        """The number of steps of all sequences together."""
         return sum(self.lengths)
 
     @cached_property
     def longest(self) -> int:
+        """The number of steps of the longest sequence."""
         return max(self.lengths, default=0)
 
     @cached_property
     def empty(self) -> Sequence[int]:
-        """The sequences without steps."""
+        """The indices of the sequences of length 0."""
         return tuple(i for i, length in enumerate(self.lengths) if not length)

@@ -1,7 +1,7 @@
-"""The valid steps of sequences, gathered out of torch's three layouts (padded, packed, nested) and put back into them.
+"""Conversion of sequences from and to torch's three layouts: padded, packed and nested.
 
-Everywhere below, ``values`` is (sum of times, ...), the sequences one behind the other, and ``lengths`` (n,) says how
-many steps each has. Every way is differentiable: what is gathered or scattered is chosen by an index.
+Everywhere below, ``values`` is (sum of times, ...), the concatenated sequences, and ``lengths`` (n,) holds the number
+of steps of each. Every conversion gathers or scatters by an index, so gradients flow through it.
 """
 
 from __future__ import annotations
@@ -16,33 +16,34 @@ from ..errors import InputError
 
 
 def rows_and_times(lengths: Tensor) -> tuple[Tensor, Tensor]:
-    """For every valid step: which sequence it belongs to, and which step of that it is. Both (sum of times,)."""
+    """The sequence of every valid step, and its time within that sequence. Both (sum of times,)."""
     rows = torch.repeat_interleave(torch.arange(len(lengths), device="cpu"), lengths)
     return rows, torch.arange(len(rows), device="cpu") - starts(lengths)[rows]
 
 
 def starts(lengths: Tensor) -> Tensor:
-    """Where each sequence begins in ``values``: (n,)."""
+    """The row at which each sequence begins in ``values``: (n,)."""
     return lengths.cumsum(0) - lengths
 
 
 def take(values: Tensor, index: Tensor) -> Tensor:
+    """The rows of ``values`` at an index (k,): (k, ...)."""
     return values.index_select(0, index.to(values.device))
 
 
 def from_padded(padded: Tensor, lengths: Tensor) -> Tensor:
-    """``values`` of a padded tensor (batch, time, ...). Padding is never read, so it may hold anything."""
+    """``values`` from a padded tensor (batch, time, ...). Never reads the padding, so it may hold anything."""
     rows, times = rows_and_times(lengths)
     return take(padded.flatten(0, 1), rows * padded.shape[1] + times)
 
 
 def to_padded(values: Tensor, lengths: Tensor, value: float) -> Tensor:
-    """(n, longest, ...), with ``value`` behind the end of each sequence."""
+    """A padded tensor (n, longest, ...), with ``value`` after the end of each sequence."""
     longest = int(lengths.max()) if len(lengths) else 0
     padded = torch.full((len(lengths) * longest, *values.shape[1:]), value, dtype=values.dtype, device=values.device)
     if not values.dtype.is_floating_point and padded.numel() and padded.flatten()[0].item() != value:
         raise InputError(
-            f"{str(values.dtype).removeprefix('torch.')} cannot hold the padding value {value}. Give a whole number"
+            f"{str(values.dtype).removeprefix('torch.')} cannot hold the padding value {value}. Choose an integer"
         )
     rows, times = rows_and_times(lengths)
     padded = padded.index_copy(0, (rows * longest + times).to(values.device), values)
@@ -50,7 +51,7 @@ def to_padded(values: Tensor, lengths: Tensor, value: float) -> Tensor:
 
 
 def prefix_lengths(mask: Tensor) -> Tensor:
-    """How many steps of each row are true, in a mask (batch, time) whose rows must be true first and then false."""
+    """The number of true steps of each row of a mask (batch, time): (batch,). Each row must be true, then false."""
     mask = mask.cpu()
     lengths = mask.sum(1)
     wrong = (mask != (torch.arange(mask.shape[1], device="cpu") < lengths[:, None])).nonzero()
@@ -58,14 +59,14 @@ def prefix_lengths(mask: Tensor) -> Tensor:
         row, hole = wrong[0].tolist()
         step = hole + int(mask[row, hole:].int().argmax())
         raise InputError(
-            f"the mask must be true up to the end of each sequence and false behind it; row {row} is false at step "
-            f"{hole} and true again at step {step}. Take invalid steps out of the sequence, or split it there"
+            f"the mask must be true up to the end of each sequence and false after it; row {row} is false at step "
+            f"{hole} and true again at step {step}. Remove the invalid steps, or split the sequence there"
         )
     return lengths
 
 
 def from_packed(packed: PackedSequence) -> tuple[Tensor, Tensor]:
-    """``values`` and ``lengths`` of a PackedSequence, in the order before it was sorted."""
+    """``values`` and ``lengths`` from a PackedSequence, in the order before it was sorted."""
     alive = packed.batch_sizes
     sorted_lengths = (torch.arange(int(alive[0]), device="cpu")[:, None] < alive).sum(1)
     order = packed.unsorted_indices
@@ -76,12 +77,14 @@ def from_packed(packed: PackedSequence) -> tuple[Tensor, Tensor]:
 
 
 def to_packed(values: Tensor, lengths: Tensor) -> PackedSequence:
-    """torch's layout for nn.LSTM and its kin: step by step, the longest sequence first."""
+    """The layout of torch's recurrent modules: step by step, the longest sequence first."""
     empty = (lengths == 0).nonzero().flatten().tolist()
     if empty or not len(lengths):
-        what = f"sequences {some(empty)} have none. Leave them out with r.select(r.lengths > 0)"
+        if not empty:
+            raise InputError("a PackedSequence must hold at least one sequence, got none")
         raise InputError(
-            f"a PackedSequence needs a step in every sequence; {what if empty else 'there is no sequence'}"
+            f"a PackedSequence cannot hold a sequence of length 0; empty sequences: {some(empty)}. "
+            "Remove them with r.select(r.lengths > 0)"
         )
     by_length, order = lengths.sort(descending=True, stable=True)
     times, ranks = (torch.arange(int(by_length[0]), device="cpu")[:, None] < by_length).nonzero(as_tuple=True)
@@ -92,10 +95,12 @@ def to_packed(values: Tensor, lengths: Tensor) -> PackedSequence:
 
 
 def from_nested(nested: Any) -> tuple[Tensor, Tensor]:
-    """``values`` and ``lengths`` of a nested tensor (n, ragged, ...) in jagged layout, also one with holes."""
+    """``values`` and ``lengths`` from a nested tensor (n, ragged, ...) in jagged layout, which may have gaps."""
     if not nested.is_nested or nested.layout != torch.jagged:
         kind = "a nested tensor in strided layout" if nested.is_nested else f"a plain tensor {tuple(nested.shape)}"
-        raise InputError(f"expected a nested tensor with layout=torch.jagged, got {kind}. Its parts go in as a list")
+        raise InputError(
+            f"expected a nested tensor with layout=torch.jagged, got {kind}. Pass its sequences as a list instead"
+        )
     if isinstance(nested.shape[1], int):  # the ragged size is a symbol
         raise InputError("the second dimension of a nested tensor must be the ragged one. Transpose it back")
     offsets, given = nested.offsets().cpu().long(), nested.lengths()
@@ -107,13 +112,13 @@ def from_nested(nested: Any) -> tuple[Tensor, Tensor]:
 
 
 def to_nested(values: Tensor, lengths: Tensor) -> Tensor:
-    """A nested tensor (n, ragged, ...) in jagged layout, on the same memory."""
+    """A nested tensor (n, ragged, ...) in jagged layout that shares memory with ``values``."""
     offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
     nested: Tensor = torch.nested.nested_tensor_from_jagged(values, offsets.to(values.device))
     return nested
 
 
 def some(numbers: list[int], most: int = 5) -> str:
-    """``3, 8, 9``, or the first few and how many more."""
+    """The numbers as text: ``3, 8, 9``, or the first few of them and the number of the others."""
     shown = ", ".join(map(str, numbers[:most]))
     return shown if len(numbers) <= most else f"{shown} and {len(numbers) - most} more"

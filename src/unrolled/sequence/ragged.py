@@ -14,27 +14,28 @@ from .layouts import some
 
 
 class Ragged:
-    """Sequences of any lengths, one behind the other in one tensor: no padding, no sorting, lengths on the CPU.
+    """Sequences of any lengths, concatenated in one tensor: no padding and no sorting; the lengths are on the CPU.
 
     >>> r = unrolled.Ragged([torch.randn(3, 8), torch.randn(0, 8), torch.randn(500, 8)])
     >>> len(r), r.lengths.tolist(), r.values.shape, r[2].shape
     (3, [3, 0, 500], torch.Size([503, 8]), torch.Size([500, 8]))
 
-    Gradients flow to whatever it was made from, and through whatever it is converted to.
+    Gradients flow back to the tensors that it is made from, and through every conversion.
 
     Args:
-        sequences: one tensor (time_i, ...feature) each, or whole numbers (time_i,) for tokens. Lengths 0 and 1 are
-            legal.
-        values, lengths: the same in one piece: a tensor (sum of times, ...feature), and n whole numbers.
+        sequences: one tensor (time_i, ...feature) each, or integers (time_i,) for tokens. A length may be 0.
+        values, lengths: instead of ``sequences``, the concatenated tensor (sum of times, ...feature) and the length of
+            each sequence (n,).
 
     Attributes:
         values: (sum of times, ...feature), contiguous, differentiable.
-        lengths: steps of each sequence: int64 (n,), on the CPU.
-        offsets: where each begins in ``values``, and at last where all end: int64 (n + 1,), on the CPU.
+        lengths: the number of steps of each sequence: int64 (n,), on the CPU.
+        offsets: the row of ``values`` at which each sequence begins, and the end of the last one: int64 (n + 1,), on
+            the CPU.
 
     Raises:
-        InputError: sequences of different feature sizes, dtypes or devices; lengths that are negative or do not add
-            up to the steps of ``values``.
+        InputError: feature sizes, dtypes or devices differ; lengths are negative, or do not add up to the number of
+            steps in ``values``.
     """
 
     values: Tensor
@@ -53,14 +54,16 @@ class Ragged:
         elif sequences is not None or values is None or lengths is None:
             raise InputError("Ragged takes either a list of tensors or both values= and lengths=")
         if not isinstance(values, Tensor) or not values.ndim:
-            raise InputError(f"values must be a tensor (sum of times, ...feature), got {_described(values)}")
+            raise InputError(f"values must be a tensor of shape (sum of times, ...feature), got {_described(values)}")
         self.lengths = checked_lengths(lengths)
         if (total := int(self.lengths.sum())) != len(values):
-            raise InputError(f"lengths add up to {total} steps, but values {tuple(values.shape)} has {len(values)}")
+            raise InputError(
+                f"lengths add up to {total} steps, but values, of shape {tuple(values.shape)}, has {len(values)}"
+            )
         self.values = values.contiguous()
         self.offsets = torch.cat([self.lengths.new_zeros(1), self.lengths.cumsum(0)])
 
-    # from and to other layouts
+    # conversion from and to other layouts
 
     @staticmethod
     def from_padded(x: Tensor, lengths: Tensor | Sequence[int] | None = None, mask: Tensor | None = None) -> Ragged:
@@ -69,52 +72,59 @@ class Ragged:
         >>> unrolled.Ragged.from_padded(torch.randn(2, 5, 8), lengths=[5, 3]).values.shape
         torch.Size([8, 8])
 
-        Padding is never read: whatever it holds, NaN too, reaches neither values nor gradients.
+        The padding is never read. It may even be NaN: it reaches neither values nor gradients.
 
         Args:
             x: (batch, time, ...feature).
-            lengths: valid steps of each row, from 0 to time; or
-            mask: booleans (batch, time), true up to the end of each row and false behind it.
+            lengths: the number of valid steps of each row (batch,), from 0 to time.
+            mask: instead of ``lengths``, booleans (batch, time), true up to the end of each row and false after it.
 
         Raises:
-            InputError: lengths out of range; a mask with a hole, with its row and step.
+            InputError: a length is out of range, or the mask has a gap; the message names its row and step.
         """
         if not isinstance(x, Tensor) or x.ndim < 2:
-            raise InputError(f"a padded tensor is (batch, time, ...feature), got {_described(x)}")
+            raise InputError(f"a padded tensor must have shape (batch, time, ...feature), got {_described(x)}")
         if (lengths is None) == (mask is None):
             raise InputError("from_padded takes either lengths= or mask=")
         if lengths is None:
             if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != x.shape[:2]:
-                raise InputError(f"the mask must be booleans {tuple(x.shape[:2])}, got {_described(mask)}")
+                raise InputError(f"mask must be a boolean tensor {tuple(x.shape[:2])}, got {_described(mask)}")
             valid = layouts.prefix_lengths(mask)
         else:
             valid = checked_lengths(lengths)
             if len(valid) != len(x):
-                raise InputError(f"there must be one length for each of the {len(x)} rows, got {len(valid)}")
+                raise InputError(f"lengths must have one entry for each of the {len(x)} rows, got {len(valid)}")
             if len(long := (valid > x.shape[1]).nonzero()):
                 row = int(long[0])
-                raise InputError(f"row {row} has length {int(valid[row])}, but the padded tensor {x.shape[1]} steps")
+                raise InputError(
+                    f"row {row} has length {int(valid[row])}, but the padded tensor has only {x.shape[1]} steps"
+                )
         return Ragged(values=layouts.from_padded(x, valid), lengths=valid)
 
     def to_padded(self, value: float = 0.0) -> tuple[Tensor, Tensor]:
-        """(n, longest, ...feature), with ``value`` behind the end of each sequence; and the lengths."""
+        """A padded tensor (n, longest, ...feature), with ``value`` after the end of each sequence, and the lengths
+        (n,)."""
         return layouts.to_padded(self.values, self.lengths, value), self.lengths.clone()
 
     def mask(self) -> Tensor:
-        """Booleans (n, longest): the valid steps of the padded tensor."""
+        """The mask of the padded tensor: booleans (n, longest), true at valid steps."""
         longest = int(self.lengths.max()) if len(self) else 0
         return (torch.arange(longest, device="cpu") < self.lengths[:, None]).to(self.device)
 
     @staticmethod
     def from_packed(packed: PackedSequence) -> Ragged:
-        """The sequences of torch's PackedSequence, in the order that they had before it was sorted."""
+        """The sequences (time_i, ...feature) of a PackedSequence, in the order that they had before sorting."""
         if not isinstance(packed, PackedSequence):
             raise InputError(f"from_packed takes a torch.nn.utils.rnn.PackedSequence, got {_described(packed)}")
         values, lengths = layouts.from_packed(packed)
         return Ragged(values=values, lengths=lengths)
 
     def to_packed(self) -> PackedSequence:
-        """A PackedSequence for torch.nn.LSTM and its kin, which take no sequence of length 0."""
+        """A PackedSequence for torch's recurrent modules; its data is (sum of times, ...feature).
+
+        Raises:
+            InputError: a sequence has length 0, which torch does not allow.
+        """
         return layouts.to_packed(self.values, self.lengths)
 
     @staticmethod
@@ -126,21 +136,21 @@ class Ragged:
         return Ragged(values=values, lengths=lengths)
 
     def to_nested(self) -> Tensor:
-        """A nested tensor (n, ragged, ...feature) in jagged layout, on the same memory."""
+        """A nested tensor (n, ragged, ...feature) in jagged layout that shares memory with ``values``."""
         return layouts.to_nested(self.values, self.lengths)
 
     # the sequences
 
     def __len__(self) -> int:
-        """How many sequences."""
+        """The number of sequences."""
         return len(self.lengths)
 
     def __getitem__(self, i: int) -> Tensor:
         """Sequence i, a view (time_i, ...feature)."""
         if not isinstance(i, int):
-            raise InputError(f"r[i] takes one whole number, got {_described(i)}. For several rows: r.select(...)")
+            raise InputError(f"r[i] takes one integer, got {_described(i)}. For several rows, use r.select(...)")
         if not -len(self) <= i < len(self):
-            raise IndexError(f"there is no sequence {i}: the batch has {len(self)}, counted from 0")
+            raise IndexError(f"there is no sequence {i} in a batch of {len(self)}; sequences are numbered from 0")
         i %= len(self)
         return self.values[int(self.offsets[i]) : int(self.offsets[i + 1])]
 
@@ -148,22 +158,27 @@ class Ragged:
         return iter(self.values.split(self.lengths.tolist()))
 
     def select(self, rows: Tensor | Sequence[int]) -> Ragged:
-        """Some sequences in the order given: whole numbers, of which some may come twice, or booleans (n,).
+        """Some of the sequences, in the given order.
 
         >>> r.select([2, 0]).lengths.tolist(), r.select(r.lengths > 0).lengths.tolist()
         ([500, 3], [3, 500])
+
+        Args:
+            rows: integers (k,), which may repeat, or booleans (n,).
         """
         chosen = torch.as_tensor(rows, device="cpu")
         chosen = chosen.long() if not chosen.numel() and chosen.dtype != torch.bool else chosen
         if chosen.dtype == torch.bool:
             if chosen.shape != self.lengths.shape:
-                raise InputError(f"a mask over rows must be booleans ({len(self)},), got {_described(chosen)}")
+                raise InputError(f"a mask over rows must be a boolean tensor ({len(self)},), got {_described(chosen)}")
             chosen = chosen.nonzero().flatten()
         if chosen.ndim != 1 or chosen.is_floating_point() or chosen.is_complex():
-            raise InputError(f"rows must be whole numbers (k,) or booleans ({len(self)},), got {_described(chosen)}")
+            raise InputError(f"rows must be integers (k,) or booleans ({len(self)},), got {_described(chosen)}")
         outside = chosen[(chosen < -len(self)) | (chosen >= len(self))]
         if len(outside):
-            raise InputError(f"there is no sequence {int(outside[0])}: the batch has {len(self)}, counted from 0")
+            raise InputError(
+                f"there is no sequence {int(outside[0])} in a batch of {len(self)}; sequences are numbered from 0"
+            )
         chosen = chosen.long() % max(len(self), 1)
         lengths = self.lengths[chosen]
         which, times = layouts.rows_and_times(lengths)
@@ -175,7 +190,7 @@ class Ragged:
         """The last valid step of every sequence: (n, ...feature).
 
         Raises:
-            InputError: sequences of length 0, which have none.
+            InputError: a sequence has length 0.
         """
         self._refuse_empty("last step")
         return layouts.take(self.values, self.offsets[1:] - 1)
@@ -188,14 +203,14 @@ class Ragged:
         torch.Size([2, 8])
 
         Raises:
-            InputError: sequences of length 0, which have none.
+            InputError: a sequence has length 0.
         """
         self._refuse_empty("mean")
         parts = [sequence.mean(0) for sequence in self]
         return torch.stack(parts) if parts else self.values.new_zeros(0, *self.values.shape[1:])
 
     def flip(self) -> Ragged:
-        """Each sequence from its end to its beginning.
+        """Every sequence (time_i, ...feature) reversed in time.
 
         >>> unrolled.Ragged([torch.tensor([1, 2, 3]), torch.tensor([4, 5])]).flip().values
         tensor([3, 2, 1, 5, 4])
@@ -206,46 +221,63 @@ class Ragged:
     # all steps at once
 
     def map(self, f: Callable[[Tensor], Tensor]) -> Ragged:
-        """The same sequences with f applied to each step: ``r.map(linear)``. f gets ``values`` as they are."""
+        """Apply a function to all steps at once, as in ``r.map(linear)``.
+
+        >>> r.map(torch.nn.Linear(8, 2)).values.shape
+        torch.Size([503, 2])
+
+        Args:
+            f: takes ``values`` (sum of times, ...feature) and returns one row for each step.
+
+        Raises:
+            InputError: ``f`` returns another number of rows.
+        """
         result = f(self.values)
         if not isinstance(result, Tensor) or not result.ndim or len(result) != len(self.values):
             raise InputError(
-                f"a function for map must give one row for each of the {len(self.values)} steps, "
+                f"the function given to map must return one row for each of the {len(self.values)} steps, "
                 f"got {_described(result)}"
             )
         return Ragged(values=result, lengths=self.lengths)
 
     def sum(self) -> Tensor:
-        """The sum of all entries of all valid steps."""
+        """The sum of ``values`` (sum of times, ...feature): all entries of all valid steps, as a scalar tensor."""
         return self.values.sum()
 
     def mean(self) -> Tensor:
-        """The mean of all entries of all valid steps; of a loss per step: the mean per step."""
+        """The mean of ``values`` (sum of times, ...feature): all entries of all valid steps, as a scalar tensor.
+
+        Raises:
+            InputError: there are no steps.
+        """
         if not self.values.numel():
             raise InputError(f"the mean of no steps is not defined: {self!r}")
         return self.values.mean()
 
     def detach(self) -> Ragged:
-        """The same values, cut off from the gradient."""
+        """The same values (sum of times, ...feature), detached from the gradient."""
         return self._with(self.values.detach())
 
     def to(self, *args: object, **kwargs: object) -> Ragged:
-        """Values moved or converted as ``Tensor.to`` does; lengths stay on the CPU."""
+        """The values (sum of times, ...feature) moved or converted as by ``Tensor.to``; lengths stay on the CPU."""
         return self._with(self.values.to(*args, **kwargs))  # type: ignore[call-overload]
 
     @property
     def device(self) -> torch.device:
+        """The device of the values."""
         return self.values.device
 
     @property
     def dtype(self) -> torch.dtype:
+        """The dtype of the values."""
         return self.values.dtype
 
     def _refuse_empty(self, what: str) -> None:
         empty = (self.lengths == 0).nonzero().flatten().tolist()
         if empty:
             raise InputError(
-                f"a sequence of length 0 has no {what}: {some(empty)}. Leave such out with r.select(r.lengths > 0)"
+                f"a sequence of length 0 has no {what}; empty sequences: {some(empty)}. "
+                "Remove them with r.select(r.lengths > 0)"
             )
 
     def _with(self, values: Tensor) -> Ragged:
@@ -257,22 +289,23 @@ class Ragged:
 
 
 def _joined(sequences: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[int]]:
-    """All sequences one behind the other, which must agree in everything but length."""
+    """The concatenated sequences (sum of times, ...feature) and their lengths. They may differ in nothing but
+    length."""
     if isinstance(sequences, Tensor):
         raise InputError(
             f"Ragged takes a list of tensors, got one {_described(sequences)}. "
-            "For a padded tensor: Ragged.from_padded(x, lengths=...)"
+            "For a padded tensor, use Ragged.from_padded(x, lengths=...)"
         )
     sequences = list(sequences)
     if not sequences:
-        raise InputError("a list without sequences has no feature size. Write Ragged(values=..., lengths=[])")
+        raise InputError("an empty list has no feature size. Write Ragged(values=..., lengths=[])")
     for i, sequence in enumerate(sequences):
         if not isinstance(sequence, Tensor) or not sequence.ndim:
-            raise InputError(f"sequence {i} must be a tensor (time, ...feature), got {_described(sequence)}")
+            raise InputError(f"sequence {i} must be a tensor of shape (time, ...feature), got {_described(sequence)}")
         for what, of in (("feature size", _feature), ("dtype", _dtype), ("device", _device)):
             if of(sequence) != of(sequences[0]):
                 raise InputError(
-                    f"all sequences of a batch have one {what}: sequence 0 has {of(sequences[0])}, "
+                    f"all sequences must have the same {what}: sequence 0 has {of(sequences[0])}, "
                     f"sequence {i} has {of(sequence)}"
                 )
     return torch.cat(sequences), [len(sequence) for sequence in sequences]
@@ -291,14 +324,18 @@ def _device(sequence: Tensor) -> str:
 
 
 def checked_lengths(given: object) -> Tensor:
-    """Lengths as a batch keeps them: int64 (n,) on the CPU, its own copy; an InputError for what is none."""
+    """A copy of the lengths as int64 (n,) on the CPU.
+
+    Raises:
+        InputError: the lengths are not integers (n,), or are negative.
+    """
     try:
         lengths = torch.as_tensor(given, device="cpu").detach()
     except (TypeError, ValueError, RuntimeError):
-        raise InputError(f"lengths must be whole numbers (n,), got {_described(given)}") from None
+        raise InputError(f"lengths must be integers of shape (n,), got {_described(given)}") from None
     whole = not (lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool)
     if lengths.ndim != 1 or not (whole or not lengths.numel()):
-        raise InputError(f"lengths must be whole numbers (n,), got {_described(lengths)}")
+        raise InputError(f"lengths must be integers of shape (n,), got {_described(lengths)}")
     lengths = lengths.to(torch.int64, copy=True)
     if len(negative := (lengths < 0).nonzero()):
         row = int(negative[0])

@@ -1,4 +1,4 @@
-"""State: what a recurrent network carries from one call to the next."""
+"""State: the values that a recurrent network carries from one call to the next."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from ..errors import InputError
 
 
 class State(Mapping[str, Tensor]):
-    """The values of all states of a network for a batch of sequences, each (batch, size), of scalars (batch,).
+    """The values of a network's states for a batch of sequences.
 
     >>> state = State(h=torch.zeros(8, 128), c=torch.zeros(8, 128))
     >>> state.h.shape
     torch.Size([8, 128])
 
-    It goes in and comes out of a network; modules keep none. ``State(h=..., c=...)`` may hold fewer names than the
-    network has states: the missing ones start at zero.
+    Pass a state to a network and get the new one from its result; modules hold none. A state that is not named starts
+    at zero.
+
+    Args:
+        values: by name, each (batch, size), or (batch,) for a scalar.
+
+    Raises:
+        InputError: a value is not such a tensor, or batch sizes differ.
     """
 
     def __init__(self, **values: Tensor) -> None:
@@ -27,14 +33,16 @@ class State(Mapping[str, Tensor]):
         for name, value in values.items():
             if name not in batches:
                 shape = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-                raise InputError(f"state '{name}' must be a tensor (batch, size), of a scalar (batch,), got {shape}")
+                raise InputError(
+                    f"state '{name}' must be a tensor (batch, size), or (batch,) if it is a scalar; got {shape}"
+                )
         if len(set(batches.values())) > 1:
-            raise InputError(f"all states of a batch have one batch size, got {batches}")
+            raise InputError(f"all states must have the same batch size, got {batches}")
         self._values = values
 
     @classmethod
     def of(cls, values: dict[str, Tensor]) -> Self:
-        """From values that are known to be right."""
+        """A state from values (batch, size) that are known to be valid; not checked again."""
         state = cls.__new__(cls)
         state._values = values
         return state
@@ -47,15 +55,17 @@ class State(Mapping[str, Tensor]):
         if name in values:
             value: Tensor = values[name]
             return value
-        raise AttributeError(f"state has no '{name}'; it has {', '.join(values) or 'nothing'}")
+        raise AttributeError(f"the state has no '{name}'. Its names are: {', '.join(values) or 'none'}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
 
     def items(self) -> ItemsView[str, Tensor]:
+        """The names and values, each value (batch, size), or (batch,) for a scalar."""
         return self._values.items()
 
     def values(self) -> ValuesView[Tensor]:
+        """The values, each (batch, size), or (batch,) for a scalar."""
         return self._values.values()
 
     def __len__(self) -> int:
@@ -65,16 +75,30 @@ class State(Mapping[str, Tensor]):
         return State(**{n: function(v) for n, v in self._values.items()})
 
     def detach(self) -> State:
-        """The same values, cut off from the gradient: the border of truncated back-propagation."""
+        """The same values, detached from the gradient, as truncated back-propagation needs between segments."""
         return self._each(lambda v: v.detach())
 
     def select(self, rows: Tensor | list[int]) -> State:
-        """The states of some rows, in the order given (indices, or a boolean mask over the batch)."""
+        """The states of some rows of the batch, in the given order.
+
+        >>> State(h=torch.zeros(8, 128)).select([5, 0])
+        State(h=(2, 128))
+
+        Args:
+            rows: indices (k,), or a boolean mask (batch,).
+        """
         index = torch.as_tensor(rows)
         return self._each(lambda v: v[index.to(v.device)])
 
     def reset(self, mask: Tensor) -> State:
-        """Zero in the rows where the mask (batch,) is true: a new sequence begins there. Zero gradient, too."""
+        """The states with zeros in the rows where a new sequence begins; no gradient flows into those rows.
+
+        Args:
+            mask: booleans (batch,), true where a new sequence begins.
+
+        Raises:
+            InputError: the mask is not a boolean tensor (batch,).
+        """
         batch = next(iter(self._values.values())).shape[0] if self._values else 0
         if not isinstance(mask, Tensor) or mask.dtype != torch.bool or mask.shape != (batch,):
             given = f"{mask.dtype} {tuple(mask.shape)}" if isinstance(mask, Tensor) else type(mask).__name__
@@ -84,7 +108,7 @@ class State(Mapping[str, Tensor]):
         )
 
     def to(self, *args: object, **kwargs: object) -> State:
-        """Moved or converted as ``Tensor.to`` does."""
+        """The states moved or converted as by ``Tensor.to``."""
         return self._each(lambda v: v.to(*args, **kwargs))  # type: ignore[call-overload]
 
     def __repr__(self) -> str:

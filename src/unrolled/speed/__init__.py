@@ -1,4 +1,4 @@
-"""How fast: the same recurrences by this library and by others, in turns, beside what the machine can do at most.
+"""Benchmarks: the same recurrences in this library and in others, timed in turns, beside the limits of the machine.
 
-Nothing is loaded here: a contestant that lives in an environment without torch imports ``loops`` and ``process`` alone.
+This file imports nothing, so that a contestant in an environment without torch can import ``loops`` and ``process``.
 """

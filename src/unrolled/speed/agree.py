@@ -1,4 +1,4 @@
-"""Nothing is timed that does not agree with the definition of correct."""
+"""The check before timing: a contestant whose results disagree with the float64 reference is not timed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ ALLOWED = TOLERANCES["benchmark, float32"]
 
 
 def reference(problem: Problem) -> Arrays:
-    """The output and the gradients of all parameters: engine 'reference' in float64, over the whole sequence."""
+    """The expected results, by engine 'reference' in float64.
+
+    Returns:
+        'out' (batch, steps, size), and the gradient of each parameter under its name.
+    """
     net = network(problem, engine="reference", dtype=torch.float64)
     out = net(torch.from_numpy(problem.x).double())[OUTPUT.get(problem.cell, "h")]
     out.backward(torch.from_numpy(problem.weight).double())
@@ -22,12 +26,14 @@ def reference(problem: Problem) -> Arrays:
 
 def disagreement(results: Arrays, expected: Arrays, training: bool) -> str:
     """What is wrong with a contestant's results, in words; empty if nothing is."""
-    wanted = expected if training else {"out": expected["out"]}
-    if missing := sorted(set(wanted) - set(results)):
-        return f"gives no {', '.join(missing)}"
-    errors = {n: relative_error(torch.from_numpy(results[n]).double(), torch.from_numpy(e)) for n, e in wanted.items()}
+    required = expected if training else {"out": expected["out"]}
+    if missing := sorted(set(required) - set(results)):
+        return f"returns no {', '.join(missing)}"
+    errors = {
+        n: relative_error(torch.from_numpy(results[n]).double(), torch.from_numpy(e)) for n, e in required.items()
+    }
     worst = max(errors, key=errors.__getitem__)
     what = "the output" if worst == "out" else f"the gradient of {worst}"
     if errors[worst] <= ALLOWED:
         return ""
-    return f"disagrees with the float64 reference: {what} by {errors[worst]:.1e}, allowed {ALLOWED:.0e}"
+    return f"disagrees with the float64 reference: {what} is off by {errors[worst]:.1e}, allowed {ALLOWED:.0e}"

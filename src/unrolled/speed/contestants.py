@@ -1,4 +1,4 @@
-"""The contestants that need torch alone: this library, torch.nn, and a loop over the step, as it is or compiled."""
+"""The contestants that need only torch: this library, torch.nn, and a Python loop over the step, plain or compiled."""
 
 from __future__ import annotations
 
@@ -17,13 +17,16 @@ from .loops import STEPS, start
 from .point import Point, Problem
 from .process import Prepare, Run
 
-OUTPUT = {"jordan": "o"}  # of a cell; h where nothing is said
+OUTPUT = {"jordan": "o"}  # the output of a cell; h for all others
 IN_TORCH = ("rnn", "gru", "lstm")
 
 
 def make_problem(point: Point) -> Problem:
-    """Matrices as the circuit draws them, vectors away from their starting values, a random sequence. Gains of one half
-    keep layer normalisation from amplifying, step after step, what float32 rounds off."""
+    """Random parameters and a random sequence for a point of the table.
+
+    Matrices start as the circuit initialises them. Vectors are moved away from their initial values. Gains of one half
+    stop layer normalisation from amplifying the rounding errors of float32 at every step.
+    """
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         net = Recurrent(ALL[point.cell], **point.sizes)  # type: ignore[arg-type]
@@ -35,7 +38,7 @@ def make_problem(point: Point) -> Problem:
 
 
 def network(problem: Problem, engine: str = "auto", dtype: torch.dtype = torch.float32) -> Recurrent:
-    """This library's network with the parameters of a problem."""
+    """A network of this library with the parameters of a problem."""
     p = problem.parameters
     sizes = {"x": p["U"].shape[1], "h": p["V"].shape[1] if problem.cell == "jordan" else p["W"].shape[1]}
     sizes |= {"o": p["V"].shape[0]} if problem.cell == "jordan" else {}
@@ -45,6 +48,7 @@ def network(problem: Problem, engine: str = "auto", dtype: torch.dtype = torch.f
 
 
 def unrolled(problem: Problem, training: bool) -> Run:
+    """This library, with the engine that it chooses."""
     net, x = network(problem), torch.from_numpy(problem.x)
     output = OUTPUT.get(problem.cell, "h")
     gradients = {n: _gradient(p) for n, p in net.named_parameters()}
@@ -52,7 +56,7 @@ def unrolled(problem: Problem, training: bool) -> Run:
 
 
 def torch_nn(problem: Problem, training: bool) -> Run:
-    """torch.nn.RNN, GRU or LSTM, whose second bias is zero but for d, which the GRU's reset acts on."""
+    """torch.nn.RNN, GRU or LSTM. Their second bias is zero, except for the GRU's d, which the reset gate multiplies."""
     module, x = to_torch(network(problem)), torch.from_numpy(problem.x)
     theirs = dict(module.named_parameters())
     where = {"U": "weight_ih_l0", "W": "weight_hh_l0", "b": "bias_ih_l0"}
@@ -87,10 +91,12 @@ def _loop(cell: str) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
 
 
 def torch_loop(problem: Problem, training: bool) -> Run:
+    """A Python loop over the step, in torch operations."""
     return _looped(_loop(problem.cell), problem, training)
 
 
 def torch_compiled(problem: Problem, training: bool) -> Run:
+    """The same loop, compiled by torch.compile."""
     torch._dynamo.reset()
     return _looped(torch.compile(_loop(problem.cell), fullgraph=True), problem, training)
 
@@ -143,5 +149,5 @@ CONTESTANTS: dict[str, Prepare] = {
 
 
 def takes_part(name: str, point: Point) -> bool:
-    """Whether a contestant has such a cell."""
+    """Whether a contestant implements the cell of a point."""
     return name != "torch.nn" or point.cell in IN_TORCH

@@ -1,7 +1,7 @@
-"""What the machine can do at most: the rate of a large matrix product, and how fast weights can be read over and over.
+"""Lower bounds on the time of a pass, from two limits of the machine, measured in the same run as the contestants.
 
-Both are measured in the same run as what they are the floor of. A pass can be faster than neither the multiplications
-of its matrix products nor, where a step has few rows, the reading of the weights that every step needs.
+A pass takes at least as long as the multiplications of its matrix products, at the rate of one large product. It also
+takes at least as long as reading its recurrent weights at every step, which is the larger bound for small batches.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ from .point import Point
 
 @dataclass(frozen=True)
 class Work:
-    """What a pass over one step of one row has to do at least."""
+    """The least work of a pass over one step of one row."""
 
-    multiply_adds: int  # of all matrix products
-    weights: int  # bytes of the matrices that meet the state, which every step reads
-    reads: int  # how often it reads them: forward, and backward
+    multiply_adds: int  # in all matrix products
+    weights: int  # bytes of the matrices that multiply the state, which every step reads
+    reads: int  # how often each step reads them: once forward, once backward
 
 
 def work(point: Point) -> Work:
-    """Counted in the circuit's own graph. Training multiplies with each matrix once forward, once for the gradient of
-    the matrix, and once for that of what it multiplies, unless that is made of inputs alone."""
+    """Count the work of a point in the circuit's own graph.
+
+    Training multiplies by each matrix once forward, once for the gradient of the matrix, and once for the gradient of
+    its operand, unless that operand depends on inputs only.
+    """
     recurrence = ALL[point.cell].recurrence
     sizes = bind(recurrence, point.sizes)
     fed = _from_states(recurrence)
@@ -56,7 +59,7 @@ def _from_states(recurrence: Recurrence) -> set[Node]:
 
 
 def matrix_rate(n: int = 1024) -> float:
-    """Multiply-adds per second of one product of n × n matrices in float32, with torch's threads."""
+    """Multiply-adds per second of one product of two n × n matrices in float32, with torch's threads."""
     a, b, out = _matrices(n)
     start = time.perf_counter()
     torch.mm(a, b, out=out)
@@ -97,8 +100,10 @@ float read_all(const float *data, long count, long times)
 
 @cache
 def read_bandwidth(size: int, threads: int = 1) -> float | None:
-    """Bytes per second when ``size`` bytes are read over and over, each thread its own part of them: from the cache
-    that they fit into, or from memory. None without a C compiler."""
+    """Bytes per second when ``size`` bytes are read repeatedly: from the cache that they fit into, or from memory.
+
+    Each thread reads a part of its own. None without a C compiler.
+    """
     if compiler() is None:
         return None
     read_all = load(READ, "read_all").read_all
@@ -121,22 +126,29 @@ def read_bandwidth(size: int, threads: int = 1) -> float | None:
 
 @dataclass(frozen=True)
 class Floor:
-    """Seconds that a pass takes at least, by either bound; the larger of them counts."""
+    """Two lower bounds on the seconds of a pass. The larger one counts."""
 
     products: float
-    reading: float | None  # None where it is not known
+    reading: float | None  # None if it could not be measured
 
     @property
     def seconds(self) -> float:
+        """The larger bound."""
         return max(self.products, self.reading or 0.0)
 
     @property
     def bound(self) -> str:
+        """Which bound is larger: 'products' or 'reading'."""
         return "products" if self.products >= (self.reading or 0.0) else "reading"
 
 
 def floor(point: Point, rate: float) -> Floor:
-    """The floor of a point, at the rate of a matrix product that was measured beside it."""
+    """The floor of a point.
+
+    Args:
+        point: the point of the table.
+        rate: multiply-adds per second of a large matrix product, measured in the same run.
+    """
     need = work(point)
     bandwidth = read_bandwidth(need.weights, point.threads)
     reading = point.steps * need.reads * need.weights / bandwidth if bandwidth else None

@@ -1,4 +1,4 @@
-"""What is measured on: the processor, the C compiler and the vectors that it may use, the versions."""
+"""The machine that measurements ran on: processor, C compiler, vector instructions, versions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 
 from ..engines.c.build import FLAGS, compiler
 
-# the compiler's own macros for its target, the widest first
+# macros that the compiler defines for its target, widest vectors first
 VECTORS = {
     "__AVX512F__": "AVX-512 (64 bytes)",
     "__AVX2__": "AVX2 (32 bytes)",
@@ -27,7 +27,10 @@ VECTORS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """The compiler is empty where there is none; vectors then are those that torch uses."""
+    """Processor, number of processors, vectors, compiler, and versions of torch and Python.
+
+    Without a C compiler, ``compiler`` is empty, and ``vectors`` are those that torch uses.
+    """
 
     processor: str
     processors: int
@@ -43,6 +46,7 @@ class Machine:
 
 
 def machine() -> Machine:
+    """A description of this machine."""
     return Machine(
         processor(),
         len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
@@ -54,6 +58,7 @@ def machine() -> Machine:
 
 
 def processor() -> str:
+    """The name of the processor."""
     path = Path("/proc/cpuinfo")
     for line in path.read_text(errors="replace").splitlines() if path.exists() else []:
         if line.startswith("model name"):
@@ -62,7 +67,7 @@ def processor() -> str:
 
 
 def vectors() -> str:
-    """The widest vectors that kernels are compiled for."""
+    """The widest vector instructions that kernels are compiled for."""
     command = compiler()
     if command is None:
         return torch.backends.cpu.get_cpu_capability()
@@ -73,7 +78,7 @@ def vectors() -> str:
 
 
 def compiler_version() -> str:
-    """The compiler's command, and the first line that it says of its version; empty where there is none."""
+    """The compiler's command and the first line of its version; empty without a compiler."""
     command = compiler()
     if command is None:
         return ""
@@ -82,7 +87,7 @@ def compiler_version() -> str:
 
 
 def peak_memory() -> int:
-    """The most memory that this process has had so far, in bytes; 0 where the system does not tell (Windows)."""
+    """The peak memory of this process in bytes; 0 where the system does not report it (Windows)."""
     try:
         import resource
     except ImportError:
@@ -92,7 +97,7 @@ def peak_memory() -> int:
 
 
 def _output(command: list[str]) -> str:
-    """What a program prints; nothing if it fails."""
+    """The output of a program; empty if it fails."""
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""What is timed: one cell at one size, and the numbers that every contestant is given. Needs numpy alone."""
+"""What is timed: one cell at one size, and the numbers that every contestant gets. Needs only numpy."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Arrays = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Point:
-    """A place in the table of results. ``training`` is forward and backward, else the pass forward alone."""
+    """One row of the table of results. ``training`` times forward and backward, otherwise only forward."""
 
     cell: str
     steps: int
@@ -24,11 +24,12 @@ class Point:
 
     @property
     def sizes(self) -> dict[str, int]:
-        """By the names of the circuit. The output of the cell jordan is as large as its input."""
+        """Sizes by their names in the circuit. The output of the cell jordan is as large as its input."""
         return {"x": self.inputs, "h": self.hidden, **({"o": self.inputs} if self.cell == "jordan" else {})}
 
     @property
     def way(self) -> str:
+        """'training' or 'forward'."""
         return "training" if self.training else "forward"
 
     def __str__(self) -> str:
@@ -39,8 +40,14 @@ class Point:
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """x: (batch, steps, inputs). weight: (batch, steps, size), the gradient that arrives at the output. All
-    float32; the state starts at zero, and x needs no gradient."""
+    """The numbers of a point, all float32. The state starts at zero, and x needs no gradient.
+
+    Attributes:
+        cell: the name of the cell.
+        parameters: by name.
+        x: the input (batch, steps, inputs).
+        weight: the gradient of the loss with respect to the output (batch, steps, size).
+    """
 
     cell: str
     parameters: Arrays
@@ -48,11 +55,13 @@ class Problem:
     weight: np.ndarray
 
     def save(self, path: Path) -> None:
+        """Write the problem to an .npz file."""
         leaves = {f"parameter {n}": p for n, p in self.parameters.items()}
         np.savez(path, x=self.x, weight=self.weight, cell=np.array(self.cell), **leaves)  # type: ignore[arg-type]
 
     @staticmethod
     def load(path: Path) -> Problem:
+        """Read a problem that ``save`` wrote."""
         with np.load(path) as found:
             parameters = {n.removeprefix("parameter "): found[n] for n in found if n.startswith("parameter ")}
             return Problem(str(found["cell"]), parameters, found["x"], found["weight"])

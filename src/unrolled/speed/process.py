@@ -1,10 +1,10 @@
-"""Contestants that take turns on command: here, or in a process of their own, by one line of JSON each way.
+"""Contestants that take turns on request, in this process or in their own, with one line of JSON in each direction.
 
     {"prepare": "problem.npz", "training": true}   {"results": "results.npz", "about": "", "seconds": 1.2}
     {"turn": 0.02}                                 {"seconds": [0.0011, 0.0011], "busy": 1.0}
                                                    {"error": "what went wrong"}
 
-Needs numpy alone, so that it runs in environments that have other libraries than torch.
+Needs only numpy, so that it runs in environments with other libraries than torch.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import numpy as np
 
 from .point import Arrays, Problem
 
-FEWEST, MOST = 2, 200  # calls in a turn, whatever they take
+FEWEST, MOST = 2, 200  # calls in a turn, however long they take
 
 
 class Absent(Exception):
-    """A contestant that does not take part: it fails, or takes longer than it may."""
+    """A contestant drops out: it failed, or exceeded its time limit."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A problem made ready: ``call`` does the work once and gives the output as 'out', gradients by parameter."""
+    """A prepared problem. ``call`` does the work once; it returns 'out' and the gradient of each parameter."""
 
     call: Callable[[], Mapping[str, Any]]
     about: str = ""
@@ -46,7 +46,7 @@ Prepare = Callable[[Problem, bool], Run]
 
 @dataclass(frozen=True)
 class Ready:
-    """What a contestant gives for a problem, in ``seconds`` from being asked: building and the first call."""
+    """A contestant's results for a problem, and the ``seconds`` that building and the first call took."""
 
     results: Arrays
     about: str
@@ -55,21 +55,31 @@ class Ready:
 
 @dataclass(frozen=True)
 class Turn:
-    """Seconds of each call; and how many processors were at work in the mean, as the system counts their time."""
+    """Seconds of each call, and the mean number of busy processors by the system's count of processor time."""
 
     seconds: list[float]
     busy: float
 
 
 class Player(Protocol):
+    """A contestant that can be prepared for a problem and then takes turns of at least some seconds."""
+
     @property
-    def name(self) -> str: ...
-    def prepare(self, problem: Problem, training: bool) -> Ready: ...
-    def turn(self, at_least: float) -> Turn: ...
+    def name(self) -> str:
+        """The name in the table."""
+        ...
+
+    def prepare(self, problem: Problem, training: bool) -> Ready:
+        """Prepare a problem and make the first call."""
+        ...
+
+    def turn(self, at_least: float) -> Turn:
+        """Call for at least some seconds."""
+        ...
 
 
 def take_turn(call: Callable[[], object], at_least: float) -> Turn:
-    """Calls for at least so many seconds, after one that is not counted: others have had the caches meanwhile."""
+    """Call repeatedly for at least some seconds, after one uncounted call that refills the processor's caches."""
     call()
     seconds: list[float] = []
     begin, work = time.perf_counter(), time.process_time()
@@ -81,6 +91,7 @@ def take_turn(call: Callable[[], object], at_least: float) -> Turn:
 
 
 def make_ready(prepare: Prepare, problem: Problem, training: bool) -> tuple[Run, Ready]:
+    """Prepare a problem and make the first call."""
     start = time.perf_counter()
     run = prepare(problem, training)
     results = run.call()
@@ -98,26 +109,29 @@ class Local:
     run: Run | None = field(default=None, init=False)
 
     def prepare(self, problem: Problem, training: bool) -> Ready:
+        """See ``Player.prepare``."""
         self.enter()
         self.run, ready = make_ready(self.make, problem, training)
         return ready
 
     def turn(self, at_least: float) -> Turn:
+        """See ``Player.turn``."""
         assert self.run is not None, "prepare comes first"
         self.enter()
         return take_turn(self.run.call, at_least)
 
 
 class Child:
-    """A contestant in a process of its own, started when it is first needed, and again after it was stopped. It runs
-    in an empty folder, which is removed with it.
+    """A contestant in a process of its own, which starts at the first request and restarts after ``stop``.
+
+    It runs in an empty temporary folder, which is removed when it stops.
 
     >>> with Child("JAX", [python, "jax_scan.py"], {"NPROC": "1"}, limit=60) as jax:
     ...     jax.prepare(problem, training=True).results["out"].shape
     (32, 100, 128)
 
     Raises:
-        Absent: the process answers with an error, ends, or needs more than ``limit`` seconds for an answer.
+        Absent: the process answers with an error, ends, or takes more than ``limit`` seconds to answer.
     """
 
     def __init__(self, name: str, command: list[str], environment: Mapping[str, str], limit: float = 120.0) -> None:
@@ -126,6 +140,7 @@ class Child:
         self._running: tuple[subprocess.Popen[bytes], tempfile.TemporaryDirectory[str]] | None = None
 
     def prepare(self, problem: Problem, training: bool) -> Ready:
+        """See ``Player.prepare``."""
         path = Path(self._start()[1].name) / "problem.npz"
         problem.save(path)
         answer = self.ask({"prepare": str(path), "training": training})
@@ -133,12 +148,14 @@ class Child:
             return Ready(dict(found), answer["about"], answer["seconds"])
 
     def turn(self, at_least: float) -> Turn:
+        """See ``Player.turn``."""
         return Turn(**self.ask({"turn": at_least}))
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Send a request and wait for the answer."""
         process, _ = self._start()
         assert process.stdin and process.stdout
-        with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+        with contextlib.suppress(BrokenPipeError):  # reading the answer fails as well, with a better message
             process.stdin.write(json.dumps(request).encode() + b"\n")
             process.stdin.flush()
         with selectors.DefaultSelector() as selector:
@@ -155,7 +172,7 @@ class Child:
         return answer
 
     def stop(self) -> None:
-        """End the process; the next request starts another."""
+        """End the process. The next request starts another."""
         if self._running is not None:
             process, folder = self._running
             self._running = None
@@ -186,21 +203,21 @@ class Child:
         return self._running
 
     def _last_words(self) -> str:
-        """Why the process has ended, as far as it said."""
+        """Why the process has ended, by its exit code and its last line on standard error."""
         process, folder = self._start()
         code = process.wait()
         said = (Path(folder.name) / LOG).read_text(errors="replace").strip().splitlines()
         self.stop()
-        return f"its process ended with {code}: {said[-1] if said else 'it said nothing'}"
+        return f"its process exited with {code}: {said[-1] if said else 'it printed nothing'}"
 
 
 LOG = "log.txt"
 
 
 def serve(prepare: Prepare) -> None:
-    """The other side of ``Child``: answer requests from standard input until it ends."""
+    """The other end of ``Child``: answer requests from standard input until it closes."""
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print is no answer
+    os.dup2(2, 1)  # libraries that print must not garble the answers
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     run: Run | None = None
     for line in sys.stdin:

@@ -1,5 +1,7 @@
-"""Random calls of a circuit, in every way to call a network, against the independent interpreter: all values, and the
-gradients of any of the leaves from any of the results."""
+"""Random calls of a network, compared with the independent interpreter: all values, and the gradients of random leaves.
+
+The calls cover every way to call a network: dense, ragged, step by step, cut in two, ``read``, with snapshots.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +26,17 @@ from .interpreter import OneSequence, Values, interpret
 from .strategies import Drawn
 
 WAYS = ("dense", "ragged", "steps", "cut", "read", "snapshots")
-LARGEST = 1e6  # values beyond say nothing about an engine
+LARGEST = 1e6  # larger values are too ill-conditioned to compare
 
 
 def check(case: Case, engine: str) -> str:
-    """Compare an engine with the interpreter. Returns "equal"; "refused", where the engine says that it cannot run the
-    circuit; or "unbounded", where numbers overflow.
+    """Compare an engine with the interpreter.
 
-    Raises AssertionError, naming the values and gradients that differ.
+    Returns:
+        "equal"; "refused" if the engine cannot run the circuit; or "unbounded" if numbers overflow.
+
+    Raises:
+        AssertionError: values or gradients differ; the message names them.
     """
     if not runs(case, engine):
         return "refused"
@@ -45,7 +50,7 @@ def check(case: Case, engine: str) -> str:
 
 
 def runs(case: Case, engine: str) -> bool:
-    """Whether an engine says that it can run the circuit."""
+    """Whether an engine can run the circuit."""
     try:
         choose(engine, case.drawn.circuit.recurrence, "cpu", torch.float64)
     except EngineError:
@@ -54,15 +59,22 @@ def runs(case: Case, engine: str) -> bool:
 
 
 class Unbounded(Exception):
-    """The circuit's values or gradients overflow: there is nothing to compare."""
+    """The circuit's values or gradients overflow, so that there is nothing to compare."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A circuit, its parameters, sequences to be read, and what is asked for.
+    """A circuit with parameters and sequences, and what to compute.
 
-    tokens: how many there are, 0 where no input holds any. wanted: the leaves whose gradients are taken, in every
-    sequence. losses: the results that count, "state h" for a state after the last step. way: one of WAYS.
+    Attributes:
+        drawn: the circuit.
+        parameters: by name.
+        sequences: the sequences to read.
+        tokens: the number of different tokens, 0 without token inputs.
+        wanted: the leaves whose gradients are compared, in every sequence.
+        losses: the results that the loss depends on; "state h" is the state after the last step.
+        way: how the network is called, one of WAYS.
+        seed: the seed of the case.
     """
 
     drawn: Drawn
@@ -76,7 +88,7 @@ class Case:
 
 
 def random_case(drawn: Drawn, seed: int) -> Case:
-    """What a circuit is tried on."""
+    """A random case for a circuit."""
     r = Random(seed)
     torch.manual_seed(seed)
     recurrence = drawn.circuit.recurrence
@@ -123,7 +135,7 @@ Found = tuple[list[dict[str, Tensor]], dict[str, Tensor]]  # results of each seq
 
 
 def expected(case: Case) -> Found:
-    """What the interpreter finds."""
+    """The results and gradients of the interpreter."""
     parameters, sequences = _leaves(case)
     types = {n: node.type for n, node in case.drawn.circuit.recurrence.parameters.items()}
     weights, results = {n: p if types[n].dims else p[0] for n, p in parameters.items()}, []
@@ -138,7 +150,7 @@ def expected(case: Case) -> Found:
 
 
 def actual(case: Case, engine: str, dtype: torch.dtype = torch.float64) -> Found:
-    """What a network on an engine finds."""
+    """The results and gradients of a network on an engine."""
     parameters, sequences = _leaves(case, dtype)
     memory, sizes = Snapshots(every=2) if case.way == "snapshots" else None, dict[str, Any](case.drawn.sizes)
     net = Recurrent(case.drawn.circuit, engine=engine, dtype=dtype, memory=memory, **sizes)
@@ -149,7 +161,11 @@ def actual(case: Case, engine: str, dtype: torch.dtype = torch.float64) -> Found
 
 
 def call(net: Recurrent, way: str, sequences: Sequence[OneSequence]) -> list[dict[str, Tensor]]:
-    """The results of each sequence: returned values (steps, size), and states after the last step, "state h"."""
+    """Call a network in one of the WAYS.
+
+    Returns:
+        for each sequence, the returned values (steps, size), and the states after the last step as "state h" (size,).
+    """
     first = sequences[0]
     state = State(**{n: torch.stack([s.start[n] for s in sequences]) for n in first.start})
     if way == "ragged":
@@ -201,7 +217,7 @@ def _ragged(net: Recurrent, sequences: Sequence[OneSequence], state: State) -> l
 
     inputs: dict[str, Any] = {n: together(s.inputs[n] for s in sequences) for n in first.inputs}
     given: dict[str, Any] = {n: together(s.given[n] for s in sequences) for n in first.given}
-    if not inputs and not given:  # nothing says how long each sequence is
+    if not inputs and not given:  # a ragged call needs a series to take the lengths from
         runs = [call(net, "dense", [s]) for s in sequences]
         return [result for run in runs for result in run]
     reset = None
@@ -215,7 +231,7 @@ def _ragged(net: Recurrent, sequences: Sequence[OneSequence], state: State) -> l
 
 
 def _leaves(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Values, list[OneSequence]]:
-    """Fresh leaves, of which those that are wanted need a gradient."""
+    """New leaves; those in ``wanted`` require a gradient."""
 
     def leaf(value: Tensor, name: str) -> Tensor:
         if not value.is_floating_point():
@@ -234,7 +250,7 @@ def _leaves(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Values, lis
 def _gradients(
     case: Case, parameters: Values, sequences: Sequence[OneSequence], results: Sequence[Mapping[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """Of a random linear loss over the results that count."""
+    """The gradients of a random linear loss over the results in ``losses``."""
     leaves = {n: p for n, p in parameters.items() if n in case.wanted}
     for i, s in enumerate(sequences):
         flowing = {**s.inputs, **s.start, **{f"given {n}": v for n, v in s.given.items()}}
@@ -252,9 +268,10 @@ def _gradients(
 
 
 def differences(found: Found, right: Found) -> dict[str, float]:
-    """The relative error of each result and gradient; a gradient that is not there is zero.
+    """The relative error of each result and gradient. A missing gradient counts as zero.
 
-    Raises Unbounded where what is right is too large to compare.
+    Raises:
+        Unbounded: the expected values are too large to compare.
     """
     values = {f"{n} of sequence {i}": v.detach() for i, result in enumerate(right[0]) for n, v in result.items()}
     scales = largest(values.values()), max(1.0, largest(right[1].values()))

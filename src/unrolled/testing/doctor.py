@@ -1,11 +1,11 @@
-"""Every engine against the float64 reference, on the machine at hand: all values forward, and all gradients."""
+"""Comparison of every engine with the float64 reference on this machine: all values and all gradients."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,24 +15,24 @@ from torch import Tensor
 from ..cells import ALL
 from ..circuits import Circuit
 from ..engines.registry import ENGINES, choose
+from ..engines.threads import processor_threads
 from ..errors import EngineError
 from ..graph.bind import bind
 from .compare import TOLERANCES, largest, relative_error
 from .gradients import random_leaves, random_weights, values_and_gradients
 from .many_operations import many_operations
 
-SIZES = {"x": 5, "h": 21, "s": 21, "o": 3}  # no multiples of any vector
+SIZES = {"x": 5, "h": 21, "s": 21, "o": 3}  # not multiples of a vector's width, so that remainders are tested
 SHAPES = ((1, 1, 1), (80, 1, 1), (7, 19, 2))  # steps, batch, threads
-# All circuits in both precisions would take longer to compile than one waits.
-WITHIN = ("rnn", "irnn")  # left out: elman and many_operations do what they do, and more
-IN_FLOAT64 = ("gru", "many_operations")
-UNCOMPILED = ("reference", "torch")  # engines of torch's operations
+WITHIN = ("rnn", "irnn")  # left out, since elman and many_operations cover them
+IN_FLOAT64 = ("gru", "many_operations")  # compiling all circuits in both precisions would take too long
+UNCOMPILED = ("reference", "torch")  # engines that run torch operations
 TOLERANCE = {torch.float32: "engines, float32", torch.float64: "engines, float64"}
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A circuit at a shape, with random values that float32 can hold, so that all precisions start from the same."""
+    """A circuit at one shape. Its random values are exact in float32, so that all precisions start from the same."""
 
     circuit: Circuit
     steps: int
@@ -41,14 +41,17 @@ class Case:
 
     @cached_property
     def sizes(self) -> dict[str, int]:
+        """All sizes of the circuit, by name."""
         known = (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs)
         return bind(self.circuit.recurrence, {n: SIZES[n] for n in known if n in SIZES})
 
     @cached_property
     def leaves(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """Values of all leaves, and the weights of a random linear loss: float64, rounded to float32. Matrices are half
-        of what keeps a state at its size: at the edge of chaos a step amplifies the rounding of those before it, and
-        one would measure the circuit's condition, not the engine."""
+        """Values of all leaves and weights of a random linear loss, in float64 but rounded to float32.
+
+        Matrices are half as large as those that preserve the norm of a state. At the edge of chaos each step amplifies
+        earlier rounding errors, and the comparison would measure the circuit's condition instead of the engine.
+        """
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             recurrence = self.circuit.recurrence
@@ -59,17 +62,17 @@ class Case:
 
     @cached_property
     def expected(self) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Values and gradients of the reference in float64."""
         return self.run("reference", torch.float64)
 
     def run(self, engine: str, dtype: torch.dtype) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        """What an engine gives: every returned value, and every gradient. Torch's own operations get one thread: at
-        these sizes more gain nothing, and on a busy machine they wait for each other."""
+        """All returned values and all gradients of an engine. Torch's own operations get one thread."""
         values, weights = (_cast(v, dtype) for v in self.leaves)
-        with _threads(1 if engine in UNCOMPILED else self.threads):
+        with processor_threads(1 if engine in UNCOMPILED else self.threads):
             return values_and_gradients(self.circuit.recurrence, self.sizes, values, weights, engine)
 
     def ways(self, engines: Iterable[str]) -> list[tuple[str, torch.dtype]]:
-        """The engines and precisions that are compared; the reference in float64 is what they are compared with."""
+        """The pairs of engine and precision to compare with the reference in float64."""
         dtypes = TOLERANCE if self.circuit.name in IN_FLOAT64 else (torch.float32,)
         return [(e, d) for e in engines for d in dtypes if (e, d) != ("reference", torch.float64)]
 
@@ -80,8 +83,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Finding:
-    """What came out of one comparison. error: the largest of all relative errors, and which value it belongs to;
-    problem: why there is none."""
+    """The result of one comparison.
+
+    Attributes:
+        engine: the engine.
+        precision: 'float32' or 'float64'.
+        case: the case, in words.
+        error: the largest of all relative errors.
+        allowed: the tolerance.
+        value: the value or gradient with the largest error.
+        problem: why the engine could not run, if so.
+    """
 
     engine: str
     precision: str
@@ -93,6 +105,7 @@ class Finding:
 
     @property
     def agrees(self) -> bool:
+        """Whether the engine ran, and its error is within the tolerance."""
         return not self.problem and self.error <= self.allowed
 
     def __str__(self) -> str:
@@ -101,14 +114,14 @@ class Finding:
 
 
 def cases(circuits: Iterable[Circuit] = ()) -> list[Case]:
-    """The circuits at all shapes, threads no more than there are."""
+    """Cases for some circuits (by default most published ones) at all shapes, with at most the threads available."""
     circuits = circuits or [*(c for name, c in ALL.items() if name not in WITHIN), many_operations]
     most = os.cpu_count() or 1
     return [Case(c, steps, batch, min(threads, most)) for c in circuits for steps, batch, threads in SHAPES]
 
 
 def available(engines: Iterable[str] = ()) -> tuple[list[str], dict[str, str]]:
-    """The engines that run here, and why the others do not."""
+    """The engines that can run on this machine, and for the others the reason why not."""
     found, missing = [], {}
     for name in engines or ENGINES:
         try:
@@ -120,15 +133,14 @@ def available(engines: Iterable[str] = ()) -> tuple[list[str], dict[str, str]]:
 
 
 def build(these: Iterable[Case], engines: Iterable[str]) -> None:
-    """Compile what the cases need, as many at once as there are processors. What fails will fail again when it is
-    compared, and is told then."""
+    """Compile the kernels of the cases, in parallel. Failures are ignored here, since ``compare`` reports them."""
 
     def run(case: Case, engine: str, dtype: torch.dtype) -> None:
         with suppress(Exception):
             case.run(engine, dtype)
 
     smallest = {c.circuit: c for c in sorted(these, key=lambda c: -c.steps * c.batch)}.values()
-    with _threads(torch.get_num_threads()), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with processor_threads(torch.get_num_threads()), ThreadPoolExecutor(os.cpu_count()) as pool:
         for case in smallest:
             for engine, dtype in case.ways(engines):
                 if engine not in UNCOMPILED:
@@ -136,15 +148,18 @@ def build(these: Iterable[Case], engines: Iterable[str]) -> None:
 
 
 def examine(these: Iterable[Case], engines: Iterable[str]) -> Iterator[Finding]:
-    """Compare every engine with the reference, in float32 and in float64, case by case."""
+    """Compare every engine with the reference, in float32 and float64, case by case."""
     for case in these:
         for engine, dtype in case.ways(engines):
             yield compare(case, engine, dtype)
 
 
 def compare(case: Case, engine: str, dtype: torch.dtype) -> Finding:
-    """One engine, in one precision, on one case. Values are relative to their largest, gradients to the largest of all
-    and of the loss's weights, for some are zero but for rounding."""
+    """Compare one engine in one precision on one case.
+
+    The error of a value is relative to its largest entry. The error of a gradient is relative to the largest entry of
+    all gradients and of the loss's weights, since some gradients are zero up to rounding.
+    """
     precision, allowed = str(dtype).removeprefix("torch."), TOLERANCES[TOLERANCE[dtype]]
     try:
         values, gradients = case.run(engine, dtype)
@@ -156,16 +171,6 @@ def compare(case: Case, engine: str, dtype: torch.dtype) -> Finding:
     errors |= {f"the gradient of {n}": relative_error(gradients[n].double(), g, scale) for n, g in slopes.items()}
     worst = max(errors, key=errors.__getitem__)
     return Finding(engine, precision, str(case), errors[worst], allowed, worst)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _cast(values: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

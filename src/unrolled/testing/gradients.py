@@ -1,8 +1,8 @@
-"""Gradients that need no calculus: the complex step.
+"""Gradients by the complex step, which needs no calculus.
 
-For an analytic f, Im f(x + ih) / h is f'(x) up to rounding, since nothing is subtracted: Squire, W. and Trapp, G.
-(1998). Using complex variables to estimate derivatives of real functions. SIAM Review 40(1). With it the derived
-adjoint is checked to the last digits of float64, without trusting any other differentiation.
+For an analytic f, Im f(x + ih) / h equals f'(x) up to rounding, since nothing is subtracted: Squire, W. and Trapp, G.
+(1998). Using complex variables to estimate derivatives of real functions. SIAM Review 40(1). It checks the derived
+adjoint to the last digits of float64 without relying on any other differentiation.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STEP = 1e-30
 
 
 def complex_rules() -> dict[str, Any]:
-    """The evaluation table continued to complex arguments; comparisons look at the real part."""
+    """The evaluation table, extended to complex arguments. Comparisons use the real part."""
 
     def softmax(x: Tensor) -> Tensor:
         e = (x - x.real.amax(-1, keepdim=True)).exp()
@@ -40,7 +40,7 @@ def complex_rules() -> dict[str, Any]:
         return (x - top).exp().sum(-1, keepdim=True).log() + top
 
     def sigmoid(x: Tensor) -> Tensor:
-        # 1 / (1 + e^-x), by the addition theorem, so that the exponential never overflows
+        # 1 / (1 + e^-x) in terms of tanh, which does not overflow
         return (1 + (x / 2).tanh()) / 2
 
     def positive(x: Tensor) -> Tensor:
@@ -77,7 +77,17 @@ def complex_rules() -> dict[str, Any]:
 
 
 def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, batch: int = 1) -> dict[str, Tensor]:
-    """Values for every leaf, float64, drawn from torch's generator; weights small enough for long sequences."""
+    """Random values for every leaf, in float64, from torch's generator. Matrices are small enough for long sequences.
+
+    Args:
+        recurrence: the step.
+        sizes: all sizes by name.
+        steps: number of steps.
+        batch: number of sequences.
+
+    Returns:
+        by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states (batch, size).
+    """
     values: dict[str, Tensor] = {}
     for name, shape in shapes(recurrence, dict(sizes)).items():
         values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
@@ -94,7 +104,11 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
 
 
 def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, batch: int = 1) -> dict[str, Tensor]:
-    """A random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values."""
+    """The weights of a random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values z.
+
+    Returns:
+        by name, (batch, steps, size) in float64.
+    """
     weights = {}
     for name, node in recurrence.returns.items():
         size = node.type.entries(sizes)
@@ -103,7 +117,7 @@ def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int,
 
 
 def spread(steps: int, most: int = 50) -> list[int]:
-    """Step numbers from the first to the last, at most so many."""
+    """At most ``most`` step numbers, evenly spaced from the first to the last."""
     return sorted({round(k * (steps - 1) / (most - 1)) for k in range(most)}) if steps > most else list(range(steps))
 
 
@@ -113,10 +127,19 @@ def complex_step(
     values: Mapping[str, Tensor],
     weights: Mapping[str, Tensor],
 ) -> dict[str, Tensor]:
-    """The gradient of the linear loss for one sequence (batch 1): with respect to every entry of every parameter and
-    initial state, and of every input at the steps ``spread(steps)``, as (1, steps, size).
+    """The gradient of a linear loss for one sequence, by the complex step.
 
-    Each entry is perturbed in a row of its own of one large batch.
+    Every entry is perturbed in its own row of one large batch.
+
+    Args:
+        recurrence: the step.
+        sizes: all sizes by name.
+        values: every leaf by name, as ``random_leaves`` gives them for a batch of 1.
+        weights: the weights of the loss, as ``random_weights`` gives them.
+
+    Returns:
+        by name, the gradient of every parameter and initial state in its own shape, and of every input at the steps
+        ``spread(steps)``: (1, steps, size).
     """
     times = spread(next(iter(weights.values())).shape[1])
     perturbed: dict[str, Tensor] = {}  # positions in the flattened leaf
@@ -167,8 +190,19 @@ def values_and_gradients(
     weights: Mapping[str, Tensor],
     engine: str = "reference",
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Every returned value over the sequence, and the same gradient, from an engine through its
-    torch.autograd.Function."""
+    """All returned values and the gradient of a linear loss, from an engine through its torch.autograd.Function.
+
+    Args:
+        recurrence: the step.
+        sizes: all sizes by name.
+        values: every leaf by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states
+            (batch, size).
+        weights: the weights of the loss by name, (batch, steps, size).
+        engine: the name of the engine.
+
+    Returns:
+        the returned values by name, (batch · steps, size), and the gradients by leaf, each in the shape of its leaf.
+    """
     leaves = {n: v.detach().clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
     batch, steps = next(iter(weights.values())).shape[:2]
     call = Call(
@@ -188,17 +222,6 @@ def values_and_gradients(
     return {n: v.detach() for n, v in out.items()}, gradients
 
 
-def engine_gradients(
-    recurrence: Recurrence,
-    sizes: Mapping[str, int],
-    values: Mapping[str, Tensor],
-    weights: Mapping[str, Tensor],
-    engine: str = "reference",
-) -> dict[str, Tensor]:
-    """The same gradient from an engine."""
-    return values_and_gradients(recurrence, sizes, values, weights, engine)[1]
-
-
 def check_gradients(
     circuit: Circuit,
     steps: int = 7,
@@ -207,23 +230,32 @@ def check_gradients(
     one_scale: bool = False,
     **sizes: int,
 ) -> dict[str, float]:
-    """Compare every gradient of a circuit with the complex step; returns the relative error by leaf.
-
-    ``one_scale``: errors relative to the largest of all gradients and of the loss's own weights, for circuits that are
-    saturated, or in which the gradient of some leaf is zero up to rounding.
+    """Compare every gradient of a circuit with the complex step, on random values.
 
     >>> from unrolled.testing import check_gradients
     >>> errors = check_gradients(my_cell, steps=20, x=3, h=5)
 
+    Args:
+        circuit: the circuit.
+        steps: length of the sequence.
+        tolerance: the largest allowed relative error.
+        engine: the engine whose gradients are checked.
+        one_scale: take errors relative to the largest entry of all gradients and of the loss's weights. Use it if the
+            circuit saturates, or if some gradient is zero up to rounding.
+        sizes: by name, such as x=3, h=5.
+
+    Returns:
+        the relative error of each gradient, by leaf.
+
     Raises:
-        AssertionError: naming the leaves whose gradient is further off than the tolerance.
+        AssertionError: an error exceeds the tolerance; the message names the leaves.
     """
     recurrence = circuit.recurrence
     bound = bind(recurrence, sizes)
     values = random_leaves(recurrence, bound, steps)
     weights = random_weights(recurrence, bound, steps)
     expected = complex_step(recurrence, bound, values, weights)
-    actual = engine_gradients(recurrence, bound, values, weights, engine)
+    _, actual = values_and_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
     seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None

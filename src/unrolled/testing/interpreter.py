@@ -1,7 +1,6 @@
-"""An independent interpreter of circuits: the user's function itself, run in float64 on torch tensors, one sequence and
-one step at a time, and differentiated by torch.autograd.
+"""An independent interpreter of circuits, which shares nothing with the library: no tracing, no graph, no table.
 
-It shares nothing with the library: no tracing, no graph, no table of operations.
+It runs the user's function on float64 tensors, one sequence and one step at a time. torch.autograd differentiates it.
 """
 
 from __future__ import annotations
@@ -58,10 +57,14 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 @dataclass(frozen=True)
 class OneSequence:
-    """What goes into a network for one sequence.
+    """The input of a network for one sequence.
 
-    inputs: (steps, size), tokens (steps,). start: the states before the first step (size,). given: what is fed back in
-    the place of states (steps, size). reset: the steps before which all states are set to zero.
+    Attributes:
+        steps: number of steps.
+        inputs: by name, (steps, size) or tokens (steps,).
+        start: the initial states by name, (size,).
+        given: states fed from outside (teacher forcing) by name, (steps, size).
+        reset: the steps before which all states are set to zero.
     """
 
     steps: int
@@ -72,9 +75,16 @@ class OneSequence:
 
 
 def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: int = 0) -> tuple[list[Values], Values]:
-    """Every returned value at every step, and the states after the last step.
+    """Run a circuit over one sequence.
 
-    source: the text of a function of equations. tokens: how many tokens there are, for ``onehot``.
+    Args:
+        source: the text of a function of equations.
+        sequence: the input.
+        parameters: by name.
+        tokens: the number of different tokens, for ``onehot``.
+
+    Returns:
+        the returned values of every step by name, (size,) each, and the states after the last step.
     """
     scope: dict[str, Any] = {**FUNCTIONS, "onehot": lambda t: torch.nn.functional.one_hot(t, tokens).double()}
     before = set(scope)

@@ -1,43 +1,15 @@
-"""No network that anyone wants, but most operations in one step: what engines are tried on beside the cells."""
+"""A test circuit that uses most operations in one step."""
+
+# ruff: noqa: F403, F405  the equations read like those of a user
 
 from __future__ import annotations
 
-from ..circuits import (
-    abs,
-    circuit,
-    concat,
-    cos,
-    cumsum,
-    erf,
-    exp,
-    floor,
-    log,
-    logsumexp,
-    max,
-    maximum,
-    mean,
-    min,
-    minimum,
-    nll,
-    relu,
-    sigmoid,
-    sign,
-    sin,
-    softmax,
-    softplus,
-    split,
-    sqrt,
-    stop_gradient,
-    sum,
-    take,
-    tanh,
-    where,
-)  # fmt: skip
+from ..circuits import *
 
 
 @circuit
 def many_operations(x, h, y, *, U, W, M, E, b, v):
-    """Bounded, and almost everywhere smooth."""
+    """A bounded circuit with most operations, smooth almost everywhere."""
     a = b + W @ h + U @ x + take(E, y)
     p, q = split(concat(tanh(a), sigmoid(a)), 2)
     r = relu(p) * exp(-q) / sqrt(1 + p * p) + log(1 + q)

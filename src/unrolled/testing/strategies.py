@@ -1,8 +1,8 @@
-"""Random circuits for property tests. A circuit is drawn as its source text, so that a failing example is printed as
-equations that can be pasted into a file.
+"""Random circuits for property tests.
 
-``random_circuit`` takes any source of choices: a ``random.Random`` for long runs; ``hypothesis``, by the strategy
-``circuits``, for tests that shrink what fails.
+A circuit is drawn as source text, so that a failing example prints as equations that can be pasted into a file.
+``random_circuit`` takes any source of choices: ``random.Random.choice`` for long runs, or ``hypothesis`` (through the
+strategy ``circuits``) for tests that shrink failing examples.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import circuits as language
 from ..circuits import Circuit
+from ..circuits.read import read as read_equations
 from ..graph.bind import nameable
 
 if TYPE_CHECKING:
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 Choose = Callable[[Sequence[Any]], Any]
 
-SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # tails of every vector width
+SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # remainders for every vector width
 WIDE = 257
 
-# {a} and {b} are vectors of one size, or a vector and a scalar. Comparisons are off by an odd number, so that rounding
-# does not decide between values that are equal on paper. M is a fresh square matrix, v a fresh vector, of {a}'s size.
+# {a} and {b} are vectors of one size, or a vector and a scalar. Comparisons have an odd offset, so that rounding does
+# not decide between values that are equal on paper. M is a new square matrix and v a new vector of {a}'s size.
 ENTRYWISE = (
     "tanh({a})", "sigmoid({a})", "relu({a})", "abs({a})", "-{a}", "0.5 * {a}", "1 - {a}", "{a} / 2", "{a} ** 2",
     "exp(-{a} * {a})", "log(1 + {a} ** 2)", "sqrt(1 + {a} * {a})", "{a} + {b}", "{a} - {b}", "{b} - {a}", "{a} * {b}",
@@ -62,7 +63,7 @@ SCALAR_STATE = ("{s}", "0.9 * m + {s}", "tanh(m + {s})", "{g} * m + tanh({s})", 
 
 @dataclass(frozen=True)
 class _Value:
-    """A value of the circuit being drawn: its text, and its size, 0 for a scalar."""
+    """A value of the circuit being drawn: its text and its size (0 for a scalar)."""
 
     text: str
     size: int
@@ -70,7 +71,7 @@ class _Value:
 
 @dataclass
 class _Writer:
-    """Source text in the making."""
+    """The source text of a circuit, while it is being written."""
 
     choose: Choose
     values: list[_Value] = field(default_factory=list)
@@ -84,7 +85,7 @@ class _Writer:
         return name
 
     def vectors(self, size: int | None = None) -> list[_Value]:
-        """What there is, the latest values several times, so that long chains are drawn as well as broad graphs."""
+        """The vectors so far, the latest several times, so that long chains are drawn and not only wide graphs."""
         found = [v for v in self.values if (v.size if size is None else v.size == size)]
         return found + 2 * found[-3:]
 
@@ -96,7 +97,7 @@ class _Writer:
             self.sizes[name] = size
 
     def fill(self, rule: str, a: _Value, b: _Value) -> str:
-        """The text of a rule; each of its letters M, v, W becomes a parameter of its own."""
+        """The text of a rule, where each of its letters M, v and W becomes a new parameter."""
         text = rule.format(a=a.text, b=b.text, parts=self.parts(a.size))
         for letter, shape in (("M", (a.size, a.size)), ("v", (a.size,)), ("W", (a.size, b.size))):
             if re.search(rf"\b{letter}\b", text):
@@ -122,7 +123,7 @@ class _Writer:
         self.line(self.fill(self.choose(SCALAR), a, self.choose(self.vectors(a.size))), 0)
 
     def product(self) -> None:
-        """A matrix, perhaps one that other products have, times a vector."""
+        """A matrix times a vector; the matrix may already be used in other products."""
         x = self.choose(self.vectors())
         matrices = [(n, s) for n, s in self.parameters.items() if len(s) == 2 and x.size in s]
         if matrices and self.choose([True, False]):
@@ -162,7 +163,7 @@ class _Writer:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A random circuit, its text, and sizes that fit it."""
+    """A random circuit with its source text and matching sizes."""
 
     circuit: Circuit
     source: str
@@ -173,8 +174,12 @@ class Drawn:
 
 
 def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
-    """A circuit with 0 to 2 inputs, 1 to 3 states, possibly a token with a loss, and up to so many values in between,
-    any of which may be returned or become a state. Almost everywhere smooth."""
+    """Draw a circuit with 0 to 2 inputs, 1 to 3 states and possibly a token with a loss, smooth almost everywhere.
+
+    Args:
+        choose: picks one of several options.
+        most_lines: the largest number of intermediate values; any of them may be returned or become a state.
+    """
     w = _Writer(choose)
     palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
     inputs, states = ["x", "z"][: choose([0, 1, 1, 2])], ["h", "s", "r"][: choose([1, 1, 2, 3])]
@@ -204,7 +209,7 @@ def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
 
 
 def _new_state(w: _Writer, name: str) -> str:
-    """What a state becomes: any value of its size, or one that is brought to its size by a matrix."""
+    """The new value of a state: a value of its size, or a matrix times another value."""
     size, old = w.sizes[name], next(v for v in w.values if v.text == name)
     if choices := w.choose([w.vectors(size), [v for v in w.vectors() if v.size != size]]):
         value = w.choose(choices)
@@ -216,7 +221,7 @@ def _new_state(w: _Writer, name: str) -> str:
 
 
 def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], choose: Choose) -> Drawn:
-    """The text of what is needed, in an order of the arguments that is drawn."""
+    """The circuit without unused lines, with its arguments in random order."""
     needed, waiting = set[str](), [*returned.values()]
     while waiting:
         for name in re.findall(r"[A-Za-z_]\w*", waiting.pop()):
@@ -232,12 +237,12 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
     star = f", *, {', '.join(parameters)}" if parameters else ""
     body = "\n".join(f"    {line}" for line in lines)
     source = f"def drawn({', '.join(order)}{star}):\n{body}\n"
-    circuit = read(source)
+    circuit = read(source, [n for n in returned if n in ("h", "s", "r")])
     return Drawn(circuit, source, _sizes(w, circuit, returned))
 
 
 def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, int]:
-    """Of all sizes that the circuit has names for."""
+    """The sizes that the circuit has names for."""
     known = nameable(circuit.recurrence)
     sizes = dict(w.sizes)
     for name, text in returned.items():
@@ -248,7 +253,7 @@ def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, 
 
 
 def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
-    """The strategy of ``hypothesis`` for random circuits."""
+    """A ``hypothesis`` strategy for random circuits."""
     from hypothesis import strategies as st
 
     @st.composite
@@ -258,12 +263,17 @@ def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
     return drawn()
 
 
-def read(source: str) -> Circuit:
-    """The circuit that the one function of a source text defines, with its lines known to error messages."""
+def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
+    """The circuit defined by the only function in a source text. Error messages can show its lines.
+
+    Args:
+        source: the text.
+        vectors: states that are vectors even if the equations would allow scalars.
+    """
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
     scope: dict[str, Any] = {n: getattr(language, n) for n in language.__all__}
     known = {*scope, "__builtins__"}
     exec(compile(source, file, "exec"), scope)
     (function,) = (value for name, value in scope.items() if name not in known)
-    return language.circuit(function)
+    return Circuit(function, read_equations(function, (), frozenset(vectors)), {})

@@ -1,14 +1,14 @@
 """Differentiation: from the step of a recurrence to the step of its adjoint, which runs backward in time.
 
-This is the only place that knows calculus. For every op one row says how the gradient g that arrives at its result
-reaches its arguments. The adjoint of a recurrence is a recurrence again:
+This is the only place that knows calculus. For every op, one row maps the gradient g at its result to the gradients at
+its arguments. The adjoint of a recurrence is again a recurrence:
 
-- its state δh is what step t+1 sends back to h(t); it starts at zero after the last step;
-- its inputs ∂L/∂o are what the loss itself says about the returned values;
-- it returns ∇x for the inputs; the gradients of parameters are its sums over time.
+- Its state δh is the gradient that step t+1 sends back to h(t); it starts at zero after the last step.
+- Its inputs ∂L/∂o are the direct gradients of the loss with respect to the returned values.
+- It returns ∇x for the inputs. The gradients of parameters are its sums over time.
 
-It reads the values that the forward pass had at the same step (the nodes of ``primal``). Whether those are stored or
-computed again is not decided here.
+It reads the values of the forward pass at the same step (the nodes of ``primal``). Whether those are stored or
+recomputed is not decided here.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from .simplify import simplify
 
 
 def direct(name: str) -> str:
-    """The adjoint's input: how the loss depends on a returned value directly."""
+    """The name of the adjoint's input for a returned value: the direct gradient of the loss."""
     return f"∂L/∂{name}"
 
 
 def carried(name: str) -> str:
-    """The adjoint's state: what later steps send back to a state."""
+    """The name of the adjoint's state for a state: the gradient that later steps send back."""
     return f"δ{name}"
 
 
 def gradient(name: str) -> str:
+    """The name of a gradient."""
     return f"∇{name}"
 
 
 def loss_on(recurrence: Recurrence) -> tuple[str, ...]:
-    """The returned values on which a loss depends directly, unless a user says otherwise: 'L' if the circuit returns a
-    scalar L (the total loss is then its sum over steps), else 'o' if it returns that, else its outputs, else its first
-    state."""
+    """The returned values on which a loss depends directly by default: 'L' if the circuit returns a scalar L (the total
+    loss is then its sum over steps), or else 'o' if it returns that, or else its outputs, or else its first state."""
     if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
         return ("L",)
     if "o" in recurrence.returns:
@@ -48,7 +48,7 @@ def loss_on(recurrence: Recurrence) -> tuple[str, ...]:
 
 
 def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Recurrence:
-    """The adjoint: the gradient of a loss that depends directly on the returned values named by ``of``, or on all."""
+    """The adjoint: the gradient of a loss that depends directly on the returned values ``of`` (default: all)."""
     names = list(recurrence.returns) if of is None else list(of)
     gradients: dict[Node, Node] = {}
 
@@ -130,7 +130,7 @@ def where(condition: Node, a: Node, b: Node) -> Node:
 
 
 def _maximum(g: Node, y: Node, a: Node, b: Node) -> tuple[Node, ...]:
-    """Equal arguments get half of g each; where one is NaN, both get all of it. Both are as in torch."""
+    """Equal arguments get half of g each. If one is NaN, both get all of g. Both rules are torch's."""
     share = where(make("equal", a, b), constant(0.5, g.type.dims), one(g))
     smaller = (make("less", a, b), make("less", b, a))
     return tuple(where(s, zeros(g), mul(share, g)) for s in smaller)
@@ -174,7 +174,7 @@ def _mean(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
 
 Vjp = Callable[..., tuple[Node | None, ...]]
 
-# op: (g = gradient at the result, y = the result, arguments) -> gradient at each argument, None where there is none
+# op: (g = gradient at the result, y = the result, arguments) -> gradient at each argument, or None
 VJP: dict[str, Vjp] = {
     "neg": lambda g, y, x: (neg(g),),
     "tanh": lambda g, y, x: (mul(sub(one(y), mul(y, y)), g),),

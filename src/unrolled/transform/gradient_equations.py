@@ -1,5 +1,6 @@
 """Back-propagation through time as equations, in the form of Goodfellow, Bengio and Courville (2016), section 10.2.2:
-the gradients at a step, those at the last step τ where nothing is sent back, and the sums over time."""
+the gradients at a step, the gradients at the last step τ, which no later step contributes to, and the sums over
+time."""
 
 from __future__ import annotations
 
@@ -8,9 +9,10 @@ from dataclasses import dataclass
 
 from ..graph.equations import SHORT, length, named_once, readable, speller
 from ..graph.node import Node, order
+from ..graph.notation import NOTATIONS, Format, Text
 from ..graph.ops import constant, is_constant
+from ..graph.printer import HADAMARD, Printer
 from ..graph.recurrence import Recurrence
-from ..graph.text import HADAMARD, NOTATIONS, Format, Printer, Text
 from .simplify import simplify, zero
 
 
@@ -21,8 +23,15 @@ def gradient_equations(
     last_only: bool = False,
     inputs: bool = False,
 ) -> str:
-    """The lines. ``summed``: scalar outputs are losses and the total loss is their sum over steps (gradient 1).
-    ``last_only``: the loss depends on the last step alone (structure 3). ``inputs``: also the gradients of inputs."""
+    """The equations, one per line.
+
+    Args:
+        adjoint: the adjoint of a recurrence.
+        format: 'text' or 'latex'.
+        summed: scalar outputs are losses, and the total loss is their sum over steps, so their gradient is 1.
+        last_only: the loss depends only on the last step (structure 3).
+        inputs: print the gradients of the inputs, too.
+    """
     assert adjoint.primal is not None
     names = _worth_a_line(adjoint)
     ones = {x: constant(1.0) for x in adjoint.inputs.values() if summed and not x.type.dims}
@@ -52,15 +61,17 @@ def gradient_equations(
 
 @dataclass(frozen=True)
 class _Moment:
-    """The adjoint at one kind of step: with some of its leaves known, and everything simplified."""
+    """The adjoint at one kind of step, simplified with the known values of some leaves."""
 
-    named: dict[str, Node]  # the gradients that are printed
-    labels: dict[Node, str]  # how values are called where they are used
-    carries: dict[Node, Node]  # what a state leaf stands for, one step later
-    names: list[str]  # the gradients with a line, in order of computation
+    named: dict[str, Node]  # the gradients to print
+    labels: dict[Node, str]  # the names of values where other equations use them
+    carries: dict[Node, Node]  # the value of each state leaf, computed one step later
+    names: list[str]  # the gradients with a line of their own, in order of computation
 
     @staticmethod
     def of(adjoint: Recurrence, names: Mapping[Node, str], known: Mapping[Node, Node]) -> _Moment:
+        """The adjoint with the ``known`` leaves replaced, simplified; ``names`` are the gradients with a line of their
+        own."""
         assert adjoint.primal is not None
         printed = {name: node for node, name in names.items()}
         printed |= {n: g for n, g in {**adjoint.returns, **adjoint.sums}.items() if n not in printed}
@@ -76,7 +87,7 @@ class _Moment:
         return _Moment({n: short[g] for n, g in printed.items()}, labels, carries, [names[n] for n in lines])
 
     def waits(self, name: str) -> bool:
-        """Whether this gradient needs the next step, other than through gradients that have a line of their own."""
+        """Whether this gradient depends on the next step, except through gradients with a line of their own."""
         node = self.named[name]
         stop = [n for n in self.labels if n is not node]
         return any(n in self.carries for n in order([node], known=stop))
@@ -88,6 +99,7 @@ class _Writer:
     adjoint: Recurrence
 
     def printer(self, moment: _Moment, base: str, roots: Iterable[Node]) -> Printer:
+        """A printer that sees values from time ``base``."""
         assert self.adjoint.primal is not None
         forward = set(self.adjoint.primal.nodes)
         carrying = {n for n in moment.labels if n not in forward} | {
@@ -101,15 +113,17 @@ class _Writer:
         return Printer(self.notation, spell, moment.carries, carrying)
 
     def line(self, name: str, moment: _Moment, base: str, condition: str = "") -> str:
+        """The equation of a gradient."""
         node = moment.named[name]
         own = moment.labels.get(node) in (None, name)
-        if node.op == "input":  # handed in by the loss
+        if node.op == "input":  # given by the loss
             body = self.notation.name(node["name"], base)
         else:
             body = self.printer(moment, base, [node]).expression(node, named=not own)
         return self.notation.line(self.notation.name(name, base), body, condition)
 
     def sum(self, name: str, moment: _Moment, base: str, over_time: bool) -> str:
+        """The equation of a parameter's gradient, which is a sum over time or a single term."""
         node = moment.named[name]
         if is_constant(node, 0):
             return self.notation.line(self.notation.name(name, None), "0")
@@ -125,7 +139,7 @@ def _sums(adjoint: Recurrence) -> dict[str, Node]:
 
 
 def _worth_a_line(adjoint: Recurrence) -> dict[Node, str]:
-    """Which gradients get a line of their own: those of returned values, and others where they are long."""
+    """The gradients with a line of their own: those of returned values, and other long ones."""
     primal = adjoint.primal
     assert primal is not None
     returned = {f"∇{name}" for name in primal.returns}

@@ -1,4 +1,4 @@
-"""Recurrences made from others by leaving something out or feeding something in."""
+"""Recurrences made from others by removing inputs or outputs, or by giving values from outside."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from .unfold import same_op
 
 
 def without(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
-    """The same step when some inputs are absent: outputs that need them (a loss that needs the target) are left out.
+    """The step without some inputs, and without the outputs that depend on them, such as a loss without its target.
 
-    Raises InputError if a state needs one.
+    Raises:
+        InputError: a state depends on one of the inputs.
     """
     absent = set(inputs)
     gone = {recurrence.inputs[n] for n in absent}
@@ -38,7 +39,7 @@ def without(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
 
 @lru_cache(maxsize=256)
 def only_states(recurrence: Recurrence) -> Recurrence:
-    """The same step without its outputs, and without the inputs that only these need."""
+    """The step without its outputs, and without the inputs that only outputs depend on."""
     returns = {n: recurrence.returns[n] for n in recurrence.states}
     needed = set(order(returns.values()))
     return Recurrence(
@@ -52,7 +53,7 @@ def only_states(recurrence: Recurrence) -> Recurrence:
 
 
 def as_tokens(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
-    """The same step when some vector inputs come as tokens: as the index of the one in a one-hot vector."""
+    """The step with tokens instead of some vector inputs. A token is the index of the 1 in a one-hot vector."""
     spoken = {
         n: leaf("input", token(x.type.dims[0]), x.source, name=n) for n, x in recurrence.inputs.items() if n in inputs
     }
@@ -70,8 +71,8 @@ def as_tokens(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
 
 
 def fed(recurrence: Recurrence, states: Iterable[str]) -> Recurrence:
-    """Teacher forcing: the delayed values of some states come from outside, as inputs of the same name. What the step
-    computes for them is an output; no cycle runs through them any more."""
+    """Teacher forcing: the previous values of some states become inputs of the same name, given from outside. Their new
+    values become outputs, so no cycle runs through these states any more."""
     names = set(states)
     replace = {
         s: leaf("input", s.type, s.source, name=n, delayed=True) if n in names else s

@@ -1,5 +1,5 @@
-"""Algebra that makes derived graphs as short as a person would write them: x + 0, 1 * x, -(-x), and pieces that
-were cut apart and are put together again. Nothing here changes a value for finite arguments, beyond rounding."""
+"""Algebra that makes derived graphs as short as a person would write them: x + 0, 1 * x, -(-x), and pieces that are
+split and concatenated again. For finite arguments, every rule keeps the value, up to rounding."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from ..graph.ops import constant, is_constant, make
 
 
 def simplify(roots: Iterable[Node], replace: Mapping[Node, Node]) -> dict[Node, Node]:
-    """Every node below the roots mapped to its simplified form; nodes in ``replace`` become what is given there."""
+    """Map every node that the roots depend on to its simplified form; nodes in ``replace`` as given there."""
     return rewrite(roots, replace, rebuild)
 
 
 def rebuild(node: Node, args: tuple[Node, ...]) -> Node:
-    """The node with new arguments, simplified at its top."""
+    """The node with new arguments, simplified by the rule of its op."""
     rule = RULES.get(node.op)
     shorter = rule(node, *args) if rule else None
     if shorter is not None:
@@ -24,6 +24,7 @@ def rebuild(node: Node, args: tuple[Node, ...]) -> Node:
 
 
 def zero(type: Type) -> Node:
+    """A constant 0 of this type."""
     return constant(0.0, type.dims)
 
 
@@ -94,7 +95,7 @@ def _bilinear(node: Node, a: Node, b: Node) -> Node | None:
 def _sum(node: Node, a: Node) -> Node | None:
     if a.op == "neg":
         return make("neg", rebuild(make("sum", a.args[0]), (a.args[0],)), source=node.source)
-    if a.op in ("mul", "div") and a.args[1].op == "broadcast":  # the same factor for all
+    if a.op in ("mul", "div") and a.args[1].op == "broadcast":  # every entry has the same factor
         each, factor = a.args[0], a.args[1].args[0]
         return make(a.op, rebuild(make("sum", each), (each,)), factor, source=node.source)
     return zero(node.type) if is_constant(a, 0) else None

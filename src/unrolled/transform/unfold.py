@@ -1,4 +1,4 @@
-"""Unfolding: the recurrence written out for a number of steps, as one acyclic graph that shares its parameters."""
+"""Unfolding: a recurrence as one acyclic graph over a number of steps, all of which share the parameters."""
 
 from __future__ import annotations
 
@@ -14,10 +14,16 @@ At = tuple[str, int]  # a name and a time
 
 @dataclass(frozen=True, eq=False)
 class Unfolded:
-    """A graph without recurrence: one copy of each value per step, each parameter once.
+    """A graph without recurrence: one copy of each value per step, and each parameter once.
 
-    start: the initial states, by name; inputs: leaves by name and time; values: what is returned, by name and time;
-    labels: name and time of every named node; times: the steps that are computed.
+    Attributes:
+        recurrence: the recurrence that was unfolded.
+        start_time: the time of the initial states.
+        times: the steps that are computed.
+        start: the initial states, by name.
+        inputs: the input leaves, by name and time.
+        values: the returned values, by name and time.
+        labels: the name and time of every named node.
     """
 
     recurrence: Recurrence
@@ -35,11 +41,11 @@ def first_time(recurrence: Recurrence) -> int:
 
 
 def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
-    """Apply the definition again and again.
+    """Apply the recurrence repeatedly.
 
-    A recurrence with inputs runs through t = 1 ... steps from its initial state at time 0. An autonomous one starts
-    from the state at time 1, so that ``steps`` states exist and the definition is applied steps - 1 times
-    (Goodfellow, Bengio and Courville 2016, section 10.1).
+    A recurrence with inputs runs over t = 1 ... steps, from its initial state at time 0. An autonomous recurrence
+    starts from the state at time 1, so it has ``steps`` states and is applied steps - 1 times (Goodfellow, Bengio and
+    Courville 2016, section 10.1).
     """
     start_time = first_time(recurrence)
     times = range(start_time + 1, steps + 1)
@@ -65,4 +71,5 @@ def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
 
 
 def same_op(node: Node, args: tuple[Node, ...]) -> Node:
+    """The same operation on other arguments."""
     return make(node.op, *args, source=node.source, **dict(node.attrs))

@@ -1,4 +1,4 @@
-"""The equations of an unfolded graph: as applications of the step f, one by one and nested, and in full."""
+"""The equations of an unfolded graph: as applications of the step f, one per step or nested, or in full."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ from typing import Literal
 
 from ..graph.equations import is_scalar
 from ..graph.node import Node, order
-from ..graph.text import NOTATIONS, Format, Printer, Text
+from ..graph.notation import NOTATIONS, Format, Text
+from ..graph.printer import Printer
 from .unfold import Unfolded
 
 Form = Literal["steps", "nested", "full", "all"]
 
 
 def unfolded_equations(graph: Unfolded, format: Format = "text", form: Form = "all") -> str:
-    """form: 'steps' s(2) = f(s(1); θ), ...; 'nested' s(3) = f(f(s(1); θ); θ); 'full' the circuit's own equations at
-    every step; 'all' the first two."""
+    """The equations, one per line.
+
+    Args:
+        graph: the unfolded graph.
+        format: 'text' or 'latex'.
+        form: 'steps' for s(2) = f(s(1); θ), ...; 'nested' for s(3) = f(f(s(1); θ); θ); 'all' for both; 'full' for the
+            circuit's own equations at every step.
+    """
     notation = NOTATIONS[format]
     if form == "full":
         return notation.lines(_full(graph, notation))
@@ -48,7 +55,7 @@ def _step(graph: Unfolded, notation: Text, t: int) -> str:
 
 
 def _nested(graph: Unfolded, notation: Text) -> str:
-    """The last state with every earlier one put in. A step of several states is one application of f."""
+    """The last state, with every earlier state substituted. A step with several states is one application of f."""
     inner = _states(graph, notation, graph.start_time)
     for t in graph.times:
         inner = [_apply(graph, notation, t, inner)]

@@ -1,4 +1,4 @@
-"""Mathematical labels as runs of type: h⁽ᵗ⁻¹⁾ is a bold italic h and a superscript."""
+"""Mathematical labels as runs of characters in one style: h⁽ᵗ⁻¹⁾ is a bold italic h and a superscript."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import unicodedata
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
-from ..graph.text import ACCENTS, GREEK, Name
+from ..graph.notation import ACCENTS, GREEK, Name
 from .reduce import Ways
 
 Shift = Literal["base", "sup", "sub"]
 
-SMALL = 0.66  # the size of a superscript, in the size of its base
-RISE = 0.42  # how far it stands above, in the same
+SMALL = 0.66  # the size of a superscript, relative to its base
+RISE = 0.42  # how far a superscript is raised, relative to the size of the base
 FALL = 0.22
 
 
 class Run(NamedTuple):
-    """Characters in one type: ``style`` is a set of the letters b (bold) and i (italic)."""
+    """Characters in one style: ``style`` is a set of the letters b (bold) and i (italic)."""
 
     text: str
     style: str = ""
@@ -29,18 +29,18 @@ Label = tuple[Run, ...]
 
 
 def value(name: str, time: str | None, scalar: bool) -> Label:
-    """A value at a time: letter, accent, subscript, and the time in parentheses above."""
+    """The label of a value at a time: letter, accent, subscript, and the time in parentheses as a superscript."""
     runs = _name(name, scalar)
     return runs if time is None else (*runs, *_superscript(f"({time})"))
 
 
 def gradient(name: str, time: str | None, scalar: bool) -> Label:
-    """The gradient of a value: ∇ and the value."""
+    """The label of a gradient: ∇ and the value."""
     return (Run("∇"), *value(name, time, scalar))
 
 
 def letters(ways: Ways) -> Label:
-    """What stands on an arrow: the letters of each way, ways separated by commas."""
+    """The label of an arrow: the letters of each path, separated by commas."""
     runs: list[Run] = []
     for k, way in enumerate(ways):
         if k:
@@ -53,17 +53,18 @@ def letters(ways: Ways) -> Label:
 
 
 def words(text: str, style: str = "") -> Label:
+    """A label of plain text."""
     return (Run(text, style),)
 
 
 def plain(label: Label) -> str:
-    """The label in a line of text: h(t-1)."""
+    """The label as plain text: h(t-1)."""
     return "".join("_" * (run.shift == "sub") + run.text for run in label).replace("−", "-")
 
 
 @lru_cache(maxsize=4096)
 def width(label: Label, size: float) -> float:
-    """How wide it is at most, in common serif fonts."""
+    """The largest width of the label in common serif fonts."""
     base, sup, sub = (
         size * sum(_advance(c) for run in label if run.shift == shift for c in run.text)
         for shift in ("base", "sup", "sub")
@@ -72,7 +73,7 @@ def width(label: Label, size: float) -> float:
 
 
 def stacked(label: Label) -> bool:
-    """Whether the superscript stands above the subscript, not after it: when that is one digit or letter."""
+    """Whether the superscript is above the subscript, not after it: true if the subscript is one character."""
     return any(run.shift == "sub" and len(run.text) == 1 for run in label)
 
 
@@ -92,15 +93,15 @@ def _name(name: str, scalar: bool) -> Label:
     n = Name.parse(name)
     letter = GREEK.get(n.letter, n.letter)
     style = ("" if scalar else "b") + ("i" if len(letter) == 1 else "")
-    if n.accent:
-        letter = unicodedata.normalize("NFC", letter + ACCENTS[n.accent][0])
+    accent = ACCENTS[n.accent][0] if n.accent else ""
+    letter = unicodedata.normalize("NFC", letter[0] + accent + n.marks + letter[1:])
     subscript = GREEK.get(n.subscript, n.subscript)
     return (Run(letter, style), *([Run(subscript, "", "sub")] if subscript else []))
 
 
 @lru_cache(maxsize=1024)
 def _superscript(text: str) -> Label:
-    """Letters in italics, the rest upright."""
+    """A superscript: letters in italics, everything else upright."""
     return tuple(
         Run(part.replace("-", "−"), "i" if part.isalpha() else "", "sup")
         for part in re.findall(r"[^\W\d]+|[\W\d]+", text)

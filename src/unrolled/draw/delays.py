@@ -1,4 +1,4 @@
-"""The recurrent arrows of the circuit diagram: from a state through the black square back into the step."""
+"""The recurrent arrows of the circuit diagram: from a state, through a black square, back into the step."""
 
 from __future__ import annotations
 
@@ -6,36 +6,36 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from . import text
+from . import labels
 from .arrange import ROW, Place, Step
 from .curve import Path, Point, Trace, crossings, length, rim, rounded
 from .letter import SIZE
 from .reduce import Arrow, Diagram
 
-ASIDE = 34.0  # from the circles, or from another loop, to a loop
+ASIDE = 34.0  # distance from the circles, or from another loop, to a loop
 CORNER = 20.0
-CROSSING, RIGHT = 60.0, 40.0  # what crossing an arrow and going round on the right cost, in units of length
+CROSSING, RIGHT = 60.0, 40.0  # the costs of crossing an arrow and of going round on the right, in units of length
 
-Wall = tuple[float, float, float]  # something that reaches to x on the left, between y and y
+Wall = tuple[float, float, float]  # an obstacle: its left edge x, and its extent in y
 
 
 @dataclass
 class Loops:
-    """A path for each delayed arrow, the part of it that is its own, and for each state its black square."""
+    """The path of each delayed arrow, the part of it that no other arrow shares, and the black square of each state."""
 
     paths: dict[Arrow, Path] = field(default_factory=dict)
     own: dict[Arrow, Path] = field(default_factory=dict)
     squares: dict[str, Point] = field(default_factory=dict)
 
     def flipped(self) -> Loops:
-        """Right for left."""
+        """The mirror image, right for left."""
         paths, own = ({a: path.flipped() for a, path in group.items()} for group in (self.paths, self.own))
         return Loops(paths, own, {s: (-x, y) for s, (x, y) in self.squares.items()})
 
 
 @dataclass
 class _Side:
-    """One side of a step, seen from the left: places, what stands in the way, and what is reached directly."""
+    """One side of a step, seen from the left: positions, obstacles, and the values that can be reached directly."""
 
     places: Mapping[str, Place]
     walls: list[Wall]
@@ -43,8 +43,8 @@ class _Side:
 
 
 def loops(diagram: Diagram, step: Step, inner: Mapping[Arrow, Path]) -> Loops:
-    """Loops beside a step, the shorter ones inside the longer. A state that is used more than once is delayed
-    once: its arrows share the black square and part after it."""
+    """Loops beside a step, the shorter ones inside the longer ones. If a state has several delayed arrows, they share
+    one black square and separate after it."""
     sides = (_side(step, list(inner.values()), False), _side(step, list(inner.values()), True))
     drawn = [Trace(path.sample(15)) for path in inner.values()]
     made = Loops()
@@ -87,7 +87,7 @@ def _leftmost(walls: Sequence[Wall], top: float, bottom: float) -> float:
 
 
 def _loop(side: _Side, arrows: Sequence[Arrow]) -> tuple[Loops, Wall]:
-    """The way back of one state, and the wall that it makes for others."""
+    """The loop of one state, and the obstacle that it is for other loops."""
     state = arrows[0].source
     if [a.target for a in arrows] == [state] and state in side.free:
         return _small(side, arrows[0])
@@ -95,7 +95,7 @@ def _loop(side: _Side, arrows: Sequence[Arrow]) -> tuple[Loops, Wall]:
 
 
 def _small(side: _Side, arrow: Arrow) -> tuple[Loops, Wall]:
-    """From a value straight back to itself."""
+    """A loop from a value directly back to itself."""
     place = side.places[arrow.source]
     a, d = rim(place, -0.8, -0.6), rim(place, -0.8, 0.6)
     reach = (a[0] - _leftmost(side.walls, place.y - 20, place.y + 20) + ASIDE + 8) / 0.6
@@ -106,7 +106,7 @@ def _small(side: _Side, arrow: Arrow) -> tuple[Loops, Wall]:
 
 
 def _trunk(side: _Side, arrows: Sequence[Arrow]) -> tuple[Loops, Wall]:
-    """Out to the left, up or down a common line, and back in at the height of each target."""
+    """A loop to the left, up or down a common line, and back at the height of each target."""
     made, state = Loops(), arrows[0].source
     place = side.places[state]
     targets = [side.places[a.target] for a in arrows]
@@ -114,7 +114,7 @@ def _trunk(side: _Side, arrows: Sequence[Arrow]) -> tuple[Loops, Wall]:
     level = place.y if direct else place.y - ROW / 2
     entries = [t.y if a.target in side.free else t.y + ROW / 2 for a, t in zip(arrows, targets, strict=True)]
     top, bottom = min(level, *entries), max(level, *entries)
-    widest = max(text.width(text.letters(a.letters), SIZE) for a in arrows)
+    widest = max(labels.width(labels.letters(a.letters), SIZE) for a in arrows)
     x = _leftmost(side.walls, top - 8, bottom + 8) - max(ASIDE, (widest + 26) * (len(arrows) > 1))
     out: list[Point] = [rim(place, -1, 0)] if direct else [rim(place, 0, -1), (place.x, level)]
     below = all(e > level for e in entries)

@@ -1,5 +1,7 @@
-"""Every value and every gradient of one sequence: the unfolded graph evaluated by the definition of correct, in
-float64, and torch's autograd through it."""
+"""Every value and gradient of a layer for one sequence.
+
+``evaluate`` runs the unfolded graph in float64, and torch's autograd differentiates it.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..draw.numbers import special
 from ..draw.reduce import reduce
 from ..graph.node import REAL, TOKEN, Node
 from ..transform.evaluate import evaluate
@@ -18,7 +21,7 @@ from .subject import Layer, Subject
 
 @dataclass(frozen=True)
 class Problem:
-    """The first number that is not finite: step, value or gradient, name and unit (from 1)."""
+    """The first number that is not finite: its step, name and unit (from 1), and whether it is a gradient."""
 
     step: int
     name: str
@@ -27,15 +30,24 @@ class Problem:
     gradient: bool
 
     def __str__(self) -> str:
-        what = "On the way back, the" if self.gradient else "The"
-        where = f"{'∇' * self.gradient}{self.name} at step {self.step}, unit {self.unit}"
-        return f"Not all numbers are finite. {what} first is {self.kind}: {where}."
+        what = "gradient" if self.gradient else "value"
+        where = f"{'∇' * self.gradient}{self.name} is {self.kind} at step {self.step}, unit {self.unit}"
+        return f"Not all numbers are finite. The first {what}: {where}."
 
 
 @dataclass(frozen=True)
-class Measured:
-    """values: by name (steps, units), tokens (steps, 1); gradients: of the total loss, likewise, for what it depends
-    on; saliency: the length of the gradient at the first layer's input, step by step."""
+class LayerValues:
+    """The values and gradients of one layer.
+
+    Attributes:
+        layer: the layer.
+        unfolded: its unfolded graph.
+        values: by name, (steps, units); tokens (steps, 1).
+        gradients: of the total loss with respect to each value that it depends on, (steps, units).
+        total: the total loss.
+        saliency: the norm of the gradient with respect to the input of the first layer, (steps,).
+        problem: the first number that is not finite.
+    """
 
     layer: Layer
     unfolded: Unfolded
@@ -46,8 +58,13 @@ class Measured:
     problem: Problem | None
 
 
-def measure(subject: Subject, layer: int) -> Measured:
-    """The values of a layer (from 0) while all of them read the sequence, and their gradients."""
+def evaluate_layer(subject: Subject, layer: int) -> LayerValues:
+    """Run all layers over the sequence and return the values and gradients of one.
+
+    Args:
+        subject: the layers and the sequence.
+        layer: the index of the layer, from 0.
+    """
     graphs = [unfold(part.recurrence, subject.steps + (not part.recurrence.inputs)) for part in subject.layers]
     series = {n: list(values[:, None]) for n, values in subject.inputs.items()}  # by name and step: (1, size) or (1,)
     first: list[Tensor] = []
@@ -76,7 +93,9 @@ def measure(subject: Subject, layer: int) -> Measured:
     saliency = torch.stack([g.norm() for g in read]) if len(read) == steps else torch.zeros(0)
     values = {n: v.detach() for n, v in values.items()}
     problem = locate(values, gradients, graphs[layer].times[0])
-    return Measured(subject.layers[layer], graphs[layer], values, gradients, float(total.detach()), saliency, problem)
+    return LayerValues(
+        subject.layers[layer], graphs[layer], values, gradients, float(total.detach()), saliency, problem
+    )
 
 
 def _gradients(total: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
@@ -100,29 +119,34 @@ def _leaves(part: Layer, graph: Unfolded, series: dict[str, list[Tensor]]) -> di
         if node.type.kind == TOKEN:
             leaves[node] = value
         elif value.is_floating_point():
-            copy = value.clone()  # its gradient is what this layer alone sends back
+            copy = value.clone()  # a leaf of its own, so that its gradient comes from this layer only
             leaves[node] = copy if copy.requires_grad else copy.requires_grad_()
-        else:  # a whole number in the place of a vector is its one-hot vector
+        else:  # tokens given for a vector are one-hot vectors
             size = node.type.dims[0].value(part.sizes)
             leaves[node] = torch.nn.functional.one_hot(value, size).double().requires_grad_()
     return leaves
 
 
 def _named(part: Layer, graph: Unfolded) -> dict[str, list[Node]]:
-    """The node of every value that is drawn, step by step."""
+    """The node of every drawn value at every step."""
     at = {(name, t): node for node, (name, t) in graph.labels.items()}
     at |= {**graph.inputs, **graph.values}
     return {n: [at[n, t] for t in graph.times] for n in reduce(part.recurrence).values if (n, graph.times[-1]) in at}
 
 
 def _rows(series: list[Tensor]) -> Tensor:
-    """(steps, units)."""
+    """The values of all steps as (steps, units)."""
     return torch.stack([v.reshape(-1).double() for v in series])
 
 
 def locate(values: dict[str, Tensor], gradients: dict[str, Tensor], first: int) -> Problem | None:
-    """Where the first number is that is not finite: forward, and, if all of those are finite, backward. Values come in
-    the order in which they are computed."""
+    """The first number that is not finite: first in the forward pass, then in the backward pass.
+
+    Args:
+        values: by name (steps, units), in the order of computation.
+        gradients: by name (steps, units), in the same order.
+        first: the time of the first step.
+    """
     for group, backward in ((values, False), (gradients, True)):
         found = []
         for order, (name, rows) in enumerate(reversed(group.items()) if backward else group.items()):
@@ -132,6 +156,5 @@ def locate(values: dict[str, Tensor], gradients: dict[str, Tensor], first: int) 
                 found.append((-t if backward else t, order, name, unit, float(rows[t, unit])))
         if found:
             t, _, name, unit, value = min(found)
-            kind = "NaN" if value != value else "∞" if value > 0 else "-∞"
-            return Problem(abs(t) + first, name, unit + 1, kind, backward)
+            return Problem(abs(t) + first, name, unit + 1, special(value), backward)
     return None

@@ -1,45 +1,42 @@
-"""Nodes as mathematics: one printer, two notations (text and LaTeX), each a table with one row per op.
-
-``graph/equations.py`` arranges the printed expressions into lines.
-"""
+"""Two notations for equations: plain Unicode text and LaTeX. ``graph/printer.py`` prints nodes in either of them."""
 
 from __future__ import annotations
 
 import math
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from .node import Node
-from .ops import make
-from .size import Size
-
 Format = Literal["text", "latex"]
-
-# how tightly an expression holds together; a looser one inside a tighter one gets parentheses
-SUM, HADAMARD, PRODUCT, POSTFIX, ATOM = 1, 2, 3, 4, 5
 
 GREEK = dict(
     alpha="α", beta="β", gamma="γ", delta="δ", epsilon="ε", zeta="ζ", eta="η", theta="θ", kappa="κ", lambda_="λ",
     lam="λ", mu="μ", nu="ν", xi="ξ", rho="ρ", sigma="σ", tau="τ", phi="φ", chi="χ", psi="ψ", omega="ω",
 )  # fmt: skip
 ACCENTS = {"hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "bar": ("\u0304", r"\bar")}
-COMMANDS = ("tanh", "sin", "cos", "exp", "log", "max", "min", "sigmoid")  # functions that LaTeX has a name for
+MARKS = {"\u0307": r"\dot", "\u030a": r"\mathring", "\u030c": r"\check"}  # of a derivative in one direction: ẋ
+COMMANDS = ("tanh", "sin", "cos", "exp", "log", "max", "min", "sigmoid")  # functions with a LaTeX command
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """A name taken apart: yhat is y with a hat, W_h and Wh are W with subscript h, theta is θ."""
+    """A name split into its parts: yhat is y with a hat, W_h and Wh are W with subscript h, theta is θ, ẋ is x with a
+    mark."""
 
     letter: str
     accent: str = ""
     subscript: str = ""
+    marks: str = ""
 
     @staticmethod
     def parse(name: str) -> Name:
+        """The parts of a name."""
+        spread = unicodedata.normalize("NFD", name)
+        rest = spread[1:].lstrip("".join(MARKS))
+        if marks := spread[1 : len(spread) - len(rest)]:
+            return replace(Name.parse(unicodedata.normalize("NFC", spread[0] + rest)), marks=marks)
         stem, _, subscript = name.partition("_")
         if name in GREEK:
             return Name(name)
@@ -59,13 +56,16 @@ class Text:
     multiply, times = " ⊙ ", " · "
 
     def name(self, name: str, time: str | None, piece: int | None = None, scalar: bool = False) -> str:
+        """A value by its name: at a time, as a piece of a vector that is split, or the gradient of one (∇h). Only LaTeX
+        distinguishes scalars."""
         for prefix in ("∇", "∂L/∂", "δ"):
             if name.startswith(prefix):
                 return prefix + self.name(name.removeprefix(prefix), time, piece)
         n = Name.parse(name)
         text = GREEK.get(n.letter, n.letter)
-        if n.accent:
-            text = unicodedata.normalize("NFC", text + ACCENTS[n.accent][0])
+        if n.accent or n.marks:
+            accent = ACCENTS[n.accent][0] if n.accent else ""
+            text = unicodedata.normalize("NFC", text[0] + accent + n.marks + text[1:])
         if n.subscript:
             text += n.subscript.translate(SUBSCRIPTS) if n.subscript.isdigit() else "_" + n.subscript
         if piece is not None:
@@ -73,58 +73,75 @@ class Text:
         return text if time is None else f"{text}({time})"
 
     def group(self, text: str) -> str:
+        """An expression in parentheses."""
         return f"({text})"
 
     def call(self, function: str, *args: str) -> str:
+        """A function applied to arguments."""
         return f"{'σ' if function == 'sigmoid' else function}({', '.join(args)})"
 
     def stacked(self, *pieces: str) -> str:
+        """Vectors one below another."""
         return f"[{'; '.join(pieces)}]"
 
     def square(self, text: str) -> str:
+        """The square of an expression."""
         return text + "²"
 
     def transposed(self, text: str) -> str:
+        """The transpose of an expression."""
         return text + "ᵀ"
 
     def indexed(self, text: str, index: str) -> str:
+        """An entry of a vector, or a piece of a split one."""
         return f"{text}[{index}]"
 
     def onehot(self, index: str) -> str:
+        """The one-hot vector of an index."""
         return f"1[{index}]"
 
     def fraction(self, a: str, b: str) -> str:
+        """A quotient."""
         return f"{a} / {b}"
 
     def choice(self, condition: str, a: str, b: str) -> str:
+        """a if the condition holds, else b."""
         return f"({a} if {condition} else {b})"
 
     def relation(self, a: str, symbol: str, b: str) -> str:
+        """A comparison."""
         return f"{a} {symbol} {b}"
 
     def absolute(self, text: str) -> str:
+        """The absolute value of an expression."""
         return f"|{text}|"
 
     def floor(self, text: str) -> str:
+        """The floor of an expression."""
         return f"⌊{text}⌋"
 
     infinity, not_a_number = "∞", "nan"
 
     def number(self, value: float) -> str:
+        """A number, which may be infinite or NaN."""
         if math.isfinite(value):
             return self.finite(value)
         return self.not_a_number if math.isnan(value) else ("-" if value < 0 else "") + self.infinity
 
     def finite(self, value: float) -> str:
+        """A finite number with six digits."""
         return f"{value:g}"
 
     def over_time(self, text: str) -> str:
+        """A sum over all steps."""
         return f"Σ_t {text}"
 
     def line(self, left: str, right: str, condition: str = "") -> str:
+        """An equation, with a condition on t if there is one."""
         return f"{left} = {right}" + (f"    for {condition}" if condition else "")
 
     def lines(self, lines: list[str]) -> str:
+        """All equations, one per line."""
         return "\n".join(lines)
 
     tau = "τ"
@@ -153,6 +170,8 @@ class Latex(Text):
             letter = n.letter if len(n.letter) == 1 else rf"\mathrm{{{self.word(n.letter)}}}"
         bold = letter if scalar else rf"\boldsymbol{{{letter}}}"
         text = rf"{ACCENTS[n.accent][1]}{{{bold}}}" if n.accent else bold
+        for mark in n.marks:
+            text = rf"{MARKS[mark]}{{{text}}}"
         subscripts = (
             [rf"\mathrm{{{self.word(n.subscript)}}}"] if len(n.subscript) > 1 else [n.subscript] * bool(n.subscript)
         )
@@ -163,6 +182,7 @@ class Latex(Text):
         return text if time is None else f"{text}^{{({time})}}"
 
     def word(self, word: str) -> str:
+        """A word with LaTeX's special characters escaped."""
         return word.replace("_", r"\_")
 
     def group(self, text: str) -> str:
@@ -222,159 +242,3 @@ class Latex(Text):
 
 
 NOTATIONS: dict[str, Text] = {"text": Text(), "latex": Latex()}
-
-
-@dataclass
-class Printer:
-    """Prints expressions. ``spell(node, shift, piece)`` gives the name of a node that has one, seen ``shift`` steps
-    from the present; ``inline(node)`` gives what to print in the place of a leaf, one step later (the state of an
-    adjoint, which stands for what the next step sends back); ``carrying`` holds the nodes that carry a gradient."""
-
-    notation: Text
-    spell: Callable[[Node, int, int | None], str | None]
-    inline: dict[Node, Node] = field(default_factory=dict)
-    carrying: set[Node] = field(default_factory=set)
-    shift: int = 0
-
-    def expression(self, node: Node, tightness: int = 0, named: bool = True) -> str:
-        if named and (name := self.spell(node, self.shift, None)) is not None:
-            return name
-        if node in self.inline:
-            later = Printer(self.notation, self.spell, self.inline, self.carrying, self.shift + 1)
-            return later.expression(self.inline[node], tightness)
-        holds, text = ROWS[node.op](self, node, *node.args)
-        return self.notation.group(text) if holds < tightness else text
-
-
-Row = Callable[..., tuple[int, str]]
-
-
-def _call(function: str) -> Row:
-    return lambda p, n, *args: (ATOM, p.notation.call(function, *(p.expression(a) for a in args)))
-
-
-def _relation(symbol: str) -> Row:
-    return lambda p, n, a, b: (
-        SUM,
-        p.notation.relation(p.expression(a, HADAMARD), symbol, p.expression(b, HADAMARD)),
-    )
-
-
-def _add(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
-    return SUM, f"{p.expression(a, SUM)} + {p.expression(b, SUM)}"
-
-
-def _sub(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
-    if a.op == "logsumexp" and b.op == "pick" and b.args[0] is a.args[0]:
-        probability = p.expression(make("softmax", a.args[0]))  # under its own name, if the circuit gave it one
-        return SUM, "-" + p.notation.call("log", p.notation.indexed(probability, p.expression(b.args[1])))
-    return SUM, f"{p.expression(a, SUM)} - {p.expression(b, HADAMARD)}"
-
-
-def _mul(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
-    if a is b:
-        return POSTFIX, p.notation.square(p.expression(a, ATOM))
-    if b in p.carrying and a not in p.carrying and a.op not in ("constant", "broadcast") and n.type.dims:
-        return PRODUCT, f"{p.notation.call('diag', p.expression(a))} {p.expression(b, PRODUCT)}"
-    plain = not n.type.dims or a.op in ("constant", "broadcast") or b.op in ("constant", "broadcast")
-    sign = p.notation.times if plain else p.notation.multiply
-    return HADAMARD, f"{p.expression(a, HADAMARD)}{sign}{p.expression(b, PRODUCT)}"
-
-
-def _div(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
-    if isinstance(p.notation, Latex):
-        return PRODUCT, p.notation.fraction(p.expression(a), p.expression(b))
-    return HADAMARD, p.notation.fraction(p.expression(a, HADAMARD), p.expression(b, PRODUCT))
-
-
-def _matvec(p: Printer, n: Node, a: Node, x: Node) -> tuple[int, str]:
-    return PRODUCT, f"{p.expression(a, PRODUCT)} {p.expression(x, PRODUCT)}"
-
-
-def _outer(p: Printer, n: Node, u: Node, v: Node) -> tuple[int, str]:
-    return PRODUCT, f"{p.expression(u, PRODUCT)} {p.notation.transposed(p.expression(v, POSTFIX))}"
-
-
-def _transpose(p: Printer, n: Node, a: Node) -> tuple[int, str]:
-    return POSTFIX, p.notation.transposed(p.expression(a, ATOM))
-
-
-def _slice(p: Printer, n: Node, x: Node) -> tuple[int, str]:
-    name = p.spell(x, p.shift, n["index"])
-    if name is not None:
-        return ATOM, name
-    piece = p.notation.call("split", p.expression(x), str(len(n["sizes"])))
-    return POSTFIX, p.notation.indexed(piece, str(n["index"] + 1))
-
-
-def _pick(p: Printer, n: Node, o: Node, t: Node) -> tuple[int, str]:
-    return POSTFIX, p.notation.indexed(p.expression(o, POSTFIX), p.expression(t))
-
-
-def _constant(p: Printer, n: Node) -> tuple[int, str]:
-    text = p.notation.number(n["value"])
-    return SUM if text.startswith("-") else ATOM, text
-
-
-def _sum(p: Printer, n: Node, a: Node) -> tuple[int, str]:
-    if a.type.dims == (Size.of(1),):
-        return HADAMARD, p.expression(a, HADAMARD)
-    return ATOM, p.notation.call("sum", p.expression(a))
-
-
-def _leaf(p: Printer, n: Node) -> tuple[int, str]:
-    return ATOM, p.notation.name(n["name"], None)
-
-
-ROWS: dict[str, Row] = {
-    "neg": lambda p, n, a: (SUM, f"-{p.expression(a, HADAMARD)}"),
-    "tanh": _call("tanh"),
-    "sigmoid": _call("sigmoid"),
-    "relu": _call("relu"),
-    "exp": _call("exp"),
-    "log": _call("log"),
-    "sqrt": _call("sqrt"),
-    "abs": lambda p, n, a: (ATOM, p.notation.absolute(p.expression(a))),
-    "sign": _call("sign"),
-    "floor": lambda p, n, a: (ATOM, p.notation.floor(p.expression(a))),
-    "sin": _call("sin"),
-    "cos": _call("cos"),
-    "softplus": _call("softplus"),
-    "erf": _call("erf"),
-    "stop_gradient": _call("stop_gradient"),
-    "add": _add,
-    "sub": _sub,
-    "mul": _mul,
-    "div": _div,
-    "maximum": _call("max"),
-    "minimum": _call("min"),
-    "less": _relation("<"),
-    "less_equal": _relation("≤"),
-    "equal": _relation("="),
-    "where": lambda p, n, c, a, b: (
-        ATOM,
-        p.notation.choice(p.expression(c), p.expression(a), p.expression(b)),
-    ),
-    "matvec": _matvec,
-    "matmul": _matvec,
-    "transpose": _transpose,
-    "outer": _outer,
-    "sum": _sum,
-    "mean": _call("mean"),
-    "max": _call("max"),
-    "min": _call("min"),
-    "logsumexp": _call("logsumexp"),
-    "softmax": _call("softmax"),
-    "cumsum": lambda p, n, a: _call("reverse_cumsum" if n["reverse"] else "cumsum")(p, n, a),
-    "broadcast": lambda p, n, a: (HADAMARD, p.expression(a, HADAMARD)),
-    "concat": lambda p, n, *a: (ATOM, p.notation.stacked(*(p.expression(x) for x in a))),
-    "slice": _slice,
-    "onehot": lambda p, n, t: (ATOM, p.notation.onehot(p.expression(t))),
-    "pick": _pick,
-    "take": _pick,
-    "constant": _constant,
-    "size": lambda p, n: (ATOM, p.notation.call("size", str(n["of"]))),
-    "input": _leaf,
-    "state": _leaf,
-    "parameter": _leaf,
-}

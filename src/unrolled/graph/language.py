@@ -1,0 +1,13 @@
+"""The words of the language of circuits: the functions that equations can use, and the names that they cannot."""
+
+from __future__ import annotations
+
+# defined in circuits/functional.py
+FUNCTIONS = (
+    "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
+    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
+    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
+)  # fmt: skip
+
+# arguments of calls and attributes of results, so no input, state, parameter or output may have such a name
+RESERVED = ("state", "given", "steps", "last", "batch")

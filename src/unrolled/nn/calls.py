@@ -1,0 +1,174 @@
+"""From the arguments of a network to the call of an engine: they are checked, and the recurrence is adapted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from ..engines.border import shape_of
+from ..engines.call import Call
+from ..errors import InputError
+from ..graph.node import TOKEN
+from ..graph.recurrence import Recurrence
+from ..sequence.layout import Layout
+from ..sequence.ragged import Ragged
+from ..sequence.state import State
+from ..transform.restrict import as_tokens, fed, only_states, without
+from .incoming import Incoming, flat, shifted
+
+Tensors = dict[str, Tensor]
+
+
+def call_of_step(
+    check: Incoming,
+    sizes: dict[str, int],
+    weights: Tensors,
+    inputs: Mapping[str, object],
+    state: State | None,
+) -> Call:
+    """The call of one step.
+
+    Args:
+        check: the checks of the network.
+        sizes: all its sizes.
+        weights: its parameters.
+        inputs: by name, vectors (batch, size) or tokens (batch,).
+        state: the state before the step.
+
+    Raises:
+        InputError: an argument does not fit.
+    """
+    rows = {n: check.one_step(n, x) for n, x in inputs.items()}
+    batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
+    if len(batches) > 1:
+        raise InputError(f"all inputs of a step must have the same batch size, got {sorted(batches)}")
+    if check.circuit.inputs and not rows:
+        raise InputError(f"'{check.circuit.name}' needs the input {', '.join(check.circuit.inputs)}")
+    layout = Layout.dense(batches.pop(), 1)
+    return _call_of_rows(check, sizes, weights, rows, check.start(state, layout.count), layout)
+
+
+def call_of_sequences(
+    check: Incoming,
+    sizes: dict[str, int],
+    weights: Tensors,
+    series: Mapping[str, object],
+    state: State | None,
+    given: Mapping[str, object],
+    reset: object,
+    steps: int | None,
+    states_only: bool = False,
+) -> tuple[Call, Tensors, Tensors]:
+    """The call of whole sequences.
+
+    Args:
+        check: the checks of the network.
+        sizes: all its sizes.
+        weights: its parameters.
+        series: the inputs by name, (batch, time, size) or Ragged.
+        state: the initial state.
+        given: the series that replace states (teacher forcing), by name.
+        reset: where sequences restart.
+        steps: the number of steps without inputs.
+        states_only: leave out what only outputs need.
+
+    Returns:
+        the call, all initial states by name, and the given series by name as rows.
+
+    Raises:
+        InputError: an argument does not fit.
+    """
+    if not states_only:
+        variant(check.circuit.recurrence, tuple(n for n in check.circuit.inputs if n not in series), (), ())
+    everything = {**series, **given}
+    leading = 1 if check.ragged(everything) else 2
+    values = {n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series}
+    forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
+    layout = check.layout(everything, state, steps, reset)
+    start = check.start(state, layout.count)
+    forced = {n: flat(x, layout) for n, x in forced.items()}
+    if states_only:
+        values = {n: x for n, x in values.items() if n in only_states(check.circuit.recurrence).inputs}
+    rows = {n: flat(x, layout) for n, x in values.items()}
+    rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
+    names = tuple(sorted(forced))
+    return _call_of_rows(check, sizes, weights, rows, start, layout, names, states_only), start, forced
+
+
+def _call_of_rows(
+    check: Incoming,
+    sizes: dict[str, int],
+    weights: Tensors,
+    rows: Tensors,
+    start: Tensors,
+    layout: Layout,
+    forced: tuple[str, ...] = (),
+    states_only: bool = False,
+) -> Call:
+    """The call of series of rows that are already checked."""
+    circuit = check.circuit
+    recurrence = only_states(circuit.recurrence) if states_only else circuit.recurrence
+    absent = tuple(n for n in circuit.inputs if n not in rows and n in recurrence.inputs)
+    known = circuit.recurrence.inputs
+    spoken = tuple(n for n in circuit.inputs if n in rows and known[n].type.kind != TOKEN and rows[n].ndim == 1)
+    step = variant(recurrence, absent, spoken, forced)
+    begin = {n: start[n] for n in step.states}
+    return Call(step, sizes, weights, rows, begin, layout, next(iter(weights.values()), check.like))
+
+
+@lru_cache(maxsize=256)
+def variant(
+    recurrence: Recurrence, absent: tuple[str, ...], spoken: tuple[str, ...], given: tuple[str, ...]
+) -> Recurrence:
+    """The recurrence that runs if some inputs are missing, some are tokens, and some states are given from outside.
+
+    Raises:
+        InputError: a state depends on a missing input.
+    """
+    if absent:
+        recurrence = without(recurrence, absent)
+    if spoken:
+        recurrence = as_tokens(recurrence, spoken)
+    known = tuple(n for n in given if n in recurrence.states)
+    return fed(recurrence, known) if known else recurrence
+
+
+def parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
+    """Separate the inputs of a call from the state, which may be its last positional argument."""
+    if not inputs or not (inputs[-1] is None or isinstance(inputs[-1], State)):
+        return inputs, state
+    if state is not None:
+        raise InputError("the state is given twice")
+    return inputs[:-1], inputs[-1]
+
+
+def front(name: str, series: object) -> object:
+    """All steps of each sequence except the last: (batch, time - 1, size), or a Ragged.
+
+    Raises:
+        InputError: a sequence has no steps.
+    """
+    if isinstance(series, Ragged):
+        if len(empty := (series.lengths == 0).nonzero()):
+            raise InputError(f"sequence {int(empty[0])} of '{name}' has no steps, hence no last step to answer at")
+        keep = torch.ones(len(series.values), dtype=torch.bool, device="cpu")
+        keep[series.offsets[1:] - 1] = False
+        return Ragged(values=series.values[keep.to(series.device)], lengths=series.lengths - 1)
+    if isinstance(series, Tensor) and series.ndim > 1:
+        if not shape_of(series)[1]:
+            raise InputError(f"'{name}' {shape_of(series)} has no steps, hence no last step to answer at")
+        return series[:, :-1]
+    return series
+
+
+def last_step(series: object) -> Tensor:
+    """The last step of each sequence: (batch, size)."""
+    result: Tensor = series.last if isinstance(series, Ragged) else series[:, -1]  # type: ignore[index]
+    return result
+
+
+def _rows(value: object) -> object:
+    return value.values if isinstance(value, Ragged) else value
