@@ -188,7 +188,7 @@ USUAL, MOST = (
 )  # lines of a function without its docstring: nine in ten, and the longest without its arguments too
 
 # What is longer, and by how much. A line here may only shrink or go: the tests fail when it is no longer needed.
-LONG_FILES = {"train/run_folder.py": 429}
+LONG_FILES: dict[str, int] = {}
 LONG_FUNCTIONS: dict[str, int] = {}
 
 

@@ -127,7 +127,7 @@ def test_the_loss_is_that_of_the_trained_model(run: Path):
         assert math.isclose(page.loss, nll(scores, tokens[None, 1:]).item(), rel_tol=1e-5)
     data = data_of(page.html)
     assert "".join(data["text"]) == TEXT[10:71]
-    assert page.notes[0] == "Of the 2,580 characters of text.txt, the network reads number 11 to 70."
+    assert page.notes[0] == "Of the 2,580 characters of text.txt, the network reads numbers 11 to 70."
     assert "Shows layer 2 of 2." in page.notes
 
 

@@ -94,9 +94,9 @@ def test_a_tangent_is_a_circuit_like_any_other(cell: str):
 
 
 def test_what_has_no_tangent():
-    with pytest.raises(CircuitError, match=r"'elman' has no tangent of 'w'\. Those of x, U, W, b, V, c can be taken"):
+    with pytest.raises(CircuitError, match=r"'elman' has no tangent of 'w'\. Choose from: x, U, W, b, V, c"):
         cells.elman.tangent(of=["w"])
-    with pytest.raises(CircuitError, match=r"no tangent of 'h'\. Those of x, U, W, b, V, c can be taken"):
+    with pytest.raises(CircuitError, match=r"no tangent of 'h'\. Choose from: x, U, W, b, V, c"):
         cells.elman.tangent(of="h")
 
 
