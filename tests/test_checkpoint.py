@@ -398,7 +398,7 @@ def test_the_second_signal_ends_at_once(tmp_path: Path):
         "  os.kill(os.getpid(), signal.SIGTERM)\n  print('no')"
     )
     done = subprocess.run([sys.executable, "-uc", code], capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 143 and done.stdout == "first\n" and "ended at once" in done.stderr
+    assert done.returncode == 143 and done.stdout == "first\n" and "stopping now" in done.stderr
 
 
 # the command line

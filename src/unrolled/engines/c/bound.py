@@ -89,11 +89,11 @@ class Bound:
         return given, kept
 
 
-SMALL = 2**16  # bytes that torch gives in less time than a block is looked up
+SMALL = 2**16  # bytes: torch allocates less faster than a block is looked up
 
 
 def room(like: Tensor, size: int) -> list[Tensor]:
-    """Memory of so many bytes, if any."""
+    """Memory of ``size`` bytes, as a list of one tensor; an empty list for 0."""
     if not size:
         return []
     return [torch.empty(size, dtype=torch.uint8, device="cpu") if size <= SMALL else block(size)]
