@@ -753,6 +753,16 @@ def unknown_result():
 
 
 @misuse
+def result_unpacked():
+    _h, _state = NET(torch.zeros(1, 5, 3))
+
+
+@misuse
+def step_unpacked():
+    _h, _state = NET.step(torch.zeros(1, 3))
+
+
+@misuse
 def torch_module_of_another_kind():
     interop.from_torch(torch.nn.Linear(3, 4))
 

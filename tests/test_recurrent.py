@@ -428,3 +428,24 @@ def test_absolute_value_is_as_in_torch():
     out = Recurrent(cell, s=3)(torch.zeros(1, 1, 3), State(s=start))
     out.s.sum().backward()
     assert out.s.tolist() == [[[2, 0, 3]]] and start.grad.tolist() == [[-1, 0, 1]]
+
+
+def test_results_are_mappings():
+    net = network("lstm")
+    out = net(torch.randn(2, 3, 3))
+    assert len(out) == 2 and list(out) == list(out.keys()) == ["h", "c"] and "h" in out and out.get("o") is None
+    assert dict(out)["h"] is out.h and [*out.values()][1] is out.c and {**out}.keys() == out.keys()
+    assert out == out and out != net(torch.randn(2, 3, 3)) and {out: 1}[out] == 1
+    for found in (out, net.step(torch.randn(2, 3))):
+        with pytest.raises(unrolled.InputError, match=r"cannot be unpacked.*then out.h, out.c and out.state"):
+            _h, _state = found
+    first, second = map(str, out)  # names, where a user asks for them
+    assert (first, second) == ("h", "c")
+
+
+@pytest.mark.parametrize("name", ["reset", "engine", "memory", "values"])
+def test_names_of_the_interface_are_reserved(name: str):
+    scope: dict[str, object] = {}
+    exec(f"def cell(x, {name}, *, W):\n    return {{'{name}': tanh(W @ {name} + x)}}", {"tanh": unrolled.tanh}, scope)
+    with pytest.raises(unrolled.CircuitError, match=f"'{name}' is reserved"):
+        unrolled.circuit(scope["cell"])

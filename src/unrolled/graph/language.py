@@ -10,4 +10,7 @@ FUNCTIONS = (
 )  # fmt: skip
 
 # arguments of calls and attributes of results, so no input, state, parameter or output may have such a name
-RESERVED = ("state", "given", "steps", "last", "batch")
+RESERVED = (
+    "state", "given", "reset", "steps", "last", "batch", "circuit", "engine", "memory", "device", "dtype", "keys",
+    "values", "items", "get",
+)  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dis
+import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -12,8 +14,10 @@ from ..errors import InputError, did_you_mean
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 
+UNPACK = dis.opmap["UNPACK_SEQUENCE"]
 
-class Named:
+
+class Named(Mapping[str, Any]):
     """Tensors by their names in the circuit, as attributes (``out.h``) and as items (``out["h"]``)."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
@@ -30,7 +34,19 @@ class Named:
         return self._values[name]
 
     def __iter__(self) -> Iterator[str]:
+        caller = sys._getframe(1)
+        if caller.f_code.co_code[caller.f_lasti] == UNPACK:  # torch's layers give a tuple: out, state = layer(x)
+            given = ", ".join(f"out.{n}" for n in self._values)
+            raise InputError(
+                f"a result cannot be unpacked, as in 'a, b = net(x)': it holds values by name. Write out = net(x), "
+                f"then {given} and out.state"
+            )
         return iter(self._values)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # tensors have no equality that a mapping could use
+
+    def __len__(self) -> int:
+        return len(self._values)
 
     def __repr__(self) -> str:
         shown = (f"{n}={v!r}" if isinstance(v, Ragged) else f"{n}={tuple(v.shape)}" for n, v in self._values.items())
