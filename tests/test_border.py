@@ -441,6 +441,35 @@ for memory in (None, Snapshots(every=2)):
     assert run.returncode == 0, run.stderr
 
 
+# torch.compile
+
+
+class Model(nn.Module):
+    def __init__(self, engine: str) -> None:
+        super().__init__()
+        self.table, self.net, self.scores = nn.Embedding(7, 3), gru(engine), nn.Linear(4, 7)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        out = self.net(self.table(tokens))
+        again = self.net.step(self.table(tokens[:, 0]), out.state).h + self.net.read(self.table(tokens)).h
+        return self.scores(out.h).sum() + again.sum()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning:torch")  # of torch.compile, about itself
+@every_engine
+def test_compiled_models_run_the_network_between_their_graphs(engine: str):
+    torch.compiler.reset()
+    model = Model(engine)
+    compiled = torch.compile(model, backend="aot_eager")
+    for steps in (5, 6, 9):
+        tokens = torch.randint(7, (2, steps))
+        same_gradients(model, compiled(tokens), model(tokens))
+    alone = torch.compile(model.net, backend="aot_eager")
+    assert torch.equal(alone(X, State(h=torch.ones(2, 4))).h, model.net(X, State(h=torch.ones(2, 4))).h)
+    torch.compiler.reset()
+
+
 # changes between calls
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import disable, is_dynamo_compiling
 
 from ..circuits.circuit import Circuit
 from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, traced, unwrapped, watched
@@ -174,6 +175,10 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or a state does not fit; the message names the expected shape.
         """
+        if is_dynamo_compiling():  # torch.compile calls the network as it is, between two graphs
+            return disable(Recurrent.forward)(
+                self, *inputs, state=state, given=given, reset=reset, steps=steps, **named
+            )
         series_given, state = parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
@@ -202,6 +207,8 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or the state does not fit.
         """
+        if is_dynamo_compiling():
+            return disable(Recurrent.step)(self, *inputs, state=state, **named)
         given, state = parted(inputs, state)
         mark = self._mark(1, given, named, state)
         known = self._again(mark, 1, given, named, state)
@@ -230,6 +237,8 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a sequence has no steps, or an input or the state does not fit.
         """
+        if is_dynamo_compiling():
+            return disable(Recurrent.read)(self, *inputs, state=state, **named)
         series_given, state = parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
         fronts = {n: front(n, x) for n, x in series.items()}
