@@ -582,6 +582,17 @@ def test_the_text_alternative():
     assert alone.unfold(4).draw().text.startswith("Circuit alone unfolded for 4 steps.")
 
 
+def test_letters_with_accents_are_drawn_in_matplotlib(tmp_path, caplog):
+    @circuit
+    def accented(x, h, *, W, theta):
+        yhat = tanh(W @ x + theta * h)
+        return {"h": yhat, "ybar": tanh(yhat)}
+
+    for drawn in (accented, accented.tangent(), accented.tangent().tangent(), accented.tangent().tangent().tangent()):
+        drawn.draw(2).save(tmp_path / "accents.png")
+    assert not [r.getMessage() for r in caplog.records if "glyph" in r.getMessage()]
+
+
 def test_save(tmp_path: Path):
     drawing = network.draw()
     drawing.save(tmp_path / "network.svg")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from ..errors import EngineError
+from ..graph.notation import ACCENTS, MARKS
 from .colours import COLOURS
 from .curve import Path as Curve
 from .curve import outline
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 DOTS = 96.0  # units of the picture per inch
 POINT = 72 / DOTS
+# of accents in mathtext, which has no check
+COMMANDS = {mark: command for mark, command in (*ACCENTS.values(), *MARKS.items())} | {"\u030c": r"\breve"}
 PLAIN = {"mono": "sans-serif", "prose": "STIXGeneral"}  # fonts of text that is not mathematics
 
 
@@ -151,4 +155,11 @@ def _styled(run: Run) -> str:
     text = run.text.replace("_", r"\_").replace(" ", r"\ ").replace("⋯", r"\cdots ").replace("…", r"\ldots ")
     face = "mathbfit" if "b" in run.style and "i" in run.style else "mathbf" if "b" in run.style else ""
     face = face or ("mathit" if "i" in run.style else "mathrm")
-    return text.replace("∇", r"\nabla ") if run.text == "∇" else rf"\{face}{{{text}}}"
+    if run.text == "∇":
+        return r"\nabla "
+    spread = unicodedata.normalize("NFD", text)
+    accents = [c for c in spread if c in COMMANDS]  # fonts have few letters with an accent
+    styled = rf"\{face}{{{''.join(c for c in spread if c not in COMMANDS)}}}"
+    for accent in accents:
+        styled = rf"{COMMANDS[accent]}{{{styled}}}"
+    return styled
