@@ -223,7 +223,7 @@ def _per_member(
     result = []
     for n, wants, leaf in zip(job.leaves, wanted, leaves, strict=True):
         if wants and n in job.names[2]:
-            result.append(total.get(n, leaf.new_zeros(times, *leaf.shape)))
+            result.append(total[n] if n in total else leaf.new_zeros(times, *leaf.shape))
         elif wants:
             result.append(of_members(found[n], leaf))
     return tuple(result), (0,) * len(result)
