@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import time
 from pathlib import Path
 
 import pytest
@@ -154,3 +155,13 @@ def test_a_network_of_other_sizes_takes_no_memory(tmp_path: Path, sizes: object)
     path.write_bytes(safetensors.torch.save(tensors, {"network": json.dumps(about)}))
     with no_longer_than(10.0), pytest.raises(DataError, match="is not a network, or is damaged"):
         load_network(path)
+
+
+def test_nested_data_are_refused_without_writing_all_of_them():
+    nested: object = 0
+    for _ in range(17):
+        nested = [nested, nested, {"constant": nested}]  # 3 ** 17 numbers
+    begun = time.process_time()
+    with pytest.raises(DataError, match=r"its format is \[\[\["):
+        stored.load(_gru("format", nested))
+    assert time.process_time() - begun < 1

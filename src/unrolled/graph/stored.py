@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, NoReturn
@@ -264,7 +265,17 @@ def _is_whole(value: object, below: int) -> bool:
 
 def _need(condition: bool, message: str, *values: object) -> None:
     if not condition:
-        _unfit(message.format(*values))
+        _unfit(message.format(*(_Brief(v) if isinstance(v, list | dict) else v for v in values)))
+
+
+class _Brief:
+    """The beginning of nested data, whose whole text may take seconds to write."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return reprlib.repr(self.value)
 
 
 def _unfit(message: str) -> NoReturn:
