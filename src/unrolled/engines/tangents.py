@@ -38,7 +38,10 @@ def moved(engine: Engine, call: Call, moves: Mapping[str, Tensor]) -> Call:
     try:
         choose(engine.name, made, call.like.device.type, call.like.dtype)
     except EngineError as problem:
-        raise EngineError(f"forward-mode or second derivatives of '{step.name}': {problem}") from None
+        raise EngineError(
+            f"forward-mode or second derivatives of '{step.name}': {problem}. Run the network on another engine: "
+            'net.use("torch")'
+        ) from None
 
     def doubled(values: Mapping[str, Tensor]) -> dict[str, Tensor]:
         return {**values, **{dotted(n, k): moves[n] for n in values if n in moves}}

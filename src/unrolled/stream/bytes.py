@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ..errors import DataError, reason
 from ..files.read import open_file
+from .pieces import Pieces
 
 BLOCK = 1 << 16  # bytes of a block
 PATIENCE = 0.2  # seconds between two calls of ``stop`` while a pipe has no data
@@ -56,3 +57,18 @@ class ByteStream:
             return os.read(self._descriptor, BLOCK)
         except OSError as problem:
             raise DataError(f"{self.name} cannot be read further at byte {self.place}: {reason(problem)}") from None
+
+
+class Decoded(Pieces):
+    """What is decoded from bytes: the fraction that was read, and a checksum of what came out."""
+
+    def __init__(self, stream: ByteStream) -> None:
+        self.position, self._stream, self._checksum = 0, stream, 0
+
+    @property
+    def done(self) -> float | None:
+        return self._stream.place / self._stream.size if self._stream.size else None
+
+    @property
+    def mark(self) -> str:
+        return f"{self._checksum:08x}"

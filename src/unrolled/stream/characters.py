@@ -6,24 +6,15 @@ import zlib
 from codecs import getincrementaldecoder
 
 from ..errors import DataError
-from .bytes import BLOCK, ByteStream
-from .pieces import Pieces
+from .bytes import BLOCK, ByteStream, Decoded
 
 
-class Characters(Pieces):
+class Characters(Decoded):
     """The characters of a text (UTF-8), as strings."""
 
     def __init__(self, stream: ByteStream) -> None:
-        self.position, self._stream, self._checksum = 0, stream, 0
+        super().__init__(stream)
         self._decoder, self._text = getincrementaldecoder("utf-8-sig")(), ""
-
-    @property
-    def done(self) -> float | None:
-        return self._stream.place / self._stream.size if self._stream.size else None
-
-    @property
-    def mark(self) -> str:
-        return f"{self._checksum:08x}"
 
     def next(self, steps: int) -> str | None:
         while len(self._text) < steps and (block := self._stream.read()):

@@ -9,29 +9,21 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError
-from .bytes import ByteStream
-from .pieces import Pieces
+from .bytes import ByteStream, Decoded
 
 LONGEST = 1 << 24  # bytes of a line
 
 
-class Rows(Pieces):
+class Rows(Decoded):
     """Lines of ``size`` numbers, separated by commas or blanks, as tensors (rows, size). The first line may hold names
     instead."""
 
     def __init__(self, stream: ByteStream, size: int, dtype: torch.dtype = torch.float32) -> None:
-        self.position, self.size, self.dtype, self._stream, self._checksum = 0, size, dtype, stream, 0
+        super().__init__(stream)
+        self.size, self.dtype = size, dtype
         self._lines: list[bytes] = []  # the next line is the last of them
         self._part, self._line = b"", 0
         self._fault: DataError | None = None  # after the rows that were returned last
-
-    @property
-    def done(self) -> float | None:
-        return self._stream.place / self._stream.size if self._stream.size else None
-
-    @property
-    def mark(self) -> str:
-        return f"{self._checksum:08x}"
 
     def next(self, steps: int) -> Tensor | None:
         if self._fault:
