@@ -698,6 +698,31 @@ def too_many_inputs():
 
 
 @misuse
+def state_of_torch_after_an_input():
+    NET(torch.zeros(1, 5, 3), (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)))
+
+
+@misuse
+def state_of_torch_in_place_of_an_input():
+    @circuit
+    def cell(x, y, h):
+        return {"h": tanh(h + x), "L": nll(h, y)}
+
+    unrolled.Recurrent(cell, h=4)(torch.zeros(1, 5, 4), (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)))
+
+
+@misuse
+def state_given_twice():
+    state = unrolled.State(h=torch.zeros(1, 4))
+    NET(torch.zeros(1, 5, 3), state, state=state)
+
+
+@misuse
+def too_many_inputs_of_a_step():
+    NET.step(torch.zeros(1, 3), torch.zeros(1, 4))
+
+
+@misuse
 def input_missing():
     NET()
 
@@ -709,12 +734,12 @@ def token_out_of_range():
 
 @misuse
 def state_of_another_batch():
-    NET(torch.zeros(2, 5, 3), unrolled.State(h=torch.zeros(1, 4)))
+    NET(torch.zeros(2, 5, 3), state=unrolled.State(h=torch.zeros(1, 4)))
 
 
 @misuse
 def state_unknown():
-    NET(torch.zeros(2, 5, 3), unrolled.State(c=torch.zeros(2, 4)))
+    NET(torch.zeros(2, 5, 3), state=unrolled.State(c=torch.zeros(2, 4)))
 
 
 @misuse

@@ -198,7 +198,7 @@ class Recurrent(nn.Module):
 
         Args:
             inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,).
-            state: the state before the step; zero by default.
+            state: the state before the step, by name or after the inputs; zero by default.
             named: inputs by name.
 
         Returns:
