@@ -550,6 +550,21 @@ def unknown_engine():
 
 
 @misuse
+def attribute_of_states():
+    @circuit
+    def cell(x, detach):
+        return {"detach": tanh(detach + x)}
+
+
+@misuse
+def reserved_name_of_a_size():
+    @circuit
+    def cell(x, h, *, V, W):
+        engine = V @ x
+        return {"h": tanh(W @ engine + h)}
+
+
+@misuse
 def parameter_hides_a_method():
     @circuit
     def cell(x, h, *, train):
@@ -559,6 +574,25 @@ def parameter_hides_a_method():
 
 
 NET = unrolled.Recurrent(elman, x=3, h=4, o=2)
+
+
+def argument_of_torch(name: str, value: object) -> None:
+    def made() -> None:
+        unrolled.Recurrent(elman, x=3, h=4, o=2, **{name: value})
+
+    made.__name__ = f"torch_argument_{name}"
+    misuse(made)
+
+
+argument_of_torch("input_size", 3)
+argument_of_torch("hidden_size", 4)
+argument_of_torch("batch_first", True)
+argument_of_torch("num_layers", 2)
+argument_of_torch("bidirectional", True)
+argument_of_torch("dropout", 0.5)
+argument_of_torch("bias", False)
+argument_of_torch("proj_size", 2)
+argument_of_torch("nonlinearity", "relu")
 
 
 @misuse

@@ -458,11 +458,3 @@ def test_results_are_mappings():
             _h, _state = found
     first, second = map(str, out)  # names, where a user asks for them
     assert (first, second) == ("h", "c")
-
-
-@pytest.mark.parametrize("name", ["reset", "engine", "memory", "values"])
-def test_names_of_the_interface_are_reserved(name: str):
-    scope: dict[str, object] = {}
-    exec(f"def cell(x, {name}, *, W):\n    return {{'{name}': tanh(W @ {name} + x)}}", {"tanh": unrolled.tanh}, scope)
-    with pytest.raises(unrolled.CircuitError, match=f"'{name}' is reserved"):
-        unrolled.circuit(scope["cell"])
