@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import math
 import pickle
@@ -47,6 +48,13 @@ def python_max_on_symbols():
     @circuit
     def cell(x, h):
         return {"h": max(x, h)}
+
+
+@misuse
+def python_sum_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": h + sum(x)}
 
 
 @misuse
@@ -930,4 +938,12 @@ def test_the_list_of_functions_is_complete():
         n: f for n, f in vars(functional).items() if inspect.isfunction(f) and f.__module__ == functional.__name__
     }
     assert set(FUNCTIONS) == {name for name in defined if not name.startswith("_")}
-    assert set(FUNCTIONS) <= set(unrolled.__all__) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)
+    assert set(FUNCTIONS) <= set(dir(unrolled)) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)
+
+
+def test_importing_all_names_replaces_none_of_python():
+    scope: dict[str, object] = {}
+    exec("from unrolled import *", scope)
+    assert not {n for n in scope if hasattr(builtins, n)}
+    assert set(FUNCTIONS) - set(scope) == {"abs", "max", "min", "sum"}
+    assert {"Recurrent", "circuit", "tanh", "cells", "accelerate"} <= set(scope)
