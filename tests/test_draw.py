@@ -799,3 +799,22 @@ def test_heat_maps_are_saved_as_png_and_pdf(tmp_path: Path):
     image = matplotlib.imread(tmp_path / "heat.png")
     assert abs(image.shape[1] - 2 * (right - left + 36)) <= 2
     assert abs(image.shape[0] - 2 * (bottom - top + 36)) <= 2
+
+
+def test_marks_are_centred_above_their_letters():
+    svg = ALL["rnn"].tangent().draw(1).svg
+    texts = [text for text in re.findall(r"<text.*?</text>", svg) if "˙" in text]
+    kinds = Counter(re.match(r'<text class="(\w+)', text)[1] for text in texts)
+    assert kinds == {"value": 6, "parameter": 5, "key": 1} and not re.search(
+        "[\u0300-\u036fẋḣẆ]", svg.split("<rect")[1]
+    )
+    for text in texts:
+        spans = re.findall(
+            r'<tspan x="(\S+)" y="(\S+)" style="text-anchor:(\w+)">(.*?)</tspan>(?=<tspan x|</text>)', text
+        )
+        for (at, line, _, letter), (above, height, anchor, mark) in itertools.pairwise(spans):
+            if "˙" in mark:
+                assert at == above and anchor == "middle"
+                assert height == line if ">x<" in letter else float(height) < float(line) - 3
+            else:
+                assert height == spans[0][1], "what follows is on the line of the letter"

@@ -8,17 +8,28 @@ import zlib
 from base64 import b64encode
 from collections.abc import Sequence
 from functools import lru_cache
+from unicodedata import normalize
 from xml.sax.saxutils import escape
 
 from .colours import COLOURS
 from .curve import Path, Point
-from .labels import FALL, RISE, SMALL, Label, stacked, width
+from .labels import FALL, RISE, SMALL, Label, Run, stacked, width
 from .marks import BELOW, Circle, Dot, Letters, Picture, Scene, Square, Stroke, Wire
 
 MARGIN = 18.0
 LEFT = ("legend", "key", "prose")  # left-aligned text; other text is centred
 SPACE = 0.25  # the width of a space, relative to the size of the letters
 HEAD = 9.0  # the length of an arrowhead
+LATIN = 0x180  # the first character after the Latin letters that text fonts have
+ALONE = {
+    "\u0307": "˙",
+    "\u030a": "˚",
+    "\u030c": "ˇ",
+    "\u0302": "ˆ",
+    "\u0303": "˜",
+    "\u0304": "ˉ",
+}  # marks as characters
+TALL, ABOVE = 0.27, 0.2  # how far a mark is raised above a tall letter and above another mark, relative to the size
 BACK = -0.36  # from the end of a subscript of one character back to the start of the superscript above it
 
 STYLE = """
@@ -203,8 +214,45 @@ def _letters(mark: Letters) -> str:
 
 def _text(label: Label, x: float, y: float, size: float, kind: str) -> str:
     """The label at a position."""
-    place = f'x="{_n(x)}" y="{_n(y + 0.33 * size)}" font-size="{_n(size)}"'
-    return f'<text class="{kind}" {place}>{_spans(label, size)}</text>'
+    base = y + 0.33 * size
+    if any(_marks(run.text) for run in label):
+        content = _marked(label, x if kind in LEFT else x - width(label, size) / 2, base, size)
+    else:
+        content = _spans(label, size)
+    return f'<text class="{kind}" x="{_n(x)}" y="{_n(base)}" font-size="{_n(size)}">{content}</text>'
+
+
+def _marks(text: str) -> str:
+    """The marks of a letter for which fonts have no glyph: they place such marks badly."""
+    return "" if len(text) == 1 and ord(text) < LATIN else "".join(c for c in normalize("NFD", text) if c in ALONE)
+
+
+def _marked(label: Label, x: float, y: float, size: float) -> str:
+    """The runs of a label that has letters with marks, from x on. Each mark is a character of its own, centred above
+    its letter in any font; what follows starts where the letter ends in common fonts."""
+    spans, rest = list[str](), list[Run]()
+
+    def span(anchor: str, at: float, rise: float, *runs: Run) -> None:
+        place = f'x="{_n(at)}" y="{_n(y - rise * size)}" style="text-anchor:{anchor}"'
+        spans.append(f"<tspan {place}>{_spans(runs, size)}</tspan>")
+
+    for run in (*label, Run("")):
+        marks = _marks(run.text)
+        if (marks or not run.text) and rest:
+            span("start", x, 0.0, *rest)
+            x += width(tuple(rest), size)
+            rest = []
+        if not marks:
+            rest.append(run)
+            continue
+        letter = "".join(c for c in normalize("NFD", run.text) if c not in ALONE)
+        centre = x + width((run,), size) / 2
+        span("middle", centre, 0.0, run._replace(text=letter))
+        tall = letter[0].isupper() or letter[0] in "bdfhijklt"
+        for k, mark in enumerate(marks):
+            span("middle", centre, TALL * tall + ABOVE * k, run._replace(text=ALONE[mark]))
+        x += width((run,), size)
+    return "".join(spans)
 
 
 @lru_cache(maxsize=4096)
