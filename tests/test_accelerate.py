@@ -129,6 +129,36 @@ def test_shared_layers_stay_shared():
     assert model[0] is model[1]["again"] and type(cell) is unrolled.nn.GRU
 
 
+def test_layers_that_share_parameters_still_do():
+    torch.manual_seed(0)
+    first, second = nn.LSTM(3, 3), nn.LSTM(3, 3)
+    for name, parameter in list(first.named_parameters()):
+        setattr(second, name, parameter)
+    x, model = torch.randn(5, 2, 3), nn.ModuleList([first, second])
+    second(first(x)[0])[0].sum().backward()
+    expected = {n: p.grad for n, p in model.named_parameters()}
+    model.zero_grad()
+    assert len(unrolled.accelerate(model).replaced) == 2 and first.weight_hh_l0 is second.weight_hh_l0
+    second(first(x)[0])[0].sum().backward()
+    for name, parameter in model.named_parameters():
+        assert_close(name, parameter.grad, expected[name], "torch.nn, float32", scale=10.0)
+
+
+@pytest.mark.parametrize("wrap", [nn.DataParallel, torch.fx.symbolic_trace, nn.Sequential])
+def test_layers_inside_wrappers(wrap):
+    model = nn.Sequential(nn.Linear(3, 3), nn.GRU(3, 4))
+    wrapped, x = wrap(model), torch.randn(5, 2, 3)
+    expected = wrapped(x)[0]
+    assert len(unrolled.accelerate(wrapped).replaced) == 1
+    assert_close("wrapped", wrapped(x)[0], expected, "torch.nn, float32")
+
+
+def test_a_frozen_layer_stays_frozen():
+    layer = nn.LSTM(3, 4).requires_grad_(False)
+    unrolled.accelerate(layer)
+    assert not layer(torch.randn(5, 2, 3))[0].requires_grad
+
+
 def test_a_model_without_recurrent_layers():
     assert str(unrolled.accelerate(nn.Linear(2, 2))) == "the model has no recurrent layers"
 

@@ -203,6 +203,8 @@ def engine_for(tensors: Sequence[Tensor]) -> Engine | None:
     """The engine for a call with these tensors; None for torch's own operator."""
     if torch.compiler.is_compiling() or recorded():
         return None
+    if any(t.shape[-1:] == (0,) for t in tensors):  # circuits have no sizes of 0
+        return None
     if traced():
         return PLAIN
     dtype, others = tensors[0].dtype, PLAIN if transformed() else None
