@@ -229,7 +229,7 @@ def test_the_demo_beats_the_letters_by_far(unrolled: Callable[..., Outcome]):
 def test_help_and_version(unrolled: Callable[..., Outcome]):
     assert unrolled("--version").out.strip() == __version__
     overview = unrolled("--help").out
-    working = ["demo", "train", "evaluate", "sample", "stream", "bench", "doctor"]
+    working = ["demo", "train", "evaluate", "sample", "stream", "bench", "doctor", "info", "runs"]
     reading = ["equations", "plan", "draw", "look", "cells"]
     for command in working + reading:
         assert command in overview
@@ -242,6 +242,7 @@ def test_the_help_names_every_option_of_every_command(unrolled: Callable[..., Ou
         told = unrolled(command, "--help").out
         function = app[command].default_command
         for option in function.__annotations__.keys() - {"return"}:
+            option = option.strip("_")
             assert option.upper() in told or f"--{option.replace('_', '-')}" in told, (command, option)
         assert "default: None" not in told
 

@@ -45,6 +45,8 @@ def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | 
         track: a folder for TensorBoard.
     """
     from ..diagnosis.run import regularly
+    from ..run.folder import CURVES
+    from ..run.history import History
     from ..speed.machine import peak_memory
 
     folder, training, model, data = run.folder, run.training, run.model, run.data
@@ -84,6 +86,8 @@ def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | 
     last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
     folder.sync_log()
+    if drawing := History.read(folder.path).draw(f"Training of {folder.path.name}", data.kind.unit):
+        drawing.save(folder.path / CURVES)
     return Ended(training.update, training.seconds, code, result, worse)
 
 

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from ..files.toml import Sections
     from ..run.run import Run
     from ..run.spec import Spec
+    from ..run.trained import Trained
     from .learn import Ended
 
 RUNS = Path("runs")
+PARTS = ("train", "validation", "test", "split", "skip_unreadable")  # options of data that fine-tuning can change
 
 
 def default(section: str, key: str) -> Parameter:
@@ -45,6 +47,7 @@ def train(
     out: Path | None = None,
     overwrite: bool = False,
     resume: Path | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     task: str | None = None,
     config: Path | None = None,
     set: list[str] | None = None,
@@ -66,7 +69,7 @@ def train(
     layers
         Number of layers.
     updates
-        Number of updates to train for. With the same seed, the result is the same.
+        Number of updates to train for (more updates, with --resume). With the same seed, the result is the same.
     minutes
         Minutes to train for, if --updates is not given.
     batch
@@ -91,7 +94,10 @@ def train(
         Replace an existing training in that folder.
     resume
         Run folder of a stopped training, to continue from its last checkpoint with the same options. DATA is only
-        needed if the data have moved.
+        needed if the data have moved. With --updates or --minutes, a finished training goes on for so many more.
+    from_
+        Run folder of a trained model to start from (fine-tuning): its cell, sizes, and what it knows (characters,
+        classes, scales) stay; --rate and other options of the training can change.
     task
         language, table, music or voice. By default, it depends on the type of the file.
     config
@@ -118,9 +124,11 @@ def train(
             "checkpoint_every": checkpoint_every,
         },
     }
+    length = {"updates": updates, "minutes": minutes}
     if resume is not None:
-        fixed = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None}
-        _refuse_options(resume, {**fixed, **{key: value for of in flags.values() for key, value in of.items()}})
+        given = {key: value for of in flags.values() for key, value in of.items() if key not in length}
+        fixed = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None, "from": from_}
+        _refuse_options(resume, {**fixed, **given})
     elif data is None:
         again = command_line("train", "--resume", "RUN")
         raise UsageError(f"name the data to train on, or a training to resume: {again}")
@@ -128,24 +136,27 @@ def train(
     from ..files.toml import read_toml
     from ..run.folder import free_folder
     from ..run.run import Run
-    from ..run.trained import initial_model
+    from ..run.trained import Trained, begin
     from ..train.distributed import joined
     from . import screen
 
     with joined() as ranks:
         if resume is None and data is not None:
             with ranks.together():
-                spec, circuit = _decide(data, task, read_toml(config) if config else {}, flags, set or [])
+                made_from = Trained.load(from_) if from_ else None
+                options = read_toml(config) if config else {}
+                spec, circuit = _decide(data, task, made_from, options, flags, set or [])
             name = f"{data.absolute().stem}-{circuit.name}"
             resume = ranks.from_first(_interrupted(name, out))
         if resume is None and data is not None:
             with ranks.together():
-                learned = spec.kind.learn(data, spec.data, spec.reading)
-                model = initial_model(spec, circuit, learned)
-            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite)
+                learned, model = begin(spec, circuit, data, made_from)
+            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
         elif resume is not None:
             opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
+            if resume is not None and any(length.values()):
+                run.extend(updates, minutes)
             return _fit(run, threads, track, json)
 
 
@@ -174,19 +185,39 @@ def _refuse_options(run: Path, options: dict[str, object]) -> None:
 
 
 def _decide(
-    data: Path, task: str | None, config: Sections, flags: Sections, assignments: list[str]
+    data: Path, task: str | None, source: Trained | None, config: Sections, flags: Sections, assignments: list[str]
 ) -> tuple[Spec, Circuit]:
-    """The options of a training, and its circuit."""
+    """The options of a training, and its circuit. ``source``: the trained model to start from."""
     from ..data.kinds import kind_of, recognise
     from ..run.spec import Spec, parsed
     from .cell import find_cell
 
+    if source is not None:
+        return _decide_again(data, task, source, config, flags, parsed(assignments)), source.model.circuit
     named = [layer.get("model", {}).get("cell") for layer in (parsed(assignments), flags, config)]
     cell = next((str(cell) for cell in named if cell), None)
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
     kind = kind_of(task) if task else recognise(data)
     spec = Spec.read(kind.name, config, flags, assignments)
     return spec, circuit or find_cell(spec.model.cell)
+
+
+def _decide_again(data: Path, task: str | None, source: Trained, *layers: Sections | None) -> Spec:
+    """The options of a training that starts from a trained model: those of its run, overridden by ``layers``."""
+    from ..run.spec import Spec
+
+    source.check(data)
+    spec = Spec.of(source.kind.name, source.spec.sections(), *(layer or {} for layer in layers))
+    before, now = source.spec.sections(), spec.sections()
+    changed = [f"model.{key}" for key, value in now["model"].items() if value != before["model"][key]]
+    changed += [
+        f"data.{key}" for key, value in now["data"].items() if value != before["data"][key] and key not in PARTS
+    ]
+    if task not in (None, source.kind.name):
+        changed.append("--task")
+    if changed:
+        raise UsageError(f"{changed[0]} cannot change with --from '{source.run}': the trained model keeps its own")
+    return spec
 
 
 def _interrupted(name: str, out: Path | None) -> Path | None:

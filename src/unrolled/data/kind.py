@@ -54,6 +54,14 @@ class Kind(ABC):
         """Other data, read in the same way. If their fingerprint is ``sha256``, they are the data that the model
         learned from, and are divided into the same parts; else every part is all of them."""
 
+    def adapt(self, path: Path) -> Data:
+        """Other data to train on, read as this kind reads, and divided into parts.
+
+        Raises:
+            DataError: they have symbols, columns or classes that the kind does not know, or are too few.
+        """
+        return self.read(path, self.read(path, "").sha256)
+
     @abstractmethod
     def description(self) -> dict[str, Any]:
         """What ``stored`` needs, as JSON."""

@@ -79,22 +79,16 @@ class Language(Kind):
     @classmethod
     def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents, batch = read_documents(path, options.document == "line"), reading.batch
-        least = max(40, math.ceil(2 * batch / 0.9) + 2)
-        if len(documents.text) < least:
-            raise DataError(
-                f"'{path.name}' has {len(documents.text)} characters; a batch of {batch} needs {least} or more. "
-                "Use a longer text, or a smaller --batch"
-            )
+        documents = read_documents(path, options.document == "line")
+        _check_length(path, len(documents.text), reading.batch)
         units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
-        text = cls(options, reading, units)._text(documents, path, True, 0)
-        for part, rows in ((text.train, batch), (text.validation, 1), (text.test, 1)):
-            if predicted(part) < rows:
-                raise DataError(
-                    f"the documents of '{path.name}' are too short: one part of them has nothing to predict, or not "
-                    f"enough for a batch of {batch}. Add more documents, or use a smaller --batch"
-                )
-        return text
+        return cls(options, reading, units)._text(documents, path, True, 0).trainable()
+
+    def adapt(self, path: Path) -> Text:
+        text = super().adapt(path)
+        assert isinstance(text, Text)
+        _check_length(path, len(text.documents.text), self.reading.batch)
+        return text.trainable()
 
     @classmethod
     def stored(cls, options: LanguageOptions, reading: Reading, description: Checked) -> Self:
@@ -111,7 +105,7 @@ class Language(Kind):
                 raise DataError(
                     f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the model has never "
                     f"seen the character {unknown.character!r} (unknown characters in the text: {unknown.count}). "
-                    "Remove them, or evaluate with --skip-unknown"
+                    "Remove them, or skip them: --skip-unknown (evaluate)"
                 )
             skipped += unknown.count if unknown else 0
         return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
@@ -195,6 +189,17 @@ class Text(Data):
     test: Series
     skipped: int = 0
 
+    def trainable(self) -> Text:
+        """The same text. Raises DataError if one of its parts is too short."""
+        batch = self.kind.reading.batch
+        for part, rows in ((self.train, batch), (self.validation, 1), (self.test, 1)):
+            if predicted(part) < rows:
+                raise DataError(
+                    f"the documents of '{self.path.name}' are too short: one part of them has nothing to predict, or "
+                    f"not enough for a batch of {batch}. Add more documents, or use a smaller --batch"
+                )
+        return self
+
     def batches(self, epoch: int) -> Iterator[Window | Piece]:
         """The windows of the whole training text. Documents are read in an order that follows from the seed and the
         number of the pass."""
@@ -248,6 +253,16 @@ class Text(Data):
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
         documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
         return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
+
+
+def _check_length(path: Path, characters: int, batch: int) -> None:
+    """Refuse a text that is too short for a batch."""
+    least = max(40, math.ceil(2 * batch / 0.9) + 2)
+    if characters < least:
+        raise DataError(
+            f"'{path.name}' has {characters} characters; a batch of {batch} needs {least} or more. Use a longer text, "
+            "or a smaller --batch"
+        )
 
 
 def _longest(documents: Ragged, steps: int) -> Window:

@@ -30,13 +30,14 @@ FORMAT, OLDEST = 3, 2
 CHANGED = "it is not the one that the checkpoints were made with"
 
 
-def description(spec: Spec, data: Data, model: SequenceModel) -> dict[str, Any]:
-    """The values of config.json."""
+def description(spec: Spec, data: Data, model: SequenceModel, source: Path | None = None) -> dict[str, Any]:
+    """The values of config.json. ``source``: the run that the training starts from."""
     return {
         "format": FORMAT,
         "task": spec.kind.name,
         "cell": model.circuit.name,
         "source": data.source,
+        **({"from": str(source.absolute())} if source else {}),
         "options": spec.sections(),
         "versions": {"unrolled": __version__, "torch": torch.__version__},
         "description": data.kind.description(),

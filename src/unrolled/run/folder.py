@@ -4,6 +4,7 @@
 config.json         the model, the options, and the circuit itself: no code is needed to load it
 config.toml         the options alone, to be used again with --config
 log.jsonl           the training, line by line
+training.svg        its losses and its learning rate, drawn at the end
 faults/             batches with NaN or infinite losses, each with the model that read it
 checkpoints/        the last two checkpoints and the best one, each a folder of its own: see checkpoint.py
 circuit.svg         the circuit diagram
@@ -51,9 +52,9 @@ from .checkpoint import (
 from .config import CHANGED, Config, check_folder, is_run
 from .views import VIEWS, write_views
 
-MARK, LOG, OPTIONS = ".unrolled", "log.jsonl", "config.toml"
+MARK, LOG, OPTIONS, CURVES = ".unrolled", "log.jsonl", "config.toml", "training.svg"
 FAULTS, TRACK = "faults", "track"
-FILES = (CONFIG, OPTIONS, LOG, *VIEWS)
+FILES = (CONFIG, OPTIONS, LOG, CURVES, *VIEWS)
 DAMAGED = ".damaged"
 OURS = re.compile(rf"\d+({re.escape(DAMAGED)}(-\d+)?)?")  # in checkpoints/ and faults/
 BATCH = "batch."  # how tensors of a faulty batch are named

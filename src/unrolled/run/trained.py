@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +147,8 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     path = path or Path(config.get("source.path", str))
     try:
         spec = config.spec()
-        data = spec.kind.learn(path, spec.data, spec.reading)
+        adapted = "from" in config.values
+        data = config.kind(spec).adapt(path) if adapted else spec.kind.learn(path, spec.data, spec.reading)
         model = initial_model(spec, config.circuit(), data)
     except UsageError as problem:
         config.refuse(str(problem))
@@ -159,6 +160,21 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
             f"{command_line('train', 'DATA', '--resume', config.run)}"
         )
     return spec, data, model
+
+
+def begin(spec: Spec, circuit: Circuit, path: Path, source: Trained | None = None) -> tuple[Data, SequenceModel]:
+    """What a training begins with: the data, and the model before its first update.
+
+    Args:
+        source: a trained model to start from. Then the data are read as it reads them.
+    """
+    if source is None:
+        data = spec.kind.learn(path, spec.data, spec.reading)
+        return data, initial_model(spec, circuit, data)
+    data = replace(source.kind, options=spec.data, reading=spec.reading).adapt(path)
+    model = initial_model(spec, circuit, data)
+    model.load_state_dict(source.model.state_dict())
+    return data, model
 
 
 def initial_model(spec: Spec, circuit: Circuit, data: Data) -> SequenceModel:
