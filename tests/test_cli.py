@@ -106,6 +106,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
         "equations.tex",
         "equations.txt",
         "log.jsonl",
+        "training.svg",
         "unfolded.svg",
     ]
     evaluated = unrolled("evaluate", run, "text.txt", "--json").json

@@ -233,7 +233,7 @@ def test_a_training_that_did_harm_says_so(here: Path, capsys: pytest.CaptureFixt
     assert "\n  diverged after 60 updates" in told and "\n  done after" not in told
     assert "times that of the untrained model. Try --rate 0.3 (it was 3)" in told
     result = last("bad")
-    assert result["worse_than"] == ["by_frequency_alone", "untrained"]
+    assert result["worse_than"] == ["by_frequency_alone", "by_5_grams", "by_gzip", "untrained"]
     assert result["validation"] > result["untrained"] > 0
     assert main(["train", "text.txt", "--hidden", "12", "--updates", "60", "--rate", "0.02", "--out", "good"]) == 0
     told = capsys.readouterr().out

@@ -79,6 +79,11 @@ class Documents:
         """The training part as one text."""
         return "".join(self.parts[0]) if self.many else self.text[: int(len(self.text) * 0.9)]
 
+    @property
+    def held_out(self) -> tuple[str, str]:
+        """The training part and the test part, each as one text."""
+        return self.training_text, "".join(self.parts[2]) if self.many else self.text[int(len(self.text) * 0.95) :]
+
     def encoded(self, units: Units) -> tuple[Series, Series, Series]:
         """The parts for training, validation and testing, as numbers: of a single text its first 90 %, the next 5 %
         and the last 5 %."""

@@ -24,6 +24,7 @@ from .defaults import BY_TASK
 from .documents import Documents, Series, read_documents
 from .goal import Class, Goal
 from .kind import Data, Kind
+from .ngrams import gzip_bits, ngram_bits
 from .reading import Reading
 from .units import UNITS, Units, stored_units, units_of
 
@@ -218,9 +219,14 @@ class Text(Data):
     def result(self, model: SequenceModel) -> dict[str, float]:
         unit, train, test = self.kind.options.unit, values_of(self.train), values_of(self.test)
         bits = bits_per_step(model.eval(), self.test)
-        baseline = frequency_bits(train, test, len(self.kind.vocabulary))
+        size, (before, after) = len(self.kind.vocabulary), self.documents.held_out
+        yardsticks = {
+            "by_frequency_alone": frequency_bits(train, test, size),
+            "by_5_grams": ngram_bits(train, test, size),
+            "by_gzip": gzip_bits(before, after) * len(after) / len(test),
+        }
         perplexity = {"perplexity": 2**bits if bits < 1024 else math.inf} if unit in ("word", "subword") else {}
-        return {f"bits_per_{unit}": bits, "by_frequency_alone": baseline, **perplexity}
+        return {f"bits_per_{unit}": bits, **yardsticks, **perplexity}
 
     def evaluate(self, model: SequenceModel) -> dict[str, Any]:
         self._check(self.test)
