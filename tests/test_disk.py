@@ -142,7 +142,7 @@ def test_a_run_folder_is_on_the_disk_before_it_is_believed(tmp_path: Path, monke
     assert [p.name for p in disk.named] == ["00000003.damaged", LOG, "00000003", CURVES]
     with watched() as disk:
         assert main(["train", "text.txt", *training, "--out", str(run), "--overwrite"]) == 0
-    assert disk.named[-1] == run / "checkpoints" / "00000003" and run / "config.json" in disk.named
+    assert disk.named[-2:] == [run / "checkpoints" / "00000003", run / CURVES] and run / "config.json" in disk.named
 
 
 def test_a_stream_and_a_network_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
