@@ -219,7 +219,7 @@ def test_the_demo_learns_from_real_text():
     text = python_reference()
     assert len(text) > 150_000 and text == python_reference()
     lines = text.splitlines()
-    assert len(lines) == len(set(lines)) and not any(c in text for c in "|┌━"), "paragraphs, without tables"
+    assert len(lines) == len(set(lines)) and not any(c in text for c in "┌━═"), "paragraphs, without tables"
 
 
 @pytest.mark.slow
@@ -443,7 +443,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     assert (child.returncode, out) == (2, "")
     assert err == (
         "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
-        "a MATLAB file of music or a folder of recordings or texts. Did you mean 'text.txt'?\n"
+        "a MATLAB file of music or a folder of recordings, MIDI files or texts. Did you mean 'text.txt'?\n"
     )
 
 

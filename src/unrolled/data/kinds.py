@@ -9,7 +9,8 @@ from ..files.read import no_such_file
 from .documents import SUFFIX, text_files
 from .kind import Kind
 from .language import Language
-from .music import Music
+from .midi import SUFFIXES as MIDI
+from .music import Music, midi_files
 from .recordings import SUFFIXES
 from .table import Table
 from .voice import Voice
@@ -31,23 +32,29 @@ def kind_of(task: str) -> type[Kind]:
 
 
 def recognise(path: Path) -> type[Kind]:
-    """The kind of some data: a MATLAB file is music, a folder of recordings is voice, a folder of texts is language, a
-    CSV or Parquet file is a table, any other file is a text.
+    """The kind of some data: a MATLAB file or MIDI files are music, a folder of recordings is voice, a folder of texts
+    is language, a CSV or Parquet file is a table, any other file is a text.
 
     Raises:
-        DataError: nothing is there, or it is a folder with neither recordings nor texts.
+        DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
     """
     if path.is_dir():
         if any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
             return Voice
+        if midi_files(path):
+            return Music
         if text_files(path):
             return Language
-        raise DataError(f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}) and without texts ({SUFFIX})")
+        raise DataError(
+            f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}), without MIDI files ({', '.join(MIDI)}) "
+            f"and without texts ({SUFFIX})"
+        )
     if not path.exists():
         raise no_such_file(
-            path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings or texts"
+            path,
+            "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings, MIDI files or texts",
         )
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return Voice
-    return Music if suffix == ".mat" else Table if suffix in TABLES else Language
+    return Music if suffix in (".mat", *MIDI) else Table if suffix in TABLES else Language

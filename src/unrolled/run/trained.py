@@ -117,9 +117,15 @@ def load_language(run: Path) -> tuple[SequenceModel, Language]:
     Raises:
         DataError: the folder is not a run, or its model does not read text.
     """
-    trained = Trained.load(run)
+    return language_of(Trained.load(run))
+
+
+def language_of(trained: Trained) -> tuple[SequenceModel, Language]:
+    """A trained model of text, and how it reads. Errors as for ``load_language``."""
     if not isinstance(trained.kind, Language):
-        raise DataError(f"'{run}' is a run of the task '{trained.kind.name}', which does not read or write text")
+        raise DataError(
+            f"'{trained.run}' is a run of the task '{trained.kind.name}', which does not read or write text"
+        )
     return trained.model, trained.kind
 
 

@@ -1,0 +1,66 @@
+"""Variations of a recording's log-mel features that keep what is said: other voices, rooms and speeds."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+WARP = 0.15  # the largest change of the frequency axis: the length of the vocal tract (Jaitly and Hinton 2013)
+SPEED = 0.2  # the largest change of the speed
+GAIN = 2.0  # the largest change of the level, in nepers of power: 9 dB
+TILT = 1.5  # the largest change of the level from the lowest to the highest band
+NOISE = 5.0  # nepers below the recording's mean level, at most how loud added noise is
+MASKS, BANDS, FRAMES = 2, 8, 0.15  # masks of each kind; the bands, and the share of the frames, that one covers at most
+
+
+def varied(features: Tensor, generator: torch.Generator) -> Tensor:
+    """The features (frames, bands) of a recording as it might have sounded with another voice, at another speed and
+    level, in noise, and with parts that are missing (masks: Park et al. 2019, SpecAugment).
+
+    >>> varied(torch.randn(100, 40), torch.Generator().manual_seed(0)).shape
+    torch.Size([93, 40])
+
+    Args:
+        features: logarithms of the power in each band.
+        generator: what is random follows from it.
+    """
+
+    def between(low: float, high: float) -> float:
+        return low + (high - low) * float(torch.rand((), generator=generator))
+
+    found = _stretched(features, 1 / (1 + between(-SPEED, SPEED)))
+    found = _warped(found, 1 + between(-WARP, WARP))
+    bands = found.shape[1]
+    found = found + between(-GAIN, GAIN) + between(-TILT, TILT) * torch.linspace(-0.5, 0.5, bands)
+    level = found.mean() - between(NOISE - 3, NOISE + 5)
+    noise = level + torch.randn(found.shape, generator=generator)
+    found = torch.logaddexp(found, noise)
+    middle = found.mean(0)
+    for _ in range(MASKS):
+        wide, at = int(between(0, BANDS + 1)), between(0, 1)
+        first = int(at * (bands - wide))
+        found[:, first : first + wide] = middle[first : first + wide]
+        long, at = int(between(0, FRAMES) * len(found)), between(0, 1)
+        first = int(at * (len(found) - long))
+        found[first : first + long] = middle
+    return found
+
+
+def _stretched(features: Tensor, factor: float) -> Tensor:
+    """The features with ``factor`` times as many frames, by linear interpolation."""
+    frames = max(1, round(len(features) * factor))
+    return _interpolated(features, torch.linspace(0, len(features) - 1, frames))
+
+
+def _warped(features: Tensor, factor: float) -> Tensor:
+    """The features with every frequency multiplied by a factor, on the axis of bands; the ends repeat."""
+    bands = features.shape[1]
+    at = (torch.arange(bands) / factor).clamp(max=bands - 1)
+    return _interpolated(features.T, at).T.contiguous()
+
+
+def _interpolated(rows: Tensor, at: Tensor) -> Tensor:
+    """Rows between the rows."""
+    below = at.floor().long().clamp(max=max(len(rows) - 2, 0))
+    share = (at - below)[:, None]
+    return torch.lerp(rows[below], rows[(below + 1).clamp(max=len(rows) - 1)], share)
