@@ -12,10 +12,10 @@ from .language import Language
 from .music import Music
 from .recordings import SUFFIXES
 from .table import Table
+from .tables.content import is_table
 from .voice import Voice
 
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table)}
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def kind_of(task: str) -> type[Kind]:
@@ -32,7 +32,7 @@ def kind_of(task: str) -> type[Kind]:
 
 def recognise(path: Path) -> type[Kind]:
     """The kind of some data: a MATLAB file is music, a folder of recordings is voice, a folder of texts is language, a
-    CSV or Parquet file is a table, any other file is a text.
+    CSV, TSV, Parquet, JSON lines or Excel file is a table (also packed: .gz, .zip), any other file is a text.
 
     Raises:
         DataError: nothing is there, or it is a folder with neither recordings nor texts.
@@ -50,4 +50,4 @@ def recognise(path: Path) -> type[Kind]:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return Voice
-    return Music if suffix == ".mat" else Table if suffix in TABLES else Language
+    return Music if suffix == ".mat" else Table if is_table(path) else Language

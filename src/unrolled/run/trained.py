@@ -147,7 +147,7 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     path = path or Path(config.get("source.path", str))
     try:
         spec = config.spec()
-        data = spec.kind.learn(path, spec.data, spec.reading)
+        data = spec.kind.learn_again(path, spec.data, spec.reading, config.checked("description"))
         model = initial_model(spec, config.circuit(), data)
     except UsageError as problem:
         config.refuse(str(problem))
