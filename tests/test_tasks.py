@@ -362,7 +362,7 @@ def many(tmp_path: Path) -> Path:
 
 
 def test_the_error_of_a_forecast_is_in_the_scale_of_its_column(many: Path):
-    sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
+    sections = {"data": {"target": "y", "time": "t", "sequence": "who", "split": "sequence"}, "model": {"hidden": 4}}
     task = made(many, cells.gru, sections)
     held_out, errors, changes = {e.name for e in task.data.test}, [], []
     answers = list(task.kind.predict(task.model, many))
@@ -381,7 +381,7 @@ def test_the_error_of_a_forecast_is_in_the_scale_of_its_column(many: Path):
 
 def test_a_mean_counts_every_answer_once(many: Path):
     """Also where the examples take several batches."""
-    sections = {"data": {"target": "y", "time": "t", "sequence": "who"}, "model": {"hidden": 4}}
+    sections = {"data": {"target": "y", "time": "t", "sequence": "who", "split": "sequence"}, "model": {"hidden": 4}}
     task = made(many, cells.gru, sections)
     examples = sorted(task.data.train, key=lambda e: len(e.x))
     assert len(examples) > 64
@@ -581,7 +581,14 @@ case(
     make=csv_of("t,a,label", GOOD),
 )
 case("an empty label", *TABLE, *LABEL, make=csv_of("who,t,a,label", ["s,1,1,x", "s,2,1,", "r,1,1,y"]))
-case("a column without any number", *TABLE, *FORE, make=csv_of("t,y,z", [f"{i},{i}," for i in range(50)]))
+case(
+    "a column without any number",
+    *TABLE,
+    *FORE,
+    "--set",
+    "data.inputs=['z']",
+    make=csv_of("t,y,z", [f"{i},{i}," for i in range(50)]),
+)
 case("no columns of numbers", *TABLE, "--set", "data.goal=steps", make=csv_of("a,label", ["u,x", "v,y"] * 9))
 case("no Parquet", "train", "d.parquet", "--updates", "1", make=lambda here: (here / "d.parquet").write_bytes(b"PAR1"))
 case("a folder without recordings", "train", "v", make=lambda here: (here / "v").mkdir())

@@ -45,6 +45,11 @@ class Kind(ABC):
         """The data to train on. Raises DataError if they cannot be used."""
 
     @classmethod
+    def learn_again(cls, path: Path, options: Any, reading: Reading, description: Checked) -> Data:
+        """The data to resume a training with, from a kind that ``description`` described."""
+        return cls.learn(path, options, reading)
+
+    @classmethod
     @abstractmethod
     def stored(cls, options: Any, reading: Reading, description: Checked) -> Self:
         """The kind that ``description`` described."""

@@ -13,10 +13,10 @@ from .midi import SUFFIXES as MIDI
 from .music import Music, midi_files
 from .recordings import SUFFIXES
 from .table import Table
+from .tables.content import is_table
 from .voice import Voice
 
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table)}
-TABLES = (".csv", ".tsv", ".parquet")
 
 
 def kind_of(task: str) -> type[Kind]:
@@ -33,7 +33,8 @@ def kind_of(task: str) -> type[Kind]:
 
 def recognise(path: Path) -> type[Kind]:
     """The kind of some data: a MATLAB file or MIDI files are music, a folder of recordings is voice, a folder of texts
-    is language, a CSV or Parquet file is a table, any other file is a text.
+    is language, a CSV, TSV, Parquet, JSON lines or Excel file is a table (also packed: .gz, .zip), any other file is a
+    text.
 
     Raises:
         DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
@@ -57,4 +58,4 @@ def recognise(path: Path) -> type[Kind]:
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return Voice
-    return Music if suffix in (".mat", *MIDI) else Table if suffix in TABLES else Language
+    return Music if suffix in (".mat", *MIDI) else Table if is_table(path) else Language

@@ -87,7 +87,11 @@ class Config:
 
     def kind(self, spec: Spec) -> Kind:
         """How data are read for the model."""
-        return spec.kind.stored(spec.data, spec.reading, Checked(self.get("description", dict), self.refuse))
+        return spec.kind.stored(spec.data, spec.reading, self.checked("description"))
+
+    def checked(self, name: str) -> Checked:
+        """A part of the file, each of its values checked when it is read."""
+        return Checked(self.get(name, dict), self.refuse)
 
     def circuit(self) -> Circuit:
         """The circuit as it was stored. No code is executed."""

@@ -153,8 +153,10 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     path = path or Path(config.get("source.path", str))
     try:
         spec = config.spec()
-        adapted = "from" in config.values
-        data = config.kind(spec).adapt(path) if adapted else spec.kind.learn(path, spec.data, spec.reading)
+        if "from" in config.values:
+            data = config.kind(spec).adapt(path)
+        else:
+            data = spec.kind.learn_again(path, spec.data, spec.reading, config.checked("description"))
         model = initial_model(spec, config.circuit(), data)
     except UsageError as problem:
         config.refuse(str(problem))
