@@ -199,7 +199,7 @@ def test_log_mel_has_its_peak_where_the_tone_is():
 @pytest.mark.parametrize("answer", ["recording", "last", "frame"])
 def test_recordings_are_told_apart(voices: Path, answer: str, monkeypatch, capsys):
     monkeypatch.chdir(voices.parent)
-    command = ["train", "v", "--updates", "60", "--hidden", "16", "--set", f"data.answer={answer}", "--out", "run"]
+    command = ["train", "v", "--updates", "160", "--hidden", "16", "--set", f"data.answer={answer}", "--out", "run"]
     assert main(command) == 0
     told = capsys.readouterr().out
     assert "2: high, low" in told and "8,000 Hz" in told

@@ -5,17 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WARP = 0.15  # the largest change of the frequency axis: the length of the vocal tract (Jaitly and Hinton 2013)
-SPEED = 0.2  # the largest change of the speed
-GAIN = 2.0  # the largest change of the level, in nepers of power: 9 dB
-TILT = 1.5  # the largest change of the level from the lowest to the highest band
-NOISE = 5.0  # nepers below the recording's mean level, at most how loud added noise is
-MASKS, BANDS, FRAMES = 2, 8, 0.15  # masks of each kind; the bands, and the share of the frames, that one covers at most
+WARP = 0.1  # the largest change of frequencies: the length of the vocal tract (Jaitly and Hinton 2013)
+SPEED = 0.15  # the largest change of the speed
+TILT = 1.0  # the largest change of the level, in nepers of power, of the lowest and of the highest band
+BANDS, FRAMES = 8, 0.15  # the bands, and the share of the frames, that a mask covers at most
 
 
 def varied(features: Tensor, generator: torch.Generator) -> Tensor:
-    """The features (frames, bands) of a recording as it might have sounded with another voice, at another speed and
-    level, in noise, and with parts that are missing (masks: Park et al. 2019, SpecAugment).
+    """The features (frames, bands) of a recording as it might have sounded with another voice, at another speed, in
+    another room, and with a part missing: some bands and some frames are replaced by the mean over time (Park et al.
+    2019, SpecAugment).
 
     >>> varied(torch.randn(100, 40), torch.Generator().manual_seed(0)).shape
     torch.Size([93, 40])
@@ -28,21 +27,15 @@ def varied(features: Tensor, generator: torch.Generator) -> Tensor:
     def between(low: float, high: float) -> float:
         return low + (high - low) * float(torch.rand((), generator=generator))
 
-    found = _stretched(features, 1 / (1 + between(-SPEED, SPEED)))
+    found = _stretched(features, 1 + between(-SPEED, SPEED))
     found = _warped(found, 1 + between(-WARP, WARP))
-    bands = found.shape[1]
-    found = found + between(-GAIN, GAIN) + between(-TILT, TILT) * torch.linspace(-0.5, 0.5, bands)
-    level = found.mean() - between(NOISE - 3, NOISE + 5)
-    noise = level + torch.randn(found.shape, generator=generator)
-    found = torch.logaddexp(found, noise)
+    frames, bands = found.shape
+    found = found + between(-TILT, TILT) * torch.linspace(-1, 1, bands)
     middle = found.mean(0)
-    for _ in range(MASKS):
-        wide, at = int(between(0, BANDS + 1)), between(0, 1)
-        first = int(at * (bands - wide))
-        found[:, first : first + wide] = middle[first : first + wide]
-        long, at = int(between(0, FRAMES) * len(found)), between(0, 1)
-        first = int(at * (len(found) - long))
-        found[first : first + long] = middle
+    wide, long = int(between(0, BANDS + 1)), int(between(0, FRAMES) * frames)
+    band, frame = int(between(0, bands - wide + 1)), int(between(0, frames - long + 1))
+    found[:, band : band + wide] = middle[band : band + wide]
+    found[frame : frame + long] = middle
     return found
 
 

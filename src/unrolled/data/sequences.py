@@ -51,6 +51,10 @@ class SequenceKind(Kind):
     read_steps: ClassVar[str]
     batch_type: ClassVar[Any] = Batch
 
+    def vary(self, example: Example, generator: torch.Generator) -> Example:
+        """A sequence as it is trained on in one pass; ``generator`` decides what is random. By default unchanged."""
+        return example
+
     @abstractmethod
     def examples(self, path: Path) -> list[Example]:
         """All sequences of other data, to predict from; targets may be missing."""
@@ -122,7 +126,7 @@ class Sequences(Data):
         generator = torch.Generator().manual_seed(reading.seed + 1_000_003 * (epoch + 1))
         order = torch.randperm(len(self.train), generator=generator).tolist()
         for start in range(0, len(order), reading.batch):
-            yield Batch.of([self.train[i] for i in order[start : start + reading.batch]])
+            yield Batch.of([self.kind.vary(self.train[i], generator) for i in order[start : start + reading.batch]])
 
     def validate(self, model: SequenceModel) -> float:
         return mean_loss(self.kind.goal, self.kind.score(model, self.validation))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -15,6 +15,7 @@ from torch import Tensor
 from ..errors import DataError, UsageError, check_choice, did_you_mean
 from ..files.checked import Checked
 from ..nn.model import Answer
+from .augment import varied
 from .example import Example, divided
 from .goal import Class, Goal
 from .reading import Reading
@@ -22,6 +23,8 @@ from .recordings import MELS, SUFFIXES, Recording, read_folder, sha256_of
 from .sequences import SequenceKind, Sequences
 
 LEAST = 2  # recordings of a class
+LEVELS = ("recording", "absolute")
+RANGE = 8.0  # nepers of power (35 dB) from the loudest feature of a recording to silence
 ANSWERS: dict[str, Answer] = {"recording": "mean", "last": "last", "frame": "every"}
 Names = Sequence[Sequence[str]]  # the names for training, validation and testing
 
@@ -36,6 +39,9 @@ class VoiceOptions:
         that the network has to remember what it has heard; or each 'frame', as its recording is labelled.
     test: a pattern of file names such as *_[0-4].wav for the test data. By default a tenth of the recordings.
     validation: the share of the other recordings that is used for validation.
+    level: 'recording' measures the features of a recording from its own loudest one, and takes what is RANGE nepers
+        below it for silence, so that microphones, rooms and distances matter less; 'absolute' leaves them as they are.
+    augment: vary the training recordings in every pass, as if other people had spoken: see ``augment.varied``.
     skip_unreadable: skip recordings that cannot be read, and report their number.
     """
 
@@ -43,12 +49,15 @@ class VoiceOptions:
     answer: str = "recording"
     test: str = ""
     validation: float = 0.1
+    level: str = "recording"
+    augment: bool = True
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         if self.label:
             check_choice("data.label", self.label, ("folder", "name"))
         check_choice("data.answer", self.answer, ANSWERS)
+        check_choice("data.level", self.level, LEVELS)
         if not 0 < self.validation < 1:
             raise UsageError(f"data.validation must be a share between 0 and 1, got {self.validation}")
 
@@ -84,7 +93,7 @@ class Voice(SequenceKind):
         labels = _labels(path, recordings, options.label)
         _check_folders(path, list(recordings))
         parts = _parts(path, labels, options)
-        train = torch.cat([recordings[name].features for name in parts[0]])
+        train = torch.cat([levelled(recordings[name].features, options.level) for name in parts[0]])
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-3)
         kind = cls(options, reading, sorted(set(labels.values())), rate, mean.tolist(), deviation.tolist())
         return kind._data(path, recordings, skipped, labels, parts, known=True)
@@ -95,7 +104,11 @@ class Voice(SequenceKind):
         mean, deviation = (description.list_of(name, float, MELS) for name in ("mean", "deviation"))
         if not classes or rate < 1:
             description.refuse("'classes' must not be empty, and 'rate' must be above 0")
-        return cls(options, reading, classes, rate, mean, deviation)
+        return cls(_of_its_version(options, description), reading, classes, rate, mean, deviation)
+
+    @classmethod
+    def learn_again(cls, path: Path, options: VoiceOptions, reading: Reading, description: Checked) -> Sequences:
+        return cls.learn(path, _of_its_version(options, description), reading)
 
     def read(self, path: Path, sha256: str) -> Sequences:
         recordings, skipped = read_folder(path, self.options.skip_unreadable)
@@ -129,7 +142,10 @@ class Voice(SequenceKind):
         return Sequences(self, path, sha256, known, (train, validation, test), counts, tuple(about))
 
     def description(self) -> dict[str, Any]:
-        return {"classes": self.classes, "rate": self.rate, "mean": self.mean, "deviation": self.deviation}
+        scales = {"mean": self.mean, "deviation": self.deviation}
+        early = self.options.level == "absolute" and not self.options.augment  # as version 0.1 wrote it
+        level = {} if early else {"level": self.options.level}
+        return {"classes": self.classes, "rate": self.rate, **scales, **level}
 
     @property
     def outputs(self) -> int:
@@ -147,9 +163,19 @@ class Voice(SequenceKind):
         """
         if recording.rate != self.rate:
             raise DataError(f"'{name}' has {recording.rate} Hz; the model reads {self.rate} Hz. Convert it first")
-        x = (recording.features - torch.tensor(self.mean)) / torch.tensor(self.deviation)
+        x = self._scaled(levelled(recording.features, self.options.level))
         y = torch.tensor(self.classes.index(label) if label is not None else 0)
         return Example(x, y.expand(len(x)) if self.answer == "every" else y, name)
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return (features - torch.tensor(self.mean)) / torch.tensor(self.deviation)
+
+    def vary(self, example: Example, generator: torch.Generator) -> Example:
+        if not self.options.augment:
+            return example
+        features = example.x * torch.tensor(self.deviation) + torch.tensor(self.mean)
+        x = self._scaled(levelled(varied(features, generator), self.options.level))
+        return example._replace(x=x, y=example.y[:1].expand(len(x)) if example.y.ndim else example.y)
 
     def class_of(self, file: Path) -> str:
         """The class that the folder or the name of a recording says; '' if neither does."""
@@ -166,6 +192,21 @@ class Voice(SequenceKind):
         for frame, p in enumerate(torch.softmax(scores, -1)):
             where = {"recording": example.name, **({"frame": frame} if self.answer == "every" else {})}
             yield {**where, "class": self.classes[int(p.argmax())], "probability": round(float(p.max()), 6)}
+
+
+def _of_its_version(options: VoiceOptions, description: Checked) -> VoiceOptions:
+    """The options of a run. Version 0.1 knew no levels and no augmentation, and its description has no level."""
+    return options if "level" in description.values else replace(options, level="absolute", augment=False)
+
+
+def levelled(features: Tensor, level: str) -> Tensor:
+    """Features (frames, bands) as logarithms of the share of the loudest one, down to -RANGE; or as they are.
+
+    >>> levelled(torch.tensor([[1.0, 3.0], [-9.0, 2.0]]), "recording")
+    tensor([[-2.,  0.],
+            [-8., -1.]])
+    """
+    return (features - features.max()).clamp(min=-RANGE) if level == "recording" else features
 
 
 def _only_rate(path: Path, recordings: dict[str, Recording]) -> int:
