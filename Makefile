@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
+ECOSYSTEM := .venv-ecosystem/ready
 
 .PHONY: help demo test lint check bench bench-accelerate bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
@@ -34,6 +35,12 @@ $(ACCELERATE): benchmarks/accelerate.txt
 	@.venv-accelerate/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
+$(ECOSYSTEM): tests/ecosystem/requirements.txt pyproject.toml constraints.txt
+	@echo "environment  creating .venv-ecosystem for libraries around PyTorch"
+	@$(PYTHON) -m venv .venv-ecosystem
+	@.venv-ecosystem/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e . -r $<
+	@touch $@
+
 .venv: $(READY)
 
 demo: $(READY)  ## run the guided demonstration
@@ -42,6 +49,10 @@ demo: $(READY)  ## run the guided demonstration
 test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-seed=N" repeats an earlier order
 	@echo "test         the whole suite in random order, in two processes"
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+.PHONY: test-ecosystem
+test-ecosystem: $(ECOSYSTEM)  ## run models in Lightning, skorch, Accelerate, Opacus, Captum and torchinfo; a minute
+	@.venv-ecosystem/bin/python -m pytest -q tests/ecosystem $(ARGS)
 
 .PHONY: test-files
 test-files: $(READY)  ## run each test file in its own process, two at a time; ARGS='-m "not slow"'
@@ -146,5 +157,5 @@ mutants: $(READY)  ## plant faults in the sources, each of which a test must det
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv .venv-bench build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from processes import in_processes
 from unrolled.run.trained import best_model
 from unrolled.sequence.ragged import Ragged
 from unrolled.sequence.state import State
@@ -128,26 +128,10 @@ with joined() as ranks:
 """
 
 
-def in_processes(code: str, size: int, out: Path) -> list[object]:
-    """What a script saves in each of so many processes."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    ours = {"WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
-    command = [sys.executable, "-c", code, str(out)]
-    started = [subprocess.Popen(command, env={**os.environ, **ours, "RANK": str(rank)}) for rank in range(size)]
-    try:
-        assert [process.wait(120) for process in started] == [0] * size
-    finally:
-        for process in started:
-            process.kill()
-    return [torch.load(f"{out}.{rank}") for rank in range(size)]
-
-
 @pytest.mark.slow
 def test_gradients_and_losses_are_those_of_one_process(tmp_path):
-    (alone,) = in_processes(GRADIENTS, 1, tmp_path / "alone")
-    for found in in_processes(GRADIENTS, 2, tmp_path / "two"):
+    (alone,) = in_processes(["-c", GRADIENTS], 1, tmp_path / "alone")
+    for found in in_processes(["-c", GRADIENTS], 2, tmp_path / "two"):
         for (loss, steps, gradients), (loss_alone, steps_alone, wanted) in zip(found, alone, strict=True):
             assert steps == steps_alone and abs(loss - loss_alone) < 1e-6
             for name, gradient in gradients.items():

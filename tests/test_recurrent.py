@@ -454,7 +454,7 @@ def test_results_are_mappings():
     assert dict(out)["h"] is out.h and [*out.values()][1] is out.c and {**out}.keys() == out.keys()
     assert out == out and out != net(torch.randn(2, 3, 3)) and {out: 1}[out] == 1
     for found in (out, net.step(torch.randn(2, 3))):
-        with pytest.raises(unrolled.InputError, match=r"cannot be unpacked.*then out.h, out.c and out.state"):
+        with pytest.raises(unrolled.InputError, match=r"cannot be unpacked.*then out.h, out.c, out.state"):
             _h, _state = found
     first, second = map(str, out)  # names, where a user asks for them
     assert (first, second) == ("h", "c")

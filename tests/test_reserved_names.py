@@ -19,7 +19,7 @@ TAKING_NAMES = (
     State.__init__,
 )  # fmt: skip
 ARGUMENTS = {n for f in TAKING_NAMES for n, p in signature(f).parameters.items() if p.default is not p.empty} | {"self"}
-RESULTS = {*dir(Result({}, State())), *dir(Step({}, State()))} - {"_abc_impl"}
+RESULTS = {n for empty in (Result({}, State()), Step({}, State())) for n in dir(empty) if hasattr(empty, n)}
 OF_STATES = {*dir(State())} - {"_abc_impl"}
 OF_NETWORKS = {*dir(Recurrent(rnn, x=3, h=4))} - {*rnn.parameters}
 
@@ -78,3 +78,13 @@ def test_a_value_with_a_reserved_name_is_fine_where_its_size_follows():
     x = torch.randn(1, 1, 3)
     assert "memory" not in net.sizes
     torch.testing.assert_close(net(x).h[0, 0], torch.tanh(net.W @ (net.V @ x[0, 0])))
+
+
+def test_methods_of_dict_that_change_it_take_no_name():
+    @unrolled.circuit
+    def cell(x, h, *, W):
+        update = tanh(W @ h + x)
+        return {"h": h + update, "update": update, "copy": x}
+
+    out = Recurrent(cell, h=4)(torch.randn(2, 5, 4))
+    assert out.update is out["update"] and out.last.copy.shape == (2, 4) and not hasattr(out, "pop")

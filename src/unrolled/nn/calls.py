@@ -139,7 +139,7 @@ def variant(
 
 def parted(inputs: tuple[Any, ...], state: Any) -> tuple[tuple[Any, ...], Any]:
     """Separate the inputs of a call from a state that is given after them instead of as ``state=``."""
-    if not inputs or isinstance(last := inputs[-1], Tensor) or not isinstance(last, Mapping | None):
+    if not inputs or isinstance(last := inputs[-1], Tensor) or not (last is None or isinstance(last, Mapping)):
         return inputs, state
     if state is not None:
         raise InputError("the state is given twice. Write net(x, state=...)")

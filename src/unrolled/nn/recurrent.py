@@ -293,7 +293,7 @@ class Recurrent(nn.Module):
             shapes = [t.shape for t in (*given, *named.values())]
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
-        names = *named, *(() if state is None else state)
+        names = *named, *(() if state is None else state.keys())
         return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
 
     def _remembered(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dis
-import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,48 +9,54 @@ from torch import Tensor
 
 from ..engines.border import shape_of
 from ..errors import InputError, did_you_mean
+from ..sequence.container import container
 from ..sequence.ragged import Ragged
-from ..sequence.state import State
-
-UNPACK = dis.opmap["UNPACK_SEQUENCE"]
+from ..sequence.state import State, unpacking
 
 
-class Named(Mapping[str, Any]):
-    """Tensors by their names in the circuit, as attributes (``out.h``) and as items (``out["h"]``)."""
+class Hidden:
+    """A method of dict that results do not have, so that a value of this name is an attribute like any other."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
+    def __get__(self, instance: object, kind: type) -> Any:
+        raise AttributeError
+
+
+@container
+class Named(dict[str, Any]):
+    """Tensors by their names in the circuit, as attributes (``out.h``) and as items (``out["h"]``).
+
+    A dict, because that is what torch and libraries around it look into.
+    """
+
+    clear = copy = fromkeys = pop = popitem = setdefault = update = Hidden()
 
     def __getattr__(self, name: str) -> Any:
-        values: dict[str, Any] = self.__dict__.get("_values", {})
-        if name in values:
-            return values[name]
-        hint = did_you_mean(name, values) or f"; it returns {', '.join(values)}"
+        if name in self:
+            return self[name]
+        hint = did_you_mean(name, self.keys()) or f"; it returns {', '.join(self.keys())}"
         raise AttributeError(f"the circuit does not return '{name}'{hint}")
 
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
     def __iter__(self) -> Iterator[str]:
-        caller = sys._getframe(1)
-        if caller.f_code.co_code[caller.f_lasti] == UNPACK:  # torch's layers give a tuple: out, state = layer(x)
-            given = ", ".join(f"out.{n}" for n in self._values)
+        if unpacking():  # torch's layers give a tuple: out, state = layer(x)
+            names = [*self.keys(), *(["state"] if isinstance(self, Step | Result) else [])]
             raise InputError(
-                f"a result cannot be unpacked, as in 'a, b = net(x)': it holds values by name. Write out = net(x), "
-                f"then {given} and out.state"
+                "a result cannot be unpacked, as in 'a, b = net(x)': it holds values by name. Write out = net(x), "
+                f"then {', '.join(f'out.{n}' for n in names)}"
             )
-        return iter(self._values)
+        return super().__iter__()
 
-    __eq__, __hash__ = object.__eq__, object.__hash__  # tensors have no equality that a mapping could use
+    # tensors have no equality that a dict could use
+    __eq__, __ne__, __hash__ = object.__eq__, object.__ne__, object.__hash__  # type: ignore[assignment]
 
-    def __len__(self) -> int:
-        return len(self._values)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self.items()), *vars(self).values())
 
     def __repr__(self) -> str:
-        shown = (f"{n}={v!r}" if isinstance(v, Ragged) else f"{n}={tuple(v.shape)}" for n, v in self._values.items())
+        shown = (f"{n}={v!r}" if isinstance(v, Ragged) else f"{n}={tuple(v.shape)}" for n, v in self.items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+@container
 class Step(Named):
     """The values of one step.
 
@@ -65,11 +69,14 @@ class Step(Named):
         state: the state for the next step.
     """
 
+    state: State
+
     def __init__(self, values: Mapping[str, Any], state: State) -> None:
         super().__init__(values)
         self.state = state
 
 
+@container
 class Result(Named):
     """The values of all steps.
 
@@ -82,6 +89,8 @@ class Result(Named):
         state: the state from which a following call continues.
     """
 
+    state: State
+
     def __init__(self, values: Mapping[str, Any], state: State) -> None:
         super().__init__(values)
         self.state = state
@@ -93,7 +102,7 @@ class Result(Named):
         Raises:
             InputError: a sequence has no steps.
         """
-        return Named({n: v.last if isinstance(v, Ragged) else _last(v) for n, v in self._values.items()})
+        return Named({n: v.last if isinstance(v, Ragged) else _last(v) for n, v in self.items()})
 
 
 def _last(series: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -10,9 +11,11 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import InputError
 from . import layouts
+from .container import container
 from .layouts import some
 
 
+@partial(container, check=lambda ragged: ragged._refuse_batches())
 class Ragged:
     """Sequences of any lengths, concatenated in one tensor: no padding and no sorting; the lengths are on the CPU.
 
@@ -279,6 +282,10 @@ class Ragged:
                 f"a sequence of length 0 has no {what}; empty sequences: {some(empty)}. "
                 "Remove them with r.select(r.lengths > 0)"
             )
+
+    def _refuse_batches(self) -> None:
+        if isinstance(self.lengths, Tensor) and self.lengths.ndim != 1:
+            raise InputError("vmap cannot return a Ragged, only tensors. Return its values: out.h.values")
 
     def _with(self, values: Tensor) -> Ragged:
         return Ragged(values=values, lengths=self.lengths)

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, ItemsView, Iterator, Mapping, ValuesView
+import dis
+import sys
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import Self
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 
 from ..errors import InputError
+from .container import container
+
+UNPACK = dis.opmap["UNPACK_SEQUENCE"], dis.opmap["UNPACK_EX"]
 
 
+def unpacking() -> bool:
+    """Whether an ``__iter__`` that asks was called by an assignment to several variables: ``a, b = value``."""
+    if is_compiling():
+        return False
+    frame = sys._getframe(2)
+    return frame.f_code.co_code[frame.f_lasti] in UNPACK
+
+
+@container
 class State(Mapping[str, Tensor]):
     """The values of a network's states for a batch of sequences.
 
@@ -27,6 +42,8 @@ class State(Mapping[str, Tensor]):
     Raises:
         InputError: a value is not such a tensor, or batch sizes differ.
     """
+
+    _values: dict[str, Tensor]
 
     def __init__(self, **values: Tensor) -> None:
         batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim in (1, 2)}
@@ -58,7 +75,18 @@ class State(Mapping[str, Tensor]):
         raise AttributeError(f"the state has no '{name}'. Its names are: {', '.join(values) or 'none'}")
 
     def __iter__(self) -> Iterator[str]:
+        if unpacking():
+            shown = ", ".join(f"state.{n}" for n in self._values)
+            raise InputError(
+                f"a state cannot be unpacked, as in 'h, c = state': it holds values by name. Write {shown}"
+            )
         return iter(self._values)
+
+    __eq__, __hash__ = object.__eq__, object.__hash__  # tensors have no equality that a mapping could use
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._values.keys()
 
     def items(self) -> ItemsView[str, Tensor]:
         """The names and values, each value (batch, size), or (batch,) for a scalar."""
