@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .border import transformed
+from .border import transformed, untraced
 from .c.bound import Bound, backward
 from .function import run_sequences
 from .registry import ENGINES
@@ -24,6 +24,7 @@ class _Bound(torch.autograd.Function):
         return tuple(given)
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         bound, needed, found = ctx.bound, ctx.needs_input_grad[1:], None
         saved = ctx.saved_tensors

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import EngineError
 from . import transforms
-from .border import ordinary, transformed, unwatched, watched
+from .border import ordinary, transformed, untraced, unwatched, watched
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
@@ -74,6 +74,7 @@ class _Sequence(torch.autograd.Function):
         return given
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if transformed():  # is_grads_batched=True
             job, wanted = (

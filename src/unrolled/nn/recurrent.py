@@ -7,10 +7,21 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.compiler import disable, is_dynamo_compiling
+from torch.compiler import disable, is_compiling
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, traced, unwrapped, watched
+from ..engines.border import (
+    FLOATS,
+    Guards,
+    as_given,
+    dynamo_is_active,
+    for_onnx,
+    guards,
+    ordinary,
+    traced,
+    unwrapped,
+    watched,
+)
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.last_rows import last_rows
@@ -22,7 +33,9 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
+from . import compiled
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
+from .description import stored
 from .incoming import Incoming, Series, checked_parameters, columns, flat, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
@@ -87,6 +100,7 @@ class Recurrent(nn.Module):
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
         self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
         self._shapes = shapes(circuit.recurrence, self._sizes)
+        self._stored = stored(circuit.recurrence, tuple(self.sizes.items()))  # for torch.compile
         for name, shape in self._shapes.items():
             if hasattr(self, name):
                 source = circuit.recurrence.parameters[name].source
@@ -178,7 +192,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or a state does not fit; the message names the expected shape.
         """
-        if is_dynamo_compiling():  # torch.compile calls the network as it is, between two graphs
+        if is_compiling() and not for_onnx():
+            return compiled.forward(Recurrent.forward, self, inputs, state, given, reset, steps, named)
+        if dynamo_is_active():  # torch.compile has refused a function that calls this one
             return disable(Recurrent.forward)(
                 self, *inputs, state=state, given=given, reset=reset, steps=steps, **named
             )
@@ -210,7 +226,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or the state does not fit.
         """
-        if is_dynamo_compiling():
+        if is_compiling() and not for_onnx():
+            return compiled.step(Recurrent.step, self, inputs, state, named)
+        if dynamo_is_active():
             return disable(Recurrent.step)(self, *inputs, state=state, **named)
         given, state = parted(inputs, state)
         mark = self._mark(1, given, named, state)
@@ -240,7 +258,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a sequence has no steps, or an input or the state does not fit.
         """
-        if is_dynamo_compiling():
+        if is_compiling() and not for_onnx():
+            return compiled.read(Recurrent.read, self, inputs, state, named)
+        if dynamo_is_active():
             return disable(Recurrent.read)(self, *inputs, state=state, **named)
         series_given, state = parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
