@@ -10,7 +10,7 @@ from .render import part
 
 I64, P = ctypes.c_int64, ctypes.c_void_p
 PRODUCTS = (
-    *("product", "product_direct", "pack", "digest_all", "has_digest", "digest_size"),
+    *("product", "product_direct", "product_turned", "pack", "digest_all", "has_digest", "digest_size"),
     *("launch", "assist", "hire", "crew_size"),
 )
 SUMS = ("outer_scratch", "outer_sums", "scatter_sum")
