@@ -154,7 +154,7 @@ class RecurrentReader(nn.Module):
         start = self.read.initial_state(len(words))
         if self.training:  # a random state, as if much had been read before, which the year must overwrite
             start = unrolled.State(h=torch.empty_like(start.h).uniform_(-1, 1))
-        return self.answer(self.read(words, start).last.h)
+        return self.answer(self.read(words, state=start).last.h)
 
 
 class SeparateParameters(nn.Module):

@@ -166,7 +166,7 @@ def test_a_subclass_may_have_parameters_of_its_own():
             self.h0 = nn.Parameter(torch.ones(4))
 
         def forward(self, x: torch.Tensor):
-            return super().forward(x, State(h=self.h0.expand(len(x), -1)))
+            return super().forward(x, state=State(h=self.h0.expand(len(x), -1)))
 
     net = Mine()
     net.reset_parameters()
@@ -187,7 +187,7 @@ def test_the_negative_bit_is_resolved(engine: str):
     net, start, forced = gru(engine), torch.randn(2, 4), torch.randn(2, 5, 4)
     for _ in range(2):  # the second call could be answered from the cache
         assert torch.equal(net(negative(X)).h, net(X).h)
-        assert torch.equal(net(X, State(h=negative(start))).h, net(X, State(h=start)).h)
+        assert torch.equal(net(X, state=State(h=negative(start))).h, net(X, state=State(h=start)).h)
         assert torch.equal(net.step(negative(X[:, 0])).h, net.step(X[:, 0]).h)
         assert torch.equal(net.read(negative(X)).h, net.read(X).h)
         assert torch.equal(net(X, given={"h": negative(forced)}).h, net(X, given={"h": forced}).h)
@@ -221,7 +221,7 @@ def test_inference_tensors(engine: str):
         assert torch.equal(made(x).h, inside) and torch.equal(net(x).h, net(X).h)
     for _ in range(2):
         same_gradients(net, net(x).h.sum(), net(X).h.sum())
-        same_gradients(net, net(X, state).h.sum(), net(X, State(h=state.h.clone())).h.sum())
+        same_gradients(net, net(X, state=state).h.sum(), net(X, state=State(h=state.h.clone())).h.sum())
     with pytest.raises(InputError, match="'U' was created in inference mode"):
         made(x)
 
@@ -466,7 +466,7 @@ def test_compiled_models_run_the_network_between_their_graphs(engine: str):
         tokens = torch.randint(7, (2, steps))
         same_gradients(model, compiled(tokens), model(tokens))
     alone = torch.compile(model.net, backend="aot_eager")
-    assert torch.equal(alone(X, State(h=torch.ones(2, 4))).h, model.net(X, State(h=torch.ones(2, 4))).h)
+    assert torch.equal(alone(X, state=State(h=torch.ones(2, 4))).h, model.net(X, state=State(h=torch.ones(2, 4))).h)
     torch.compiler.reset()
 
 

@@ -243,7 +243,7 @@ def test_a_circuit_of_constants_alone_runs():
     def decay(s, *, A):
         return {"s": A @ s}
 
-    out = Recurrent(decay, s=2)(State(s=torch.tensor([[1.0, 2.0]])), steps=2)
+    out = Recurrent(decay, s=2)(state=State(s=torch.tensor([[1.0, 2.0]])), steps=2)
     assert out.s.tolist() == [[[0.5, 1.0], [0.25, 0.5]]]
 
 

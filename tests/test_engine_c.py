@@ -54,7 +54,7 @@ def apply(function, values):
         return {"s": function(s)}
 
     net = Recurrent(cell, s=values.numel(), engine="c", dtype=values.dtype)
-    return net(State(s=values[None]), steps=1).s[0, 0]
+    return net(state=State(s=values[None]), steps=1).s[0, 0]
 
 
 FUNCTIONS = {
@@ -283,7 +283,7 @@ def test_matrices_read_as_they_are_give_the_same_bits(hidden, dtype):
     torch.manual_seed(0)
     net = Recurrent(CIRCUITS["rnn"], x=37, h=hidden, engine="c", dtype=dtype)
     x, start = torch.randn(2, 2, 37, dtype=dtype), State(h=torch.randn(2, hidden, dtype=dtype))
-    whole, first = net(x, start).h, net.step(x[:, 0], start)
+    whole, first = net(x, state=start).h, net.step(x[:, 0], start)
     assert torch.equal(first.h, whole[:, 0]) and torch.equal(net.step(x[:, 1], first.state).h, whole[:, 1])
 
 

@@ -3,6 +3,7 @@ line."""
 
 from __future__ import annotations
 
+import builtins
 import inspect
 import math
 import pickle
@@ -47,6 +48,13 @@ def python_max_on_symbols():
     @circuit
     def cell(x, h):
         return {"h": max(x, h)}
+
+
+@misuse
+def python_sum_of_a_symbol():
+    @circuit
+    def cell(x, h):
+        return {"h": h + sum(x)}
 
 
 @misuse
@@ -550,6 +558,21 @@ def unknown_engine():
 
 
 @misuse
+def attribute_of_states():
+    @circuit
+    def cell(x, detach):
+        return {"detach": tanh(detach + x)}
+
+
+@misuse
+def reserved_name_of_a_size():
+    @circuit
+    def cell(x, h, *, V, W):
+        engine = V @ x
+        return {"h": tanh(W @ engine + h)}
+
+
+@misuse
 def parameter_hides_a_method():
     @circuit
     def cell(x, h, *, train):
@@ -559,6 +582,25 @@ def parameter_hides_a_method():
 
 
 NET = unrolled.Recurrent(elman, x=3, h=4, o=2)
+
+
+def argument_of_torch(name: str, value: object) -> None:
+    def made() -> None:
+        unrolled.Recurrent(elman, x=3, h=4, o=2, **{name: value})
+
+    made.__name__ = f"torch_argument_{name}"
+    misuse(made)
+
+
+argument_of_torch("input_size", 3)
+argument_of_torch("hidden_size", 4)
+argument_of_torch("batch_first", True)
+argument_of_torch("num_layers", 2)
+argument_of_torch("bidirectional", True)
+argument_of_torch("dropout", 0.5)
+argument_of_torch("bias", False)
+argument_of_torch("proj_size", 2)
+argument_of_torch("nonlinearity", "relu")
 
 
 @misuse
@@ -698,6 +740,31 @@ def too_many_inputs():
 
 
 @misuse
+def state_of_torch_after_an_input():
+    NET(torch.zeros(1, 5, 3), (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)))
+
+
+@misuse
+def state_of_torch_in_place_of_an_input():
+    @circuit
+    def cell(x, y, h):
+        return {"h": tanh(h + x), "L": nll(h, y)}
+
+    unrolled.Recurrent(cell, h=4)(torch.zeros(1, 5, 4), (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4)))
+
+
+@misuse
+def state_given_twice():
+    state = unrolled.State(h=torch.zeros(1, 4))
+    NET(torch.zeros(1, 5, 3), state, state=state)
+
+
+@misuse
+def too_many_inputs_of_a_step():
+    NET.step(torch.zeros(1, 3), torch.zeros(1, 4))
+
+
+@misuse
 def input_missing():
     NET()
 
@@ -709,12 +776,12 @@ def token_out_of_range():
 
 @misuse
 def state_of_another_batch():
-    NET(torch.zeros(2, 5, 3), unrolled.State(h=torch.zeros(1, 4)))
+    NET(torch.zeros(2, 5, 3), state=unrolled.State(h=torch.zeros(1, 4)))
 
 
 @misuse
 def state_unknown():
-    NET(torch.zeros(2, 5, 3), unrolled.State(c=torch.zeros(2, 4)))
+    NET(torch.zeros(2, 5, 3), state=unrolled.State(c=torch.zeros(2, 4)))
 
 
 @misuse
@@ -871,4 +938,12 @@ def test_the_list_of_functions_is_complete():
         n: f for n, f in vars(functional).items() if inspect.isfunction(f) and f.__module__ == functional.__name__
     }
     assert set(FUNCTIONS) == {name for name in defined if not name.startswith("_")}
-    assert set(FUNCTIONS) <= set(unrolled.__all__) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)
+    assert set(FUNCTIONS) <= set(dir(unrolled)) and all(getattr(unrolled, n) is defined[n] for n in FUNCTIONS)
+
+
+def test_importing_all_names_replaces_none_of_python():
+    scope: dict[str, object] = {}
+    exec("from unrolled import *", scope)
+    assert not {n for n in scope if hasattr(builtins, n)}
+    assert set(FUNCTIONS) - set(scope) == {"abs", "max", "min", "sum"}
+    assert {"Recurrent", "circuit", "tanh", "cells", "accelerate"} <= set(scope)

@@ -53,7 +53,7 @@ def test_forced_states_are_those_of_the_step_before(engine: str, names: tuple[st
     series = {n: Ragged([f[n] for f in forced]) for n in names}
     masks = {"reset": Ragged(reset)} if resets else {}
 
-    out = net(Ragged(x), start, given=series, **masks)
+    out = net(Ragged(x), state=start, given=series, **masks)
     rows = [State(**{n: v[i : i + 1] for n, v in start.items()}) for i in range(4)]
     expected = [by_hand(net, *row) for row in zip(x, rows, forced, reset, strict=True) if len(row[0])]
     weights = {n: torch.randn(sum(LENGTHS), size[n], dtype=dtype) for n in size}

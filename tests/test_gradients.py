@@ -210,7 +210,7 @@ def test_a_matrix_that_a_number_is_multiplied_with(engine):
 
     net = Recurrent(cell, x=3, h=4, engine=engine, dtype=torch.float64)
     x, h = (torch.randn(2, *shape, dtype=torch.float64, requires_grad=True) for shape in ((5, 3), (4,)))
-    assert torch.autograd.gradcheck(lambda x, h, *_: net(x, State(h=h)).h, (x, h, *net.parameters()))
+    assert torch.autograd.gradcheck(lambda x, h, *_: net(x, state=State(h=h)).h, (x, h, *net.parameters()))
 
 
 def test_zero_where_nothing_flows():

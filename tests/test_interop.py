@@ -44,7 +44,7 @@ def test_outputs_states_and_all_gradients(kind, dtype):
     ((out * weight).sum() + h_last.sum() + (c_last.sum() if kind == "lstm" else 0)).backward()
 
     x2, h2, c2 = (t.clone().requires_grad_() for t in (x, h, c))
-    ours = net(x2, State(h=h2, c=c2) if kind == "lstm" else State(h=h2))
+    ours = net(x2, state=State(h=h2, c=c2) if kind == "lstm" else State(h=h2))
     end = ours.state.h.sum() + (ours.state.c.sum() if kind == "lstm" else 0)
     ((ours.h * weight).sum() + end).backward()
 
@@ -103,12 +103,12 @@ def test_stacks(kind):
     x = torch.randn(4, 6, 7, dtype=torch.float64)
     state, hx = state_of(module, 4)
     output, ends = module(x.transpose(0, 1), hx)
-    out = net(x, state)
+    out = net(x, state=state)
     assert_close("outputs", out.h, output.transpose(0, 1), "torch.nn, float64")
     for name, end in zip("hc", ends if isinstance(ends, tuple) else (ends,), strict=False):
         found = torch.stack([v for n, v in out.state.items() if n.startswith(name)])
         assert_close(f"last {name}", found, end, "torch.nn, float64")
-    again = net(x, out.state)
+    again = net(x, state=out.state)
     assert_close("gone on with", again.h, module(x.transpose(0, 1), ends)[0].transpose(0, 1), "torch.nn, float64")
     ragged = net(Ragged([x[0, :2], x[1, :6], x[2, :1]])).h
     for i, length in enumerate((2, 6, 1)):

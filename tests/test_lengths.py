@@ -156,10 +156,10 @@ def test_resets_in_a_batch_of_equal_lengths(engine):
     reset = torch.zeros(3, 8, dtype=torch.bool)
     reset[0, 0] = reset[1, 3] = reset[1, 7] = True
     start = State(h=torch.randn(3, net.sizes["h"], dtype=torch.float64))
-    out = net(x, start, reset=reset)
+    out = net(x, state=start, reset=reset)
     torch.testing.assert_close(out.h[0], net(x[:1]).h[0])
     torch.testing.assert_close(out.h[1, 3:7], net(x[1:2, 3:7]).h[0])
-    torch.testing.assert_close(out.h[2], net(x[2:], start.select([2])).h[0])
+    torch.testing.assert_close(out.h[2], net(x[2:], state=start.select([2])).h[0])
     torch.testing.assert_close(out.state.h[1], net(x[1:2, 7:]).state.h[0])
 
 
@@ -171,7 +171,7 @@ def test_last_states_are_the_last_rows(engine, lengths, also):
     net = network("gru", engine)
     series, start = batch(net, lengths)
     start.h.requires_grad_()
-    out = net(Ragged(series["x"]), start) if len({*lengths}) > 1 else net(torch.stack(series["x"]), start)
+    out = net(Ragged(series["x"]), state=start) if len({*lengths}) > 1 else net(torch.stack(series["x"]), state=start)
     weight = torch.randn(len(lengths), net.sizes["h"], dtype=torch.float64)
     rows = [*out.h] if isinstance(out.h, Ragged) else out.h.unbind(0)
     same = torch.stack([h[-1] if len(h) else start.h[i] for i, h in enumerate(rows)])
@@ -192,9 +192,9 @@ def test_teacher_forcing_of_ragged_sequences(engine):
     o = [torch.randn(k, net.sizes["o"], dtype=torch.float64) for k in lengths]
     start = State(o=torch.randn(4, net.sizes["o"], dtype=torch.float64))
     for state in (None, start):
-        out = net(Ragged(x), state, given={"o": Ragged(o)})
+        out = net(Ragged(x), state=state, given={"o": Ragged(o)})
         for i in (0, 2, 3):
-            alone = net(x[i][None], state.select([i]) if state else None, given={"o": o[i][None]})
+            alone = net(x[i][None], state=state.select([i]) if state else None, given={"o": o[i][None]})
             torch.testing.assert_close(out.o[i], alone.o[0])
             torch.testing.assert_close(out.state.o[i], o[i][-1])
     assert torch.equal(out.state.o[1], start.o[1])
@@ -208,7 +208,7 @@ def test_teacher_forcing_begins_anew_where_the_state_does(engine):
     reset = torch.zeros(2, 6, dtype=torch.bool)
     reset[0, 2] = reset[1, 0] = reset[1, 5] = True
     pieces = [(0, 0, 2, start.select([0])), (0, 2, 6, None), (1, 0, 5, None), (1, 5, 6, None)]
-    out = net(x, start, given={"o": o}, reset=reset).o
+    out = net(x, state=start, given={"o": o}, reset=reset).o
     apart = [net(x[i : i + 1, a:b], s, given={"o": o[i : i + 1, a:b]}).o[0] for i, a, b, s in pieces]
     torch.testing.assert_close(out.flatten(0, 1), torch.cat(apart), rtol=1e-12, atol=1e-12)
     leaves = [x, o, *net.parameters()]
@@ -229,7 +229,7 @@ def test_order_and_company_change_no_bit():
     dense = net(x[1][None]).h[0]
     assert torch.equal(dense, together[1])
     cut = net(Ragged([x[1][:13]]))
-    assert torch.equal(torch.cat([cut.h[0], net(Ragged([x[1][13:]]), cut.state).h[0]]), dense)
+    assert torch.equal(torch.cat([cut.h[0], net(Ragged([x[1][13:]]), state=cut.state).h[0]]), dense)
 
 
 def test_padding_is_never_read():

@@ -99,7 +99,7 @@ def test_the_gradients_are_those_of_the_loss_with_respect_to_the_state():
     weight, bias = layer.parameters[names.weight], layer.parameters[names.bias]
     for t in (0, 1, 12, 28, 29):
         h = measured.values["h"][t].clone().requires_grad_()
-        after = net(x[None, t + 1 :], State(h=h[None])).h[0] if t < 29 else torch.zeros(0, 8, dtype=torch.float64)
+        after = net(x[None, t + 1 :], state=State(h=h[None])).h[0] if t < 29 else torch.zeros(0, 8, dtype=torch.float64)
         scores = torch.cat([h[None], after]) @ weight.T + bias
         torch.nn.functional.cross_entropy(scores, y[t:], reduction="sum").backward()
         torch.testing.assert_close(measured.gradients["h"][t], h.grad, rtol=1e-10, atol=1e-13)

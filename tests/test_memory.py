@@ -113,7 +113,7 @@ def test_backpropagate_equals_one_backward_pass(monkeypatch, memory):
     def loss(out, begin, end):
         return (head(out.h)[0, :, 0] - source.values[begin:end, 0]).square().sum()
 
-    out = net(source.values[None], start)
+    out = net(source.values[None], state=start)
     expected = loss(out, 0, 100)
     expected.backward()
     whole = {p: p.grad.clone() for p in (*net.parameters(), *head.parameters(), start.h)}
@@ -150,7 +150,7 @@ def test_truncated_is_that_of_williams_and_peng(engine, lengths, window, stride)
     weights = [torch.randn(n, 3, dtype=torch.float64) for n in lengths]
     leaves = [*net.parameters(), start, *xs]
 
-    out = net(Ragged(xs), State(h=start))
+    out = net(Ragged(xs), state=State(h=start))
     (out.h.values * torch.cat(weights)).sum().backward()
     found = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in leaves]
     for p in leaves:

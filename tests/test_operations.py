@@ -173,7 +173,7 @@ def test_masks_of_infinity(engine, name):
         (expected * weight[0, : expected.numel()].view_as(expected)).sum().backward()
         series = [v[row : row + 1].clone().requires_grad_() for v in (x, m)]
         state = State(h=h[row : row + 1].clone().requires_grad_())
-        actual = net(*series, state)[name]
+        actual = net(*series, state=state)[name]
         net.zero_grad()
         (actual * weight[0, : actual.numel()].view_as(actual)).sum().backward()
         torch.testing.assert_close(actual.flatten(), expected.flatten(), equal_nan=True)

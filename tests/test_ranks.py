@@ -82,7 +82,7 @@ def test_a_scalar_state_has_no_size(engine):
     net = Recurrent(gain, engine=engine, dtype=torch.float64, x=3, h=4)
     torch.nn.init.normal_(net.w)
     x, begin = torch.randn(2, 5, 3, dtype=torch.float64), State(s=torch.randn(2).double(), h=torch.randn(2, 4).double())
-    out = net(x, begin)
+    out = net(x, state=begin)
     assert out.s.shape == (2, 5) and out.state.s.shape == out.last.s.shape == (2,)
     s, h = by_hand(net, x, begin.s, begin.h)
     torch.testing.assert_close(out.state.s, s)
@@ -94,17 +94,17 @@ def test_a_scalar_state_has_no_size(engine):
 
     step = net.step(x[:, 0], begin)
     assert step.s.shape == step.state.s.shape == net.initial_state(2).s.shape == (2,)
-    again = net(x[:, 1:], step.state)
+    again = net(x[:, 1:], state=step.state)
     torch.testing.assert_close(again.state.s, s)
     ragged = net(Ragged([x[0], x[1, :0]]), begin)
     torch.testing.assert_close(ragged.state.s, torch.stack([s[0], begin.s[1]]))
-    fed = net(x, begin, given={"s": out.s.detach()})
+    fed = net(x, state=begin, given={"s": out.s.detach()})
     torch.testing.assert_close(fed.h, out.h)
     assert torch.equal(out.state.reset(torch.tensor([True, False])).s, out.state.s * torch.tensor([0, 1]))
     with pytest.raises(InputError, match=r"given\['s'\] takes scalars, \(batch, time\), got \(2, 5, 1\)"):
         net(x, given={"s": out.s[..., None]})
     with pytest.raises(InputError, match=r"state 's' must be \(2,\), got \(2, 1\)"):
-        net(x, State(s=torch.zeros(2, 1).double()))
+        net(x, state=State(s=torch.zeros(2, 1).double()))
 
 
 def test_a_state_that_could_be_either_is_a_vector_for_who_gives_it_a_size():

@@ -66,7 +66,7 @@ def test_cutting_changes_no_bit_at_any_shape(batch, inputs, hidden, dtype, engin
         whole = net(x)
         for at in (1, 13, 29):
             first = net(x[:, :at])
-            second = net(x[:, at:], first.state)
+            second = net(x[:, at:], state=first.state)
             assert torch.equal(torch.cat([first.h, second.h], 1), whole.h)
     if engine == "c":
         assert torch.equal(net(x).h, whole.h)
@@ -118,7 +118,12 @@ def test_sequences_are_checked_whatever_came_before():
     net = Recurrent(lstm, x=3, h=4)
     x, state = torch.randn(2, 5, 3), net.initial_state(2)
     expected = net(x)
-    for again in (net(x), net(x, state), net(x=x, state=State(h=state.h)), net(x=x, state=State(c=state.c, h=state.h))):
+    for again in (
+        net(x),
+        net(x, state=state),
+        net(x=x, state=State(h=state.h)),
+        net(x=x, state=State(c=state.c, h=state.h)),
+    ):
         assert torch.equal(again.h, expected.h) and torch.equal(again.state.c, expected.state.c)
     tokens = torch.tensor([[0, 2, 1]])
     one_hot = net(torch.nn.functional.one_hot(tokens, 3).float()).h
@@ -133,7 +138,7 @@ def test_sequences_are_checked_whatever_came_before():
         with pytest.raises(unrolled.errors.InputError, match=problem):
             net(given)
     with pytest.raises(unrolled.errors.InputError, match="state 'h' must be"):
-        net(x[:1], state)
+        net(x[:1], state=state)
     with pytest.raises(unrolled.errors.InputError, match="must be a State"):
         net(x, state=state.h)
     assert net(x, steps=5).h.shape == net(x, reset=torch.zeros(2, 5, dtype=torch.bool)).h.shape == (2, 5, 4)
@@ -174,10 +179,10 @@ def test_gradient_flows_through_the_carried_state_until_detached():
     whole = net.W.grad.clone()
     net.zero_grad()
     first = net(x[:, :3])
-    net(x[:, 3:], first.state).h[:, -1].sum().backward()
+    net(x[:, 3:], state=first.state).h[:, -1].sum().backward()
     assert_close("gradient over two calls", net.W.grad, whole, "torch.nn, float32")
     net.zero_grad()
-    net(x[:, 3:], net(x[:, :3]).state.detach()).h[:, -1].sum().backward()
+    net(x[:, 3:], state=net(x[:, :3]).state.detach()).h[:, -1].sum().backward()
     assert not torch.allclose(net.W.grad, whole)
 
 
@@ -204,7 +209,7 @@ def test_teacher_forcing_feeds_the_target_of_the_step_before():
     net = Recurrent(jordan, x=3, h=4, o=2)
     x, target = torch.randn(2, 5, 3), torch.randn(2, 5, 2)
     start = State(o=torch.randn(2, 2))
-    out = net(x, start, given={"o": target})
+    out = net(x, state=start, given={"o": target})
     fed = torch.cat([start.o[:, None], target[:, :-1]], 1)
     h = torch.tanh(net.b + fed @ net.W.T + x @ net.U.T)
     torch.testing.assert_close(out.o, net.c + h @ net.V.T)
@@ -229,7 +234,7 @@ def test_gradients_under_teacher_forcing():
 def test_autonomous():
     net = Recurrent(autonomous, s=3)
     start = State(s=torch.randn(4, 3))
-    out = net(start, steps=6)
+    out = net(state=start, steps=6)
     assert out.s.shape == (4, 6, 3)
     torch.testing.assert_close(out.s[:, 0], torch.tanh(net.b + start.s @ net.A.T))
 
@@ -266,7 +271,7 @@ def test_empty_and_single(batch, steps, engine):
     net = network("lstm", engine=engine)
     x = torch.randn(batch, steps, 3, requires_grad=True)
     start = State(h=torch.randn(batch, 4, requires_grad=True))
-    out = net(x, start)
+    out = net(x, state=start)
     assert out.h.shape == (batch, steps, 4) and out.state.c.shape == (batch, 4)
     if not steps:
         assert torch.equal(out.state.h, start.h)
@@ -285,7 +290,7 @@ def test_states_that_are_handed_on(engine):
     net = Recurrent(handed, late=2, a=2, fixed=2, engine=engine)
     torch.nn.init.ones_(net.k)
     x = torch.arange(1.0, 9.0).reshape(1, 4, 2).expand(2, 4, 2).clone().requires_grad_()
-    out = net(x, State(a=torch.full((2, 2), 10.0), b=torch.full((2, 2), 20.0)))
+    out = net(x, state=State(a=torch.full((2, 2), 10.0), b=torch.full((2, 2), 20.0)))
     t = torch.tanh(torch.ones(())).item()
     assert out.late.equal(x) and out.fixed.shape == (2, 4, 2)
     assert out.a[0, :, 0].tolist() == [20, 11, 23, 16] and out.b[0, :, 0].tolist() == [11, 23, 16, 30]
@@ -425,9 +430,21 @@ def test_absolute_value_is_as_in_torch():
         return {"s": unrolled.abs(s) + 0 * x}
 
     start = torch.tensor([[-2.0, 0.0, 3.0]], requires_grad=True)
-    out = Recurrent(cell, s=3)(torch.zeros(1, 1, 3), State(s=start))
+    out = Recurrent(cell, s=3)(torch.zeros(1, 1, 3), state=State(s=start))
     out.s.sum().backward()
     assert out.s.tolist() == [[[2, 0, 3]]] and start.grad.tolist() == [[-1, 0, 1]]
+
+
+def test_a_state_is_also_read_after_the_inputs():
+    net, x = network("lstm"), torch.randn(2, 3, 3)
+    state = net(x).state
+    expected = net(x, state=state)
+    for given in (state, dict(state), State(c=state.c, h=state.h)):
+        again = net(x, given)
+        assert torch.equal(again.h, expected.h) and torch.equal(again.c, expected.c)
+        assert torch.equal(net.step(x[:, 0], given).h, expected.h[:, 0])
+        assert torch.equal(net.read(x, given).h, expected.last.h)
+    assert torch.equal(net(x, None).h, net(x).h)
 
 
 def test_results_are_mappings():
@@ -441,11 +458,3 @@ def test_results_are_mappings():
             _h, _state = found
     first, second = map(str, out)  # names, where a user asks for them
     assert (first, second) == ("h", "c")
-
-
-@pytest.mark.parametrize("name", ["reset", "engine", "memory", "values"])
-def test_names_of_the_interface_are_reserved(name: str):
-    scope: dict[str, object] = {}
-    exec(f"def cell(x, {name}, *, W):\n    return {{'{name}': tanh(W @ {name} + x)}}", {"tanh": unrolled.tanh}, scope)
-    with pytest.raises(unrolled.CircuitError, match=f"'{name}' is reserved"):
-        unrolled.circuit(scope["cell"])

@@ -5,6 +5,7 @@ Everything is loaded on first use, so that importing the package is fast.
 
 from __future__ import annotations
 
+import builtins
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
@@ -42,7 +43,9 @@ _MODULES = {name: name for name in ("cells", "errors", "nn", "sequence", "source
     "losses": "sequence.losses"
 }
 
-__all__ = ["__version__", *_HOME, *_MODULES]
+_NAMES = ["__version__", *_HOME, *_MODULES]
+# `from unrolled import *` must not replace Python's own sum, max, min and abs
+__all__ = [name for name in _NAMES if not hasattr(builtins, name)]
 
 if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
@@ -79,4 +82,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(_NAMES)

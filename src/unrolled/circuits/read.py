@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
 from ..errors import CircuitError, SourceLine
-from ..graph.language import RESERVED
+from ..graph.language import RESERVED, RESERVED_FOR_STATES
 from ..graph.recurrence import Recurrence
 from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
@@ -47,6 +47,9 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
             f'Return the new value of a state under the name of its argument, such as {{"{positional[-1]}": ...}}',
             here,
         )
+    for n in states:
+        if n in RESERVED_FOR_STATES:
+            raise CircuitError(f"'{n}' is reserved for states; rename the argument", here)
     local = {
         n: s for n, s in recording.local.items() if isinstance(s, Symbol) and n not in symbols and n not in returned
     }
@@ -73,9 +76,14 @@ def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str
     if not positional:
         raise CircuitError("a circuit needs at least one state: an argument before the '*' that is also returned", here)
     for name in (*positional, *parameters):
-        if name in RESERVED:
-            raise CircuitError(f"'{name}' is reserved; rename the argument", here)
+        _check_name(name, "rename the argument", here)
     return positional, parameters
+
+
+def _check_name(name: str, remedy: str, here: SourceLine) -> None:
+    """Refuse a name under which a network could not take or return the value."""
+    if name in RESERVED or (name.startswith("__") and name.endswith("__")):
+        raise CircuitError(f"'{name}' is reserved; {remedy}", here)
 
 
 def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> dict[str, Symbol]:
@@ -86,8 +94,7 @@ def _returned(recording: Recording, parameters: list[str], here: SourceLine) -> 
     for name, value in returned.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise CircuitError(f"returned names must be identifiers, got {name!r}", here)
-        if name in RESERVED:
-            raise CircuitError(f"'{name}' is reserved; return the value under another name", here)
+        _check_name(name, "return the value under another name", here)
         if name in parameters:
             raise CircuitError(
                 f"'{name}' is a parameter, which is the same at every step, so it cannot be returned. "

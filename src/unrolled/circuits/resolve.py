@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from ..errors import CircuitError, SourceLine
+from ..graph.language import RESERVED
 from ..graph.node import MASK, REAL, SCALAR, TOKEN, Node, Type, leaf, matrix, token, vector
 from ..graph.ops import LEAVES, OPS, Mismatch, make
 from ..graph.recurrence import Recurrence
@@ -346,6 +347,11 @@ def _all_sizes_named(recurrence: Recurrence, known: Iterable[str]) -> None:
     for node in recurrence.nodes:
         for size in node.type.dims:
             for name in size.names:
+                if name in RESERVED:
+                    raise CircuitError(
+                        f"'{name}' is reserved, but the size of this value must be given by name; rename the value",
+                        next(value.source for value, label in recurrence.labels.items() if label == name),
+                    )
                 if name not in known:
                     parameter = name.split(".")[0]
                     raise CircuitError(

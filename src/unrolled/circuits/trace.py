@@ -117,7 +117,10 @@ class Symbol:
         )
 
     def __iter__(self) -> NoReturn:
-        self._refuse("a symbol cannot be iterated over. To split it into n equal pieces, write split(a, n)")
+        self._refuse(
+            "a symbol cannot be iterated over. To split it into n equal pieces, write split(a, n). Instead of Python's "
+            "sum(x), max(x) and min(x), write unrolled.sum(x), unrolled.max(x) and unrolled.min(x)"
+        )
 
     def __len__(self) -> NoReturn:
         self._refuse("a symbol has no length yet: you choose sizes when you make the network, Recurrent(cell, h=...)")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..errors import CircuitError, did_you_mean
+from .language import RESERVED
 from .recurrence import Recurrence
 from .size import Conflict, Size, Solver
 
@@ -12,7 +13,7 @@ from .size import Conflict, Size, Solver
 def nameable(recurrence: Recurrence) -> dict[str, Size]:
     """Every size that has a name: of inputs, states, outputs and intermediate values, the most important first."""
     vectors = {**recurrence.inputs, **recurrence.states, **recurrence.returns}
-    vectors |= {name: node for node, name in recurrence.labels.items() if name not in vectors}
+    vectors |= {n: node for node, n in recurrence.labels.items() if n not in vectors and n not in RESERVED}
     return {name: node.type.dims[0] for name, node in vectors.items() if len(node.type.dims) == 1}
 
 

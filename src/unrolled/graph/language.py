@@ -9,8 +9,11 @@ FUNCTIONS = (
     "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
 
-# arguments of calls and attributes of results, so no input, state, parameter or output may have such a name
+# arguments of networks and calls, and attributes of results: no input, state, parameter or output has such a name, and
+# no intermediate value whose size must be given by name
 RESERVED = (
-    "state", "given", "reset", "steps", "last", "batch", "circuit", "engine", "memory", "device", "dtype", "keys",
-    "values", "items", "get",
+    "self", "state", "given", "reset", "steps", "last", "batch", "circuit", "engine", "memory", "device", "dtype",
+    "keys", "values", "items", "get", "_values",
 )  # fmt: skip
+# attributes of State: no state has such a name
+RESERVED_FOR_STATES = ("detach", "select", "to", "of", "_each")

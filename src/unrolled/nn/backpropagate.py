@@ -70,7 +70,7 @@ def backpropagate(
             at, entering = stack[-1], kept[len(stack) - 1]
             for k in range(at, number):
                 with torch.no_grad():
-                    entering = net(pieces.read(k)[None], entering).state
+                    entering = net(pieces.read(k)[None], state=entering).state
                 told("forward", pieces.stop(k), length)
             if keep:
                 kept[len(stack)] = entering
@@ -113,7 +113,7 @@ def _segment(
     entering = State(**{n: s.detach().requires_grad_() for n, s in state.items()})
     with torch.enable_grad():
         x = pieces.read(number)
-        out = net(x[None], entering)
+        out = net(x[None], state=entering)
         value = loss(out, pieces.start(number), pieces.stop(number))
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__

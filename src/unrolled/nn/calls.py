@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -136,13 +137,13 @@ def variant(
     return fed(recurrence, known) if known else recurrence
 
 
-def parted(inputs: tuple[object, ...], state: State | None) -> tuple[tuple[object, ...], State | None]:
-    """Separate the inputs of a call from the state, which may be its last positional argument."""
-    if not inputs or not (inputs[-1] is None or isinstance(inputs[-1], State)):
+def parted(inputs: tuple[Any, ...], state: Any) -> tuple[tuple[Any, ...], Any]:
+    """Separate the inputs of a call from a state that is given after them instead of as ``state=``."""
+    if not inputs or isinstance(last := inputs[-1], Tensor) or not isinstance(last, Mapping | None):
         return inputs, state
     if state is not None:
-        raise InputError("the state is given twice")
-    return inputs[:-1], inputs[-1]
+        raise InputError("the state is given twice. Write net(x, state=...)")
+    return inputs[:-1], last
 
 
 def front(name: str, series: object) -> object:

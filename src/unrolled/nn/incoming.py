@@ -37,7 +37,12 @@ class Incoming:
         """All inputs by name, from those given in the circuit's order and those given by name."""
         known = self.circuit.inputs
         if len(inputs) > len(known):
-            raise InputError(f"'{self.circuit.name}' takes {len(known)} inputs ({', '.join(known)}), got {len(inputs)}")
+            takes = f"{len(known)} input{'s' * (len(known) > 1)} ({', '.join(known)})" if known else "no inputs"
+            call = ", ".join(f"{n}=..." for n in (*known, "state"))
+            raise InputError(
+                f"'{self.circuit.name}' takes {takes}, got {len(inputs)} positional arguments. Pass inputs and the "
+                f"state by name: net({call})"
+            )
         result = dict(zip(known, inputs, strict=False))
         for name, value in named.items():
             if name not in known:
@@ -59,7 +64,8 @@ class Incoming:
             leading: the number of leading dimensions: 2, or 1 for the rows of a Ragged or of one step.
         """
         if not isinstance(value, Tensor):
-            raise InputError(f"input '{name}' must be a tensor, got {type(value).__name__}")
+            hint = ". Pass a state by name: state=State(...)" if isinstance(value, tuple | Mapping) else ""
+            raise InputError(f"input '{name}' must be a tensor, got a {type(value).__name__}{hint}")
         value = readable(f"input '{name}'", value)
         self.check_device(f"input '{name}'", value)
         whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool

@@ -22,7 +22,7 @@ def from_torch(module: nn.RNNBase) -> Recurrent | Stack:
     torch.Size([2, 5, 11])
 
     Args:
-        module: a torch.nn.RNN, LSTM or GRU with one layer, one direction and no projection.
+        module: a torch.nn.RNN, LSTM or GRU.
 
     Returns:
         a network with the same sizes, dtype and device. Its layout is (batch, time, feature) whatever ``batch_first``

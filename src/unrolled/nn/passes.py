@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..sequence.series import Series, lengths_of, padded
-from ..sequence.state import State
+from .calls import parted
 from .recurrent import Recurrent
 from .result import Result
 
@@ -50,8 +50,7 @@ def recorded(model: nn.Module) -> Iterator[list[Pass]]:
 
     def recording(layer: str) -> Callable[..., None]:
         def hook(net: Recurrent, args: tuple[Any, ...], kwargs: dict[str, Any], out: Result) -> None:
-            state = next((a for a in args if isinstance(a, State)), kwargs.get("state"))
-            given = [a for a in args if isinstance(a, Series)]
+            given, state = parted(args, kwargs.get("state"))
             inputs = dict(zip(net.circuit.inputs, given, strict=False))
             inputs |= {n: v for n, v in kwargs.items() if n in net.circuit.inputs}
             series = {n: out[n] for n in out}

@@ -26,6 +26,7 @@ from .calls import call_of_sequences, call_of_step, front, last_step, parted
 from .incoming import Incoming, Series, checked_parameters, columns, flat, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
+from .torch_arguments import check_no_torch_arguments
 
 MOST_KNOWN = 256  # kinds of calls in the cache
 
@@ -79,20 +80,22 @@ class Recurrent(nn.Module):
         if not isinstance(memory, Store | Snapshots | Truncated | None):
             raise InputError(f"memory must be Store(), Snapshots(...) or Truncated(...), got {memory!r}")
         self.memory: Memory = memory or Store()
+        check_no_torch_arguments(circuit.recurrence, sizes)
         self._sizes = bind(circuit.recurrence, sizes)
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
+        self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
         self._shapes = shapes(circuit.recurrence, self._sizes)
         for name, shape in self._shapes.items():
             if hasattr(self, name):
-                raise CircuitError(f"parameter '{name}' would hide torch.nn.Module.{name}; rename it")
+                source = circuit.recurrence.parameters[name].source
+                raise CircuitError(f"parameter '{name}' would hide the network's own {name}; rename it", source)
             value = torch.empty(shape, device=device, dtype=dtype)
             if name in circuit.constants:
                 self.register_buffer(name, value)
             else:
                 self.register_parameter(name, nn.Parameter(value))
-        self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
         if not self._shapes:  # without parameters, this buffer records the dtype and device that .to() sets
             self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
@@ -198,7 +201,7 @@ class Recurrent(nn.Module):
 
         Args:
             inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,).
-            state: the state before the step; zero by default.
+            state: the state before the step, by name or after the inputs; zero by default.
             named: inputs by name.
 
         Returns:

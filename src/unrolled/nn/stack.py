@@ -63,7 +63,7 @@ class Stack(nn.Module):
                 name = net.circuit.states[0]
                 start = {n: state[n + suffix] for n in net.circuit.states if state and n + suffix in state}
                 backward = suffix.endswith("reverse")
-                out = net(_flipped(x) if backward else x, State(**start) if start else None)
+                out = net(_flipped(x) if backward else x, state=State(**start) if start else None)
                 found.append(_flipped(out[name]) if backward else out[name])
                 reached |= {n + suffix: value for n, value in out.state.items()}
             x = found[0] if len(found) == 1 else _side_by_side(found)

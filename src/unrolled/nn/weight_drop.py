@@ -13,7 +13,7 @@ from .recurrent import Recurrent
 from .result import Result
 
 
-def run_dropped(net: Recurrent, share: float, **inputs: Any) -> Result:
+def run_dropped(net: Recurrent, share: float, /, **inputs: Any) -> Result:
     """Run a network with a share of its recurrent weights set to zero, the same ones at every step.
 
     This is the weight-dropped LSTM of Merity, Keskar and Socher (2018), section 2, for any circuit.
