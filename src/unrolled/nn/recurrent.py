@@ -34,6 +34,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from . import compiled
+from .bound_calls import BoundCall
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
 from .description import stored
 from .incoming import Incoming, Series, checked_parameters, columns, flat, short
@@ -201,6 +202,8 @@ class Recurrent(nn.Module):
         series_given, state = parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
+        if found := self._bound(mark, series_given, named, state):
+            return Result(*found)
         if again := self._again(mark, 2, series_given, named, state):
             return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
@@ -232,6 +235,8 @@ class Recurrent(nn.Module):
             return disable(Recurrent.step)(self, *inputs, state=state, **named)
         given, state = parted(inputs, state)
         mark = self._mark(1, given, named, state)
+        if found := self._bound(mark, given, named, state):
+            return Step(*found)
         known = self._again(mark, 1, given, named, state)
         if known is None:
             tensors = *given, *named.values(), *(state or {}).values()
@@ -314,7 +319,8 @@ class Recurrent(nn.Module):
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state.keys())
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
+        modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
+        return leading, len(given), *modes, *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
@@ -329,8 +335,29 @@ class Recurrent(nn.Module):
             if all(as_given(t) for t in tensors):
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
-                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors))
+                bound = (
+                    BoundCall.of(call, mark[0] == 2) if engine.name == "c" and isinstance(self.memory, Store) else None
+                )
+                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors), bound)
         return self.memory.around(engine, call), call
+
+    def _bound(
+        self,
+        mark: tuple[object, ...] | None,
+        inputs: tuple[Any, ...],
+        named: Mapping[str, Any],
+        state: State | None,
+    ) -> tuple[dict[str, Tensor], State] | None:
+        """The results of a call, if one like it (except for the values) is in the cache and bound."""
+        known = self._known.get(mark) if mark else None
+        if known is None or known.bound is None or not isinstance(self.memory, Store):
+            return None
+        weights, begun = self._weights(), () if state is None else state.values()
+        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
+            return None
+        return known.bound.run(
+            {**dict(zip(self.circuit.inputs, inputs, strict=False)), **named}, state, weights.values()
+        )
 
     def _again(
         self,
@@ -379,9 +406,11 @@ class Recurrent(nn.Module):
 
 
 class _Known(NamedTuple):
-    """A checked call in the cache: its engine, step and layout, and guards on the kinds of its tensors."""
+    """A checked call in the cache: its engine, step and layout, guards on the kinds of its tensors, and what runs it
+    with little Python, if that is possible."""
 
     engine: Engine
     step: Recurrence
     layout: Layout
     guards: Guards
+    bound: BoundCall | None
