@@ -12,6 +12,7 @@ from ..errors import UsageError, command_line
 from ..files.checked import Checked
 from ..nn.model import Answer, SequenceModel, States
 from ..train.lesson import Loss
+from .given import fingerprint
 from .goal import Goal
 from .reading import Reading
 
@@ -65,7 +66,7 @@ class Kind(ABC):
         Raises:
             DataError: they have symbols, columns or classes that the kind does not know, or are too few.
         """
-        return self.read(path, self.read(path, "").sha256)
+        return self.read(path, fingerprint(self.read(path, "").sha256, self.reading))
 
     @abstractmethod
     def description(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,8 +22,10 @@ from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
 from .defaults import BY_TASK
 from .documents import Documents, Series, read_documents
+from .given import fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
+from .ngrams import WINDOW as WINDOW_OF_GZIP
 from .ngrams import gzip_bits, ngram_bits
 from .reading import Reading
 from .units import UNITS, Units, stored_units, units_of
@@ -80,7 +82,7 @@ class Language(Kind):
     @classmethod
     def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents = read_documents(path, options.document == "line")
+        documents = _divided(read_documents(path, options.document == "line"), reading)
         _check_length(path, len(documents.text), reading.batch)
         units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
         return cls(options, reading, units)._text(documents, path, True, 0).trainable()
@@ -99,7 +101,8 @@ class Language(Kind):
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
         documents, skipped = read_documents(path, self.options.document == "line"), 0
-        known = documents.sha256 == sha256
+        documents = _divided(documents, self.reading)
+        known = fingerprint(documents.sha256, self.reading) == sha256
         for name, text in documents.files.items():
             unknown = self.vocabulary.unknown(text)
             if unknown and not skip_unknown:
@@ -112,8 +115,16 @@ class Language(Kind):
         return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
 
     def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
-        parts = documents.encoded(self.vocabulary) if known else (documents.series(self.vocabulary),) * 3
-        return Text(self, path, documents.sha256, known, documents, *parts, skipped)
+        if not known:
+            whole = documents.series(self.vocabulary)
+            return Text(self, path, documents.sha256, known, documents, whole, whole, whole, skipped)
+        train, validation, test = documents.encoded(self.vocabulary)
+        if self.reading.validation:
+            validation = self.read(Path(self.reading.validation), "").test
+        if self.reading.test:
+            test = self.read(Path(self.reading.test), "").test
+        sha256 = fingerprint(documents.sha256, self.reading)
+        return Text(self, path, sha256, known, documents, train, validation, test, skipped)
 
     def description(self) -> dict[str, Any]:
         return {"vocabulary": self.vocabulary.dump()}
@@ -219,11 +230,12 @@ class Text(Data):
     def result(self, model: SequenceModel) -> dict[str, float]:
         unit, train, test = self.kind.options.unit, values_of(self.train), values_of(self.test)
         bits = bits_per_step(model.eval(), self.test)
-        size, (before, after) = len(self.kind.vocabulary), self.documents.held_out
+        units, size = self.kind.vocabulary, len(self.kind.vocabulary)
+        before, after = ("".join(units.texts(part.tolist())) for part in (train[-WINDOW_OF_GZIP:], test))
         yardsticks = {
             "by_frequency_alone": frequency_bits(train, test, size),
             "by_5_grams": ngram_bits(train, test, size),
-            "by_gzip": gzip_bits(before, after) * len(after) / len(test),
+            "by_gzip": gzip_bits(before, after) / len(test),
         }
         perplexity = {"perplexity": 2**bits if bits < 1024 else math.inf} if unit in ("word", "subword") else {}
         return {f"bits_per_{unit}": bits, **yardsticks, **perplexity}
@@ -269,6 +281,11 @@ def _check_length(path: Path, characters: int, batch: int) -> None:
             f"'{path.name}' has {characters} characters; a batch of {batch} needs {least} or more. Use a longer text, "
             "or a smaller --batch"
         )
+
+
+def _divided(documents: Documents, reading: Reading) -> Documents:
+    """Documents with no part of their own where a file is given."""
+    return replace(documents, held_out=shares(reading, *documents.held_out))
 
 
 def _longest(documents: Ragged, steps: int) -> Window:

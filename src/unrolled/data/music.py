@@ -15,6 +15,7 @@ from ..errors import DataError, UsageError
 from ..files.checked import Checked
 from ..files.read import read_bytes
 from .example import Example, divided
+from .given import fingerprint, parts_of_folders
 from .goal import Binary, Goal
 from .midi import SUFFIXES, read_midi
 from .reading import Reading
@@ -76,17 +77,19 @@ class Music(SequenceKind):
     def read(self, path: Path, sha256: str) -> Sequences:
         """Only the test part of other data in a MATLAB file is read."""
         content = _content(path)
-        known = _sha256(content) == sha256
+        known = fingerprint(_sha256(content), self.reading) == sha256
         parts = _parts(path, content, self.options, known)
         self._check_keys(path, parts[-1])
         return self._data(path, content, known, parts if known else parts * 3)
 
     def _data(self, path: Path, content: dict[str, bytes], known: bool, parts: list[list[Example]]) -> Sequences:
-        train, validation, test = parts
+        train, validation, test = self.with_given((parts[0], parts[1], parts[2]), known)
         counts = {"frames": sum(len(e.y) for e in test), "pieces": len(test)}
         step = f", frames of {self.options.step:g} quarter notes" if _is_midi(content) else ""
         about = (("pieces", f"{self.keys} keys{step}"),)
-        return Sequences(self, path, _sha256(content), known, (train, validation, test), counts, about)
+        sha256 = _sha256(content)
+        sha256 = fingerprint(sha256, self.reading) if known else sha256
+        return Sequences(self, path, sha256, known, (train, validation, test), counts, about)
 
     def description(self) -> dict[str, Any]:
         return {"keys": self.keys}
@@ -164,8 +167,9 @@ def _parts(path: Path, content: dict[str, bytes], options: MusicOptions, every: 
     pieces = [_piece(path, name, data, options.step) for name, data in content.items()]
     if not every:
         return [pieces]
-    number = divided(list(content), SHARES)
-    return [[piece for piece, part in zip(pieces, number, strict=True) if part == k] for k in range(3)]
+    files = list(content)
+    number = parts_of_folders(path, files) or dict(zip(files, divided(files, SHARES), strict=True))
+    return [[piece for piece in pieces if number[piece.name] == k] for k in range(3)]
 
 
 def _piece(path: Path, name: str, content: bytes, step: float) -> Example:

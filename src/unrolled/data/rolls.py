@@ -34,7 +34,8 @@ def read_rolls(path: Path, content: bytes, names: tuple[str, ...]) -> list[list[
                 f"'{path}' has no '{name}'; it has {', '.join(known) or 'nothing'}. Name the parts with data.train, "
                 "data.validation and data.test"
             )
-        found.append([_example(path, f"{name}[{i}]", roll) for i, roll in enumerate(arrays[name].ravel())])
+        pieces = [arrays[name]] if hasattr(arrays[name], "toarray") else arrays[name].ravel()
+        found.append([_example(path, f"{name}[{i}]", roll) for i, roll in enumerate(pieces)])
     widths = {len(e.x[0]) for part in found for e in part if len(e.x)}
     if len(widths) > 1:
         raise DataError(f"'{path}': all pieces must have the same keys, got frames of {sorted(widths)}")
@@ -42,6 +43,8 @@ def read_rolls(path: Path, content: bytes, names: tuple[str, ...]) -> list[list[
 
 
 def _example(path: Path, name: str, roll: Any) -> Example:
+    if hasattr(roll, "toarray"):  # a sparse matrix
+        roll = roll.toarray()
     shape: tuple[int, ...] = getattr(roll, "shape", ())
     kind = getattr(getattr(roll, "dtype", None), "kind", "")
     if len(shape) != 2 or kind not in "buif" or shape[0] < 2:

@@ -30,11 +30,13 @@ class Sheet:
     path, sha256: of the file.
     frame: the columns by name. Each has texts ('' where a cell is empty), numbers, or dates.
     form: the options that it was read with.
-    row_names: from a number of ``frame.index`` to the place of that row, for messages: 'load.csv:17'.
+    row_names: from a number of ``frame.index`` to the name of that row: 'line 17', or 'row 16' in files without lines.
     delimiter: of the cells of a text.
     notes: how the file is written, for people.
     left_out: columns that were not read, and why.
     index: columns that pandas stored as the index of a table. They are never the target by default.
+    layout: 'wide' if each row of the file is a series; the table here has a row per step.
+    keys: columns that tell series apart, where the layout says so.
     """
 
     path: Path
@@ -46,6 +48,8 @@ class Sheet:
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     index: tuple[str, ...] = ()
+    layout: str = "long"
+    keys: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -56,13 +60,20 @@ class Sheet:
         return len(self.frame)
 
     def place(self, row: int) -> str:
-        """The place of a row (from 0), for messages."""
+        """The file and the line of a row (from 0), for messages: 'load.csv:17'."""
+        line = self.line(row)
+        return f"{self.path}:{line.removeprefix('line ')}" if line.startswith("line ") else f"{self.path}, {line}"
+
+    def line(self, row: int) -> str:
+        """The line of a row (from 0): 'line 17', or 'row 16' in files without lines."""
         return self.row_names(int(self.frame.index[row]))
 
     def require(self, name: str, what: str) -> str:
         """The name of a column. ``what`` says what it is for, in case it is missing."""
         if name not in self.frame.columns:
             hint = did_you_mean(name, self.names) or f". It has {', '.join(self.names)}"
+            if self.layout == "wide":
+                hint += ", since each row was read as a series; else: --set data.layout=long"
             raise DataError(f"'{self.path}' has no column '{name}' ({what}){hint}")
         return name
 
@@ -95,7 +106,7 @@ class Sheet:
         if column.kind == "nothing":
             return numpy.full(self.rows, numpy.nan)
         if column.kind != "numbers":
-            where = column.where or f"'{self.path}'"
+            where = f"'{self.path}'" if column.row is None else self.place(column.row)
             raise DataError(f"{where}: column '{name}' ({what}) {column.must_be_numbers()}")
         infinite = numpy.isinf(column.values)
         if infinite.any():

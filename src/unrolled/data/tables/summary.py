@@ -11,6 +11,7 @@ from .parts import Parts
 from .roles import Understood
 from .series import Roles, Series
 from .sheet import Sheet
+from .time_column import time_column
 
 SHOWN = 6  # columns or names in a line
 NAMES = ("training", "validation", "test")
@@ -19,19 +20,34 @@ MONTHS = {1: "month", 3: "quarter", 12: "year"}
 Array = numpy.ndarray[Any, Any]
 
 
-def summary(sheet: Sheet, understood: Understood, series: Sequence[Series], parts: Parts) -> list[tuple[str, str]]:
+def summary(
+    sheet: Sheet,
+    understood: Understood,
+    series: Sequence[Series],
+    parts: Parts,
+    files: tuple[str, str] = ("", ""),
+) -> list[tuple[str, str]]:
     """What was understood of a table: how it is written, the order of its rows, its series and parts, and what is left
     out. Each line has a word before it.
 
     >>> summary(sheet, find_roles(sheet, options), series, parts)[0]
     ('time', 'day, 2021-01-01 to 2021-12-31, every day')
+
+    Args:
+        sheet: the table.
+        understood: what its columns are for.
+        series: at least one.
+        parts: the steps for training, validation and testing.
+        files: those that are given for validation and testing, or ''.
     """
     roles = understood.roles
     lines = [("file", ", ".join(notes))] if (notes := _writing(sheet, roles)) else []
     lines.append(("time", order_of(sheet, roles, series)))
     if roles.keys:
         lines.append(("series", _series(roles, series)))
-    lines.append(("parts", "; ".join(_part(name, series, spans) for name, spans in zip(NAMES, parts, strict=True))))
+    shown = zip(NAMES, parts, ("", *files), strict=True)
+    told = [f"{name} {file}" if file else _part(name, series, spans) for name, spans, file in shown]
+    lines.append(("parts", "; ".join(told)))
     if understood.left_out:
         lines.append(("without", few([f"{name} ({why})" for name, why in understood.left_out.items()])))
     return lines
@@ -61,7 +77,7 @@ def order_of(sheet: Sheet, roles: Roles, series: Sequence[Series]) -> str:
         return f"rows in the order of the file, {sheet.rows:,}"
     times = [one.time for one in series if one.time is not None]
     first, last = min(t[0] for t in times), max(t[-1] for t in times)
-    note = sheet.column(roles.time).note
+    note = time_column(sheet, roles.time).note
     shown = (
         f"{roles.time}{f' ({note})' if note else ''}, {shown_time(first)} to {shown_time(last)}, {regularity(times)}"
     )
@@ -72,9 +88,10 @@ def order_of(sheet: Sheet, roles: Roles, series: Sequence[Series]) -> str:
 
 
 def shown_time(time: Any) -> str:
-    """A point in time for people: without a clock time at midnight, a number without decimals if it has none."""
+    """A point in time for people: without zeros of the clock at its end, a number without decimals if it has none."""
     if isinstance(time, numpy.datetime64):
-        return str(time.astype("datetime64[s]")).replace("T00:00:00", "").replace("T", " ")
+        day, _, clock = str(time.astype("datetime64[s]")).partition("T")
+        return day if clock == "00:00:00" else f"{day} {clock.removesuffix(':00')}"
     return f"{time:.10g}"
 
 
