@@ -72,8 +72,13 @@ class Training:
 
     @property
     def improved(self) -> bool:
-        """Whether a validation loss was lower than that of the untrained model, or the latter is not known."""
-        return not self.lowest >= self.untrained
+        """Whether a validation loss was lower than that of the untrained model, or the latter is useful or not known."""
+        return self.useful or not self.lowest >= self.untrained
+
+    @property
+    def useful(self) -> bool:
+        """Whether the untrained model is useful, and is kept if no other one is better."""
+        return bool(getattr(self.lesson, "starts_useful", False))
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, and report after each update.
@@ -90,6 +95,8 @@ class Training:
         if self.update == 0:
             with self.ready():
                 self.untrained = self.measure()
+            if self.useful:
+                self.lowest, self.best = self.untrained, 0
         while self.done < 1:
             reach("read")
             for batch in islice(self.lesson.batches(self.epoch), self.index, None):

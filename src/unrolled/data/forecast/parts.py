@@ -1,0 +1,96 @@
+"""Which steps of which series are for training, for validation and for testing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy
+
+from ...errors import DataError
+from ..tables.parts import Parts, Span, by_sequence
+from ..tables.series import Series
+from .options import ForecastOptions
+
+Array = numpy.ndarray[Any, Any]
+NAMES = ("train", "validation", "test")
+
+
+class Ends(NamedTuple):
+    """The number of steps of a series before the end of each part. A part may be empty."""
+
+    train: int
+    validation: int
+    test: int
+
+
+class Origins(NamedTuple):
+    """The steps from which forecasts are made: the first one, and the one after the last."""
+
+    first: int
+    end: int
+
+
+def origins(ends: Ends, ahead: int) -> tuple[Origins, Origins, Origins]:
+    """The origins of each part: those with all targets in the part.
+
+    >>> origins(Ends(70, 85, 100), ahead=12)
+    (Origins(first=0, end=58), Origins(first=69, end=73), Origins(first=84, end=88))
+    """
+    starts = (0, max(ends.train - 1, 0), max(ends.validation - 1, 0))
+    found = [Origins(first, max(end - ahead, first)) for first, end in zip(starts, ends, strict=True)]
+    return found[0], found[1], found[2]
+
+
+def ends_of_all(path: Path, series: Sequence[Series], options: ForecastOptions) -> list[Ends]:
+    """The parts of some series: the end of each for testing and what is before that for validation, or whole series.
+
+    A series that is too short for three parts is for training.
+
+    Raises:
+        DataError: no series is long enough.
+    """
+    known = [steps_known(one.y) for one in series]
+    if options.split == "sequence":
+        part = {span.series: k for k, spans in enumerate(_whole(path, series, options)) for span in spans}
+        return [Ends(*(steps if part[i] <= k else 0 for k in range(3))) for i, steps in enumerate(known)]
+    found = [_ends(steps, options.validation, options.test, options.ahead) for steps in known]
+    if not any(ends.train < ends.validation < ends.test for ends in found):
+        rows = f"{max(known):,} rows" if len(series) == 1 else f"{len(series)} series of up to {max(known):,} rows"
+        raise DataError(
+            f"'{path}' has {rows} with a target, too few for training, validation and test data to forecast "
+            f"{options.ahead} step{'s' * (options.ahead > 1)} ahead. Forecast fewer steps, or choose other parts: "
+            "--set data.ahead=1, --set data.validation=0.2, --set data.test=0.2"
+        )
+    return found
+
+
+def _whole(path: Path, series: Sequence[Series], options: ForecastOptions) -> Parts:
+    return by_sequence(path, series, options.validation, options.test, False)
+
+
+def _ends(steps: int, validation: float, test: float, ahead: int) -> Ends:
+    """The parts of a series in time. A share from 1 is a number of steps."""
+    of_test, of_validation = (int(share) if share >= 1 else share * (steps - 1) for share in (test, validation))
+    before = steps - of_test if test >= 1 else int(steps - 1 - of_test) + 1
+    first = before - of_validation if validation >= 1 else int(steps - 1 - of_test - of_validation) + 1
+    ends = Ends(int(first), int(before), steps)
+    long_enough = min(ends.train - 1, ends.validation - ends.train, ends.test - ends.validation) >= ahead
+    return ends if long_enough else Ends(steps, steps, steps)
+
+
+def spans(ends: Sequence[Ends]) -> Parts:
+    """The steps of each part."""
+    parts: Parts = ([], [], [])
+    for number, one in enumerate(ends):
+        for part, first, end in zip(parts, (0, one.train, one.validation), one, strict=True):
+            if end > first:
+                part.append(Span(number, first, end))
+    return parts
+
+
+def steps_known(y: Array) -> int:
+    """The number of steps up to the last known value (steps,)."""
+    there = numpy.flatnonzero(~numpy.isnan(y))
+    return int(there[-1]) + 1 if len(there) else 0
