@@ -38,4 +38,4 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
         return
     (name, value), *others = score.items()
     rest = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in others if n != "held_out" and not isinstance(v, dict))
-    screen.out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")
+    screen.out(f"[bold]{screen.figure(value)}[/] {name.replace('_', ' ')} ({which}; {rest})")

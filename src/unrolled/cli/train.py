@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,6 +14,7 @@ from ..errors import UsageError, command_line
 
 if TYPE_CHECKING:
     from ..circuits.circuit import Circuit
+    from ..data.kind import Kind
     from ..files.toml import Sections
     from ..run.run import Run
     from ..run.spec import Spec
@@ -30,6 +32,15 @@ def train(
     data: Path | None = None,
     /,
     *,
+    target: str | None = None,
+    time: str | None = None,
+    sequence: list[str] | None = None,
+    goal: Literal["forecast", "steps", "sequences"] | None = None,
+    inputs: list[str] | None = None,
+    future: list[str] | None = None,
+    split: Literal["time", "sequence"] | None = None,
+    validation: str | None = None,
+    test: str | None = None,
     cell: Annotated[str | None, default("model", "cell")] = None,
     hidden: Annotated[int | None, default("model", "hidden")] = None,
     layers: Annotated[int | None, default("model", "layers")] = None,
@@ -59,6 +70,25 @@ def train(
     data
         A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet), a MATLAB file of music, or a folder of
         recordings. It is divided into training, validation and test data.
+    target
+        Table only: the column to predict (default: the last one).
+    time
+        Table only: the column of the time, or 'rows' to keep the order of the rows (default: the only column of dates).
+    sequence
+        Table only: the column that tells sequences apart. Can be repeated, or have commas between names.
+    goal
+        Table only: forecast a later value, or label the steps or the sequences (default: forecast).
+    inputs
+        Table only: a column to read (default: all columns of numbers). Can be repeated, or have commas between names.
+    future
+        Table only: an input that is known beyond the end. Can be repeated, or have commas between names.
+    split
+        Table only: hold out the end of each sequence, or whole sequences (default: the end for a forecast).
+    validation
+        Data for validation: a file or folder, or a share such as 0.1 (default: a part of DATA).
+    test
+        Data for testing: a file or folder, a share, or a pattern of recordings such as 'test/*' (default: a part of
+        DATA).
     cell
         The name of a cell (see: unrolled cells), or FILE.py:NAME for your own.
     hidden
@@ -107,9 +137,13 @@ def train(
     """
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
+    columns = {"target": target, "time": time, "goal": goal, "split": split}
+    columns |= {"sequence": sequence, "inputs": inputs, "future": future}  # type: ignore[dict-item]
+    files, parts = _brought(validation=validation, test=test)
     flags: Sections = {
+        "data": {**columns, **parts},
         "model": {"cell": cell, "hidden": hidden, "layers": layers},
-        "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed},
+        "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed, **files},
         "training": {
             "updates": updates,
             "minutes": minutes,
@@ -164,6 +198,31 @@ def _fit(run: Run, threads: int, track: bool, for_programs: bool) -> int:
     return ended.code
 
 
+def _brought(**given: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The files that are given for parts of the data, with their absolute paths; and shares or patterns.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    from ..files.read import no_such_file
+
+    files: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if Path(value).exists():
+            files[name] = str(Path(value).absolute())
+        elif any(mark in value for mark in "*?["):
+            parts[name] = value
+        else:
+            try:
+                parts[name] = float(value)
+            except ValueError:
+                raise no_such_file(Path(value), f"data for --{name}: a file, a folder, or a share") from None
+    return files, parts
+
+
 def _refuse_options(run: Path, options: dict[str, object]) -> None:
     """Refuse options of a training that is resumed."""
     for name, value in options.items():
@@ -188,8 +247,21 @@ def _decide(
     cell = named("model", "cell")
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
     kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
+    _check_flags(data, kind, flags["data"])
     spec = Spec.read(kind.name, config, flags, assignments)
     return spec, circuit or find_cell(spec.model.cell)
+
+
+def _check_flags(data: Path, kind: type[Kind], flags: dict[str, Any]) -> None:
+    """Refuse flags about columns for data that have none.
+
+    Raises:
+        UsageError: the name of the flag.
+    """
+    known = {field.name for field in fields(kind.Options)}
+    for name, value in flags.items():
+        if value is not None and name not in known:
+            raise UsageError(f"--{name} is not an option of the task '{kind.name}'; '{data}' is data for that task")
 
 
 def _interrupted(name: str, out: Path | None) -> Path | None:
@@ -235,7 +307,8 @@ def _conclude(run: Run, path: Path, ended: Ended) -> None:
     memory = f", peak memory {peak_memory() / 1e6:,.0f} MB" if peak_memory() else ""
     screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s: {speed}{memory}.")
     screen.out("  On the test data:")
-    for number, line in enumerate(data.kind.report(ended.result)):
+    one_by_one = [f"{screen.figure(value):>6} {name.replace('_', ' ')}" for name, value in ended.result.items()]
+    for number, line in enumerate(data.kind.report(ended.result) or one_by_one):
         screen.out(f"  [bold]{escape(line)}[/]" if number == 0 else escape(f"  {line}"))
     if training.best == 0:
         screen.out("\n  The validation data support no change to the untrained model, which is kept.")

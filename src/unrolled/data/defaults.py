@@ -17,7 +17,7 @@ BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
     "table": {"model": {"hidden": 64}, "training": {"rate": 0.003}},
     "forecast": {
         "model": {"hidden": 32},
-        "training": {"rate": 0.0005, "warmup": 0.05, "validations": 100, "patience": 20},
+        "training": {"rate": 0.0005, "warmup": 0.05, "validations": 60, "patience": 15},
     },
 }
 

@@ -99,8 +99,8 @@ class Kind(ABC):
         return None
 
     def report(self, score: Mapping[str, Any]) -> list[str]:
-        """A metric and its baselines for people, line by line."""
-        return [f"{value:6.3f} {name.replace('_', ' ')}" for name, value in score.items() if isinstance(value, float)]
+        """A metric and its baselines for people, line by line; empty if they are shown one below the other."""
+        return []
 
     def advice(self, worse_than: Sequence[str], rate: float) -> str:
         """What to do about a model that is worse than some baselines."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,6 +22,7 @@ from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
 from .defaults import BY_TASK
 from .documents import Documents, Series, read_documents
+from .given import fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
 from .reading import Reading
@@ -79,7 +80,7 @@ class Language(Kind):
     @classmethod
     def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents, batch = read_documents(path, options.document == "line"), reading.batch
+        documents, batch = _divided(read_documents(path, options.document == "line"), reading), reading.batch
         least = max(40, math.ceil(2 * batch / 0.9) + 2)
         if len(documents.text) < least:
             raise DataError(
@@ -104,7 +105,8 @@ class Language(Kind):
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
         documents, skipped = read_documents(path, self.options.document == "line"), 0
-        known = documents.sha256 == sha256
+        documents = _divided(documents, self.reading)
+        known = fingerprint(documents.sha256, self.reading) == sha256
         for name, text in documents.files.items():
             unknown = self.vocabulary.unknown(text)
             if unknown and not skip_unknown:
@@ -117,8 +119,16 @@ class Language(Kind):
         return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
 
     def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
-        parts = documents.encoded(self.vocabulary) if known else (documents.series(self.vocabulary),) * 3
-        return Text(self, path, documents.sha256, known, documents, *parts, skipped)
+        if not known:
+            whole = documents.series(self.vocabulary)
+            return Text(self, path, documents.sha256, known, documents, whole, whole, whole, skipped)
+        train, validation, test = documents.encoded(self.vocabulary)
+        if self.reading.validation:
+            validation = self.read(Path(self.reading.validation), "").test
+        if self.reading.test:
+            test = self.read(Path(self.reading.test), "").test
+        sha256 = fingerprint(documents.sha256, self.reading)
+        return Text(self, path, sha256, known, documents, train, validation, test, skipped)
 
     def description(self) -> dict[str, Any]:
         return {"vocabulary": self.vocabulary.dump()}
@@ -248,6 +258,11 @@ class Text(Data):
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
         documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
         return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
+
+
+def _divided(documents: Documents, reading: Reading) -> Documents:
+    """Documents with no part of their own where a file is given."""
+    return replace(documents, held_out=shares(reading, *documents.held_out))
 
 
 def _longest(documents: Ragged, steps: int) -> Window:

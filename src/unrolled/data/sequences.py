@@ -21,6 +21,7 @@ from .goal import Answers, mean_loss
 from .kind import Data, Kind
 
 EXCERPT = 16  # sequences of an excerpt
+Parts = tuple[list[Example], list[Example], list[Example]]  # for training, validation and testing
 TOGETHER = 64  # sequences that are evaluated at a time; this does not change the result
 
 
@@ -59,6 +60,17 @@ class SequenceKind(Kind):
     def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
         """The predictions for a sequence, from its scores (answers, outputs)."""
 
+    def with_given(self, parts: Parts, known: bool) -> Parts:
+        """The parts of data, with those that are given as files."""
+        if not known:
+            return parts
+        train, validation, test = parts
+        if self.reading.validation:
+            validation = _of_file(self, self.reading.validation)
+        if self.reading.test:
+            test = _of_file(self, self.reading.test)
+        return train, validation, test
+
     def answers(self, model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
         """Scores (answers, outputs) and targets (answers, ...) of a batch, where the targets are known."""
         scores, y = values_of(model(batch.read)[0]), batch.y
@@ -83,7 +95,11 @@ class SequenceKind(Kind):
             yield from self.rows(example, values_of(scores))
 
 
-Parts = tuple[list[Example], list[Example], list[Example]]  # for training, validation and testing
+def _of_file(kind: SequenceKind, path: str) -> list[Example]:
+    """All sequences of a file that is given for validation or testing."""
+    data = kind.read(Path(path), "")
+    assert isinstance(data, Sequences)
+    return data.test
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
 from ..nn.model import Answer
 from .example import Example
+from .given import fingerprint, shares
 from .goal import Class, Goal, Number
 from .reading import Reading
 from .sequences import SequenceKind, Sequences
@@ -105,6 +106,7 @@ class Table(SequenceKind):
     time: str = ""
     keys: tuple[str, ...] = ()
     split: str = ""  # '' for a model of version 0.1, which read tables in another way
+    layout: str = "long"
     numbers: dict[str, int] = field(default_factory=dict)  # of the classes, by their labels
 
     @classmethod
@@ -126,12 +128,15 @@ class Table(SequenceKind):
             raise DataError(
                 f"'{path}': column '{roles.target}' has one label only, '{classes[0]}'; it needs two or more"
             )
-        kind = cls(options, reading, columns, roles.target, classes, [], [], roles.time, roles.keys, split)
+        kind = cls(
+            options, reading, columns, roles.target, classes, [], [], roles.time, roles.keys, split, sheet.layout
+        )
         parts = kind._parts(path, series)
         steps = numpy.concatenate([series[span.series].x[: span.end] for span in parts[0]])
         mean, deviation = _scales(path, columns, steps)
         kind = replace(kind, mean=mean, deviation=deviation, numbers=number_of(classes))
-        data = kind._data(sheet, series, parts, True, summary(sheet, understood, series, parts))
+        lines = summary(sheet, understood, series, parts, (reading.validation, reading.test))
+        data = kind._data(sheet, series, parts, True, lines)
         for name in NAMES:
             kind._check_targets(path, getattr(data, name), f"in the {name} part")
         return data
@@ -148,11 +153,12 @@ class Table(SequenceKind):
         target = description.get("target", str)
         if "split" not in description.values:  # version 0.1
             sequence = str(options.sequence)
-            time, keys, split = options.time, (sequence,) if sequence else (), ""
+            time, keys, split, layout = options.time, (sequence,) if sequence else (), "", "long"
         else:
             time, keys = description.get("time", str), tuple(description.list_of("keys", str))
-            split = description.get("split", str)
-        return cls(options, reading, columns, target, classes, mean, deviation, time, keys, split, number_of(classes))
+            split, layout = description.get("split", str), description.get("layout", str)
+        scale = (mean, deviation)
+        return cls(options, reading, columns, target, classes, *scale, time, keys, split, layout, number_of(classes))
 
     def read(self, path: Path, sha256: str) -> Sequences:
         return self._again(path, sha256)
@@ -162,7 +168,7 @@ class Table(SequenceKind):
         sheet = self._sheet(path)
         sheet.require(self.target, "the target")
         series = self._series(sheet)
-        known = sha256 in (None, sheet.sha256)
+        known = sha256 in (None, fingerprint(sheet.sha256, self.reading))
         every = [Span(number) for number in range(len(series))]
         data = self._data(sheet, series, self._parts(path, series) if known else (every, every, every), known)
         self._check_targets(path, data.test, "in the test part" if known else "to compare with")
@@ -170,17 +176,19 @@ class Table(SequenceKind):
 
     def _parts(self, path: Path, series: list[Series]) -> Parts:
         options, forecast = self.options, self.options.goal == "forecast"
+        held_out = shares(self.reading, options.validation, options.test)
         single = len(series) == 1 and options.goal != "sequences"  # version 0.1 divided a single sequence in time
         if self.split == "time" or (not self.split and single):
             ahead = options.ahead if forecast else 0
-            return by_time(path, series, options.validation, options.test, ahead, to_the_end=not self.split)
-        return by_sequence(path, series, options.validation, options.test, options.goal == "sequences")
+            return by_time(path, series, *held_out, ahead, to_the_end=not self.split)
+        return by_sequence(path, series, *held_out, options.goal == "sequences")
 
     def _data(
         self, sheet: Sheet, series: list[Series], parts: Parts, known: bool, lines: Sequence[tuple[str, str]] = ()
     ) -> Sequences:
         made = [[self.example(series[span.series], span.first, span.end) for span in part] for part in parts]
-        train, validation, test = ([e for e in part if len(e.read)] for part in made)
+        own = [[e for e in part if len(e.read)] for part in made]
+        train, validation, test = self.with_given((own[0], own[1], own[2]), known)
         goal, ahead = self.options.goal, self.options.ahead
         what = f"forecast '{self.target}' {ahead} ahead" if goal == "forecast" else f"label {goal}"
         about = [("table", f"{what}, from {', '.join(self.columns)}"), *lines]
@@ -189,7 +197,8 @@ class Table(SequenceKind):
         if gaps := self._gaps(sheet, series, known):
             about.append(("missing", f"{gaps}; replaced by {FILLED[self.options.missing]}"))
         counts = {"sequences": len(test)}
-        return Sequences(self, sheet.path, sheet.sha256, known, (train, validation, test), counts, tuple(about))
+        sha256 = fingerprint(sheet.sha256, self.reading) if known else sheet.sha256
+        return Sequences(self, sheet.path, sha256, known, (train, validation, test), counts, tuple(about))
 
     def _gaps(self, sheet: Sheet, series: list[Series], learning: bool) -> str:
         """The number of missing values of each column, for people."""
@@ -202,8 +211,14 @@ class Table(SequenceKind):
 
     def description(self) -> dict[str, Any]:
         scales = {"mean": self.mean, "deviation": self.deviation}
-        roles = {"time": self.time, "keys": list(self.keys), "split": self.split} if self.split else {}
-        return {"inputs": self.columns, "target": self.target, "classes": self.classes, **scales, **roles}
+        roles = {"time": self.time, "keys": list(self.keys), "split": self.split, "layout": self.layout}
+        return {
+            "inputs": self.columns,
+            "target": self.target,
+            "classes": self.classes,
+            **scales,
+            **(roles if self.split else {}),
+        }
 
     @property
     def inputs(self) -> int:
@@ -265,7 +280,7 @@ class Table(SequenceKind):
         return self._series(self._sheet(path))
 
     def _sheet(self, path: Path) -> Sheet:
-        sheet = read_sheet(path, self.options)
+        sheet = read_sheet(path, replace(self.options, layout=self.layout))
         return sheet if self.split else as_before(sheet)
 
     def _series(self, sheet: Sheet, targets: bool = True) -> list[Series]:
@@ -341,4 +356,5 @@ def _scales(path: Path, names: list[str], steps: numpy.ndarray) -> tuple[list[fl
                 f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
             )
     mean, deviation = numpy.nanmean(steps, 0), numpy.nanstd(steps, 0)
-    return mean.tolist(), numpy.where(deviation < 1e-12, 1.0, deviation).tolist()
+    constant = deviation <= 1e-14 * numpy.nanmax(numpy.abs(steps), 0)  # the rounding errors of equal numbers
+    return mean.tolist(), numpy.where(constant, 1.0, deviation).tolist()

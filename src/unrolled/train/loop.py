@@ -72,7 +72,7 @@ class Training:
 
     @property
     def improved(self) -> bool:
-        """Whether a validation loss was lower than that of the untrained model, or the latter is useful or not known."""
+        """Whether a validation loss was lower than that of the untrained model, or that is useful, or not known."""
         return self.useful or not self.lowest >= self.untrained
 
     @property

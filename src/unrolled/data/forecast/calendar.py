@@ -56,7 +56,7 @@ def _share(times: Any, name: str) -> Array:
     unit = {"day": "D", "week": "W", "year": "Y"}[name]
     start = times.astype(f"datetime64[{unit}]")
     length = ((start + 1).astype(times.dtype) - start.astype(times.dtype)).astype(float)
-    return (times - start.astype(times.dtype)).astype(float) / length  # type: ignore[no-any-return]
+    return (times - start.astype(times.dtype)).astype(float) / length
 
 
 def following(times: Array | None, count: int, steps: int) -> Array:

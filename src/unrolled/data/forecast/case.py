@@ -55,7 +55,7 @@ class Case:
         part = slice(*origins)
         shape = (-1, *([1] * (values.ndim - 1)))
         size = numpy.where(self.view.size > 0, self.view.size, 1.0)[part].reshape(shape)
-        return self.view.level[part].reshape(shape) + size * values[part]  # type: ignore[no-any-return]
+        return self.view.level[part].reshape(shape) + size * values[part]
 
     def forecasts(self, scores: Tensor, levels: int, origins: Origins) -> Array:
         """The quantiles from the network's scores at each step (steps, levels · ahead), in the units of the series and

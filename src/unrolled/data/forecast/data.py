@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -18,6 +18,9 @@ from .scores import Scores, coverage, past_error, scores
 from .view import Array
 from .yardsticks import yardsticks
 
+if TYPE_CHECKING:
+    from .kind import Forecast
+
 REGRESSION = "by_a_ridge_regression"
 METRICS = {"root_mean_squared_error": "rmse", "mean_absolute_error": "mae", "mase": "mase", "smape": "smape"}
 
@@ -29,6 +32,7 @@ class Forecasts(Sequences):
     cases: the series of the test part, each with the origins that are tested.
     """
 
+    kind: Forecast
     cases: tuple[tuple[Case, Origins], ...] = ()
     starts_useful = True  # the untrained network leaves the forecasts of the regression as they are
 
@@ -46,7 +50,7 @@ class Forecasts(Sequences):
 
     def table(self, model: SequenceModel) -> tuple[dict[str, Scores], float]:
         """The scores of the model, under '', and of each yardstick, and the coverage of the model's interval."""
-        season = next(iter(self.kind.base.features.seasons), None)  # type: ignore[attr-defined]
+        season = next(iter(self.kind.base.features.seasons), None)
         middle = self.kind.options.quantiles.index(0.5)
         actual = [case.later(origins) for case, origins in self.cases]
         unit = [past_error(case.series.y[: origins.first + 1], season) for case, origins in self.cases]

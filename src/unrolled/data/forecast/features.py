@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy
 
+from ...files.checked import Checked
 from ..tables.series import Series
-from .calendar import HARMONICS, circles, cycles_of
+from .calendar import CYCLES, HARMONICS, circles, cycles_of
 from .regression import Rows
 from .view import Array, View, filled
 
@@ -108,7 +109,7 @@ class Features:
         recent = view.past[:, [lag - 1 for lag in self._recent]]
         own = [expected, recent, numpy.stack([view.mean, view.low, view.high], 1)]
         values = numpy.concatenate([*own, *self._beside(series)], 1)
-        return numpy.sign(values) * numpy.log1p(numpy.abs(values))  # type: ignore[no-any-return]
+        return numpy.sign(values) * numpy.log1p(numpy.abs(values))
 
     def _beside(self, series: Series) -> list[Array]:
         """The calendar and the other columns: each (steps, ...)."""
@@ -125,6 +126,25 @@ class Features:
             later = numpy.minimum(numpy.arange(steps)[:, None] + numpy.arange(1, self.ahead + 1), steps - 1)
             found.append(scaled[:, inputs:][later].reshape(steps, -1))
         return found
+
+
+def stored_features(description: Checked, ahead: int, inputs: int, known: int) -> Features:
+    """The features that a description names.
+
+    Args:
+        description: of a kind.
+        ahead: the number of steps to forecast.
+        inputs, known: the number of other columns, and of those that are known beyond the end.
+    """
+    lags, window = (description.get(f"features.{name}", int) for name in ("lags", "window"))
+    seasons = tuple(description.list_of("features.seasons", int))
+    cycles = tuple(description.list_of("features.cycles", str))
+    mean, deviation = (
+        tuple(description.list_of(f"features.{n}", float, inputs + known)) for n in ("mean", "deviation")
+    )
+    if lags < 2 or window < 1 or min(seasons, default=1) < 1 or not set(cycles) <= set(CYCLES):
+        description.refuse("'features' are out of range")
+    return Features(ahead, lags, window, seasons, cycles, mean, deviation, known)
 
 
 def _columns(series: Series) -> Array:

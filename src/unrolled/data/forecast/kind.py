@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from ...errors import DataError
 from ...files.checked import Checked
 from ...nn.model import SequenceModel
 from ..example import Example
+from ..given import fingerprint
 from ..reading import Reading
 from ..sequences import SequenceKind
 from ..tables.read import read_sheet
@@ -26,8 +27,9 @@ from .base import Base, learn_base, left_out_case
 from .calendar import step_of
 from .case import Case
 from .data import Forecasts
-from .features import Features
+from .features import Features, stored_features
 from .future import Teller
+from .given import Given, joined
 from .goal import Quantiles
 from .options import ForecastOptions
 from .parts import Ends, ends_of_all, origins, spans, steps_known
@@ -45,6 +47,7 @@ class Forecast(SequenceKind):
     matter, see ``view.View``.
 
     roles: of the columns.
+    layout: of the table.
     base: the regression.
     spread: the quantiles of what it leaves, relative to the median: (quantiles, ahead).
     """
@@ -56,6 +59,7 @@ class Forecast(SequenceKind):
 
     options: ForecastOptions
     roles: Roles
+    layout: str
     base: Base
     spread: Array
 
@@ -65,47 +69,40 @@ class Forecast(SequenceKind):
         that are too short."""
         sheet = read_sheet(path, options)
         understood = find_roles(sheet, options)
-        series = read_series(sheet, understood.roles)
-        ends = ends_of_all(path, series, options)
+        given = _with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
+        series, ends = [one.series for one in given], ends_of_all(path, given, options)
+        gaps = _gaps(path, series, understood.roles, options)
         features = _features(series, ends, options)
         first, found = learn_base(features, series, [end.train for end in ends])
         learned = [left_out_case(first, found, one, end.train) for one, end in zip(series, ends, strict=True)]
-        spread = _spread(learned, ends, options)
         base, _ = learn_base(features, series, [end.validation for end in ends])
-        kind = cls(options, reading, understood.roles, base, spread)
-        return kind._data(
-            sheet, ends, learned, kind._cases(series, ends), summary(sheet, understood, series, spans(ends))
-        )
+        kind = cls(options, reading, understood.roles, sheet.layout, base, _spread(learned, ends, options))
+        lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
+        return kind._data(sheet, ends, learned, kind._cases(series, ends), [*lines, *gaps])
 
     @classmethod
     def stored(cls, options: ForecastOptions, reading: Reading, description: Checked) -> Self:
         time, target = (description.get(f"roles.{name}", str) for name in ("time", "target"))
         keys, inputs, future = (tuple(description.list_of(f"roles.{n}", str)) for n in ("keys", "inputs", "future"))
-        sizes = {name: description.get(f"features.{name}", int) for name in ("lags", "window")}
-        seasons, cycles = (
-            tuple(description.list_of(f"features.{name}", kind)) for name, kind in (("seasons", int), ("cycles", str))
-        )
-        columns = len(inputs) + len(future)
-        mean, deviation = (tuple(description.list_of(f"features.{n}", float, columns)) for n in ("mean", "deviation"))
-        features = Features(
-            options.ahead, **sizes, seasons=seasons, cycles=cycles, mean=mean, deviation=deviation, known=len(future)
-        )
+        features = stored_features(description, options.ahead, len(inputs), len(future))
         shared = _matrix(description, "shared", features.count, options.ahead)
         spread = _matrix(description, "spread", len(options.quantiles), options.ahead)
         base = Base(features, shared, description.get("several", bool))
-        return cls(options, reading, Roles(time, keys, target, inputs, future), base, spread)
+        roles = Roles(time, keys, target, inputs, future)
+        return cls(options, reading, roles, description.get("layout", str), base, spread)
 
     def description(self) -> dict[str, Any]:
         roles = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self.roles).items() if n != "labels"}
         features = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self.base.features).items()}
         numbers = {"shared": self.base.shared.tolist(), "spread": self.spread.tolist()}
-        return {"roles": roles, "features": features, "several": self.base.several, **numbers}
+        return {"roles": roles, "layout": self.layout, "features": features, "several": self.base.several, **numbers}
 
     def read(self, path: Path, sha256: str) -> Forecasts:
         sheet, series = self.series(path)
-        known = sheet.sha256 == sha256
+        known = fingerprint(sheet.sha256, self.reading) == sha256
         if known:
-            ends = ends_of_all(path, series, self.options)
+            given = _with_files(series, self.roles, self.options, self.reading)
+            series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, steps_known(one.y)) for one in series]
             if max(end.test for end in ends) <= self.options.ahead:
@@ -118,7 +115,7 @@ class Forecast(SequenceKind):
 
     def series(self, path: Path) -> tuple[Sheet, list[Series]]:
         """Another table, and its series."""
-        sheet = read_sheet(path, self.options)
+        sheet = read_sheet(path, replace(self.options, layout=self.layout))
         sheet.require(self.roles.target, "the target")
         return sheet, read_series(sheet, self.roles)
 
@@ -146,7 +143,8 @@ class Forecast(SequenceKind):
             parts = parts[2], parts[2], parts[2]
         counts = {"series": len(cases), "forecasts": sum(of.end - of.first for _, of in cases)}
         about = (("table", self._about()), *lines)
-        return Forecasts(self, sheet.path, sheet.sha256, known, parts, counts, about, tuple(cases))
+        sha256 = fingerprint(sheet.sha256, self.reading) if known else sheet.sha256
+        return Forecasts(self, sheet.path, sha256, known, parts, counts, about, tuple(cases))
 
     def _about(self) -> str:
         """What is forecast, from what, for people."""
@@ -205,8 +203,12 @@ class Forecast(SequenceKind):
             sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
         """
         sheet, series = self.series(path)
-        known, teller = sheet.sha256 == sha256, self.teller(model)
-        ends = ends_of_all(path, series, self.options) if known else [Ends(0, 0, 0)] * len(series)
+        known, teller = fingerprint(sheet.sha256, self.reading) == sha256, self.teller(model)
+        if known:
+            given = _with_files(series, self.roles, self.options, self.reading)
+            series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
+        else:
+            ends = [Ends(0, 0, 0)] * len(series)
         for one, end in zip(series, ends, strict=True):
             yield from teller.before(one, end)
             more = {"actual": None} | ({"part": "future"} if known else {})
@@ -215,6 +217,37 @@ class Forecast(SequenceKind):
     def teller(self, model: SequenceModel) -> Teller:
         """Writes forecasts of a model as rows."""
         return Teller(model, self.base, self.options.quantiles, self.roles)
+
+
+def _with_files(series: Sequence[Series], roles: Roles, options: ForecastOptions, reading: Reading) -> list[Given]:
+    """Series with those of the files for validation and testing."""
+    files = [
+        read_series(read_sheet(Path(name), options), roles) if name else None
+        for name in (reading.validation, reading.test)
+    ]
+    return joined(series, *files)
+
+
+def _gaps(path: Path, series: Sequence[Series], roles: Roles, options: ForecastOptions) -> list[tuple[str, str]]:
+    """How many values are missing, for people.
+
+    Raises:
+        DataError: some are, and data.missing=refuse.
+    """
+    names = (roles.target, *roles.inputs, *roles.future)
+    columns = [
+        numpy.concatenate(
+            [one.y[: steps_known(one.y), None], one.x[: steps_known(one.y)], one.future[: steps_known(one.y)]], 1
+        )
+        for one in series
+    ]
+    missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
+    gaps = {name: count for name, count in missing.items() if count}
+    if gaps and options.missing == "refuse":
+        name, count = next(iter(gaps.items()))
+        raise DataError(f"'{path}': column '{name}' has {count} missing values, and data.missing=refuse")
+    text = ", ".join(f"{name} {count:,}" for name, count in gaps.items())
+    return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
 
 
 def _features(series: Sequence[Series], ends: Sequence[Ends], options: ForecastOptions) -> Features:
@@ -231,7 +264,7 @@ def _spread(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOption
     """The quantiles of what the regression leaves in the training parts: (quantiles, ahead)."""
     left = [case.left[: max(end.train - options.ahead, 0)] for case, end in zip(cases, ends, strict=True)]
     found = numpy.nanquantile(numpy.concatenate(left), options.quantiles, axis=0)
-    return found - found[options.quantiles.index(0.5)]  # type: ignore[no-any-return]
+    return found - found[options.quantiles.index(0.5)]
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:

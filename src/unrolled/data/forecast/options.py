@@ -30,6 +30,8 @@ class ForecastOptions(TableOptions):
         super().__post_init__()
         if self.goal != "forecast":
             raise UsageError(f"a forecast has data.goal=forecast, got {self.goal}")
+        if self.missing == "mean":
+            raise UsageError("a forecast reads the value before a missing one: data.missing=previous, or refuse")
         if self.season is not None and self.season < 0:
             raise UsageError(f"data.season must be a whole number from 0, got {self.season}")
         q = self.quantiles

@@ -11,6 +11,7 @@ import numpy
 from ...errors import DataError
 from ..tables.parts import Parts, Span, by_sequence
 from ..tables.series import Series
+from .given import Given
 from .options import ForecastOptions
 
 Array = numpy.ndarray[Any, Any]
@@ -43,20 +44,30 @@ def origins(ends: Ends, ahead: int) -> tuple[Origins, Origins, Origins]:
     return found[0], found[1], found[2]
 
 
-def ends_of_all(path: Path, series: Sequence[Series], options: ForecastOptions) -> list[Ends]:
+def ends_of_all(path: Path, given: Sequence[Given], options: ForecastOptions) -> list[Ends]:
     """The parts of some series: the end of each for testing and what is before that for validation, or whole series.
 
     A series that is too short for three parts is for training.
 
+    Args:
+        path: of the table, for messages.
+        given: the series.
+        options: how they are divided, where no files decide.
+
     Raises:
         DataError: no series is long enough.
     """
+    series = [one.series for one in given]
     known = [steps_known(one.y) for one in series]
-    if options.split == "sequence":
+    files = any(one.validation is not None or one.test is not None for one in given)
+    if options.split == "sequence" and not files:
         part = {span.series: k for k, spans in enumerate(_whole(path, series, options)) for span in spans}
         return [Ends(*(steps if part[i] <= k else 0 for k in range(3))) for i, steps in enumerate(known)]
-    found = [_ends(steps, options.validation, options.test, options.ahead) for steps in known]
-    if not any(ends.train < ends.validation < ends.test for ends in found):
+    found = []
+    for one, steps in zip(given, known, strict=True):
+        validation = options.validation if one.validation is None else one.validation
+        found.append(_ends(steps, validation, options.test if one.test is None else one.test, options.ahead))
+    if not all(any(b > a for a, b in pairs) for pairs in zip(*(_pairs(ends) for ends in found), strict=True)):
         rows = f"{max(known):,} rows" if len(series) == 1 else f"{len(series)} series of up to {max(known):,} rows"
         raise DataError(
             f"'{path}' has {rows} with a target, too few for training, validation and test data to forecast "
@@ -71,13 +82,27 @@ def _whole(path: Path, series: Sequence[Series], options: ForecastOptions) -> Pa
 
 
 def _ends(steps: int, validation: float, test: float, ahead: int) -> Ends:
-    """The parts of a series in time. A share from 1 is a number of steps."""
-    of_test, of_validation = (int(share) if share >= 1 else share * (steps - 1) for share in (test, validation))
-    before = steps - of_test if test >= 1 else int(steps - 1 - of_test) + 1
-    first = before - of_validation if validation >= 1 else int(steps - 1 - of_test - of_validation) + 1
-    ends = Ends(int(first), int(before), steps)
-    long_enough = min(ends.train - 1, ends.validation - ends.train, ends.test - ends.validation) >= ahead
-    return ends if long_enough else Ends(steps, steps, steps)
+    """The parts of a series in time. Whole numbers are numbers of steps, and 0 is for no part."""
+    of_test, of_validation = (
+        min(share, steps) if _counts(share) else share * (steps - 1) for share in (test, validation)
+    )
+    before = steps - of_test if _counts(test) else int(steps - 1 - of_test) + 1
+    first = before - of_validation if _counts(validation) else int(before - of_validation)
+    if not _counts(test) and not _counts(validation):
+        first = int((steps - 1) * (1 - validation - test)) + 1
+    ends = Ends(max(int(first), 0), int(before), steps)
+    sizes = ((ends.train - 1, 1), (ends.validation - ends.train, validation), (ends.test - ends.validation, test))
+    alone = ends.train == 0  # all of a file for validation or testing
+    return ends if alone or all(size >= ahead for size, share in sizes if share) else Ends(steps, steps, steps)
+
+
+def _counts(share: float) -> bool:
+    return share == 0 or share >= 1
+
+
+def _pairs(ends: Ends) -> list[tuple[int, int]]:
+    """The steps before the beginning and before the end of each part."""
+    return [(0, ends.train), (ends.train, ends.validation), (ends.validation, ends.test)]
 
 
 def spans(ends: Sequence[Ends]) -> Parts:

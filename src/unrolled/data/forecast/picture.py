@@ -59,7 +59,7 @@ def draw_forecasts(teller: Teller, series: Sequence[Series], known: Sequence[int
 
 
 def curve_of(teller: Teller, series: Series, known: int) -> Curve:
-    """The end of a series: the test part as it would have been forecast, one horizon after the other, and the future."""
+    """The end of a series: the test part as it would have been forecast, as many steps at a time, and the future."""
     end, ahead = steps_known(series.y), teller.base.features.ahead
     made = list(range(end - 1 - ahead, known - 2, -ahead))[::-1]
     of_test, of_future = teller.quantiles(series, known, made), teller.quantiles(series, end, [end - 1])

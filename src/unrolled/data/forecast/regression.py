@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy
 
-from .ridge import CrossFitted, cross_fitted, triangle
+from .ridge import CrossFitted, cross_fitted, merged, triangle
 
 Array = numpy.ndarray[Any, Any]
 BLOCKS = 5
@@ -74,7 +74,7 @@ def _with_own(rows: Rows, predicted: Array, several: bool) -> Array:
 
 def _blocks(rows: Rows) -> list[Array]:
     """The triangle of each block of rows, scaled so that all series count the same."""
-    usable = ~numpy.isnan(rows.targets).any(1)
+    usable = numpy.asarray(numpy.isfinite(rows.targets).all(1))
     scale = 1 / max(usable.sum(), 1) ** 0.5
     blocks = [block[usable[block]] for block in numpy.array_split(numpy.arange(_end(rows)), BLOCKS)]
     return [triangle(rows.features[block] * scale, rows.targets[block] * scale) for block in blocks]
@@ -86,13 +86,13 @@ def _joined(series: Iterable[list[Array]]) -> list[Array]:
     for blocks in series:
         joined = [numpy.concatenate(pair) for pair in zip(joined, blocks, strict=True)] if joined else blocks
         if len(joined[0]) > ENOUGH:
-            joined = [numpy.linalg.qr(rows, "r") for rows in joined]
+            joined = [merged([rows]) for rows in joined]
     return joined
 
 
 def _chosen(blocks: list[Array], features: int, ahead: int, optional: int) -> CrossFitted:
-    """The regression on blocks with or without the optional features. All coefficients are zero where it is not clearly better
-    than none: where the error falls by less than the standard error of that over the blocks."""
+    """The regression on blocks, with or without the optional features. All coefficients are zero where it is not
+    clearly better than none: where the error falls by less than the standard error of that over the blocks."""
     zero = numpy.zeros((features, ahead))
     best = nothing = CrossFitted(zero, [zero] * BLOCKS, numpy.zeros(BLOCKS))
     if min(len(rows) for rows in blocks) < 2:
@@ -100,7 +100,7 @@ def _chosen(blocks: list[Array], features: int, ahead: int, optional: int) -> Cr
     of_nothing = numpy.array([numpy.square(rows[:, features:]).sum() for rows in blocks])
     for used in dict.fromkeys((features - optional, features)):
         columns = [*range(used), *range(features, features + ahead)]
-        found = cross_fitted([numpy.linalg.qr(rows[:, columns], "r") for rows in blocks], used)
+        found = cross_fitted([merged([rows[:, columns]]) for rows in blocks], used)
         if _clearly_less(found.errors, of_nothing if best is nothing else best.errors):
             padded = [numpy.concatenate([c, zero[: features - used]]) for c in (found.whole, *found.without)]
             best = CrossFitted(padded[0], padded[1:], found.errors)
@@ -124,5 +124,5 @@ def _predicted(rows: Rows, found: CrossFitted) -> Array:
 
 def _end(rows: Rows) -> int:
     """The number of rows up to the last one that is learned from."""
-    usable = numpy.flatnonzero(~numpy.isnan(rows.targets).any(1))
+    usable = numpy.flatnonzero(numpy.isfinite(rows.targets).all(1))
     return int(usable[-1]) + 1 if len(usable) else 0

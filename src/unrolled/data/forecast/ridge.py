@@ -33,12 +33,13 @@ def triangle(features: Array, targets: Array) -> Array:
         features: (rows, features); the first one is constant.
         targets: (rows, targets).
     """
-    return numpy.linalg.qr(numpy.concatenate([features, targets], 1), "r")
+    return merged([numpy.concatenate([features, targets], 1)])
 
 
 def merged(triangles: Sequence[Array]) -> Array:
-    """The triangle of the rows of several triangles."""
-    return numpy.linalg.qr(numpy.concatenate(triangles), "r")
+    """The triangle of all rows of several triangles, or of rows as they are."""
+    found: Array = numpy.linalg.qr(numpy.concatenate(triangles), "r")  # type: ignore[assignment]
+    return found
 
 
 def squared_error(rows: Array, coefficients: Array) -> float:

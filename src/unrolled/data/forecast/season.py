@@ -69,4 +69,4 @@ def autocorrelation(series: Sequence[Array], lags: int) -> Array:
         found = numpy.fft.irfft(spectrum * spectrum.conj())[: min(lags + 1, len(change))]
         pairs = len(change) - numpy.arange(len(found))
         total[: len(found)] += found / found[0] * len(change) / pairs
-    return total / max(len(series), 1)  # type: ignore[no-any-return]
+    return total / max(len(series), 1)

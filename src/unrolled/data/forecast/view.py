@@ -60,7 +60,9 @@ class View:
         later = numpy.concatenate([y, numpy.full(ahead, numpy.nan)])[after]
         mean = numpy.cumsum(level) / numpy.arange(1, steps + 1)
         low, high = numpy.minimum.accumulate(level), numpy.maximum.accumulate(level)
-        return View(level, size, relative(level[before]), *map(relative, (mean, low, high)), relative(later))
+        return View(
+            level, size, relative(level[before]), relative(mean), relative(low), relative(high), relative(later)
+        )
 
 
 def filled(y: Array) -> Array:
@@ -73,7 +75,7 @@ def filled(y: Array) -> Array:
     if not known.any():
         return numpy.zeros(len(y))
     last = numpy.maximum.accumulate(numpy.where(known, numpy.arange(len(y)), int(known.argmax())))
-    return y[last]  # type: ignore[no-any-return]
+    return y[last]
 
 
 def changes(level: Array, window: int) -> Array:
@@ -82,4 +84,4 @@ def changes(level: Array, window: int) -> Array:
     total = numpy.cumsum(numpy.abs(numpy.diff(level, prepend=level[:1])))
     first = numpy.maximum(steps - window, 0)
     recent = (total - total[first]) / numpy.maximum(steps - first, 1)
-    return numpy.maximum(recent, LEAST * total / numpy.maximum(steps, 1))  # type: ignore[no-any-return]
+    return numpy.maximum(recent, LEAST * total / numpy.maximum(steps, 1))

@@ -51,13 +51,15 @@ def by_time(
     for number, one in enumerate(series):
         length = (len(one.x) if to_the_end else _known(one)) - ahead
         ends = [int(length * (1 - validation - test)), int(length * (1 - test)), length]
-        if min(ends[0], ends[1] - ends[0], ends[2] - ends[1]) < 1:
+        sizes = (ends[0], ends[1] - ends[0], ends[2] - ends[1])
+        if any(size < 1 for size, share in zip(sizes, (1, validation, test), strict=True) if share):
             if length > 0:
                 parts[0].append(Span(number, 0, length))
             continue
         for part, first, end in zip(parts, [0, *ends], ends, strict=False):
-            part.append(Span(number, first, end))
-    if not parts[1]:
+            if end > first:
+                part.append(Span(number, first, end))
+    if not all(part for part, share in zip(parts, (1, validation, test), strict=True) if share):
         longest = max(len(one.x) for one in series)
         rows = f"has {longest} rows" if len(series) == 1 else f"has {len(series)} series of up to {longest} rows"
         raise DataError(f"'{path}' {rows}, too few for training, validation and test data")
@@ -90,7 +92,7 @@ def by_sequence(path: Path, series: Sequence[Series], validation: float, test: f
                 raise DataError(f"'{path}': class '{label}' has one sequence. Add more, or remove the class")
     part = divided([one.name for one in series], (1 - validation - test, validation, test))
     first, second, third = ([Span(i) for i, p in enumerate(part) if p == k] for k in range(3))
-    for spans, name in zip((first, second, third), NAMES, strict=True):
-        if not spans:
+    for spans, name, share in zip((first, second, third), NAMES, (1, validation, test), strict=True):
+        if share and not spans:
             raise DataError(f"'{path}' has {len(series)} sequences, and none is in the {name} part. Add more")
     return first, second, third

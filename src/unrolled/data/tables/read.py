@@ -16,6 +16,7 @@ from .form import Form
 from .json_lines import read_json_lines
 from .parquet import read_parquet
 from .sheet import Sheet
+from .wide import is_wide, made_long
 
 if TYPE_CHECKING:
     from .found import Found
@@ -60,4 +61,6 @@ def read_sheet(path: Path, form: Form | None = None) -> Sheet:
     if not len(frame):
         raise DataError(f"'{path}' has no rows under its header")
     sha256 = hashlib.sha256(packed).hexdigest()
-    return Sheet(path, sha256, frame, form, found.row_names, found.delimiter, tuple(notes), left_out, found.index)
+    sheet = Sheet(path, sha256, frame, form, found.row_names, found.delimiter, tuple(notes), left_out, found.index)
+    wide = form.layout == "wide" or (not form.layout and is_wide(sheet))
+    return made_long(sheet) if wide else sheet

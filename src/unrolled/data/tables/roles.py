@@ -55,7 +55,8 @@ def find_roles(sheet: Sheet, named: Named) -> Understood:
         DataError: a named column is missing, or a role has no column that fits, or more than one.
     """
     labels = named.goal != "forecast"
-    keys, future = columns_named(sheet, named.sequence, "the sequence of each row"), _future(sheet, named)
+    keys = columns_named(sheet, named.sequence, "the sequence of each row") or sheet.keys
+    future = _future(sheet, named)
     inputs = columns_named(sheet, named.inputs, "an input") if named.inputs else None
     if named.target:
         sheet.require(named.target, "the target")

@@ -35,6 +35,8 @@ class Sheet:
     notes: how the file is written, for people.
     left_out: columns that were not read, and why.
     index: columns that pandas stored as the index of a table. They are never the target by default.
+    layout: 'wide' if each row of the file is a series; the table here has a row per step.
+    keys: columns that tell series apart, where the layout says so.
     """
 
     path: Path
@@ -46,6 +48,8 @@ class Sheet:
     notes: tuple[str, ...] = ()
     left_out: dict[str, str] = field(default_factory=dict)
     index: tuple[str, ...] = ()
+    layout: str = "long"
+    keys: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -63,6 +67,8 @@ class Sheet:
         """The name of a column. ``what`` says what it is for, in case it is missing."""
         if name not in self.frame.columns:
             hint = did_you_mean(name, self.names) or f". It has {', '.join(self.names)}"
+            if self.layout == "wide":
+                hint += ", since each row was read as a series; else: --set data.layout=long"
             raise DataError(f"'{self.path}' has no column '{name}' ({what}){hint}")
         return name
 

@@ -19,19 +19,34 @@ MONTHS = {1: "month", 3: "quarter", 12: "year"}
 Array = numpy.ndarray[Any, Any]
 
 
-def summary(sheet: Sheet, understood: Understood, series: Sequence[Series], parts: Parts) -> list[tuple[str, str]]:
+def summary(
+    sheet: Sheet,
+    understood: Understood,
+    series: Sequence[Series],
+    parts: Parts,
+    files: tuple[str, str] = ("", ""),
+) -> list[tuple[str, str]]:
     """What was understood of a table: how it is written, the order of its rows, its series and parts, and what is left
     out. Each line has a word before it.
 
     >>> summary(sheet, find_roles(sheet, options), series, parts)[0]
     ('time', 'day, 2021-01-01 to 2021-12-31, every day')
+
+    Args:
+        sheet: the table.
+        understood: what its columns are for.
+        series: at least one.
+        parts: the steps for training, validation and testing.
+        files: those that are given for validation and testing, or ''.
     """
     roles = understood.roles
     lines = [("file", ", ".join(notes))] if (notes := _writing(sheet, roles)) else []
     lines.append(("time", order_of(sheet, roles, series)))
     if roles.keys:
         lines.append(("series", _series(roles, series)))
-    lines.append(("parts", "; ".join(_part(name, series, spans) for name, spans in zip(NAMES, parts, strict=True))))
+    shown = zip(NAMES, parts, ("", *files), strict=True)
+    told = [f"{name} {file}" if file else _part(name, series, spans) for name, spans, file in shown]
+    lines.append(("parts", "; ".join(told)))
     if understood.left_out:
         lines.append(("without", few([f"{name} ({why})" for name, why in understood.left_out.items()])))
     return lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy
 
@@ -11,6 +11,9 @@ from ...errors import DataError
 from .column import Column
 from .dates import parse_dates
 from .sheet import Sheet
+
+if TYPE_CHECKING:
+    import pandas
 
 Array = numpy.ndarray[Any, Any]
 IN_ORDER = "rows"  # data.time: keep the order of the rows
@@ -133,22 +136,25 @@ def _only(sheet: Sheet, name: str, order: str, keys: Sequence[str]) -> str:
             f"'{sheet.path}': the dates of column '{name}' neither rise nor fall from row to row. To sort the rows by "
             f"them: --time {_quoted(name)}. {KEEP}"
         )
-    frame = sheet.frame.assign(**{name: times_of(sheet, name)})
-    rest = [other for other in sheet.names if other != name and other not in keys]
-    apart = [n for n in rest if sheet.column(n).kind in ("texts", "numbers") and not _fractions(sheet, n)]
-    fits = [other for other in apart if not frame[[name, other, *keys]].duplicated().any()]
-    fits = [other for other in fits if frame[other].nunique() < len(frame)]
-    several = int(frame.groupby([name, *keys]).size().max())
-    hint = f" (with {' or '.join(map(_quoted, fits[:3]))}, no date is repeated)" if fits else ""
+    fits = _telling_apart(sheet, name, keys)
+    several = int(_by_time(sheet, name, keys).groupby([name, *keys]).size().max())
+    hint = f", such as --sequence {_quoted(fits[0])}" if fits else ""
     raise DataError(
         f"'{sheet.path}': column '{name}' has the same date in up to {several} rows, as in a table of several series. "
         f"Name the columns that tell them apart: --sequence COLUMN{hint}. {KEEP}"
     )
 
 
-def _fractions(sheet: Sheet, name: str) -> bool:
-    column = sheet.column(name)
-    return column.kind == "numbers" and bool((column.values % 1 != 0).any())
+def _by_time(sheet: Sheet, name: str, keys: Sequence[str]) -> pandas.DataFrame:
+    return sheet.frame[[*keys]].assign(**{name: times_of(sheet, name)})
+
+
+def _telling_apart(sheet: Sheet, name: str, keys: Sequence[str]) -> list[str]:
+    """The columns of texts with which no date is repeated."""
+    frame = _by_time(sheet, name, keys)
+    texts = [n for n in sheet.names if n not in (name, *keys) and sheet.column(n).kind == "texts"]
+    apart = {n: frame.assign(**{"key": sheet.frame[n]}) for n in texts if sheet.frame[n].nunique() < sheet.rows}
+    return [n for n, with_key in apart.items() if not with_key.duplicated().any()]
 
 
 def _quoted(name: str) -> str:
