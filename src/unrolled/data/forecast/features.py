@@ -47,7 +47,7 @@ class Features:
         usual = lengths[len(lengths) // 2]
         wished = max(LEAST_LAGS, 2 * seasons[0] + 1 if seasons else 0, *(m + 1 for m in seasons))
         window = max(LEAST_WINDOW, 4 * seasons[0] if seasons else 0, *seasons)
-        columns = numpy.concatenate([_columns(one) for one in training])
+        columns = numpy.concatenate([columns_of(one) for one in training])
         mean, deviation = numpy.zeros(columns.shape[1]), numpy.ones(columns.shape[1])
         for number, column in enumerate(columns.T):
             if not numpy.isnan(column).all():
@@ -114,7 +114,7 @@ class Features:
     def _beside(self, series: Series) -> list[Array]:
         """The calendar and the other columns: each (steps, ...)."""
         steps = len(series.y)
-        columns = _columns(series)
+        columns = columns_of(series)
         columns = numpy.stack([filled(c) for c in columns.T], 1) if columns.shape[1] else columns
         scaled = (columns - numpy.array(self.mean)) / numpy.array(self.deviation)
         found = [circles(series.time, list(self.cycles), steps)]
@@ -147,6 +147,6 @@ def stored_features(description: Checked, ahead: int, inputs: int, known: int) -
     return Features(ahead, lags, window, seasons, cycles, mean, deviation, known)
 
 
-def _columns(series: Series) -> Array:
+def columns_of(series: Series) -> Array:
     """The inputs and the columns known beyond the end, side by side: (steps, columns)."""
     return numpy.concatenate([series.x, series.future], 1)

@@ -29,7 +29,7 @@ class Quantiles(Goal):
 
     def loss(self, scores: Tensor, y: Tensor) -> Tensor:
         known = ~torch.isnan(y)
-        errors = torch.where(known, y, 0.0)[:, None] - scores.view(len(y), len(self.levels), -1)
+        errors = torch.where(known, y, 0.0)[:, None] - scores.view(len(y), len(self.levels), y.shape[1])
         q = scores.new_tensor(self.levels)[None, :, None]
         return (torch.maximum(q * errors, (q - 1) * errors) * known[:, None]).sum() / y.shape[1]
 

@@ -27,12 +27,12 @@ from .base import Base, learn_base, left_out_case
 from .calendar import step_of
 from .case import Case
 from .data import Forecasts
-from .features import Features, stored_features
+from .features import Features, columns_of, stored_features
 from .future import Teller
 from .given import Given, joined
 from .goal import Quantiles
 from .options import ForecastOptions
-from .parts import Ends, ends_of_all, origins, spans, steps_known
+from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
 from .report import advice, report
 from .season import seasons_of
 from .view import Array
@@ -72,7 +72,7 @@ class Forecast(SequenceKind):
         given = _with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
         series, ends = [one.series for one in given], ends_of_all(path, given, options)
         gaps = _gaps(path, series, understood.roles, options)
-        features = _features(series, ends, options)
+        features = _features(path, series, ends, understood.roles, options)
         first, found = learn_base(features, series, [end.train for end in ends])
         learned = [left_out_case(first, found, one, end.train) for one, end in zip(series, ends, strict=True)]
         base, _ = learn_base(features, series, [end.validation for end in ends])
@@ -105,13 +105,16 @@ class Forecast(SequenceKind):
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, steps_known(one.y)) for one in series]
-            if max(end.test for end in ends) <= self.options.ahead:
-                raise DataError(
-                    f"'{path}' has no series of more than {self.options.ahead} rows with a value in column "
-                    f"'{self.roles.target}', so there is nothing to compare with"
-                )
         cases = self._cases(series, ends)
         return self._data(sheet, ends, cases, cases, known=known)
+
+    def _check_targets(self, path: Path, examples: Sequence[Example], where: str) -> None:
+        """Refuse a part without a single known target: there is nothing to measure."""
+        if all(torch.isnan(example.y).all() for example in examples):
+            raise DataError(
+                f"'{path}': no row {where} has a value in column '{self.roles.target}', so there is nothing to "
+                "measure. Remove rows without values, or change the parts with data.validation and data.test"
+            )
 
     def series(self, path: Path) -> tuple[Sheet, list[Series]]:
         """Another table, and its series."""
@@ -139,6 +142,8 @@ class Forecast(SequenceKind):
                 if of.end > of.first:
                     part.append(case.example(self.base.features, of))
                     cases += [(case, of)] if part is parts[2] else []
+        for name, part in zip(NAMES, parts, strict=True) if known else [("test", parts[2])]:
+            self._check_targets(sheet.path, part, f"in the {name} part" if known else "to compare with")
         if not known:
             parts = parts[2], parts[2], parts[2]
         counts = {"series": len(cases), "forecasts": sum(of.end - of.first for _, of in cases)}
@@ -235,12 +240,8 @@ def _gaps(path: Path, series: Sequence[Series], roles: Roles, options: ForecastO
         DataError: some are, and data.missing=refuse.
     """
     names = (roles.target, *roles.inputs, *roles.future)
-    columns = [
-        numpy.concatenate(
-            [one.y[: steps_known(one.y), None], one.x[: steps_known(one.y)], one.future[: steps_known(one.y)]], 1
-        )
-        for one in series
-    ]
+    known = [one.until(steps_known(one.y)) for one in series]
+    columns = [numpy.concatenate([one.y[:, None], columns_of(one)], 1) for one in known]
     missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
     gaps = {name: count for name, count in missing.items() if count}
     if gaps and options.missing == "refuse":
@@ -250,9 +251,17 @@ def _gaps(path: Path, series: Sequence[Series], roles: Roles, options: ForecastO
     return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
 
 
-def _features(series: Sequence[Series], ends: Sequence[Ends], options: ForecastOptions) -> Features:
+def _features(
+    path: Path, series: Sequence[Series], ends: Sequence[Ends], roles: Roles, options: ForecastOptions
+) -> Features:
     """What is read of series, as their training parts decide."""
+    names = (*roles.inputs, *roles.future)
     past = [one.until(end.train) for one, end in zip(series, ends, strict=True) if end.train > options.ahead]
+    for number, name in enumerate(names):
+        if all(numpy.isnan(columns_of(one)[:, number]).all() for one in past):
+            raise DataError(
+                f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
+            )
     if options.season is None:
         seasons = seasons_of([one.y for one in past], step_of(past[0].time))
     else:

@@ -43,6 +43,6 @@ class ForecastOptions(TableOptions):
         whole = all(share < 1 or share % 1 == 0 for share in (self.validation, self.test))
         if not (self.validation > 0 and self.test > 0 and sum(shares) < 1 and whole):
             raise UsageError(
-                "data.validation and data.test must be shares of the steps with a sum below 1, or numbers of steps, got "
+                "data.validation and data.test must be shares with a sum below 1, or numbers of steps, got "
                 f"{self.validation:g} and {self.test:g}"
             )
