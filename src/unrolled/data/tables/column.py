@@ -30,7 +30,7 @@ class Column:
     kind: 'numbers', 'dates', 'texts', or 'nothing' if all cells are empty.
     values: float64, datetime64[ns], or texts: (rows,).
     missing: the words that mean a missing number, and how often each is there.
-    where, strange: the place and the text of a cell that is no number (or no date) where most are.
+    row, strange: the row and the text of a cell that is no number (or no date) where most are.
     end: the number of rows at the end that are neither, where all others are.
     ask: what must be decided before the dates can be used.
     note: what is special about it, for people.
@@ -40,7 +40,7 @@ class Column:
     kind: str
     values: Array
     missing: dict[str, int] | None = None
-    where: str = ""
+    row: int | None = None
     strange: str = ""
     end: int = 0
     ask: str = ""
@@ -51,15 +51,6 @@ class Column:
         """The words that mean a missing number, for people: " ('?' 2, 'NA' 1)"."""
         found = ", ".join(f"{word!r} {count}" for word, count in (self.missing or {}).items() if word.strip())
         return f" ({found})" if found else ""
-
-    @property
-    def why_left_out(self) -> str:
-        """Why a column is not read as numbers."""
-        if self.kind == "nothing":
-            return "empty"
-        if self.strange:
-            return f"{self.where}: {self.strange!r} is not a number"
-        return self.kind
 
     def must_be_numbers(self) -> str:
         """The end of a message about a column that must hold numbers and does not."""
@@ -127,11 +118,11 @@ def _texts(sheet: Sheet, name: str, cells: Array, codes: Array, texts: Any, ther
     odd_date = [int(known[i]) for i in found.strange]
     odd = min(odd_number, odd_date, key=len)
     if len(odd) > MOSTLY * len(known):
-        return Column(name, "texts", cells, where=sheet.place(int((codes == known[0]).argmax())), strange="")
+        return Column(name, "texts", cells, row=int((codes == known[0]).argmax()))
     rows = numpy.flatnonzero(numpy.isin(codes, odd))
     end = len(rows) if len(rows) <= AT_THE_END and rows[0] == sheet.rows - len(rows) and rows[0] > 1 else 0
     first = int(rows[0])
-    return Column(name, "texts", cells, where=sheet.place(first), strange=str(cells[first]), end=end)
+    return Column(name, "texts", cells, row=first, strange=str(cells[first]), end=end)
 
 
 def decimal_of(sheet: Sheet) -> str:

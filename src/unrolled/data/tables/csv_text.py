@@ -70,9 +70,8 @@ class _Records:
         return ((self.lines + line, cells) for line, cells in self.dialect.records(self.text))
 
     def place(self, record: int) -> str:
-        """The file and the line of a record."""
-        line = next((line for i, (line, _) in enumerate(self) if i == record), record + 1)
-        return f"{self.path}:{line}"
+        """The line of a record."""
+        return f"line {next((line for i, (line, _) in enumerate(self) if i == record), record + 1)}"
 
 
 def _parsed(records: _Records) -> pandas.DataFrame:

@@ -46,6 +46,4 @@ def read_excel(path: Path, content: bytes, form: Form) -> Found:
     empty = [name for name in head if frame[name].isna().all() or (frame[name] == "").all()]
     unnamed = {name: "no name, no values" for name in empty if name.startswith("column ")}
     notes = (f"sheet '{names[0]}'",) if len(sheets) > 1 else ()
-    return Found(
-        frame.drop(columns=list(unnamed)), lambda row: f"{path}, row {body[row] + 1}", notes=notes, left_out=unnamed
-    )
+    return Found(frame.drop(columns=list(unnamed)), lambda row: f"row {body[row] + 1}", notes=notes, left_out=unnamed)

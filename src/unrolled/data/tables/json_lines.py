@@ -46,7 +46,7 @@ def read_json_lines(path: Path, content: bytes, form: Form) -> Found:
     frame = pandas.DataFrame(columns)
     frame.columns = column_names(path, list(columns))
     notes = () if encoding == "utf-8" else (encoding.upper().removesuffix("-SIG"),)
-    return Found(frame, lambda row: f"{path}:{lines[row]}", notes=notes, left_out=left_out)
+    return Found(frame, lambda row: f"line {lines[row]}", notes=notes, left_out=left_out)
 
 
 def values_of(values: list[Any]) -> Any:

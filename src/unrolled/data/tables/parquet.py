@@ -42,7 +42,7 @@ def read_parquet(path: Path, content: bytes, form: Form) -> Found:
             kept.append(name)
     frame = _frame(table.select(kept))
     frame.columns = column_names(path, list(map(str, frame.columns)))
-    return Found(frame, lambda row: f"{path}, row {row + 1}", left_out=left_out, index=index)
+    return Found(frame, lambda row: f"row {row + 1}", left_out=left_out, index=index)
 
 
 def _index(table: Any) -> list[str]:
@@ -86,6 +86,6 @@ def _frame(table: Any) -> Any:
             frame[name] = frame[name].astype("float64")
         elif pyarrow.types.is_dictionary(kind):
             frame[name] = frame[name].astype(frame[name].cat.categories.dtype)
-        elif frame[name].dtype == object:
+        if frame[name].dtype == object or isinstance(frame[name].dtype, pandas.StringDtype):
             frame[name] = frame[name].where(frame[name].notna(), "").astype(str)
     return frame

@@ -68,10 +68,12 @@ def find_roles(sheet: Sheet, named: Named) -> Understood:
             left_out[name] = "row numbers"
     rest = [name for name in sheet.names if name not in {*keys, *future, *left_out, time}]
     target = named.target or _default_target(sheet, rest, labels)
+    if not labels:
+        sheet.numbers(target, "the target")
     if inputs is None:
         others = [name for name in rest if name != target]
         inputs = tuple(name for name in others if sheet.column(name).kind == "numbers")
-        left_out |= {name: sheet.column(name).why_left_out for name in others if name not in inputs}
+        left_out |= {name: _why_left_out(sheet, sheet.column(name)) for name in others if name not in inputs}
     else:
         left_out |= {name: "not named in data.inputs" for name in rest if name not in inputs and name != target}
         inputs = tuple(name for name in inputs if labels or name != target)
@@ -87,6 +89,15 @@ def columns_named(sheet: Sheet, value: str | Sequence[str] | None, what: str) ->
     given = [value] if isinstance(value, str) else list(value or ())
     names = [n.strip() for g in given for n in ([g] if g in sheet.names else g.split(",")) if n.strip()]
     return tuple(sheet.require(name, what) for name in dict.fromkeys(names))
+
+
+def _why_left_out(sheet: Sheet, column: Column) -> str:
+    """Why a column is not an input."""
+    if column.kind == "nothing":
+        return "empty"
+    if column.strange and column.row is not None:
+        return f"{sheet.line(column.row)}: {column.strange!r} is not a number"
+    return column.kind
 
 
 def _future(sheet: Sheet, named: Named) -> tuple[str, ...]:
@@ -111,14 +122,12 @@ def _default_target(sheet: Sheet, rest: Sequence[str], labels: bool) -> str:
     numbers = [name for name in names if sheet.column(name).kind == "numbers"]
     if labels or last in numbers:
         return last
-    column: Column = sheet.column(last)
-    if not column.strange and len(numbers) == 1:
+    if sheet.column(last).strange:
+        return last
+    if len(numbers) == 1:
         return numbers[0]
-    if not column.strange:
-        choice = f" It may be {', '.join(numbers)}" if numbers else " No column holds numbers"
-        raise DataError(
-            f"'{sheet.path}': the last column, '{last}', holds {column.kind}. Name the column to forecast: --target "
-            f"COLUMN.{choice}"
-        )
-    sheet.numbers(last, "the target")
-    return last
+    choice = f" It may be {', '.join(numbers)}" if numbers else " No column holds numbers"
+    raise DataError(
+        f"'{sheet.path}': the last column, '{last}', holds {sheet.column(last).kind}. Name the column to forecast: "
+        f"--target COLUMN.{choice}"
+    )

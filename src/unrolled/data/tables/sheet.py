@@ -30,7 +30,7 @@ class Sheet:
     path, sha256: of the file.
     frame: the columns by name. Each has texts ('' where a cell is empty), numbers, or dates.
     form: the options that it was read with.
-    row_names: from a number of ``frame.index`` to the place of that row, for messages: 'load.csv:17'.
+    row_names: from a number of ``frame.index`` to the name of that row: 'line 17', or 'row 16' in files without lines.
     delimiter: of the cells of a text.
     notes: how the file is written, for people.
     left_out: columns that were not read, and why.
@@ -60,7 +60,12 @@ class Sheet:
         return len(self.frame)
 
     def place(self, row: int) -> str:
-        """The place of a row (from 0), for messages."""
+        """The file and the line of a row (from 0), for messages: 'load.csv:17'."""
+        line = self.line(row)
+        return f"{self.path}:{line.removeprefix('line ')}" if line.startswith("line ") else f"{self.path}, {line}"
+
+    def line(self, row: int) -> str:
+        """The line of a row (from 0): 'line 17', or 'row 16' in files without lines."""
         return self.row_names(int(self.frame.index[row]))
 
     def require(self, name: str, what: str) -> str:
@@ -101,7 +106,7 @@ class Sheet:
         if column.kind == "nothing":
             return numpy.full(self.rows, numpy.nan)
         if column.kind != "numbers":
-            where = column.where or f"'{self.path}'"
+            where = f"'{self.path}'" if column.row is None else self.place(column.row)
             raise DataError(f"{where}: column '{name}' ({what}) {column.must_be_numbers()}")
         infinite = numpy.isinf(column.values)
         if infinite.any():

@@ -11,6 +11,7 @@ from .parts import Parts
 from .roles import Understood
 from .series import Roles, Series
 from .sheet import Sheet
+from .time_column import time_column
 
 SHOWN = 6  # columns or names in a line
 NAMES = ("training", "validation", "test")
@@ -76,7 +77,7 @@ def order_of(sheet: Sheet, roles: Roles, series: Sequence[Series]) -> str:
         return f"rows in the order of the file, {sheet.rows:,}"
     times = [one.time for one in series if one.time is not None]
     first, last = min(t[0] for t in times), max(t[-1] for t in times)
-    note = sheet.column(roles.time).note
+    note = time_column(sheet, roles.time).note
     shown = (
         f"{roles.time}{f' ({note})' if note else ''}, {shown_time(first)} to {shown_time(last)}, {regularity(times)}"
     )
@@ -87,9 +88,10 @@ def order_of(sheet: Sheet, roles: Roles, series: Sequence[Series]) -> str:
 
 
 def shown_time(time: Any) -> str:
-    """A point in time for people: without a clock time at midnight, a number without decimals if it has none."""
+    """A point in time for people: without zeros of the clock at its end, a number without decimals if it has none."""
     if isinstance(time, numpy.datetime64):
-        return str(time.astype("datetime64[s]")).replace("T00:00:00", "").replace("T", " ")
+        day, _, clock = str(time.astype("datetime64[s]")).partition("T")
+        return day if clock == "00:00:00" else f"{day} {clock.removesuffix(':00')}"
     return f"{time:.10g}"
 
 

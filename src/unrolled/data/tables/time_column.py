@@ -30,7 +30,7 @@ def times_of(sheet: Sheet, name: str) -> Array:
     Raises:
         DataError: a cell is neither a date nor a number, is empty, or can be read in several ways.
     """
-    column = _as_dates(sheet, sheet.column(name, "the time"))
+    column = time_column(sheet, name)
     if column.ask:
         raise DataError(f"'{sheet.path}': column '{name}' (the time): {column.ask}")
     if column.kind in ("texts", "nothing"):
@@ -43,8 +43,9 @@ def times_of(sheet: Sheet, name: str) -> Array:
     return sheet.numbers(name, "the time") if column.kind == "numbers" else column.values
 
 
-def _as_dates(sheet: Sheet, column: Column) -> Column:
-    """Days written as 20210131 as dates."""
+def time_column(sheet: Sheet, name: str) -> Column:
+    """A column as it is read as the time: days written as 20210131 are dates."""
+    column = sheet.column(name, "the time")
     values = column.values
     if column.kind != "numbers" or not ((values >= 1e7) & (values < 1e8)).all() or (values % 1 != 0).any():
         return column
@@ -55,7 +56,7 @@ def _as_dates(sheet: Sheet, column: Column) -> Column:
 
 def _no_time(sheet: Sheet, column: Column) -> DataError:
     shown = column.strange or str(column.values[0])
-    where = column.where or sheet.place(0)
+    where = sheet.place(column.row or 0)
     return DataError(
         f"{where}: column '{column.name}' (the time) must hold dates or numbers, got {shown[:40]!r}"
         f"{_footer(sheet, column.end, sheet.rows - column.end)}. Write dates such as 2021-01-31, 31.01.2021 or "
