@@ -74,9 +74,9 @@ def _with_own(rows: Rows, predicted: Array, several: bool) -> Array:
 
 def _blocks(rows: Rows) -> list[Array]:
     """The triangle of each block of rows, scaled so that all series count the same."""
-    usable = numpy.asarray(numpy.isfinite(rows.targets).all(1))
-    scale = 1 / max(usable.sum(), 1) ** 0.5
-    blocks = [block[usable[block]] for block in numpy.array_split(numpy.arange(_end(rows)), BLOCKS)]
+    usable = _usable(rows)
+    scale = 1 / max(len(usable), 1) ** 0.5
+    blocks = numpy.array_split(usable, BLOCKS)
     return [triangle(rows.features[block] * scale, rows.targets[block] * scale) for block in blocks]
 
 
@@ -116,13 +116,13 @@ def _clearly_less(errors: Array, others: Array) -> bool:
 def _predicted(rows: Rows, found: CrossFitted) -> Array:
     """The predictions for each block of rows from those without it, and from all for rows after the last known target:
     (steps, ahead)."""
-    end = _end(rows)
-    parts = numpy.array_split(rows.features[:end], BLOCKS)
-    inside = [part @ of for part, of in zip(parts, found.without, strict=True)]
-    return numpy.concatenate([*inside, rows.features[end:] @ found.whole])
+    usable = _usable(rows)
+    end = int(usable[-1]) + 1 if len(usable) else 0
+    firsts = [int(block[0]) if len(block) else end for block in numpy.array_split(usable, BLOCKS)[1:]]
+    parts = zip(numpy.split(rows.features[:end], firsts), found.without, strict=True)
+    return numpy.concatenate([*(part @ of for part, of in parts), rows.features[end:] @ found.whole])
 
 
-def _end(rows: Rows) -> int:
-    """The number of rows up to the last one that is learned from."""
-    usable = numpy.flatnonzero(numpy.isfinite(rows.targets).all(1))
-    return int(usable[-1]) + 1 if len(usable) else 0
+def _usable(rows: Rows) -> Array:
+    """The rows that are learned from."""
+    return numpy.flatnonzero(numpy.isfinite(rows.targets).all(1))
