@@ -20,6 +20,9 @@ BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
         "training": {"rate": 0.0005, "warmup": 0.05, "validations": 60, "patience": 15},
     },
 }
+BY_CELL: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
+    "es_rnn": {"forecast": {"data": {"reads": "values"}, "training": {"rate": 0.003}}},
+}
 
 
 def in_words(section: str, key: str) -> str:

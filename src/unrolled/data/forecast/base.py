@@ -10,6 +10,7 @@ import numpy
 from ..tables.series import Series
 from .case import Case
 from .features import Features
+from .parts import Origins
 from .regression import Rows, expected, fit, left_out
 from .ridge import CrossFitted
 from .view import Array, View
@@ -31,7 +32,16 @@ class Base:
     def case(self, series: Series, known: int) -> Case:
         """A series with what was expected of it after its first ``known`` steps."""
         view = self.features.view(series)
-        return Case(series, view, expected(rows_of(self.features, series, view, known), self.shared, self.several))
+        rows = rows_of(self.features, series, view, known)
+        return self.read(Case(series, view, expected(rows, self.shared, self.several)))
+
+    def read(self, case: Case) -> Case:
+        """A case as the network reads it: it starts from the regression, or from the last value if it reads values."""
+        if self.features.reads == "view":
+            return case
+        fixed = View.of(case.series.y, 1, self.features.window, self.features.ahead, fixed=True)
+        of_regression = case.real(case.expected, Origins(0, len(case.expected)))
+        return Case(case.series, fixed, numpy.zeros_like(case.expected), of_regression)
 
 
 def learn_base(features: Features, series: Sequence[Series], known: Sequence[int]) -> tuple[Base, CrossFitted]:
@@ -53,7 +63,7 @@ def left_out_case(base: Base, found: CrossFitted, series: Series, known: int) ->
         return base.case(series, known)
     view = base.features.view(series)
     rows = rows_of(base.features, series, view, known)
-    return Case(series, view, left_out(rows, found, base.several))
+    return base.read(Case(series, view, left_out(rows, found, base.several)))
 
 
 def rows_of(features: Features, series: Series, view: View, known: int) -> Rows:

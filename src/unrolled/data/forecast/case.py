@@ -1,4 +1,4 @@
-"""A series with what is expected of it by the regression: for the network, and in the units of the series."""
+"""A series with what is expected of it: for the network, and in the units of the series."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ class Case:
 
     series: its values.
     view: what is seen of it at each step.
-    expected: the forecasts of the regression, relative and scaled as the view: (steps, ahead).
+    expected: what the network starts from, relative and scaled as the view: (steps, ahead).
+    regression: the forecasts of the regression in the units of the series, if that is something else: (steps, ahead).
     """
 
     series: Series
     view: View
     expected: Array
+    regression: Array | None = None
 
     @property
     def left(self) -> Array:
@@ -49,6 +51,10 @@ class Case:
     def later(self, origins: Origins) -> Array:
         """What came after each origin: (origins, ahead)."""
         return self.real(self.view.later, origins)
+
+    def by_regression(self, origins: Origins) -> Array:
+        """The forecasts of the regression: (origins, ahead)."""
+        return self.real(self.expected, origins) if self.regression is None else self.regression[slice(*origins)]
 
     def real(self, values: Array, origins: Origins) -> Array:
         """Values of each step (steps, ...) in the units of the series: (origins, ...)."""

@@ -60,7 +60,7 @@ class Forecasts(Sequences):
             part, ahead = slice(*origins), case.expected.shape[1]
             for name, values in yardsticks(case.series.y, season, ahead).items():
                 forecasts.setdefault(name, []).append(values[part])
-            forecasts.setdefault(REGRESSION, []).append(case.real(case.expected, origins))
+            forecasts.setdefault(REGRESSION, []).append(case.by_regression(origins))
         inside = coverage(actual, [v[:, 0] for v in found], [v[:, -1] for v in found])
         return {name: scores(actual, values, unit) for name, values in forecasts.items()}, inside
 

@@ -15,6 +15,7 @@ from .view import Array, View, filled
 
 LEAST_LAGS, LEAST_WINDOW = 8, 32
 RECENT = 24  # of the last values, as many are read by the network
+READS = ("view", "values")
 OF_EACH = 4  # features of another column
 
 
@@ -29,6 +30,7 @@ class Features:
     cycles: of the calendar, see ``calendar.cycles_of``.
     mean, deviation: of the other columns in the training data: the inputs, then those known beyond the end.
     known: how many of these are known beyond the end.
+    reads: what the network reads: the 'view', or the last cycle of 'values' in fixed units.
     """
 
     ahead: int
@@ -39,9 +41,10 @@ class Features:
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()
     known: int = 0
+    reads: str = "view"
 
     @staticmethod
-    def learn(training: Sequence[Series], ahead: int, seasons: tuple[int, ...]) -> Features:
+    def learn(training: Sequence[Series], ahead: int, seasons: tuple[int, ...], reads: str = "view") -> Features:
         """The features for some series: the more rows they have, and the longer their seasons, the more lags."""
         lengths = sorted(len(one.y) for one in training)
         usual = lengths[len(lengths) // 2]
@@ -62,6 +65,7 @@ class Features:
             tuple(mean.tolist()),
             tuple(numpy.where(deviation > 1e-12, deviation, 1.0).tolist()),
             training[0].future.shape[1],
+            reads,
         )
 
     @property
@@ -77,7 +81,14 @@ class Features:
     @property
     def read(self) -> int:
         """The number of values that the network reads at each step."""
+        if self.reads == "values":
+            return self.cycle
         return self.ahead + len(self._recent) + 3 + 2 * HARMONICS * len(self.cycles) + self.optional
+
+    @property
+    def cycle(self) -> int:
+        """The length of the first season, or a few steps if there is none."""
+        return self.seasons[0] if self.seasons else LEAST_LAGS
 
     @property
     def _recent(self) -> list[int]:
@@ -106,6 +117,10 @@ class Features:
             view: its view.
             expected: the forecasts of the regression, relative and scaled as the view: (steps, ahead).
         """
+        if self.reads == "values":
+            steps = numpy.arange(len(view.level))[:, None] + numpy.arange(1 - self.cycle, 1)
+            unit = view.size[0] if view.size[0] > 0 else 1.0
+            return (view.level[numpy.maximum(steps, 0)] - view.level[0]) / unit
         recent = view.past[:, [lag - 1 for lag in self._recent]]
         own = [expected, recent, numpy.stack([view.mean, view.low, view.high], 1)]
         values = numpy.concatenate([*own, *self._beside(series)], 1)
@@ -142,9 +157,10 @@ def stored_features(description: Checked, ahead: int, inputs: int, known: int) -
     mean, deviation = (
         tuple(description.list_of(f"features.{n}", float, inputs + known)) for n in ("mean", "deviation")
     )
-    if lags < 2 or window < 1 or min(seasons, default=1) < 1 or not set(cycles) <= set(CYCLES):
+    reads = description.get("features.reads", str)
+    if reads not in READS or lags < 2 or window < 1 or min(seasons, default=1) < 1 or not set(cycles) <= set(CYCLES):
         description.refuse("'features' are out of range")
-    return Features(ahead, lags, window, seasons, cycles, mean, deviation, known)
+    return Features(ahead, lags, window, seasons, cycles, mean, deviation, known, reads)
 
 
 def columns_of(series: Series) -> Array:

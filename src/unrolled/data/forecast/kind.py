@@ -266,7 +266,7 @@ def _features(
         seasons = seasons_of([one.y for one in past], step_of(past[0].time))
     else:
         seasons = (options.season,) if options.season else ()
-    return Features.learn(past, options.ahead, seasons)
+    return Features.learn(past, options.ahead, seasons, options.reads)
 
 
 def _spread(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOptions) -> Array:

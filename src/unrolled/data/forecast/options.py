@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ...errors import UsageError
+from ...errors import UsageError, check_choice
 from ..table import TableOptions
+from .features import READS
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class ForecastOptions(TableOptions):
     ahead: the number of steps to forecast, all at once.
     season: the length of a season in steps; 0 for no season. By default it follows from the dates, or from the values.
     quantiles: what is forecast of each value; 0.5 is the forecast itself.
+    reads: what the network reads: the 'view' of the recent past and the forecast of the regression, from which it
+        starts; or the last cycle of 'values', to which it adds nothing but what its equations say, as in es_rnn.
     validation, test: shares of the end of each series, or numbers of steps.
 
     Raises:
@@ -23,6 +26,7 @@ class ForecastOptions(TableOptions):
 
     season: int | None = None
     quantiles: list[float] = field(default_factory=lambda: [0.1, 0.5, 0.9])
+    reads: str = "view"
 
     predicts = "a later value"
 
@@ -34,6 +38,7 @@ class ForecastOptions(TableOptions):
             raise UsageError("a forecast reads the value before a missing one: data.missing=previous, or refuse")
         if self.season is not None and self.season < 0:
             raise UsageError(f"data.season must be a whole number from 0, got {self.season}")
+        check_choice("data.reads", self.reads, READS)
         q = self.quantiles
         if sorted(set(q)) != q or 0.5 not in q or not all(0 < level < 1 for level in q):
             raise UsageError(f"data.quantiles must rise between 0 and 1, with 0.5 among them, got {q}")

@@ -34,7 +34,7 @@ class View:
     later: Array
 
     @staticmethod
-    def of(y: Array, lags: int, window: int, ahead: int) -> View:
+    def of(y: Array, lags: int, window: int, ahead: int, fixed: bool = False) -> View:
         """The view of a series.
 
         >>> View.of(numpy.array([1.0, 3.0, 7.0]), lags=2, window=8, ahead=1).past[:, 0]
@@ -45,9 +45,12 @@ class View:
             lags: the number of values that are seen, with the last one.
             window: the number of steps over which changes are measured.
             ahead: the number of steps to look ahead.
+            fixed: use the size at the end of the first window at all steps.
         """
         steps, level = len(y), filled(y)
         size = changes(level, window)
+        if fixed:
+            size = numpy.full(steps, next((s for s in size[min(window, steps) - 1 :] if s > 0), 0.0))
         unit = numpy.where(size > 0, size, 1.0)
 
         def relative(values: Array) -> Array:
