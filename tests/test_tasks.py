@@ -409,7 +409,7 @@ def test_a_forecast_beats_the_last_value_and_is_written_in_its_own_scale(series:
         "train",
         "series.csv",
         "--updates",
-        "150",
+        "10",
         "--set",
         "data.target=y",
         "--set",
@@ -423,10 +423,13 @@ def test_a_forecast_beats_the_last_value_and_is_written_in_its_own_scale(series:
     assert main(["evaluate", "run", "series.csv", "--json"]) == 0
     error = json.loads(capsys.readouterr().out)["root_mean_squared_error"]
     assert error == pytest.approx(last["root_mean_squared_error"])
-    assert main(["predict", "run", "series.csv"]) == 0
-    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
-    foretold = [float(row["y_1_ahead"]) for row in rows[-30:-1]]
-    assert foretold == pytest.approx([math.sin((171 + i) / 3) for i in range(29)], abs=0.25)
+    assert main(["predict", "run", "series.csv", "--history"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))[-30:]
+    assert [row["t"] for row in rows] == [str(t) for t in range(171, 201)]
+    foretold = [float(row["forecast"]) for row in rows]
+    assert foretold == pytest.approx([math.sin(t / 3) for t in range(171, 201)], abs=0.01)
+    assert [row["part"] for row in rows] == ["test"] * 29 + ["future"] and rows[-1]["actual"] == ""
+    assert [float(row["actual"]) for row in rows[:-1]] == pytest.approx(foretold[:-1], abs=0.01)
 
 
 @pytest.mark.parametrize("goal", ["steps", "sequences"])

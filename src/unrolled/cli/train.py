@@ -247,16 +247,19 @@ def _decide(
     data: Path, task: str | None, source: Trained | None, config: Sections, flags: Sections, assignments: list[str]
 ) -> tuple[Spec, Circuit]:
     """The options of a training, and its circuit. ``source``: the trained model to start from."""
-    from ..data.kinds import kind_of, recognise
+    from ..data.kinds import kind_of, of_goal, recognise
     from ..run.spec import Spec, parsed
     from .cell import find_cell
 
+    def named(section: str, key: str) -> str | None:
+        layers = (parsed(assignments), flags, config)
+        return next((str(v) for layer in layers if (v := layer.get(section, {}).get(key))), None)
+
     if source is not None:
         return _decide_again(data, task, source, config, flags, parsed(assignments)), source.model.circuit
-    named = [layer.get("model", {}).get("cell") for layer in (parsed(assignments), flags, config)]
-    cell = next((str(cell) for cell in named if cell), None)
+    cell = named("model", "cell")
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
-    kind = kind_of(task) if task else recognise(data)
+    kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
     _check_flags(data, kind, flags["data"])
     spec = Spec.read(kind.name, config, flags, assignments)
     return spec, circuit or find_cell(spec.model.cell)
@@ -320,6 +323,8 @@ def _describe(run: Run, path: Path) -> None:
 
 
 def _conclude(run: Run, path: Path, ended: Ended) -> None:
+    from rich.markup import escape
+
     from ..speed.machine import peak_memory
     from . import screen
 
@@ -333,9 +338,11 @@ def _conclude(run: Run, path: Path, ended: Ended) -> None:
     memory = f", peak memory {peak_memory() / 1e6:,.0f} MB" if peak_memory() else ""
     screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s: {speed}{memory}.")
     screen.out("  On the test data:")
-    for number, (name, value) in enumerate(ended.result.items()):
-        shown = f"{screen.figure(value):>6} {name.replace('_', ' ')}"
-        screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
+    one_by_one = [f"{screen.figure(value):>6} {name.replace('_', ' ')}" for name, value in ended.result.items()]
+    for number, line in enumerate(data.kind.report(ended.result) or one_by_one):
+        screen.out(f"  [bold]{escape(line)}[/]" if number == 0 else escape(f"  {line}"))
+    if training.best == 0:
+        screen.out("\n  The validation data support no change to the untrained model, which is kept.")
     if ended.worse_than:
         screen.out(f"\n  {_advice(run, ended)}")
     screen.out()
@@ -353,5 +360,4 @@ def _advice(run: Run, ended: Ended) -> str:
         return (
             f"The training diverged: its lowest validation loss is {times}. Try --rate {rate / 10:g} (it was {rate:g})"
         )
-    names = " and ".join(name.replace("_", " ") for name in ended.worse_than)
-    return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"
+    return run.data.kind.advice(ended.worse_than, rate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -103,6 +103,19 @@ class Kind(ABC):
     def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
         """The loss of a batch, read from the states that the batch before it left; () at the start of a pass."""
 
+    def start(self, model: SequenceModel) -> None:
+        """Change the initial parameters of a model."""
+        return None
+
+    def report(self, score: Mapping[str, Any]) -> list[str]:
+        """A metric and its baselines for people, line by line; empty if they are shown one below the other."""
+        return []
+
+    def advice(self, worse_than: Sequence[str], rate: float) -> str:
+        """What to do about a model that is worse than some baselines."""
+        names = " and ".join(name.replace("_", " ") for name in worse_than)
+        return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"
+
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """Predictions for a file, row by row. Raises UsageError for a kind that has none."""
         see = command_line("sample", "--help")
@@ -152,6 +165,10 @@ class Data(ABC):
     @abstractmethod
     def describe(self) -> list[tuple[str, str]]:
         """What the data are, line by line, each with a word before it."""
+
+    def pictures(self, model: SequenceModel) -> dict[str, str]:
+        """Pictures of a trained model's predictions for its run folder: SVG by name."""
+        return {}
 
     @property
     def source(self) -> dict[str, str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import DataError, UsageError, did_you_mean
 from ..files.read import no_such_file
 from .documents import SUFFIX, text_files
+from .forecast.kind import Forecast
 from .kind import Kind
 from .language import Language
 from .midi import SUFFIXES as MIDI
@@ -16,7 +17,7 @@ from .table import Table
 from .tables.content import is_table
 from .voice import Voice
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table)}
+KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table, Forecast)}
 
 
 def kind_of(task: str) -> type[Kind]:
@@ -29,6 +30,16 @@ def kind_of(task: str) -> type[Kind]:
         hint = did_you_mean(task, KINDS) or f". Choose from: {', '.join(KINDS)}"
         raise UsageError(f"there is no task '{task}'{hint}")
     return KINDS[task]
+
+
+def of_goal(kind: type[Kind], goal: str | None) -> type[Kind]:
+    """The kind of data for a goal: a table is for forecasts, unless the goal is to predict labels."""
+    return Forecast if kind is Table and goal in (None, "forecast") else kind
+
+
+def can_read(kind: Kind, recognised: type[Kind]) -> bool:
+    """Whether a kind reads files that were recognised as another one. A text may have any name."""
+    return isinstance(kind, (recognised, Language)) or (isinstance(kind, Forecast) and recognised is Table)
 
 
 def recognise(path: Path) -> type[Kind]:

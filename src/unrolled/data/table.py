@@ -76,6 +76,9 @@ class TableOptions(Form):
             raise UsageError("labels of sequences need a column that tells sequences apart: data.sequence=COLUMN")
         if self.ahead < 1:
             raise UsageError(f"data.ahead must be a whole number from 1, got {self.ahead}")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
         if not (self.validation > 0 and self.test > 0 and self.validation + self.test < 1):
             raise UsageError("data.validation and data.test must be shares above 0 with a sum below 1")
 

@@ -27,6 +27,7 @@ from .checkpoint import CONFIG, LARGEST_TEXT, checkpoints
 from .spec import Spec
 
 FORMAT, OLDEST = 3, 2
+WARNING = "warning"  # about the trained model, written after the checkpoints
 CHANGED = "it is not the one that the checkpoints were made with"
 
 
@@ -43,6 +44,11 @@ def description(spec: Spec, data: Data, model: SequenceModel, source: Path | Non
         "description": data.kind.description(),
         "circuit": dump(model.circuit.recurrence),
     }
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two descriptions are of the same training: all but the warning is the same."""
+    return {**one, WARNING: ""} == {**other, WARNING: ""}
 
 
 class Config:

@@ -12,14 +12,15 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..data.characters import Vocabulary
+from ..data.forecast.kind import Forecast
 from ..data.kind import Data, Kind
-from ..data.kinds import recognise
+from ..data.kinds import can_read, recognise
 from ..data.language import Language
 from ..errors import DataError, UnrolledError, UsageError, command_line
 from ..nn.model import SequenceModel
 from ..train import random_states
 from .checkpoint import best_of, checkpoints, is_checkpoint, no_checkpoint, read_checkpoint
-from .config import CHANGED, Config
+from .config import CHANGED, Config, same
 from .spec import Spec
 
 
@@ -97,15 +98,28 @@ class Trained:
         """The metric on the test part of data that the model learned from, or on all of other data."""
         return self.read(path, skip_unknown).evaluate(self.model)
 
-    def predict(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Predictions for a file, row by row."""
+    def predict(self, path: Path, history: bool = False) -> Iterator[dict[str, Any]]:
+        """Predictions for a file, row by row.
+
+        Args:
+            path: of the file.
+            history: of a forecast, also what would have been forecast of the known values.
+
+        Raises:
+            DataError: the file cannot be read, or is of another kind.
+            UsageError: ``history`` for a model that does not forecast.
+        """
         self.check(path)
-        return self.kind.predict(self.model, path)
+        if not history:
+            return self.kind.predict(self.model, path)
+        if not isinstance(self.kind, Forecast):
+            raise UsageError(f"--history is for forecasts; '{self.run}' is a run of the task '{self.kind.name}'")
+        return self.kind.predict_all(self.model, path, self.sha256)
 
     def check(self, path: Path) -> None:
         """Refuse data of another kind. A text may have any name."""
         kind = recognise(path)
-        if not isinstance(self.kind, (kind, Language)):
+        if not can_read(self.kind, kind):
             raise DataError(
                 f"'{path}' is data for the task '{kind.name}', but '{self.run}' is a run of the task '{self.kind.name}'"
             )
@@ -188,7 +202,9 @@ def begin(spec: Spec, circuit: Circuit, path: Path, source: Trained | None = Non
 def initial_model(spec: Spec, circuit: Circuit, data: Data) -> SequenceModel:
     """The model before its training: its parameters follow from the seed. Seeds all random generators."""
     random_states.seed(spec.reading.seed)
-    return spec.build(circuit, data.kind)
+    model = spec.build(circuit, data.kind)
+    data.kind.start(model)
+    return model
 
 
 def best_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
@@ -204,6 +220,6 @@ def best_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
     best = best_of(checkpoint.progress)
     if best is not None and f"{best:08d}" != found[-1].name:
         checkpoint = read_checkpoint(found[-1].with_name(f"{best:08d}"))
-    if checkpoint.config != config.values:
+    if not same(checkpoint.config, config.values):
         config.refuse(CHANGED)
     return config, checkpoint.model

@@ -78,8 +78,13 @@ class Training:
 
     @property
     def improved(self) -> bool:
-        """Whether a validation loss was lower than that of the untrained model, or the latter is not known."""
-        return not self.lowest >= self.untrained
+        """Whether a validation loss was lower than that of the untrained model, or that is useful, or not known."""
+        return self.useful or not self.lowest >= self.untrained
+
+    @property
+    def useful(self) -> bool:
+        """Whether the untrained model is useful, and is kept if no other one is better."""
+        return bool(getattr(self.lesson, "starts_useful", False))
 
     def extend(self, updates: int | None = None, minutes: float | None = None) -> None:
         """Go on with a finished training, for more updates or more minutes, with a new cycle of the learning rate (warm
@@ -114,6 +119,8 @@ class Training:
         if self.update == 0:
             with self.ready():
                 self.untrained = self.measure()
+            if self.useful:
+                self.lowest, self.best = self.untrained, 0
         while self.done < 1:
             reach("read")
             for batch in islice(self.lesson.batches(self.epoch), self.index, None):

@@ -60,6 +60,11 @@ class Series:
     future: Array
     rows: Array
 
+    def until(self, steps: int) -> Series:
+        """The first steps of the series."""
+        time = self.time[:steps] if self.time is not None else None
+        return Series(self.name, time, self.x[:steps], self.y[:steps], self.future[:steps], self.rows[:steps])
+
 
 def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) -> list[Series]:
     """The series of a table, sorted by name, each in order of time.
