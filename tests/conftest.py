@@ -46,7 +46,13 @@ def pytest_runtest_setup() -> None:
     seed_all()
 
 
-LIBRARIES = ("PYTEST_", "TORCH", "TRITON", "KMP_")  # beginnings of variables that libraries set when they are loaded
+LIBRARIES = (
+    "PYTEST_",
+    "TORCH",
+    "_TORCH",
+    "TRITON",
+    "KMP_",
+)  # beginnings of variables that libraries set when they are loaded
 
 
 def shared_state() -> dict[str, object]:

@@ -27,7 +27,7 @@ def aligned(rows: int, size: int, dtype: type) -> np.ndarray:
 
 def product_of(library: ctypes.CDLL, name: str, A: np.ndarray, x: np.ndarray, rows: int) -> np.ndarray:
     """A x for the first rows of x, by a function of products.c."""
-    matrix = np.ascontiguousarray(A)
+    matrix = np.ascontiguousarray(A.T if name == "product_turned" else A)
     if name == "product":
         matrix = aligned(1, (len(A) + 16) * A.shape[1], A.dtype)
         library.pack(A.ctypes.data, *(s // A.itemsize for s in A.strides), *A.shape, matrix.ctypes.data)
@@ -40,7 +40,7 @@ def product_of(library: ctypes.CDLL, name: str, A: np.ndarray, x: np.ndarray, ro
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", ["product", "product_direct"])
+@pytest.mark.parametrize("name", ["product", "product_direct", "product_turned"])
 def test_products_of_every_size(name: str, dtype: type):
     """Every number of rows, outputs and inputs; a row has the same bits in every company."""
     draw, library = np.random.default_rng(0), products(dtype is np.float64)
@@ -53,11 +53,12 @@ def test_products_of_every_size(name: str, dtype: type):
             assert (abs(single - x.astype(np.float64) @ A.T) <= within).all(), (outputs, inputs)
             for rows in (2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 17):
                 assert np.array_equal(product_of(library, name, A, x, rows), single[:rows]), (rows, outputs, inputs)
+            assert np.array_equal(
+                single, np.concatenate([product_of(library, "product", A, x[i : i + 1], 1) for i in range(17)])
+            )
     turned = draw.standard_normal((19, 33)).astype(dtype).T
     x = draw.standard_normal((2, 19)).astype(dtype)
-    assert np.array_equal(
-        product_of(library, "product", turned, x, 2), product_of(library, "product_direct", turned, x, 2)
-    )
+    assert np.array_equal(product_of(library, "product", turned, x, 2), product_of(library, name, turned, x, 2))
 
 
 def earlier(series: np.ndarray, start: np.ndarray, pieces: np.ndarray) -> np.ndarray:

@@ -258,9 +258,11 @@ def test_a_model_takes_the_usual_hidden_size():
 
 def test_the_defaults_of_tasks_are_options():
     assert BY_TASK.keys() == KINDS.keys()
-    for sections in BY_TASK.values():
+    for task, sections in BY_TASK.items():
         for section, values in sections.items():
-            assert values.keys() <= USUAL[section].keys(), "so the help shows them"
+            with_flags = values.keys() & {name.removeprefix("--") for name in options_of("train")}
+            assert with_flags <= USUAL[section].keys(), "so the help shows them"
+        assert Spec.read(task), "all are options"
 
 
 # runs of another kind
@@ -444,11 +446,11 @@ def test_json_has_no_nan():
 
 def test_rows_without_a_target_measure_nothing(told: Callable[..., tuple[int, str, str]], monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
-    rows = [f"{t},{t % 7}" if t < 80 else f"{t}," for t in range(100)]
+    rows = [f"{t},{t % 7}" if t < 60 or t == 99 else f"{t}," for t in range(100)]
     Path("blank.csv").write_text("\n".join(["t,y", *rows]) + "\n")
     learn = ("train", "blank.csv", "--set", "data.time=t", *SMALL, "--out", "run")
     code, _, message = told(*learn)
-    assert code == 2 and "no row in the test part has a value in column 'y'" in message
+    assert code == 2 and "no row in the validation part has a value in column 'y'" in message
     assert not Path("run").exists()
     Path("full.csv").write_text("\n".join(["t,y", *(f"{t},{t % 7}" for t in range(100))]) + "\n")
     assert told("train", "full.csv", *learn[2:])[0] == 0
@@ -460,31 +462,23 @@ def test_rows_without_a_target_measure_nothing(told: Callable[..., tuple[int, st
 def test_arrow_holds_no_python_object_and_starts_no_threads(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """If an Arrow thread holds a Python object when Python exits, the process sometimes aborts (apache/arrow#34314)."""
     import pyarrow
-    from pyarrow import csv, parquet
+    from pyarrow import parquet
 
-    from unrolled.data.frame import Frame
+    from unrolled.data.tables.read import read_sheet
 
     seen: list[tuple[object, object]] = []
-    read_csv, read_table = csv.read_csv, parquet.read_table
-
-    def watched_csv(source: object, read_options: object, *others: object) -> object:
-        seen.append((source, read_options.use_threads))
-        return read_csv(source, read_options, *others)
+    read_table = parquet.read_table
 
     def watched_table(source: object, use_threads: bool, pre_buffer: bool) -> object:
         seen.append((source, use_threads or pre_buffer))
         return read_table(source, use_threads=use_threads, pre_buffer=pre_buffer)
 
-    monkeypatch.setattr(csv, "read_csv", watched_csv)
     monkeypatch.setattr(parquet, "read_table", watched_table)
-    (tmp_path / "d.csv").write_text("a,b\n1,x\n2,y\n")
     parquet.write_table(pyarrow.table({"a": [1, 2], "b": ["x", "y"]}), tmp_path / "d.parquet")
-    for name in ("d.csv", "d.parquet"):
-        assert Frame(tmp_path / name).columns == {"a": [1, 2], "b": ["x", "y"]}
-    for source, threads in seen:
-        assert isinstance(source, pyarrow.BufferReader)
-        source.seek(0)
-        whole = source.read_buffer()
-        assert (whole.parent or whole).is_mutable, "memory of Arrow, not the bytes of Python"
-        assert threads is False
-    assert len(seen) == 2
+    assert read_sheet(tmp_path / "d.parquet").frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+    ((source, threads),) = seen
+    assert isinstance(source, pyarrow.BufferReader)
+    source.seek(0)
+    whole = source.read_buffer()
+    assert (whole.parent or whole).is_mutable, "memory of Arrow, not the bytes of Python"
+    assert threads is False

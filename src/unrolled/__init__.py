@@ -6,6 +6,7 @@ Everything is loaded on first use, so that importing the package is fast.
 from __future__ import annotations
 
 import builtins
+import sys
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
@@ -83,3 +84,16 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(_NAMES)
+
+
+class _Operators:
+    """``torch.ops.unrolled`` until an operator is used, such as by ``torch.export.load``. Then they are loaded."""
+
+    def __getattr__(self, name: str) -> object:
+        del sys.modules["torch"].ops.unrolled
+        import_module(f"{__name__}.nn.operator")
+        return getattr(sys.modules["torch"].ops.unrolled, name)
+
+
+if "torch" in sys.modules:
+    sys.modules["torch"].ops.unrolled = _Operators()

@@ -1,5 +1,5 @@
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *c) {
+         matrix_product *product, matrix_product *turned, crew *c) {
     const real *const m0_ = p[0];
     const real *const f0 = p[1];
     const real *const f1 = p[2];
@@ -224,7 +224,7 @@ int64_t scratch_size(int R) {
 }
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *c) {
+         matrix_product *product, matrix_product *turned, crew *c) {
     const real *const m0_ = p[0];
     const real *const m1_ = p[1];
     const real *const m2_ = p[2];
@@ -488,7 +488,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     }
                 }
             }
-            product(c, R, 20, 80, w0, n19_, ROW(80), s0_, ROW(20));
+            turned(c, R, 20, 80, w0, n19_, ROW(80), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);

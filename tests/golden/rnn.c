@@ -1,5 +1,5 @@
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *c) {
+         matrix_product *product, matrix_product *turned, crew *c) {
     const real *const m0_ = p[0];
     const real *const f0 = p[1];
     const real *const w0 = p[2];
@@ -61,7 +61,7 @@ int64_t scratch_size(int R) {
 }
 
 void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,
-         matrix_product *product, crew *c) {
+         matrix_product *product, matrix_product *turned, crew *c) {
     const real *const m0_ = p[0];
     const real *const m1_ = p[1];
     const real *const w0 = p[2];
@@ -98,7 +98,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
                     k0[j] = v3;
                 }
             }
-            product(c, R, 20, 20, w0, n0_, ROW(20), s0_, ROW(20));
+            turned(c, R, 20, 20, w0, n0_, ROW(20), s0_, ROW(20));
             for (int r = 0; r < R; r++) {
                 const int i = base + r;
                 real *const s0 = s0_ + r * ROW(20);

@@ -2,6 +2,7 @@
 
 from .autonomous import autonomous
 from .elman import elman
+from .es_rnn import es_rnn
 from .gru import gru
 from .gru_reset_before import gru_reset_before
 from .indrnn import indrnn
@@ -19,7 +20,7 @@ ALL = {
     cell.name: cell
     for cell in (
         elman, jordan, rnn, irnn, lstm, lstm_projected, peephole_lstm, layernorm_lstm, gru, gru_reset_before, mgu,
-        indrnn, leaky, autonomous,
+        indrnn, leaky, autonomous, es_rnn,
     )
 }  # fmt: skip
 
@@ -27,6 +28,7 @@ __all__ = [
     "ALL",
     "autonomous",
     "elman",
+    "es_rnn",
     "gru",
     "gru_reset_before",
     "indrnn",

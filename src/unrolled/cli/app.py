@@ -18,10 +18,12 @@ from .doctor import doctor
 from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
+from .info import info
 from .look import look
 from .plan import plan
 from .predict import predict
 from .replay import replay
+from .runs import runs
 from .sample import sample
 from .stream import stream
 from .synonyms import synonym
@@ -44,6 +46,8 @@ COMMANDS = (
     predict,
     sample,
     stream,
+    info,
+    runs,
     equations,
     plan,
     draw,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,7 +58,8 @@ WINDOW, RATE = 32, 1.2e-2  # short windows and a high learning rate, to learn mu
 
 
 def python_reference() -> str:
-    """The language reference that is part of Python, as one text.
+    """The prose of the language reference that is part of Python, without tables, grammar and code: each paragraph
+    once, on one line.
 
     Raises:
         DataError: this installation of Python does not include it.
@@ -69,7 +71,15 @@ def python_reference() -> str:
             "this Python lacks the language reference (pydoc_data.topics) that the demo learns from. "
             f"Use a complete Python, or train on your own text: {command_line('train', 'my.txt', '--minutes', 1)}"
         ) from None
-    return "\n\n".join(topics[name].strip() for name in sorted(topics)) + "\n"
+    paragraphs = (" ".join(text.split()) for name in sorted(topics) for text in re.split(r"\n\s*\n", topics[name]))
+    kept = dict.fromkeys(re.sub(r"^(\*|-|\d+\.) ", "", text) for text in paragraphs if _is_prose(text))
+    return "\n".join(kept) + "\n"
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a paragraph is whole sentences, of letters for the most part."""
+    letters = sum(character.isalpha() or character in " ,.'" for character in text)
+    return len(text) > 80 and text.endswith(".") and letters > 0.93 * len(text)
 
 
 def _explain(data: Text, model: SequenceModel, seconds: float) -> None:
@@ -107,7 +117,8 @@ def _conclude(data: Text, model: SequenceModel, ended: Ended, run: Path) -> None
     out("  How well does it predict text that it has never seen? In bits per character,")
     out("  where less is better:\n")
     longest = max(result.values())
-    names = {"by_frequency_alone": "letter frequencies alone", "bits_per_character": "this network"}
+    names = {"by_frequency_alone": "letter frequencies alone", "by_5_grams": "a table of 5-letter pieces"}
+    names["bits_per_character"] = "this network"
     for key, name in names.items():
         bits = result[key]
         out(f"      {name:<27} [bold]{bits:5.3f}[/]  [cyan]{'━' * round(30 * bits / longest)}[/]")
@@ -139,6 +150,7 @@ FILES = {
     "checkpoints/": "what it has learned; training can resume from here",
     "config.json, .toml": "the model and its options",
     "log.jsonl": "the progress of the training",
+    "training.svg": "the same as a picture",
     "text.txt": "the text",
 }
 

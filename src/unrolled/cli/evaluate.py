@@ -19,6 +19,7 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     json
         Print one JSON object.
     """
+    from ..data.forecast.kind import Forecast
     from ..engines.threads import processor_threads
     from ..run.trained import Trained
     from . import screen
@@ -29,7 +30,12 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     if json:
         print(screen.as_json({"run": str(run), "data": str(data), **score}))
         return
-    (name, value), *others = score.items()
     which = "the test part of its own data" if score.get("held_out") else "all of the data"
+    if isinstance(trained.kind, Forecast):
+        screen.plain(f"{which}: {score['forecasts']:,} forecasts of {score['series']:,} series")
+        for line in trained.kind.report(score):
+            screen.plain(line)
+        return
+    (name, value), *others = score.items()
     rest = ", ".join(f"{n.replace('_', ' ')} {v:,}" for n, v in others if n != "held_out" and not isinstance(v, dict))
-    screen.out(f"[bold]{value:.3f}[/] {name.replace('_', ' ')} ({which}; {rest})")
+    screen.out(f"[bold]{screen.figure(value)}[/] {name.replace('_', ' ')} ({which}; {rest})")

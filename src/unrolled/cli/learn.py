@@ -45,6 +45,9 @@ def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | 
         track: a folder for TensorBoard.
     """
     from ..diagnosis.run import regularly
+    from ..files.write import write_text
+    from ..run.folder import CURVES
+    from ..run.history import History
     from ..speed.machine import peak_memory
 
     folder, training, model, data = run.folder, run.training, run.model, run.data
@@ -75,15 +78,22 @@ def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | 
                 note(diagnosis)
         stopped = training.done < 1
         code, result = (interrupted.code, {}) if stopped else (0, data.result(model))
+        for name, picture in ({} if stopped else data.pictures(model)).items():
+            write_text(folder.path / name, picture)
     seconds = round(training.seconds, 3)
     last: dict[str, Any] = {"update": training.update, "seconds": seconds, "stopped": stopped, **result}
     worse = worse_than(result) + (() if training.improved else ("untrained",))
     if result:
         losses = {"validation": training.lowest, "untrained": training.untrained}
         last |= {name: loss * data.kind.scale for name, loss in losses.items()} | {"worse_than": worse}
+    if baselines := [name for name in worse if name != "untrained"]:
+        last["warning"] = data.kind.advice(baselines, training.settings.rate)
+        folder.warn(last["warning"])
     last |= {"per_second": round(training.steps / max(training.seconds, 1e-9), 1), "memory": peak_memory()}
     note({"event": "stopped" if stopped else "result", **last})
     folder.sync_log()
+    if drawing := History.read(folder.path).draw(f"Training of {folder.path.name}", data.kind.unit):
+        drawing.save(folder.path / CURVES)
     return Ended(training.update, training.seconds, code, result, worse)
 
 

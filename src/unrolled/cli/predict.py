@@ -7,7 +7,13 @@ from typing import Literal
 
 
 def predict(
-    run: Path, data: Path, /, *, out: Path | None = None, format: Literal["csv", "jsonl"] | None = None
+    run: Path,
+    data: Path,
+    /,
+    *,
+    history: bool = False,
+    out: Path | None = None,
+    format: Literal["csv", "jsonl"] | None = None,
 ) -> None:
     """Predict with a trained model. Prints one row per prediction, as CSV or JSON lines.
 
@@ -17,6 +23,8 @@ def predict(
         Run folder of the trained model.
     data
         A table, a MATLAB file of music, a recording or a folder of recordings: the kind that it was trained on.
+    history
+        Of a forecast: also what would have been forecast of the known values, beside them.
     out
         File to write (default: standard output).
     format
@@ -35,7 +43,7 @@ def predict(
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
     trained = Trained.load(run)
     with processor_threads():
-        rows = list(trained.predict(data))
+        rows = list(trained.predict(data, history))
     text = io.StringIO(newline="")
     if chosen == "csv" and rows:
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")

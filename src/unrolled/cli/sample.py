@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..run.trained import Trained
 
 
 def sample(
@@ -14,33 +18,37 @@ def sample(
     temperature: float = 0.8,
     top_p: float = 1.0,
     seed: int = 0,
+    out: Path | None = None,
     json: bool = False,
 ) -> None:
-    """Generate text with a trained model, one character at a time.
+    """Generate text or music with a trained model, one character or frame at a time.
 
     Parameters
     ----------
     run
         Run folder of the trained model.
     prompt
-        Text that the model continues.
+        Text that the model continues; for music, a MIDI file.
     length
-        Number of characters to generate.
+        Number of characters, or frames of music, to generate.
     temperature
         Below 1, likely characters are preferred; above 1, the text is more varied; 0 always takes the most likely one.
     top_p
-        Sample only from the most likely characters that together have this probability.
+        Text only: sample from the most likely characters that together have this probability.
     seed
         Random seed. The same seed gives the same text.
+    out
+        Music only: the MIDI file to write (default: sample.mid).
     json
         Print one JSON object.
     """
     import math
 
+    from ..data.music import Music
     from ..data.writing import write
     from ..engines.threads import processor_threads
     from ..errors import UsageError
-    from ..run.trained import load_language
+    from ..run.trained import Trained, language_of
     from . import screen
 
     if length < 1:
@@ -49,7 +57,15 @@ def sample(
         raise UsageError(f"--temperature must be 0 or more, got {temperature:g}")
     if not 0 < top_p <= 1:
         raise UsageError(f"--top-p must be above 0 and at most 1, got {top_p:g}")
-    model, kind = load_language(run)
+    trained = Trained.load(run)
+    if isinstance(trained.kind, Music):
+        if top_p != 1:
+            raise UsageError("--top-p is for texts; the keys of a frame are drawn one by one")
+        play(trained, Path(prompt) if prompt else None, length, temperature, seed, out or Path("sample.mid"), json)
+        return
+    if out is not None:
+        raise UsageError("--out is for music; the text is printed")
+    model, kind = language_of(trained)
     start = kind.encode(prompt) if prompt else kind.opening()
     numbers = write(model, start, length, temperature, seed, top_p, kind.border)
     characters = kind.vocabulary.texts(numbers)
@@ -62,3 +78,30 @@ def sample(
         for character in characters:
             print(character, end="", flush=True)
         print()
+
+
+def play(
+    trained: Trained, prompt: Path | None, length: int, temperature: float, seed: int, out: Path, json: bool
+) -> None:
+    """Write a piece of music as a MIDI file."""
+    import torch
+
+    from ..data import writing
+    from ..data.midi import LOWEST, TEMPO, save_midi
+    from ..data.music import Music
+    from ..engines.threads import processor_threads
+    from . import screen
+
+    kind = trained.kind
+    assert isinstance(kind, Music)
+    start = torch.zeros(1, kind.keys) if prompt is None else kind.roll(prompt)
+    with processor_threads():
+        frames = writing.play(trained.model, start, length, temperature, seed)
+    save_midi(out, torch.cat([start, frames]) if prompt else frames, kind.options.step)
+    if json:
+        keys = [(row.nonzero().flatten() + LOWEST).tolist() for row in frames]
+        print(screen.as_json({"out": str(out), "notes": keys, "temperature": temperature, "seed": seed}))
+        return
+    minutes, seconds = divmod(round((length + len(start)) * kind.options.step * 60 / TEMPO), 60)
+    lasts = f"{minutes}:{seconds:02} at {TEMPO:.0f} quarter notes per minute"
+    screen.plain(f"{out}: {length:,} frames with {int(frames.sum()):,} keys; with the prompt it lasts {lasts}")

@@ -36,6 +36,15 @@ def command(*words: object, indent: int = 2) -> None:
     console().print(" " * indent + command_line(*words), style="bold", markup=False, soft_wrap=True)
 
 
+def figure(value: float) -> str:
+    """A number for people: three decimals, or three digits if it is smaller.
+
+    >>> figure(31.5182), figure(0.0000123)
+    ('31.518', '1.23e-05')
+    """
+    return f"{value:.3g}" if 0 < abs(value) < 0.1 else f"{value:.3f}"
+
+
 def as_json(values: object) -> str:
     """Values as one line of JSON. NaN and infinity, which JSON lacks, become null."""
     return json.dumps(finite(values))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
@@ -13,12 +14,15 @@ from ..errors import UsageError, command_line
 
 if TYPE_CHECKING:
     from ..circuits.circuit import Circuit
+    from ..data.kind import Kind
     from ..files.toml import Sections
     from ..run.run import Run
     from ..run.spec import Spec
+    from ..run.trained import Trained
     from .learn import Ended
 
 RUNS = Path("runs")
+PARTS = ("train", "validation", "test", "split", "skip_unreadable")  # options of data that fine-tuning can change
 
 
 def default(section: str, key: str) -> Parameter:
@@ -30,6 +34,15 @@ def train(
     data: Path | None = None,
     /,
     *,
+    target: str | None = None,
+    time: str | None = None,
+    sequence: list[str] | None = None,
+    goal: Literal["forecast", "steps", "sequences"] | None = None,
+    inputs: list[str] | None = None,
+    future: list[str] | None = None,
+    split: Literal["time", "sequence"] | None = None,
+    validation: str | None = None,
+    test: str | None = None,
     cell: Annotated[str | None, default("model", "cell")] = None,
     hidden: Annotated[int | None, default("model", "hidden")] = None,
     layers: Annotated[int | None, default("model", "layers")] = None,
@@ -45,6 +58,7 @@ def train(
     out: Path | None = None,
     overwrite: bool = False,
     resume: Path | None = None,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
     task: str | None = None,
     config: Path | None = None,
     set: list[str] | None = None,
@@ -59,6 +73,25 @@ def train(
     data
         A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet), a MATLAB file of music, or a folder of
         recordings. It is divided into training, validation and test data.
+    target
+        Table only: the column to predict (default: the last one).
+    time
+        Table only: the column of the time, or 'rows' to keep the order of the rows (default: the only column of dates).
+    sequence
+        Table only: the column that tells sequences apart. Can be repeated, or have commas between names.
+    goal
+        Table only: forecast a later value, or label the steps or the sequences (default: forecast).
+    inputs
+        Table only: a column to read (default: all columns of numbers). Can be repeated, or have commas between names.
+    future
+        Table only: an input that is known beyond the end. Can be repeated, or have commas between names.
+    split
+        Table only: hold out the end of each sequence, or whole sequences (default: the end for a forecast).
+    validation
+        Data for validation: a file or folder, or a share such as 0.1 (default: a part of DATA).
+    test
+        Data for testing: a file or folder, a share, or a pattern of recordings such as 'test/*' (default: a part of
+        DATA).
     cell
         The name of a cell (see: unrolled cells), or FILE.py:NAME for your own.
     hidden
@@ -66,7 +99,7 @@ def train(
     layers
         Number of layers.
     updates
-        Number of updates to train for. With the same seed, the result is the same.
+        Number of updates to train for (more updates, with --resume). With the same seed, the result is the same.
     minutes
         Minutes to train for, if --updates is not given.
     batch
@@ -91,7 +124,10 @@ def train(
         Replace an existing training in that folder.
     resume
         Run folder of a stopped training, to continue from its last checkpoint with the same options. DATA is only
-        needed if the data have moved.
+        needed if the data have moved. With --updates or --minutes, a finished training goes on for so many more.
+    from_
+        Run folder of a trained model to start from (fine-tuning): its cell, sizes, and what it knows (characters,
+        classes, scales) stay; --rate and other options of the training can change.
     task
         language, table, music or voice. By default, it depends on the type of the file.
     config
@@ -107,9 +143,13 @@ def train(
     """
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
+    columns = {"target": target, "time": time, "goal": goal, "split": split}
+    columns |= {"sequence": sequence, "inputs": inputs, "future": future}  # type: ignore[dict-item]
+    files, parts = _brought(validation=validation, test=test)
     flags: Sections = {
+        "data": {**columns, **parts},
         "model": {"cell": cell, "hidden": hidden, "layers": layers},
-        "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed},
+        "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed, **files},
         "training": {
             "updates": updates,
             "minutes": minutes,
@@ -118,9 +158,11 @@ def train(
             "checkpoint_every": checkpoint_every,
         },
     }
+    length = {"updates": updates, "minutes": minutes}
     if resume is not None:
-        fixed = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None}
-        _refuse_options(resume, {**fixed, **{key: value for of in flags.values() for key, value in of.items()}})
+        given = {key: value for of in flags.values() for key, value in of.items() if key not in length}
+        fixed = {"task": task, "config": config, "set": set, "out": out, "overwrite": overwrite or None, "from": from_}
+        _refuse_options(resume, {**fixed, **given})
     elif data is None:
         again = command_line("train", "--resume", "RUN")
         raise UsageError(f"name the data to train on, or a training to resume: {again}")
@@ -128,24 +170,27 @@ def train(
     from ..files.toml import read_toml
     from ..run.folder import free_folder
     from ..run.run import Run
-    from ..run.trained import initial_model
+    from ..run.trained import Trained, begin
     from ..train.distributed import joined
     from . import screen
 
     with joined() as ranks:
         if resume is None and data is not None:
             with ranks.together():
-                spec, circuit = _decide(data, task, read_toml(config) if config else {}, flags, set or [])
+                made_from = Trained.load(from_) if from_ else None
+                options = read_toml(config) if config else {}
+                spec, circuit = _decide(data, task, made_from, options, flags, set or [])
             name = f"{data.absolute().stem}-{circuit.name}"
             resume = ranks.from_first(_interrupted(name, out))
         if resume is None and data is not None:
             with ranks.together():
-                learned = spec.kind.learn(data, spec.data, spec.reading)
-                model = initial_model(spec, circuit, learned)
-            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite)
+                learned, model = begin(spec, circuit, data, made_from)
+            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
         elif resume is not None:
             opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
+            if resume is not None and any(length.values()):
+                run.extend(updates, minutes)
             return _fit(run, threads, track, json)
 
 
@@ -164,6 +209,31 @@ def _fit(run: Run, threads: int, track: bool, for_programs: bool) -> int:
     return ended.code
 
 
+def _brought(**given: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The files that are given for parts of the data, with their absolute paths; and shares or patterns.
+
+    Raises:
+        DataError: there is no such file.
+    """
+    from ..files.read import no_such_file
+
+    files: dict[str, Any] = {}
+    parts: dict[str, Any] = {}
+    for name, value in given.items():
+        if value is None:
+            continue
+        if Path(value).exists():
+            files[name] = str(Path(value).absolute())
+        elif any(mark in value for mark in "*?["):
+            parts[name] = value
+        else:
+            try:
+                parts[name] = float(value)
+            except ValueError:
+                raise no_such_file(Path(value), f"data for --{name}: a file, a folder, or a share") from None
+    return files, parts
+
+
 def _refuse_options(run: Path, options: dict[str, object]) -> None:
     """Refuse options of a training that is resumed."""
     for name, value in options.items():
@@ -174,19 +244,55 @@ def _refuse_options(run: Path, options: dict[str, object]) -> None:
 
 
 def _decide(
-    data: Path, task: str | None, config: Sections, flags: Sections, assignments: list[str]
+    data: Path, task: str | None, source: Trained | None, config: Sections, flags: Sections, assignments: list[str]
 ) -> tuple[Spec, Circuit]:
-    """The options of a training, and its circuit."""
-    from ..data.kinds import kind_of, recognise
+    """The options of a training, and its circuit. ``source``: the trained model to start from."""
+    from ..data.kinds import kind_of, of_goal, recognise
     from ..run.spec import Spec, parsed
     from .cell import find_cell
 
-    named = [layer.get("model", {}).get("cell") for layer in (parsed(assignments), flags, config)]
-    cell = next((str(cell) for cell in named if cell), None)
+    def named(section: str, key: str) -> str | None:
+        layers = (parsed(assignments), flags, config)
+        return next((str(v) for layer in layers if (v := layer.get(section, {}).get(key))), None)
+
+    if source is not None:
+        return _decide_again(data, task, source, config, flags, parsed(assignments)), source.model.circuit
+    cell = named("model", "cell")
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
-    kind = kind_of(task) if task else recognise(data)
+    kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
+    _check_flags(data, kind, flags["data"])
     spec = Spec.read(kind.name, config, flags, assignments)
     return spec, circuit or find_cell(spec.model.cell)
+
+
+def _decide_again(data: Path, task: str | None, source: Trained, *layers: Sections | None) -> Spec:
+    """The options of a training that starts from a trained model: those of its run, overridden by ``layers``."""
+    from ..run.spec import Spec
+
+    source.check(data)
+    spec = Spec.of(source.kind.name, source.spec.sections(), *(layer or {} for layer in layers))
+    before, now = source.spec.sections(), spec.sections()
+    changed = [f"model.{key}" for key, value in now["model"].items() if value != before["model"][key]]
+    changed += [
+        f"data.{key}" for key, value in now["data"].items() if value != before["data"][key] and key not in PARTS
+    ]
+    if task not in (None, source.kind.name):
+        changed.append("--task")
+    if changed:
+        raise UsageError(f"{changed[0]} cannot change with --from '{source.run}': the trained model keeps its own")
+    return spec
+
+
+def _check_flags(data: Path, kind: type[Kind], flags: dict[str, Any]) -> None:
+    """Refuse flags about columns for data that have none.
+
+    Raises:
+        UsageError: the name of the flag.
+    """
+    known = {field.name for field in fields(kind.Options)}
+    for name, value in flags.items():
+        if value is not None and name not in known:
+            raise UsageError(f"--{name} is not an option of the task '{kind.name}'; '{data}' is data for that task")
 
 
 def _interrupted(name: str, out: Path | None) -> Path | None:
@@ -217,6 +323,8 @@ def _describe(run: Run, path: Path) -> None:
 
 
 def _conclude(run: Run, path: Path, ended: Ended) -> None:
+    from rich.markup import escape
+
     from ..speed.machine import peak_memory
     from . import screen
 
@@ -230,9 +338,11 @@ def _conclude(run: Run, path: Path, ended: Ended) -> None:
     memory = f", peak memory {peak_memory() / 1e6:,.0f} MB" if peak_memory() else ""
     screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s: {speed}{memory}.")
     screen.out("  On the test data:")
-    for number, (name, value) in enumerate(ended.result.items()):
-        shown = f"{value:6.3f} {name.replace('_', ' ')}"
-        screen.out(f"  [bold]{shown}[/]" if number == 0 else f"  {shown}")
+    one_by_one = [f"{screen.figure(value):>6} {name.replace('_', ' ')}" for name, value in ended.result.items()]
+    for number, line in enumerate(data.kind.report(ended.result) or one_by_one):
+        screen.out(f"  [bold]{escape(line)}[/]" if number == 0 else escape(f"  {line}"))
+    if training.best == 0:
+        screen.out("\n  The validation data support no change to the untrained model, which is kept.")
     if ended.worse_than:
         screen.out(f"\n  {_advice(run, ended)}")
     screen.out()
@@ -250,5 +360,4 @@ def _advice(run: Run, ended: Ended) -> str:
         return (
             f"The training diverged: its lowest validation loss is {times}. Try --rate {rate / 10:g} (it was {rate:g})"
         )
-    names = " and ".join(name.replace("_", " ") for name in ended.worse_than)
-    return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"
+    return run.data.kind.advice(ended.worse_than, rate)

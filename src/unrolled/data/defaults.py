@@ -15,6 +15,13 @@ BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
     "music": {"model": {"cell": "lstm"}, "reading": {"batch": 8}},
     "voice": {"model": {"hidden": 96}, "reading": {"batch": 32}, "training": {"rate": 0.003}},
     "table": {"model": {"hidden": 64}, "training": {"rate": 0.003}},
+    "forecast": {
+        "model": {"hidden": 32},
+        "training": {"rate": 0.0005, "warmup": 0.05, "validations": 60, "patience": 15},
+    },
+}
+BY_CELL: dict[str, dict[str, dict[str, dict[str, Any]]]] = {
+    "es_rnn": {"forecast": {"data": {"reads": "values"}, "training": {"rate": 0.003}}},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..files.read import read_text
 from ..sequence.ragged import Ragged
 from .example import divided
+from .given import parts_of_folders
 from .units import Units
 
 Series = Tensor | Ragged  # a text as numbers (steps,), or documents
@@ -31,6 +32,7 @@ class Documents:
     name: of the file or the folder.
     files: the text of each file by its name, sorted by name.
     many: whether these are documents; a single text is divided into contiguous parts instead.
+    held_out: the shares for validation and for testing.
     by_line: whether each line is a document. It then includes the line breaks before and after it, so that its first
         character and its end are predicted as well. Empty lines are skipped.
     """
@@ -39,6 +41,7 @@ class Documents:
     files: dict[str, str]
     many: bool
     by_line: bool
+    held_out: tuple[float, float] = SHARES[1:]
 
     @cached_property
     def texts(self) -> list[str]:
@@ -62,31 +65,40 @@ class Documents:
         """
         names = self.texts if self.by_line else list(self.files)
         different = list(dict.fromkeys(names))
-        if len(different) < 3:
+        if len(different) < sum(share > 0 for share in self.shares):
             kind = f"{'different line' if self.by_line else 'document'}{'s' * (len(different) != 1)}"
             raise DataError(
                 f"'{self.name}' has {len(different)} {kind}; training, validation and test data need 3 or more. "
                 "Add more, or name a file with a single text, which is divided into contiguous parts"
             )
-        part = dict(zip(different, divided(different, SHARES), strict=True))
+        brought = None if self.by_line else parts_of_folders(Path(self.name), different)
+        part = brought or dict(zip(different, divided(different, self.shares), strict=True))
+        if brought and 1 not in brought.values() and self.held_out[0]:
+            training = [name for name in different if brought[name] == 0]
+            part = brought | dict(zip(training, divided(training, (0.95, 0.05)), strict=True))
         first, second, third = (
             [text for name, text in zip(names, self.texts, strict=True) if part[name] == k] for k in range(3)
         )
         return first, second, third
 
     @property
+    def shares(self) -> tuple[float, float, float]:
+        """The shares for training, validation and testing."""
+        return SHARES if self.held_out == SHARES[1:] else (1 - sum(self.held_out), *self.held_out)
+
+    @property
     def training_text(self) -> str:
         """The training part as one text."""
-        return "".join(self.parts[0]) if self.many else self.text[: int(len(self.text) * 0.9)]
+        return "".join(self.parts[0]) if self.many else self.text[: int(len(self.text) * self.shares[0])]
 
     def encoded(self, units: Units) -> tuple[Series, Series, Series]:
-        """The parts for training, validation and testing, as numbers: of a single text its first 90 %, the next 5 %
-        and the last 5 %."""
+        """The parts for training, validation and testing, as numbers: of a single text, by default, its first 90 %, the
+        next 5 % and the last 5 %."""
         if self.many:
             first, second, third = (_encoded(units, part) for part in self.parts)
             return first, second, third
         series = units.encode(self.text)
-        begin, end = int(len(series) * 0.9), int(len(series) * 0.95)
+        begin, end = int(len(series) * self.shares[0]), int(len(series) * (1 - self.shares[2]))
         return series[:begin], series[begin:end], series[end:]
 
     def series(self, units: Units) -> Series:
@@ -96,7 +108,7 @@ class Documents:
     def without_unknown(self, units: Units) -> Documents:
         """The same documents without the characters that the units do not know."""
         known = {name: units.without_unknown(text) for name, text in self.files.items()}
-        return Documents(self.name, known, self.many, self.by_line)
+        return replace(self, files=known)
 
     @property
     def sha256(self) -> str:

@@ -32,7 +32,7 @@ class Example(NamedTuple):
 
 def divided(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
     """The part that each name belongs to. It follows from the name alone, so it is the same on every machine and with
-    any other names. Only a part that would be empty gets a name of the largest one.
+    any other names. Only a part that would be empty, though its share is not 0, gets a name of the largest one.
 
     >>> divided(["a.wav", "b.wav", "c.wav"], (0.8, 0.1, 0.1))
     [2, 1, 0]
@@ -43,7 +43,7 @@ def divided(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
     parts = [sum(number >= end for end in ends) for number in numbers]
     for part in range(len(shares)):
         largest = max(range(len(shares)), key=parts.count)
-        if part not in parts and parts.count(largest) > 1:
+        if shares[part] and part not in parts and parts.count(largest) > 1:
             last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: digests[i])
             parts[last] = part
     return parts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -12,6 +12,7 @@ from ..errors import UsageError, command_line
 from ..files.checked import Checked
 from ..nn.model import Answer, SequenceModel, States
 from ..train.lesson import Loss
+from .given import fingerprint
 from .goal import Goal
 from .reading import Reading
 
@@ -45,6 +46,11 @@ class Kind(ABC):
         """The data to train on. Raises DataError if they cannot be used."""
 
     @classmethod
+    def learn_again(cls, path: Path, options: Any, reading: Reading, description: Checked) -> Data:
+        """The data to resume a training with, from a kind that ``description`` described."""
+        return cls.learn(path, options, reading)
+
+    @classmethod
     @abstractmethod
     def stored(cls, options: Any, reading: Reading, description: Checked) -> Self:
         """The kind that ``description`` described."""
@@ -53,6 +59,14 @@ class Kind(ABC):
     def read(self, path: Path, sha256: str) -> Data:
         """Other data, read in the same way. If their fingerprint is ``sha256``, they are the data that the model
         learned from, and are divided into the same parts; else every part is all of them."""
+
+    def adapt(self, path: Path) -> Data:
+        """Other data to train on, read as this kind reads, and divided into parts.
+
+        Raises:
+            DataError: they have symbols, columns or classes that the kind does not know, or are too few.
+        """
+        return self.read(path, fingerprint(self.read(path, "").sha256, self.reading))
 
     @abstractmethod
     def description(self) -> dict[str, Any]:
@@ -88,6 +102,19 @@ class Kind(ABC):
     @abstractmethod
     def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
         """The loss of a batch, read from the states that the batch before it left; () at the start of a pass."""
+
+    def start(self, model: SequenceModel) -> None:
+        """Change the initial parameters of a model."""
+        return None
+
+    def report(self, score: Mapping[str, Any]) -> list[str]:
+        """A metric and its baselines for people, line by line; empty if they are shown one below the other."""
+        return []
+
+    def advice(self, worse_than: Sequence[str], rate: float) -> str:
+        """What to do about a model that is worse than some baselines."""
+        names = " and ".join(name.replace("_", " ") for name in worse_than)
+        return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """Predictions for a file, row by row. Raises UsageError for a kind that has none."""
@@ -138,6 +165,10 @@ class Data(ABC):
     @abstractmethod
     def describe(self) -> list[tuple[str, str]]:
         """What the data are, line by line, each with a word before it."""
+
+    def pictures(self, model: SequenceModel) -> dict[str, str]:
+        """Pictures of a trained model's predictions for its run folder: SVG by name."""
+        return {}
 
     @property
     def source(self) -> dict[str, str]:

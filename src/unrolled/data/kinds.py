@@ -7,15 +7,17 @@ from pathlib import Path
 from ..errors import DataError, UsageError, did_you_mean
 from ..files.read import no_such_file
 from .documents import SUFFIX, text_files
+from .forecast.kind import Forecast
 from .kind import Kind
 from .language import Language
-from .music import Music
+from .midi import SUFFIXES as MIDI
+from .music import Music, midi_files
 from .recordings import SUFFIXES
 from .table import Table
+from .tables.content import is_table
 from .voice import Voice
 
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table)}
-TABLES = (".csv", ".tsv", ".parquet")
+KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table, Forecast)}
 
 
 def kind_of(task: str) -> type[Kind]:
@@ -30,24 +32,41 @@ def kind_of(task: str) -> type[Kind]:
     return KINDS[task]
 
 
+def of_goal(kind: type[Kind], goal: str | None) -> type[Kind]:
+    """The kind of data for a goal: a table is for forecasts, unless the goal is to predict labels."""
+    return Forecast if kind is Table and goal in (None, "forecast") else kind
+
+
+def can_read(kind: Kind, recognised: type[Kind]) -> bool:
+    """Whether a kind reads files that were recognised as another one. A text may have any name."""
+    return isinstance(kind, (recognised, Language)) or (isinstance(kind, Forecast) and recognised is Table)
+
+
 def recognise(path: Path) -> type[Kind]:
-    """The kind of some data: a MATLAB file is music, a folder of recordings is voice, a folder of texts is language, a
-    CSV or Parquet file is a table, any other file is a text.
+    """The kind of some data: a MATLAB file or MIDI files are music, a folder of recordings is voice, a folder of texts
+    is language, a CSV, TSV, Parquet, JSON lines or Excel file is a table (also packed: .gz, .zip), any other file is a
+    text.
 
     Raises:
-        DataError: nothing is there, or it is a folder with neither recordings nor texts.
+        DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
     """
     if path.is_dir():
         if any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
             return Voice
+        if midi_files(path):
+            return Music
         if text_files(path):
             return Language
-        raise DataError(f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}) and without texts ({SUFFIX})")
+        raise DataError(
+            f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}), without MIDI files ({', '.join(MIDI)}) "
+            f"and without texts ({SUFFIX})"
+        )
     if not path.exists():
         raise no_such_file(
-            path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings or texts"
+            path,
+            "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings, MIDI files or texts",
         )
     suffix = path.suffix.lower()
     if suffix in SUFFIXES:
         return Voice
-    return Music if suffix == ".mat" else Table if suffix in TABLES else Language
+    return Music if suffix in (".mat", *MIDI) else Table if is_table(path) else Language

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -22,8 +22,11 @@ from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
 from .defaults import BY_TASK
 from .documents import Documents, Series, read_documents
+from .given import fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
+from .ngrams import WINDOW as WINDOW_OF_GZIP
+from .ngrams import gzip_bits, ngram_bits
 from .reading import Reading
 from .units import UNITS, Units, stored_units, units_of
 
@@ -79,22 +82,16 @@ class Language(Kind):
     @classmethod
     def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents, batch = read_documents(path, options.document == "line"), reading.batch
-        least = max(40, math.ceil(2 * batch / 0.9) + 2)
-        if len(documents.text) < least:
-            raise DataError(
-                f"'{path.name}' has {len(documents.text)} characters; a batch of {batch} needs {least} or more. "
-                "Use a longer text, or a smaller --batch"
-            )
+        documents = _divided(read_documents(path, options.document == "line"), reading)
+        _check_length(path, len(documents.text), reading.batch)
         units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
-        text = cls(options, reading, units)._text(documents, path, True, 0)
-        for part, rows in ((text.train, batch), (text.validation, 1), (text.test, 1)):
-            if predicted(part) < rows:
-                raise DataError(
-                    f"the documents of '{path.name}' are too short: one part of them has nothing to predict, or not "
-                    f"enough for a batch of {batch}. Add more documents, or use a smaller --batch"
-                )
-        return text
+        return cls(options, reading, units)._text(documents, path, True, 0).trainable()
+
+    def adapt(self, path: Path) -> Text:
+        text = super().adapt(path)
+        assert isinstance(text, Text)
+        _check_length(path, len(text.documents.text), self.reading.batch)
+        return text.trainable()
 
     @classmethod
     def stored(cls, options: LanguageOptions, reading: Reading, description: Checked) -> Self:
@@ -104,21 +101,30 @@ class Language(Kind):
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
         documents, skipped = read_documents(path, self.options.document == "line"), 0
-        known = documents.sha256 == sha256
+        documents = _divided(documents, self.reading)
+        known = fingerprint(documents.sha256, self.reading) == sha256
         for name, text in documents.files.items():
             unknown = self.vocabulary.unknown(text)
             if unknown and not skip_unknown:
                 raise DataError(
                     f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the model has never "
                     f"seen the character {unknown.character!r} (unknown characters in the text: {unknown.count}). "
-                    "Remove them, or evaluate with --skip-unknown"
+                    "Remove them, or skip them: --skip-unknown (evaluate)"
                 )
             skipped += unknown.count if unknown else 0
         return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
 
     def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
-        parts = documents.encoded(self.vocabulary) if known else (documents.series(self.vocabulary),) * 3
-        return Text(self, path, documents.sha256, known, documents, *parts, skipped)
+        if not known:
+            whole = documents.series(self.vocabulary)
+            return Text(self, path, documents.sha256, known, documents, whole, whole, whole, skipped)
+        train, validation, test = documents.encoded(self.vocabulary)
+        if self.reading.validation:
+            validation = self.read(Path(self.reading.validation), "").test
+        if self.reading.test:
+            test = self.read(Path(self.reading.test), "").test
+        sha256 = fingerprint(documents.sha256, self.reading)
+        return Text(self, path, sha256, known, documents, train, validation, test, skipped)
 
     def description(self) -> dict[str, Any]:
         return {"vocabulary": self.vocabulary.dump()}
@@ -195,6 +201,17 @@ class Text(Data):
     test: Series
     skipped: int = 0
 
+    def trainable(self) -> Text:
+        """The same text. Raises DataError if one of its parts is too short."""
+        batch = self.kind.reading.batch
+        for part, rows in ((self.train, batch), (self.validation, 1), (self.test, 1)):
+            if predicted(part) < rows:
+                raise DataError(
+                    f"the documents of '{self.path.name}' are too short: one part of them has nothing to predict, or "
+                    f"not enough for a batch of {batch}. Add more documents, or use a smaller --batch"
+                )
+        return self
+
     def batches(self, epoch: int) -> Iterator[Window | Piece]:
         """The windows of the whole training text. Documents are read in an order that follows from the seed and the
         number of the pass."""
@@ -213,9 +230,15 @@ class Text(Data):
     def result(self, model: SequenceModel) -> dict[str, float]:
         unit, train, test = self.kind.options.unit, values_of(self.train), values_of(self.test)
         bits = bits_per_step(model.eval(), self.test)
-        baseline = frequency_bits(train, test, len(self.kind.vocabulary))
+        units, size = self.kind.vocabulary, len(self.kind.vocabulary)
+        before, after = ("".join(units.texts(part.tolist())) for part in (train[-WINDOW_OF_GZIP:], test))
+        yardsticks = {
+            "by_frequency_alone": frequency_bits(train, test, size),
+            "by_5_grams": ngram_bits(train, test, size),
+            "by_gzip": gzip_bits(before, after) / len(test),
+        }
         perplexity = {"perplexity": 2**bits if bits < 1024 else math.inf} if unit in ("word", "subword") else {}
-        return {f"bits_per_{unit}": bits, "by_frequency_alone": baseline, **perplexity}
+        return {f"bits_per_{unit}": bits, **yardsticks, **perplexity}
 
     def evaluate(self, model: SequenceModel) -> dict[str, Any]:
         self._check(self.test)
@@ -248,6 +271,21 @@ class Text(Data):
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
         documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
         return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
+
+
+def _check_length(path: Path, characters: int, batch: int) -> None:
+    """Refuse a text that is too short for a batch."""
+    least = max(40, math.ceil(2 * batch / 0.9) + 2)
+    if characters < least:
+        raise DataError(
+            f"'{path.name}' has {characters} characters; a batch of {batch} needs {least} or more. Use a longer text, "
+            "or a smaller --batch"
+        )
+
+
+def _divided(documents: Documents, reading: Reading) -> Documents:
+    """Documents with no part of their own where a file is given."""
+    return replace(documents, held_out=shares(reading, *documents.held_out))
 
 
 def _longest(documents: Ragged, steps: int) -> Window:

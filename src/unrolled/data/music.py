@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,29 +11,44 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor
 
-from ..errors import DataError
+from ..errors import DataError, UsageError
 from ..files.checked import Checked
 from ..files.read import read_bytes
-from .example import Example
+from .example import Example, divided
+from .given import fingerprint, parts_of_folders
 from .goal import Binary, Goal
+from .midi import SUFFIXES, read_midi
 from .reading import Reading
+from .rolls import read_rolls
 from .sequences import SequenceKind, Sequences
+
+SHARES = (0.8, 0.1, 0.1)  # of MIDI files, for training, validation and testing
 
 
 @dataclass(frozen=True)
 class MusicOptions:
-    """[data] of music: the names of the three parts in the file."""
+    """[data] of music.
+
+    train, validation, test: the names of the three parts in a MATLAB file.
+    step: of MIDI files: the length of a frame, in quarter notes. 0.5 is an eighth.
+    """
 
     train: str = "traindata"
     validation: str = "validdata"
     test: str = "testdata"
+    step: float = 0.5
     predicts: ClassVar[str] = "the next frame"
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.step <= 16:
+            raise UsageError(f"data.step must be a number of quarter notes from 0.01 to 16, got {self.step:g}")
 
 
 @dataclass(frozen=True)
 class Music(SequenceKind):
     """Next-frame prediction of binary vectors, from a MATLAB file of cell arrays with one (steps, keys) matrix of zeros
-    and ones per piece (Boulanger-Lewandowski, Bengio and Vincent 2012).
+    and ones per piece (Boulanger-Lewandowski, Bengio and Vincent 2012), or from a folder of MIDI files, which are
+    divided into parts by their names.
 
     Each frame but the first is predicted from those before it, as in Bai, Kolter and Koltun (2018). The loss is the
     negative log-likelihood in nats per frame: summed over keys, averaged over frames.
@@ -52,7 +66,7 @@ class Music(SequenceKind):
     @classmethod
     def learn(cls, path: Path, options: MusicOptions, reading: Reading) -> Sequences:
         content = _content(path)
-        parts = read_rolls(path, content, (options.train, options.validation, options.test))
+        parts = _parts(path, content, options, True)
         keys = parts[0][0].x.shape[1] if parts[0] else 0
         return cls(options, reading, keys)._data(path, content, True, parts)
 
@@ -61,19 +75,20 @@ class Music(SequenceKind):
         return cls(options, reading, description.get("keys", int))
 
     def read(self, path: Path, sha256: str) -> Sequences:
-        """Only the test part of other data is read."""
-        content, options = _content(path), self.options
-        known = hashlib.sha256(content).hexdigest() == sha256
-        names = (options.train, options.validation, options.test) if known else (options.test,)
-        parts = read_rolls(path, content, names)
+        """Only the test part of other data in a MATLAB file is read."""
+        content = _content(path)
+        known = fingerprint(_sha256(content), self.reading) == sha256
+        parts = _parts(path, content, self.options, known)
         self._check_keys(path, parts[-1])
         return self._data(path, content, known, parts if known else parts * 3)
 
-    def _data(self, path: Path, content: bytes, known: bool, parts: list[list[Example]]) -> Sequences:
-        train, validation, test = parts
+    def _data(self, path: Path, content: dict[str, bytes], known: bool, parts: list[list[Example]]) -> Sequences:
+        train, validation, test = self.with_given((parts[0], parts[1], parts[2]), known)
         counts = {"frames": sum(len(e.y) for e in test), "pieces": len(test)}
-        about = (("pieces", f"{self.keys} keys"),)
-        sha256 = hashlib.sha256(content).hexdigest()
+        step = f", frames of {self.options.step:g} quarter notes" if _is_midi(content) else ""
+        about = (("pieces", f"{self.keys} keys{step}"),)
+        sha256 = _sha256(content)
+        sha256 = fingerprint(sha256, self.reading) if known else sha256
         return Sequences(self, path, sha256, known, (train, validation, test), counts, about)
 
     def description(self) -> dict[str, Any]:
@@ -88,10 +103,19 @@ class Music(SequenceKind):
         return self.keys
 
     def examples(self, path: Path) -> list[Example]:
-        """The pieces of the test part."""
-        (test,) = read_rolls(path, _content(path), (self.options.test,))
+        """The pieces of the test part, or all of other MIDI files."""
+        (test,) = _parts(path, _content(path), self.options, False)
         self._check_keys(path, test)
         return test
+
+    def roll(self, path: Path) -> Tensor:
+        """The frames of a MIDI file (frames, keys), as the model reads them.
+
+        Raises:
+            DataError: it is not a MIDI file, or the model reads other keys.
+        """
+        (example,) = self.examples(path)
+        return torch.cat([example.x, example.y[-1:]])
 
     def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
         """For every frame, the probability of each key in the next one."""
@@ -105,45 +129,54 @@ class Music(SequenceKind):
             raise DataError(f"'{path}' has frames of {keys} keys; the model reads {self.keys}")
 
 
-def _content(path: Path) -> bytes:
-    return read_bytes(path, "a MATLAB file of piano rolls")
+def midi_files(folder: Path) -> list[Path]:
+    """The MIDI files of a folder and its subfolders, sorted by name."""
+    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 
 
-def read_rolls(path: Path, content: bytes, names: tuple[str, ...]) -> list[list[Example]]:
-    """The pieces of some cell arrays of a MATLAB file.
-
-    Raises:
-        DataError: it is another file, an array is missing, or a piece is not a matrix of zeros and ones.
-    """
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise DataError("reading MATLAB files needs scipy: pip install 'unrolled[music]'") from None
-    try:
-        arrays = loadmat(io.BytesIO(content))
-    except Exception as problem:  # scipy raises many kinds of errors for damaged files
-        raise DataError(f"'{path}' is not a MATLAB file of version 5, or is damaged ({problem})") from None
-    found = []
-    for name in names:
-        if name not in arrays:
-            known = [n for n in arrays if not n.startswith("__")]
-            raise DataError(
-                f"'{path}' has no '{name}'; it has {', '.join(known) or 'nothing'}. Name the parts with data.train, "
-                "data.validation and data.test"
-            )
-        found.append([_example(path, f"{name}[{i}]", roll) for i, roll in enumerate(arrays[name].ravel())])
-    widths = {len(e.x[0]) for part in found for e in part if len(e.x)}
-    if len(widths) > 1:
-        raise DataError(f"'{path}': all pieces must have the same keys, got frames of {sorted(widths)}")
-    return found
+def _content(path: Path) -> dict[str, bytes]:
+    """The content of a MATLAB file (under the name '') or of each MIDI file, by its name."""
+    if path.is_dir():
+        files = midi_files(path)
+        if not files:
+            raise DataError(f"'{path}' has no MIDI files ({', '.join(SUFFIXES)})")
+        return {file.relative_to(path).as_posix(): read_bytes(file, "a MIDI file") for file in files}
+    name = path.name if path.suffix.lower() in SUFFIXES else ""
+    return {name: read_bytes(path, "a MATLAB file of piano rolls, or a MIDI file")}
 
 
-def _example(path: Path, name: str, roll: Any) -> Example:
-    shape: tuple[int, ...] = getattr(roll, "shape", ())
-    kind = getattr(getattr(roll, "dtype", None), "kind", "")
-    if len(shape) != 2 or kind not in "buif" or shape[0] < 2:
-        raise DataError(f"'{path}': {name} must be a matrix (2 steps or more, keys), got {shape}")
-    frames = torch.from_numpy(roll.astype("float32"))
-    if not ((frames == 0) | (frames == 1)).all():
-        raise DataError(f"'{path}': {name} must hold zeros and ones, got values from {frames.min()} to {frames.max()}")
-    return Example(frames[:-1], frames[1:], name)
+def _is_midi(content: dict[str, bytes]) -> bool:
+    return "" not in content
+
+
+def _sha256(content: dict[str, bytes]) -> str:
+    digest = hashlib.sha256()
+    for name, data in content.items():
+        if name:
+            digest.update(f"{len(name)} {name} {len(data)} ".encode("utf-8", "surrogatepass"))
+        digest.update(data)
+    return digest.hexdigest()
+
+
+def _parts(path: Path, content: dict[str, bytes], options: MusicOptions, every: bool) -> list[list[Example]]:
+    """The pieces for training, validation and testing; or one part, of what other data are tested on."""
+    if not _is_midi(content):
+        names = (options.train, options.validation, options.test) if every else (options.test,)
+        return read_rolls(path, content[""], names)
+    pieces = [_piece(path, name, data, options.step) for name, data in content.items()]
+    if not every:
+        return [pieces]
+    files = list(content)
+    number = parts_of_folders(path, files) or dict(zip(files, divided(files, SHARES), strict=True))
+    return [[piece for piece in pieces if number[piece.name] == k] for k in range(3)]
+
+
+def _piece(path: Path, name: str, content: bytes, step: float) -> Example:
+    file = path / name if path.is_dir() else path
+    roll = read_midi(file, content, step)
+    if len(roll) < 2:
+        raise DataError(
+            f"'{file}' has a single frame of {step:g} quarter notes; a piece needs two. Use a smaller data.step"
+        )
+    return Example(roll[:-1], roll[1:], name)

@@ -17,6 +17,8 @@ class Reading:
     stride: steps from one window to the next; ``window`` by default. Each update of a text has ``stride`` new steps.
         In other sequences, gradients start at every ``stride``-th step: see ``nn.memory.Truncated``.
     seed: of the initial parameters and of the order of the data.
+    validation, test: files (or folders) with the data for validation and for testing. By default they are parts of the
+        data.
 
     Raises:
         UsageError: a value out of range, or a stride without a window.
@@ -26,6 +28,8 @@ class Reading:
     window: int | None = None
     stride: int | None = None
     seed: int = 0
+    validation: str = ""
+    test: str = ""
 
     def __post_init__(self) -> None:
         for name in ("batch", "window"):

@@ -21,6 +21,7 @@ from .goal import Answers, mean_loss
 from .kind import Data, Kind
 
 EXCERPT = 16  # sequences of an excerpt
+Parts = tuple[list[Example], list[Example], list[Example]]  # for training, validation and testing
 TOGETHER = 64  # sequences that are evaluated at a time; this does not change the result
 
 
@@ -51,6 +52,10 @@ class SequenceKind(Kind):
     read_steps: ClassVar[str]
     batch_type: ClassVar[Any] = Batch
 
+    def vary(self, example: Example, generator: torch.Generator) -> Example:
+        """A sequence as it is trained on in one pass; ``generator`` decides what is random. By default unchanged."""
+        return example
+
     @abstractmethod
     def examples(self, path: Path) -> list[Example]:
         """All sequences of other data, to predict from; targets may be missing."""
@@ -58,6 +63,17 @@ class SequenceKind(Kind):
     @abstractmethod
     def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
         """The predictions for a sequence, from its scores (answers, outputs)."""
+
+    def with_given(self, parts: Parts, known: bool) -> Parts:
+        """The parts of data, with those that are given as files."""
+        if not known:
+            return parts
+        train, validation, test = parts
+        if self.reading.validation:
+            validation = _of_file(self, self.reading.validation)
+        if self.reading.test:
+            test = _of_file(self, self.reading.test)
+        return train, validation, test
 
     def answers(self, model: SequenceModel, batch: Batch) -> tuple[Tensor, Tensor]:
         """Scores (answers, outputs) and targets (answers, ...) of a batch, where the targets are known."""
@@ -83,7 +99,11 @@ class SequenceKind(Kind):
             yield from self.rows(example, values_of(scores))
 
 
-Parts = tuple[list[Example], list[Example], list[Example]]  # for training, validation and testing
+def _of_file(kind: SequenceKind, path: str) -> list[Example]:
+    """All sequences of a file that is given for validation or testing."""
+    data = kind.read(Path(path), "")
+    assert isinstance(data, Sequences)
+    return data.test
 
 
 @dataclass(frozen=True)
@@ -122,7 +142,7 @@ class Sequences(Data):
         generator = torch.Generator().manual_seed(reading.seed + 1_000_003 * (epoch + 1))
         order = torch.randperm(len(self.train), generator=generator).tolist()
         for start in range(0, len(order), reading.batch):
-            yield Batch.of([self.train[i] for i in order[start : start + reading.batch]])
+            yield Batch.of([self.kind.vary(self.train[i], generator) for i in order[start : start + reading.batch]])
 
     def validate(self, model: SequenceModel) -> float:
         return mean_loss(self.kind.goal, self.kind.score(model, self.validation))

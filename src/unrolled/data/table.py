@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -16,38 +14,51 @@ from torch import Tensor
 from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
 from ..nn.model import Answer
-from .example import Example, divided
-from .frame import Frame, Rows, read_rows
+from .example import Example
+from .given import fingerprint, shares
 from .goal import Class, Goal, Number
 from .reading import Reading
 from .sequences import SequenceKind, Sequences
+from .tables.form import Form
+from .tables.labels import labels, number_of, same_number
+from .tables.old import as_before
+from .tables.parts import NAMES, SPLITS, Parts, Span, by_sequence, by_time
+from .tables.read import read_sheet
+from .tables.roles import columns_named, find_roles
+from .tables.series import Roles, Series, read_series
+from .tables.sheet import Sheet
+from .tables.summary import summary
 
 GOALS = ("forecast", "steps", "sequences")
 FILLED = {"previous": "the previous value", "mean": "the mean", "refuse": ""}
-Span = tuple[int, int | None]  # the steps with targets: the first one, and the one after the last
 
 
 @dataclass(frozen=True)
-class TableOptions:
-    """[data] of a table.
+class TableOptions(Form):
+    """[data] of a table; see ``Form`` for how it is written in its file.
 
     goal: 'forecast' the target some steps ahead, label the 'steps', or label the 'sequences'.
     target: the column to predict: a number to forecast, or the labels. By default the last column.
-    time: the column to sort rows by. By default rows are in order.
-    sequence: the column that tells sequences apart. By default all rows are one sequence.
+    time: the column to sort rows by, or 'rows' to keep their order. By default the only column of dates.
+    sequence: the columns that tell sequences apart. By default all rows are one sequence.
     inputs: the columns that are read. By default all columns of numbers. A forecast reads its target as well.
+    future: the inputs that are known beyond the end of the target.
     ahead: how many steps ahead a forecast looks.
     missing: what replaces a missing input: the 'previous' value, or the 'mean'; 'refuse' stops with an error.
-    validation, test: shares of the sequences, or of the end of a single one.
+    split: what is held out: the end of each sequence ('time'), or whole sequences ('sequence'). By default 'time' for a
+        forecast and for a single sequence.
+    validation, test: shares of the sequences, or of the end of each; or files.
     """
 
     goal: str = "forecast"
     target: str = ""
     time: str = ""
-    sequence: str = ""
-    inputs: list[str] | None = None
+    sequence: str | list[str] = ""
+    inputs: str | list[str] | None = None
+    future: str | list[str] | None = None
     ahead: int = 1
     missing: str = "previous"
+    split: str = ""
     validation: float = 0.15
     test: float = 0.15
 
@@ -56,12 +67,18 @@ class TableOptions:
         return "a later value (data.goal=forecast)" if self.goal == "forecast" else ""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.split:
+            check_choice("data.split", self.split, SPLITS)
         check_choice("data.goal", self.goal, GOALS)
         check_choice("data.missing", self.missing, FILLED)
         if self.goal == "sequences" and not self.sequence:
             raise UsageError("labels of sequences need a column that tells sequences apart: data.sequence=COLUMN")
         if self.ahead < 1:
             raise UsageError(f"data.ahead must be a whole number from 1, got {self.ahead}")
+        self._check_shares()
+
+    def _check_shares(self) -> None:
         if not (self.validation > 0 and self.test > 0 and self.validation + self.test < 1):
             raise UsageError("data.validation and data.test must be shares above 0 with a sum below 1")
 
@@ -71,8 +88,8 @@ class Table(SequenceKind):
     """Sequences of rows of a table. Inputs (and the target of a forecast) are scaled by their mean and standard
     deviation over the training data, which are stored with the model.
 
-    Several sequences are divided into training, validation and test data by their names. A single one is divided in
-    time: its end is the test data, what is before that the validation data.
+    A single sequence, and each sequence of a forecast, is divided in time: its end is the test data, what is before
+    that the validation data. Sequences with labels are divided into the three parts by their names.
     """
 
     name: ClassVar[str] = "table"
@@ -86,68 +103,122 @@ class Table(SequenceKind):
     classes: list[str]
     mean: list[float]
     deviation: list[float]
+    time: str = ""
+    keys: tuple[str, ...] = ()
+    split: str = ""  # '' for a model of version 0.1, which read tables in another way
+    layout: str = "long"
+    numbers: dict[str, int] = field(default_factory=dict)  # of the classes, by their labels
 
     @classmethod
     def learn(cls, path: Path, options: TableOptions, reading: Reading) -> Sequences:
         """Raises DataError for a column that is missing or does not hold numbers, for duplicate times, and for a class
         with one sequence."""
-        frame = Frame(path)
-        columns, target = _columns(frame, options)
-        rows = read_rows(frame, columns, target, options.goal, options.sequence, options.time)
-        parts, spans = _parts(path, rows, options)
-        mean, deviation = _scales(path, columns, numpy.concatenate([rows[i].x[: spans[0][1]] for i in parts[0]]))
-        labels = sorted({str(v) for r in rows for v in r.y}) if options.goal != "forecast" else []
-        if options.goal != "forecast" and len(labels) < 2:
-            raise DataError(f"'{path}': column '{target}' has one label only, '{labels[0]}'; it needs two or more")
-        data = cls(options, reading, columns, target, labels, mean, deviation)._data(frame, rows, parts, spans, True)
-        for name in ("train", "validation", "test"):
-            data.kind._check_targets(path, getattr(data, name), f"in the {name} part")  # type: ignore[attr-defined]
+        sheet = read_sheet(path, options)
+        understood = find_roles(sheet, options)
+        roles = understood.roles
+        forecast = options.goal == "forecast"
+        read = {*roles.inputs, *roles.future, *([roles.target] if forecast else [])}
+        columns = _ordered(sheet, options, read)
+        if not columns:
+            raise DataError(f"'{path}' has no columns of numbers to read; it has {', '.join(sheet.names)}")
+        series = read_series(sheet, replace(roles, inputs=tuple(columns)))
+        split = options.split or ("time" if forecast or (len(series) == 1 and options.goal == "steps") else "sequence")
+        classes = [] if forecast else _labels(sheet, series, roles.target, options.goal)
+        if len(classes) == 1:
+            raise DataError(
+                f"'{path}': column '{roles.target}' has one label only, '{classes[0]}'; it needs two or more"
+            )
+        kind = cls(
+            options, reading, columns, roles.target, classes, [], [], roles.time, roles.keys, split, sheet.layout
+        )
+        parts = kind._parts(path, series)
+        steps = numpy.concatenate([series[span.series].x[: span.end] for span in parts[0]])
+        mean, deviation = _scales(path, columns, steps)
+        kind = replace(kind, mean=mean, deviation=deviation, numbers=number_of(classes))
+        lines = summary(sheet, understood, series, parts, (reading.validation, reading.test))
+        data = kind._data(sheet, series, parts, True, lines)
+        for name in NAMES:
+            kind._check_targets(path, getattr(data, name), f"in the {name} part")
         return data
+
+    @classmethod
+    def learn_again(cls, path: Path, options: TableOptions, reading: Reading, description: Checked) -> Sequences:
+        kind = cls.stored(options, reading, description)
+        return kind._again(path, None) if not kind.split else cls.learn(path, options, reading)
 
     @classmethod
     def stored(cls, options: TableOptions, reading: Reading, description: Checked) -> Self:
         columns, classes = (description.list_of(name, str) for name in ("inputs", "classes"))
         mean, deviation = (description.list_of(name, float, len(columns)) for name in ("mean", "deviation"))
-        return cls(options, reading, columns, description.get("target", str), classes, mean, deviation)
+        target = description.get("target", str)
+        if "split" not in description.values:  # version 0.1
+            sequence = str(options.sequence)
+            time, keys, split, layout = options.time, (sequence,) if sequence else (), "", "long"
+        else:
+            time, keys = description.get("time", str), tuple(description.list_of("keys", str))
+            split, layout = description.get("split", str), description.get("layout", str)
+        scale = (mean, deviation)
+        return cls(options, reading, columns, target, classes, *scale, time, keys, split, layout, number_of(classes))
 
     def read(self, path: Path, sha256: str) -> Sequences:
-        frame = Frame(path)
-        frame.column(self.target, "the target")
-        rows = self._rows(frame)
-        known = hashlib.sha256(frame.content).hexdigest() == sha256
-        every = list(range(len(rows)))
-        parts, spans = _parts(path, rows, self.options) if known else ([every] * 3, [(0, None)] * 3)
-        data = self._data(frame, rows, parts, spans, known)
+        return self._again(path, sha256)
+
+    def _again(self, path: Path, sha256: str | None) -> Sequences:
+        """A table in the parts of the training data if it has their fingerprint, or if there is none to compare."""
+        sheet = self._sheet(path)
+        sheet.require(self.target, "the target")
+        series = self._series(sheet)
+        known = sha256 in (None, fingerprint(sheet.sha256, self.reading))
+        every = [Span(number) for number in range(len(series))]
+        data = self._data(sheet, series, self._parts(path, series) if known else (every, every, every), known)
         self._check_targets(path, data.test, "in the test part" if known else "to compare with")
         return data
 
+    def _parts(self, path: Path, series: list[Series]) -> Parts:
+        options, forecast = self.options, self.options.goal == "forecast"
+        held_out = shares(self.reading, options.validation, options.test)
+        single = len(series) == 1 and options.goal != "sequences"  # version 0.1 divided a single sequence in time
+        if self.split == "time" or (not self.split and single):
+            ahead = options.ahead if forecast else 0
+            return by_time(path, series, *held_out, ahead, to_the_end=not self.split)
+        return by_sequence(path, series, *held_out, options.goal == "sequences")
+
     def _data(
-        self, frame: Frame, rows: list[Rows], parts: Sequence[Sequence[int]], spans: Sequence[Span], known: bool
+        self, sheet: Sheet, series: list[Series], parts: Parts, known: bool, lines: Sequence[tuple[str, str]] = ()
     ) -> Sequences:
-        made = [[self.example(rows[i], *span) for i in part] for part, span in zip(parts, spans, strict=True)]
-        train, validation, test = ([e for e in part if len(e.read)] for part in made)
+        made = [[self.example(series[span.series], span.first, span.end) for span in part] for part in parts]
+        own = [[e for e in part if len(e.read)] for part in made]
+        train, validation, test = self.with_given((own[0], own[1], own[2]), known)
         goal, ahead = self.options.goal, self.options.ahead
         what = f"forecast '{self.target}' {ahead} ahead" if goal == "forecast" else f"label {goal}"
-        about = [("table", f"{what}, from {', '.join(self.columns)}")]
+        about = [("table", f"{what}, from {', '.join(self.columns)}"), *lines]
         if self.classes:
             about.append(("classes", f"{len(self.classes)}: {', '.join(self.classes[:8])}"))
-        if gaps := self._gaps(frame.path, rows, known):
+        if gaps := self._gaps(sheet, series, known):
             about.append(("missing", f"{gaps}; replaced by {FILLED[self.options.missing]}"))
-        counts, sha256 = {"sequences": len(test)}, hashlib.sha256(frame.content).hexdigest()
-        return Sequences(self, frame.path, sha256, known, (train, validation, test), counts, tuple(about))
+        counts = {"sequences": len(test)}
+        sha256 = fingerprint(sheet.sha256, self.reading) if known else sheet.sha256
+        return Sequences(self, sheet.path, sha256, known, (train, validation, test), counts, tuple(about))
 
-    def _gaps(self, path: Path, rows: list[Rows], learning: bool) -> str:
+    def _gaps(self, sheet: Sheet, series: list[Series], learning: bool) -> str:
         """The number of missing values of each column, for people."""
-        missing = {n: int(sum(numpy.isnan(r.x[:, i]).sum() for r in rows)) for i, n in enumerate(self.columns)}
+        missing = {n: int(sum(numpy.isnan(s.x[:, i]).sum() for s in series)) for i, n in enumerate(self.columns)}
         gaps = {n: count for n, count in missing.items() if count}
         if gaps and learning and self.options.missing == "refuse":
             name = next(iter(gaps))
-            raise DataError(f"'{path}': column '{name}' has {gaps[name]} missing values, and data.missing=refuse")
-        return ", ".join(f"{n} {count:,}" for n, count in gaps.items())
+            raise DataError(f"'{sheet.path}': column '{name}' has {gaps[name]} missing values, and data.missing=refuse")
+        return ", ".join(f"{n} {count:,}{sheet.column(n).words}" for n, count in gaps.items())
 
     def description(self) -> dict[str, Any]:
         scales = {"mean": self.mean, "deviation": self.deviation}
-        return {"inputs": self.columns, "target": self.target, "classes": self.classes, **scales}
+        roles = {"time": self.time, "keys": list(self.keys), "split": self.split, "layout": self.layout}
+        return {
+            "inputs": self.columns,
+            "target": self.target,
+            "classes": self.classes,
+            **scales,
+            **(roles if self.split else {}),
+        }
 
     @property
     def inputs(self) -> int:
@@ -168,7 +239,7 @@ class Table(SequenceKind):
         at = self.columns.index(self.target)
         return Number(at, self.deviation[at])
 
-    def example(self, rows: Rows, first: int = 0, end: int | None = None) -> Example:
+    def example(self, rows: Series, first: int = 0, end: int | None = None) -> Example:
         """A sequence as scaled tensors, with targets from step ``first`` to before ``end``. The steps before are read
         as well, so that the state knows the past; their targets are unknown."""
         scaled = (rows.x - numpy.array(self.mean)) / numpy.array(self.deviation)
@@ -179,12 +250,15 @@ class Table(SequenceKind):
             y = torch.from_numpy(values[self.options.ahead :].astype("float32"))[:, None][:end].clone()
             y[:first] = torch.nan
         else:
-            number = {label: i for i, label in enumerate(self.classes)}
-            y = torch.tensor([number[str(v)] for v in rows.y], dtype=torch.long)
+            y = torch.tensor([self._number(label) for label in rows.y], dtype=torch.long)
             y = (y[-1] if len(y) else torch.tensor(0)) if self.answer == "last" else y[:end].clone()
             if y.ndim:
                 y[:first] = -1
-        return Example(x, y, rows.name, rows.rows)
+        return Example(x, y, rows.name, rows.rows.tolist())
+
+    def _number(self, label: str) -> int | None:
+        """The number of a label; None if the model does not know it."""
+        return self.numbers.get(label, self.numbers.get(same_number(label)))
 
     def _filled(self, x: numpy.ndarray) -> numpy.ndarray:
         """Scaled inputs with missing ones replaced: by the previous value, or else by the mean (zero)."""
@@ -201,25 +275,42 @@ class Table(SequenceKind):
                 "Remove rows without values, or change the parts with data.validation and data.test"
             )
 
-    def sequences(self, path: Path) -> list[Rows]:
+    def sequences(self, path: Path) -> list[Series]:
         """The sequences of another table, with the target if it has that column."""
-        return self._rows(Frame(path))
+        return self._series(self._sheet(path))
 
-    def _rows(self, frame: Frame) -> list[Rows]:
-        options = self.options
-        target = self.target if self.target in frame.columns or options.goal == "forecast" else None
-        rows = read_rows(frame, self.columns, target, options.goal, options.sequence, options.time)
-        strange = sorted({str(v) for r in rows for v in r.y} - set(self.classes)) if self.classes else []
-        if strange:
-            raise DataError(f"'{frame.path}': '{strange[0]}' in column '{self.target}' is a label the model never saw")
-        return rows
+    def _sheet(self, path: Path) -> Sheet:
+        sheet = read_sheet(path, replace(self.options, layout=self.layout))
+        return sheet if self.split else as_before(sheet)
+
+    def _series(self, sheet: Sheet, targets: bool = True) -> list[Series]:
+        """The sequences of another table.
+
+        Args:
+            sheet: the table.
+            targets: whether to read its labels as well.
+
+        Raises:
+            DataError: a label is empty, or the model does not know it.
+        """
+        labelled, forecast = self.options.goal != "forecast", self.options.goal == "forecast"
+        target = self.target if forecast or (targets and self.target in sheet.names) else ""
+        roles = Roles(self.time, self.keys, target, tuple(self.columns), labels=labelled)
+        series = read_series(sheet, roles)
+        if labelled and target:
+            found = _labels(sheet, series, target, self.options.goal)
+            if strange := [label for label in found if self._number(label) is None]:
+                raise DataError(
+                    f"'{sheet.path}': '{strange[0]}' in column '{self.target}' is a label the model never saw"
+                )
+        return series
 
     def examples(self, path: Path) -> list[Example]:
-        return [self.example(rows) for rows in self.sequences(path)]
+        return [self.example(series) for series in self._series(self._sheet(path), targets=False)]
 
     def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
         """The forecast after each row, the label of each row, or that of the sequence, with its probability."""
-        name = {"sequence": example.name} if self.options.sequence else {}
+        name = {"sequence": example.name} if self.keys else {}
         if self.options.goal == "forecast":
             at = self.columns.index(self.target)
             values = (scores[:, 0].double() * self.deviation[at] + self.mean[at]).tolist()
@@ -231,39 +322,30 @@ class Table(SequenceKind):
             yield {**name, **where, self.target: self.classes[best], "probability": round(float(p[best]), 6)}
 
 
-def _columns(frame: Frame, options: TableOptions) -> tuple[list[str], str]:
-    """The columns that are read, and the target."""
-    target = options.target or list(frame.columns)[-1]
-    frame.column(target, "the target")
-    forecast = options.goal == "forecast"
-    apart = {options.time, options.sequence, *(() if forecast else (target,))}
-    columns = options.inputs or [n for n in frame.columns if n not in apart and (n == target or frame.is_number(n))]
-    if forecast and target not in columns:
-        columns = [*columns, target]
-    if not columns:
-        raise DataError(f"'{frame.path}' has no columns of numbers to read; it has {', '.join(frame.columns)}")
-    return columns, target
+def _ordered(sheet: Sheet, options: TableOptions, read: set[str]) -> list[str]:
+    """The columns that are read: as named, the target last; else in the order of the file."""
+    if not options.inputs:
+        return [name for name in sheet.names if name in read]
+    named = columns_named(sheet, options.inputs, "an input")
+    return [*named, *(name for name in sheet.names if name in read and name not in named)]
 
 
-def _parts(path: Path, rows: list[Rows], options: TableOptions) -> tuple[list[list[int]], list[Span]]:
-    """Which sequences belong to which part, and which of their steps have targets in it."""
-    if len(rows) == 1 and options.goal != "sequences":
-        length = len(rows[0].x) - (options.ahead if options.goal == "forecast" else 0)
-        ends = [int(length * (1 - options.validation - options.test)), int(length * (1 - options.test)), length]
-        if min(ends[0], ends[1] - ends[0], ends[2] - ends[1]) < 1:
-            raise DataError(f"'{path}' has {len(rows[0].x)} rows, too few for training, validation and test data")
-        return [[0], [0], [0]], [(0, ends[0]), (ends[0], ends[1]), (ends[1], ends[2])]
-    if options.goal == "sequences":
-        for label, count in Counter(str(r.y[-1]) for r in rows).items():
-            if count == 1:
-                raise DataError(f"'{path}': class '{label}' has one sequence. Add more, or remove the class")
-    shares = (1 - options.validation - options.test, options.validation, options.test)
-    number = divided([r.name for r in rows], shares)
-    parts = [[i for i, part in enumerate(number) if part == k] for k in range(3)]
-    for k, name in enumerate(("train", "validation", "test")):
-        if not parts[k]:
-            raise DataError(f"'{path}' has {len(rows)} sequences, and none is in the {name} part. Add more")
-    return parts, [(0, None)] * 3
+def _labels(sheet: Sheet, series: list[Series], target: str, goal: str) -> list[str]:
+    """The labels of some sequences.
+
+    Raises:
+        DataError: a label is empty, or a sequence has several.
+    """
+    for one in series:
+        if (empty := one.y == "").any():
+            row = int(one.rows[int(empty.argmax())])
+            raise DataError(f"{sheet.place(row)}: column '{target}' (the label) is empty")
+        if goal == "sequences" and len(labels(one.y)) > 1:
+            raise DataError(
+                f"'{sheet.path}': sequence '{one.name}' has several labels in column '{target}'. To label each row, "
+                "use --goal steps"
+            )
+    return labels(label for one in series for label in one.y)
 
 
 def _scales(path: Path, names: list[str], steps: numpy.ndarray) -> tuple[list[float], list[float]]:
@@ -274,4 +356,5 @@ def _scales(path: Path, names: list[str], steps: numpy.ndarray) -> tuple[list[fl
                 f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
             )
     mean, deviation = numpy.nanmean(steps, 0), numpy.nanstd(steps, 0)
-    return mean.tolist(), numpy.where(deviation < 1e-12, 1.0, deviation).tolist()
+    constant = deviation <= 1e-14 * numpy.nanmax(numpy.abs(steps), 0)  # the rounding errors of equal numbers
+    return mean.tolist(), numpy.where(constant, 1.0, deviation).tolist()

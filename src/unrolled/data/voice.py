@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from fnmatch import fnmatch
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,13 +14,17 @@ from torch import Tensor
 from ..errors import DataError, UsageError, check_choice, did_you_mean
 from ..files.checked import Checked
 from ..nn.model import Answer
+from .augment import varied
 from .example import Example, divided
+from .given import fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
 from .recordings import MELS, SUFFIXES, Recording, read_folder, sha256_of
 from .sequences import SequenceKind, Sequences
 
 LEAST = 2  # recordings of a class
+LEVELS = ("recording", "absolute")
+RANGE = 8.0  # nepers of power (35 dB) from the loudest feature of a recording to silence
 ANSWERS: dict[str, Answer] = {"recording": "mean", "last": "last", "frame": "every"}
 Names = Sequence[Sequence[str]]  # the names for training, validation and testing
 
@@ -34,8 +37,13 @@ class VoiceOptions:
         first _. By default the folder, if there are subfolders.
     answer: what is classified: a 'recording', by the mean over its frames; a recording by its 'last' frame alone, so
         that the network has to remember what it has heard; or each 'frame', as its recording is labelled.
-    test: a pattern of file names such as *_[0-4].wav for the test data. By default a tenth of the recordings.
-    validation: the share of the other recordings that is used for validation.
+    test: a pattern of file names such as *_[0-4].wav, or of paths such as test/*, for the test data. By default a tenth
+        of the recordings.
+    validation: the share of the other recordings that is used for validation. Folders train/, valid/ and test/ are
+        taken as they are.
+    level: 'recording' measures the features of a recording from its own loudest one, and takes what is RANGE nepers
+        below it for silence, so that microphones, rooms and distances matter less; 'absolute' leaves them as they are.
+    augment: vary the training recordings in every pass, as if other people had spoken: see ``augment.varied``.
     skip_unreadable: skip recordings that cannot be read, and report their number.
     """
 
@@ -43,12 +51,15 @@ class VoiceOptions:
     answer: str = "recording"
     test: str = ""
     validation: float = 0.1
+    level: str = "recording"
+    augment: bool = True
     skip_unreadable: bool = False
 
     def __post_init__(self) -> None:
         if self.label:
             check_choice("data.label", self.label, ("folder", "name"))
         check_choice("data.answer", self.answer, ANSWERS)
+        check_choice("data.level", self.level, LEVELS)
         if not 0 < self.validation < 1:
             raise UsageError(f"data.validation must be a share between 0 and 1, got {self.validation}")
 
@@ -83,8 +94,8 @@ class Voice(SequenceKind):
         rate = _only_rate(path, recordings)
         labels = _labels(path, recordings, options.label)
         _check_folders(path, list(recordings))
-        parts = _parts(path, labels, options)
-        train = torch.cat([recordings[name].features for name in parts[0]])
+        parts = _parts(path, labels, options, reading)
+        train = torch.cat([levelled(recordings[name].features, options.level) for name in parts[0]])
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-3)
         kind = cls(options, reading, sorted(set(labels.values())), rate, mean.tolist(), deviation.tolist())
         return kind._data(path, recordings, skipped, labels, parts, known=True)
@@ -95,17 +106,21 @@ class Voice(SequenceKind):
         mean, deviation = (description.list_of(name, float, MELS) for name in ("mean", "deviation"))
         if not classes or rate < 1:
             description.refuse("'classes' must not be empty, and 'rate' must be above 0")
-        return cls(options, reading, classes, rate, mean, deviation)
+        return cls(_of_its_version(options, description), reading, classes, rate, mean, deviation)
+
+    @classmethod
+    def learn_again(cls, path: Path, options: VoiceOptions, reading: Reading, description: Checked) -> Sequences:
+        return cls.learn(path, _of_its_version(options, description), reading)
 
     def read(self, path: Path, sha256: str) -> Sequences:
         recordings, skipped = read_folder(path, self.options.skip_unreadable)
-        known = sha256_of(recordings) == sha256
+        known = fingerprint(sha256_of(recordings), self.reading) == sha256
         labels = _labels(path, recordings, self.options.label)
         strange = sorted(set(labels.values()) - set(self.classes))
         if strange:
             hint = did_you_mean(strange[0], self.classes) or f". It knows {_few(self.classes)}"
             raise DataError(f"'{path}' has recordings of '{strange[0]}', a class that the model does not know{hint}")
-        parts = _parts(path, labels, self.options) if known else [list(recordings)] * 3
+        parts = _parts(path, labels, self.options, self.reading) if known else [list(recordings)] * 3
         return self._data(path, recordings, skipped, labels, parts, known)
 
     def _data(
@@ -118,7 +133,8 @@ class Voice(SequenceKind):
         known: bool,
     ) -> Sequences:
         made = {name: self.example(name, recordings[name], labels[name]) for part in parts for name in part}
-        train, validation, test = ([made[name] for name in part] for part in parts)
+        own = [[made[name] for name in part] for part in parts]
+        train, validation, test = self.with_given((own[0], own[1], own[2]), known)
         number = Counter(labels[name] for name in parts[0])
         rare = min(self.classes, key=lambda label: number[label])
         classes = f"{len(self.classes)}: {_few(self.classes)}; fewest of '{rare}' ({number[rare]})"
@@ -126,10 +142,14 @@ class Voice(SequenceKind):
         if skipped:
             about.append(("skipped", f"{len(skipped)} unreadable: {_few(skipped)}"))
         counts, sha256 = {"recordings": len(test), "skipped": len(skipped)}, sha256_of(recordings)
+        sha256 = fingerprint(sha256, self.reading) if known else sha256
         return Sequences(self, path, sha256, known, (train, validation, test), counts, tuple(about))
 
     def description(self) -> dict[str, Any]:
-        return {"classes": self.classes, "rate": self.rate, "mean": self.mean, "deviation": self.deviation}
+        scales = {"mean": self.mean, "deviation": self.deviation}
+        early = self.options.level == "absolute" and not self.options.augment  # as version 0.1 wrote it
+        level = {} if early else {"level": self.options.level}
+        return {"classes": self.classes, "rate": self.rate, **scales, **level}
 
     @property
     def outputs(self) -> int:
@@ -147,9 +167,19 @@ class Voice(SequenceKind):
         """
         if recording.rate != self.rate:
             raise DataError(f"'{name}' has {recording.rate} Hz; the model reads {self.rate} Hz. Convert it first")
-        x = (recording.features - torch.tensor(self.mean)) / torch.tensor(self.deviation)
+        x = self._scaled(levelled(recording.features, self.options.level))
         y = torch.tensor(self.classes.index(label) if label is not None else 0)
         return Example(x, y.expand(len(x)) if self.answer == "every" else y, name)
+
+    def _scaled(self, features: Tensor) -> Tensor:
+        return (features - torch.tensor(self.mean)) / torch.tensor(self.deviation)
+
+    def vary(self, example: Example, generator: torch.Generator) -> Example:
+        if not self.options.augment:
+            return example
+        features = example.x * torch.tensor(self.deviation) + torch.tensor(self.mean)
+        x = self._scaled(levelled(varied(features, generator), self.options.level))
+        return example._replace(x=x, y=example.y[:1].expand(len(x)) if example.y.ndim else example.y)
 
     def class_of(self, file: Path) -> str:
         """The class that the folder or the name of a recording says; '' if neither does."""
@@ -168,6 +198,21 @@ class Voice(SequenceKind):
             yield {**where, "class": self.classes[int(p.argmax())], "probability": round(float(p.max()), 6)}
 
 
+def _of_its_version(options: VoiceOptions, description: Checked) -> VoiceOptions:
+    """The options of a run. Version 0.1 knew no levels and no augmentation, and its description has no level."""
+    return options if "level" in description.values else replace(options, level="absolute", augment=False)
+
+
+def levelled(features: Tensor, level: str) -> Tensor:
+    """Features (frames, bands) as logarithms of the share of the loudest one, down to -RANGE; or as they are.
+
+    >>> levelled(torch.tensor([[1.0, 3.0], [-9.0, 2.0]]), "recording")
+    tensor([[-2.,  0.],
+            [-8., -1.]])
+    """
+    return (features - features.max()).clamp(min=-RANGE) if level == "recording" else features
+
+
 def _only_rate(path: Path, recordings: dict[str, Recording]) -> int:
     """The sample rate that all recordings have."""
     rates = Counter(recording.rate for recording in recordings.values())
@@ -184,8 +229,9 @@ def _only_rate(path: Path, recordings: dict[str, Recording]) -> int:
 
 def _labels(path: Path, recordings: dict[str, Recording], how: str) -> dict[str, str]:
     """The label of each recording: its folder, or the first part of its name."""
-    by_folder = how == "folder" or (not how and any("/" in Path(name).as_posix() for name in recordings))
-    labels = {n: (Path(n).parent.name if by_folder else Path(n).stem.partition("_")[0]) for n in recordings}
+    names = {name: Path(without_part(name)) for name in recordings}
+    by_folder = how == "folder" or (not how and any("/" in name.as_posix() for name in names.values()))
+    labels = {n: (at.parent.name if by_folder else at.stem.partition("_")[0]) for n, at in names.items()}
     nameless = [name for name, label in labels.items() if not label]
     if nameless:
         raise DataError(
@@ -206,17 +252,20 @@ def _check_folders(path: Path, names: list[str]) -> None:
             )
 
 
-def _parts(path: Path, labels: dict[str, str], options: VoiceOptions) -> Names:
+def _parts(path: Path, labels: dict[str, str], options: VoiceOptions, reading: Reading) -> Names:
     """The names for training, validation and testing. Each class has at least one recording for training."""
     names, counts = list(labels), Counter(labels.values())
     if len(counts) < 2:
         raise DataError(f"'{path}' has one class only, '{next(iter(counts))}'; classification needs two or more")
-    test = [n for n in names if options.test and fnmatch(Path(n).name, options.test)]
+    brought = parts_of_folders(path, names) if not options.test else None
+    test = [n for n in names if (options.test and matches(n, options.test)) or (brought or {}).get(n) == 2]
     if options.test and not test:
         raise DataError(f"'{path}' has no recording that matches data.test='{options.test}'; it has '{names[0]}'")
     rest = [n for n in names if n not in set(test)]
-    share = options.validation
-    number = divided(rest, (1 - share, share) if test else (0.9 - share, share, 0.1))
+    share, of_test = shares(reading, options.validation, 0.0 if test else 0.1)
+    number = divided(rest, (1 - of_test - share, share, of_test))
+    if brought and 1 in brought.values():
+        number = [brought[n] for n in rest]
     train, validation, drawn = ([n for n, part in zip(rest, number, strict=True) if part == k] for k in range(3))
     for label, count in sorted(counts.items()):
         if count < LEAST or not any(labels[n] == label for n in train):

@@ -1,4 +1,4 @@
-"""Writing with a model of text: each step is drawn from the model's prediction."""
+"""Writing with a model of text or music: each step is drawn from the model's prediction."""
 
 from __future__ import annotations
 
@@ -50,6 +50,34 @@ def write(
                 drawn = torch.multinomial(shares, 1, generator=generator)
             yield int(drawn)
             scores, states = model(drawn[None], None if drawn == border else states)
+
+
+def play(model: SequenceModel, start: Tensor, length: int, temperature: float = 1.0, seed: int = 0) -> Tensor:
+    """Draw frames of music one by one, each key with the probability that the model predicts: (length, keys).
+
+    >>> play(model, torch.zeros(1, 88), length=64).shape
+    torch.Size([64, 88])
+
+    Args:
+        start: frames (steps, keys), at least one, that are read first.
+        length: number of frames to draw.
+        temperature: scores are divided by it; 0 takes every key that is more likely than not.
+        seed: the same seed gives the same music.
+
+    Raises:
+        UsageError: a seed out of range.
+    """
+    check_seed(seed)
+    generator = torch.Generator().manual_seed(seed)
+    frames = []
+    with torch.no_grad():
+        scores, states = model(start[None])
+        for _ in range(length):
+            last = scores[0, -1].double()
+            p = torch.sigmoid(last / temperature) if temperature else (last > 0).double()
+            frames.append(torch.bernoulli(p, generator=generator).float())
+            scores, states = model(frames[-1][None, None], states)
+    return torch.stack(frames)
 
 
 def likeliest(shares: Tensor, top_p: float) -> Tensor:

@@ -4,46 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..draw.labels import Label, Run, words
+from ..draw.panel import DASHES, Line, Panel, Ticks
 from .layer import Layer
-
-DASHES: tuple[tuple[float, ...], ...] = ((), (7, 3), (2, 3), (9, 3, 2, 3))
-
-
-@dataclass(frozen=True)
-class Line:
-    """One series.
-
-    Attributes:
-        name: its name in the legend.
-        points: (logarithm of the lag, value).
-        colour: a name in ``COLOURS``.
-        dash: the lengths of dashes and gaps; empty for a solid line.
-    """
-
-    name: str
-    points: Sequence[tuple[float, float]]
-    colour: str
-    dash: tuple[float, ...] = ()
-
-
-@dataclass(frozen=True)
-class Panel:
-    """Series against the logarithm of the lag to base 10.
-
-    Attributes:
-        title: above the panel.
-        lines: the series.
-        ticks: values on the y axis with their labels. The first and the last are the ends of the axis.
-        farthest: the right end of the x axis.
-    """
-
-    title: str
-    lines: Sequence[Line]
-    ticks: Sequence[tuple[float, Label]]
-    farthest: float
 
 
 def panels(layer: Layer) -> list[Panel]:
@@ -63,14 +27,22 @@ def panels(layer: Layer) -> list[Panel]:
         for k, (n, parts) in enumerate(largest)
     ]
     found = [
-        Panel("how far back gradients reach", norms, _decades(norms), lags[-1]),
-        Panel("contribution per step of lag to ∂L/∂θ", shares, _ticks({0: "0", 1: f"{top:.2g}"}), lags[-1]),
+        _against_lag("how far back gradients reach", norms, _decades(norms), lags[-1]),
+        _against_lag("contribution per step of lag to ∂L/∂θ", shares, _ticks({0: "0", 1: f"{top:.2g}"}), lags[-1]),
     ]
     if layer.memory:
         points = [(math.log10(lag), share) for lag, share in zip(layer.memory.lags, layer.memory.shares, strict=True)]
         line = Line("share of x(t-τ) in the states", points, "parameter")
-        found.append(Panel("what the states remember", [line], _ticks({0: "0", 0.5: "½", 1: "1"}), points[-1][0]))
+        found.append(
+            _against_lag("what the states remember", [line], _ticks({0: "0", 0.5: "½", 1: "1"}), points[-1][0])
+        )
     return found
+
+
+def _against_lag(title: str, lines: Sequence[Line], y: Ticks, farthest: float) -> Panel:
+    """Series against the logarithm of the lag to base 10."""
+    x = [(float(power), words(f"{10**power:,}")) for power in range(int(farthest) + 1)]
+    return Panel(title, lines, y, x, farthest, "lag τ, in steps")
 
 
 def _logs(lags: Sequence[float], norms: Sequence[float]) -> list[tuple[float, float]]:

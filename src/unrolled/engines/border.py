@@ -18,6 +18,7 @@ import torch
 import torch.autograd.forward_ad as forward_ad
 from torch import Tensor, nn
 from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+from torch.compiler import disable, is_compiling
 from torch.overrides import _get_current_function_mode_stack
 from torch.utils._device import DeviceContext
 from torch.utils._python_dispatch import _disable_current_modes
@@ -51,9 +52,35 @@ def traced() -> bool:
     )
 
 
+dynamo_is_active: Callable[[], object] = C._dynamo.eval_frame.get_eval_frame_callback
+"""Whether torch.compile would trace the next Python function that is called."""
+
+
+def untraced(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep torch.compile from tracing a function that torch calls, such as a backward pass."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if is_compiling() or dynamo_is_active():
+            found: R = disable(function)(*args, **kwargs)
+            return found
+        return function(*args, **kwargs)
+
+    return run
+
+
+def for_onnx() -> bool:
+    """Whether torch exports a model to ONNX, which has no operators of this library."""
+    return torch.onnx.is_in_onnx_export()
+
+
 def transformed() -> bool:
     """Whether torch differentiates or batches what runs now: ``torch.func``, forward-mode differentiation."""
     return bool(C._are_functorch_transforms_active() or forward_ad._current_level >= 0)
+
+
+for known in (for_onnx, transformed):
+    known._dynamo_marked_constant = True  # type: ignore[attr-defined]  # torch.compile calls it while it traces
 
 
 def watched() -> bool:
@@ -144,7 +171,7 @@ def guards(tensors: Sequence[Tensor]) -> Guards:
 
 def shape_of(tensor: Tensor) -> tuple[int, ...]:
     """The shape as integers; while torch traces, ``tensor.shape`` may contain tensors or symbols."""
-    if not recorded():
+    if (is_compiling() and not for_onnx()) or not recorded():  # torch.compile and torch.export keep symbols
         return tuple(tensor.shape)
     tracing = C._get_tracing_state()
     C._set_tracing_state(None)

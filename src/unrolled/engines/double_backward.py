@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .border import untraced
 from .tangents import moved, tangents_of
 
 Maybe = Tensor | None
@@ -53,6 +54,7 @@ class Gradient(torch.autograd.Function):
         return result
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *directions: Maybe) -> tuple[Maybe, ...]:
         again, count = torch.is_grad_enabled(), sum(ctx.arrived)
         grads, leaves = ctx.saved_tensors[:count], ctx.saved_tensors[count:]

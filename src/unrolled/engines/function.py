@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import EngineError
 from . import transforms
-from .border import ordinary, transformed, unwatched, watched
+from .border import ordinary, transformed, untraced, unwatched, watched
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
@@ -26,7 +26,7 @@ def run(engine: Engine, call: Call) -> Tensors:
     Returns:
         every returned value by name, (rows, size), or (rows,) for scalars.
     """
-    return dict(zip(call.recurrence.returns, _run(engine, call, False), strict=True))
+    return dict(zip(call.recurrence.returns, differentiable(engine, call, False), strict=True))
 
 
 def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
@@ -36,11 +36,12 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
         every returned value by name, (batch, time, size) if all sequences are equally long, otherwise (rows, size);
         and the states after the last steps, (batch, size), or (batch,) for scalars.
     """
-    found = iter(_run(engine, call, True))
+    found = iter(differentiable(engine, call, True))
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
 
-def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+def differentiable(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    """Run a call of sequences, or of rows; differentiable. Returns all values, then the last states of sequences."""
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if transformed():
@@ -50,7 +51,7 @@ def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     leaves = call.leaves
     if not any(t.requires_grad for t in leaves.values()):
         with torch.no_grad():
-            return _run(engine, call, sequences)
+            return differentiable(engine, call, sequences)
     outputs: tuple[Tensor, ...] = _Sequence.apply(engine, call, sequences, *leaves.values())
     return outputs
 
@@ -74,6 +75,7 @@ class _Sequence(torch.autograd.Function):
         return given
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         if transformed():  # is_grads_batched=True
             job, wanted = (
@@ -85,7 +87,7 @@ class _Sequence(torch.autograd.Function):
             leaves = _saved(ctx)[: len(ctx.needs_input_grad) - 3]
             arrived = [g is not None for g in grads]
             given = [g for g in grads if g is not None]
-            return None, None, None, *Gradient.apply(_backward, _run, ctx, arrived, *given, *leaves)
+            return None, None, None, *Gradient.apply(_backward, differentiable, ctx, arrived, *given, *leaves)
         return None, None, None, *_backward(ctx, grads)
 
 
@@ -109,20 +111,30 @@ def _gradients(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None,
 
 
 def _saved(ctx: Any) -> tuple[Tensor, ...]:
+    saved = unpacked(ctx, ctx.call)
+    if ctx.kinds is None:
+        return saved
+    if [_kind(t) for t in saved] != ctx.kinds:
+        raise EngineError(
+            "saved_tensors_hooks returned a tensor of another shape, dtype or device than was saved. The backward "
+            "pass needs the same"
+        )
+    return tuple(t.contiguous() for t in saved)
+
+
+def unpacked(ctx: Any, call: Call) -> tuple[Tensor, ...]:
+    """The saved tensors of a node.
+
+    Raises:
+        EngineError: one of them was changed in place.
+    """
     try:
         saved: tuple[Tensor, ...] = ctx.saved_tensors
-        if ctx.kinds is None:
-            return saved
-        if [_kind(t) for t in saved] != ctx.kinds:
-            raise EngineError(
-                "saved_tensors_hooks returned a tensor of another shape, dtype or device than was saved. The backward "
-                "pass needs the same"
-            )
-        return tuple(t.contiguous() for t in saved)
+        return saved
     except RuntimeError as problem:
         if "modified by an inplace operation" not in str(problem):
             raise
-        outputs = list(ctx.call.recurrence.returns)
+        outputs = list(call.recurrence.returns)
         raise EngineError(
             "an output, an input or a parameter of the network was changed in place, but the backward pass needs its "
             f"old value. Change a copy of the output: out.{outputs[0]}.clone(); change parameters after the backward "

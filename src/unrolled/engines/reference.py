@@ -31,7 +31,7 @@ class Reference:
         step, steps = call.recurrence, steps_of(call.layout, call.like.device)
         fixed = _fixed_values(call, order(step.returns.values()))
         program = instructions(order(step.returns.values(), known=[*fixed, *_moving(step)]), call.sizes, call.like)
-        needed = _residuals(step) if keep else ()
+        needed = residuals(step) if keep else ()
         inputs = {node: steps.read(call.inputs[n]) for n, node in step.inputs.items()}
         state, kept = [call.state[n] for n in step.states], Kept()
         series: dict[str, list[Tensor]] = {n: [] for n in step.returns}
@@ -87,7 +87,7 @@ _adjoint = lru_cache(maxsize=256)(differentiate)
 
 
 @lru_cache(maxsize=256)
-def _residuals(step: Recurrence) -> tuple[Node, ...]:
+def residuals(step: Recurrence) -> tuple[Node, ...]:
     """The values of the forward pass that the adjoint reads."""
     adjoint = _adjoint(step, tuple(step.returns))
     forward = set(step.nodes)

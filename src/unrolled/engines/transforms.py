@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..transform.per_step import PerStep, per_step
-from .border import ordinary
+from .border import ordinary, untraced
 from .call import Call, Engine
 from .job import Batched, Job, joined, merged, parted, repeated
 from .passes import gradients, shaped
@@ -49,14 +49,17 @@ class Values(torch.autograd.Function):
         ctx.save_for_forward(*leaves)
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *grads: Maybe) -> tuple[Maybe, ...]:
         return None, *pulled(ctx.job, ctx.needs_input_grad[1:], grads, ctx.saved_tensors)
 
     @staticmethod
+    @untraced
     def jvp(ctx: Any, _: None, *directions: Maybe) -> tuple[Tensor, ...]:
         return tuple(_pushed(ctx.job, ctx.saved_tensors, directions))
 
     @staticmethod
+    @untraced
     def vmap(info: Any, in_dims: tuple[int | None, ...], job: Job, *leaves: Tensor) -> Batched:
         dims = in_dims[1:]
         if any(d is not None for d in dims[len(dims) - len(job.names[2]) :]):
@@ -86,6 +89,7 @@ class Gradients(torch.autograd.Function):
         ctx.save_for_forward(*tensors)
 
     @staticmethod
+    @untraced
     def backward(ctx: Any, *directions: Maybe) -> tuple[Maybe, ...]:
         """See ``double_backward.py``."""
         count, needed, given = sum(ctx.arrived), ctx.needs_input_grad[3:], iter(directions)
@@ -97,6 +101,7 @@ class Gradients(torch.autograd.Function):
         return None, None, None, *pushed, *_second(ctx, needed[count:], grads, leaves, moves)
 
     @staticmethod
+    @untraced
     def jvp(ctx: Any, _: None, __: None, ___: None, *directions: Maybe) -> tuple[Tensor, ...]:
         """Jᵀ in the direction of g, and, since second derivatives are symmetric, what ``backward`` gives for leaves."""
         count = sum(ctx.arrived)
@@ -114,6 +119,7 @@ class Gradients(torch.autograd.Function):
         return tuple(total)
 
     @staticmethod
+    @untraced
     def vmap(
         info: Any,
         in_dims: tuple[int | None, ...],

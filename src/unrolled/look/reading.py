@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 
 from ..data.characters import Vocabulary
+from ..data.forecast.kind import Forecast
+from ..data.forecast.parts import Ends, origins, steps_known
 from ..data.goal import Class
 from ..data.language import Language, printable
 from ..data.music import Music
@@ -31,6 +33,7 @@ READS = {
     "voice": "a recording",
     "music": "a MATLAB file of music",
     "table": "a table (CSV, Parquet)",
+    "forecast": "a table (CSV, Parquet)",
 }
 PER = 4  # points of a waveform per step
 
@@ -103,11 +106,13 @@ def _check_characters(vocabulary: Vocabulary, text: str, path: Path | None, firs
 
 def _of_sequence(model: SequenceModel, kind: object, data: Path, first: int, steps: int, piece: int) -> Reading:
     """A part of one sequence of some data."""
-    unit = "row" if isinstance(kind, Table) else "frame"
+    unit = "row" if isinstance(kind, (Table, Forecast)) else "frame"
     if isinstance(kind, Voice):
         reading = _recording(model, kind, data, piece)
     elif isinstance(kind, Music):
         reading = _music(kind, data, piece)
+    elif isinstance(kind, Forecast):
+        reading = _forecast(kind, data, piece)
     else:
         assert isinstance(kind, Table)
         reading = _table(kind, data, piece)
@@ -179,6 +184,25 @@ def _table(kind: Table, path: Path, piece: int) -> Reading:
     track = Track("rows", torch.from_numpy(rows.x[:count]), tuple(kind.columns))
     note = f"The sequence is '{name}'." if name else ""
     return _rows(kind, x[:count], y[:count], note, tuple(kind.classes), track)
+
+
+def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
+    """A series, as far as all targets are known. The target is what the regression leaves of the next values."""
+    series = kind.series(path)[1]
+    name = _chosen(path, [one.name for one in series], piece, "series")
+    one = next(one for one in series if one.name == name)
+    case = kind.base.case(one, steps_known(one.y))
+    example = case.example(kind.base.features, origins(Ends(0, 0, steps_known(one.y)), kind.options.ahead)[2])
+    known = torch.isfinite(example.y).all(1)
+    if not known.any():
+        raise DataError(f"'{path}' has no row with {kind.options.ahead} known values after it")
+    first = int(known.int().argmax())  # before, nothing has changed yet
+    rest = known[first:]
+    part = slice(first, first + (len(rest) if rest.all() else int(rest.int().argmin())))
+    track = Track("rows", torch.from_numpy(one.y[part, None]), (kind.roles.target,))
+    notes = (f"The series is '{name}'.",) if name else ()
+    left = "The targets are what the regression on lags leaves of the next values, in units of recent changes."
+    return Reading(example.x[part].double(), example.y[part].double(), kind.goal, (*notes, left), track=track)
 
 
 def _rows(kind: SequenceKind, x: Tensor, y: Tensor, note: str, vocabulary: tuple[str, ...], track: Track) -> Reading:

@@ -35,7 +35,7 @@ class Incoming:
 
     def by_name(self, inputs: tuple[object, ...], named: Mapping[str, object]) -> dict[str, object]:
         """All inputs by name, from those given in the circuit's order and those given by name."""
-        known = self.circuit.inputs
+        known = tuple(self.circuit.recurrence.inputs)  # not a cached property, since torch.compile traces this
         if len(inputs) > len(known):
             takes = f"{len(known)} input{'s' * (len(known) > 1)} ({', '.join(known)})" if known else "no inputs"
             call = ", ".join(f"{n}=..." for n in (*known, "state"))
@@ -194,15 +194,15 @@ class Incoming:
         if not series:
             if self.circuit.inputs:
                 raise InputError(f"'{self.circuit.name}' needs the input {', '.join(self.circuit.inputs)}")
-            if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
+            if not isinstance(steps, int | torch.SymInt) or isinstance(steps, bool) or steps < 0:
                 raise InputError(
                     f"'{self.circuit.name}' has no inputs, so it needs a number of steps: net(steps=100); got {steps!r}"
                 )
             return (shape_of(next(iter(state.values())))[0] if state else 1), steps
         extents = {n: shape_of(v)[:2] for n, v in series.items() if isinstance(v, Tensor)}
-        if len(set(extents.values())) > 1:
+        (batch, length), *others = extents.values()
+        if any(other != (batch, length) for other in others):  # no set, since torch.export has symbols
             raise InputError(f"all series of a call must have the same batch and time, got {extents}")
-        batch, length = next(iter(extents.values()))
         if steps is not None and steps != length:
             raise InputError(f"steps={steps}, but the inputs have {length} steps. Leave steps out")
         return batch, length

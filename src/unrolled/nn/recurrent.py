@@ -7,10 +7,21 @@ from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
-from torch.compiler import disable, is_dynamo_compiling
+from torch.compiler import disable, is_compiling
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, Guards, as_given, guards, ordinary, traced, unwrapped, watched
+from ..engines.border import (
+    FLOATS,
+    Guards,
+    as_given,
+    dynamo_is_active,
+    for_onnx,
+    guards,
+    ordinary,
+    traced,
+    unwrapped,
+    watched,
+)
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.last_rows import last_rows
@@ -22,7 +33,10 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
+from . import compiled
+from .bound_calls import BoundCall
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
+from .description import stored
 from .incoming import Incoming, Series, checked_parameters, columns, flat, short
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
@@ -87,6 +101,7 @@ class Recurrent(nn.Module):
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
         self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
         self._shapes = shapes(circuit.recurrence, self._sizes)
+        self._stored = stored(circuit.recurrence, tuple(self.sizes.items()))  # for torch.compile
         for name, shape in self._shapes.items():
             if hasattr(self, name):
                 source = circuit.recurrence.parameters[name].source
@@ -178,13 +193,17 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or a state does not fit; the message names the expected shape.
         """
-        if is_dynamo_compiling():  # torch.compile calls the network as it is, between two graphs
+        if is_compiling() and not for_onnx():
+            return compiled.forward(Recurrent.forward, self, inputs, state, given, reset, steps, named)
+        if dynamo_is_active():  # torch.compile has refused a function that calls this one
             return disable(Recurrent.forward)(
                 self, *inputs, state=state, given=given, reset=reset, steps=steps, **named
             )
         series_given, state = parted(inputs, state)
         plain = not given and reset is None and steps is None
         mark = self._mark(2, series_given, named, state) if plain else None
+        if found := self._bound(mark, series_given, named, state):
+            return Result(*found)
         if again := self._again(mark, 2, series_given, named, state):
             return self._results(*again, again[1].state)
         series = self._incoming().by_name(series_given, named)
@@ -210,10 +229,14 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or the state does not fit.
         """
-        if is_dynamo_compiling():
+        if is_compiling() and not for_onnx():
+            return compiled.step(Recurrent.step, self, inputs, state, named)
+        if dynamo_is_active():
             return disable(Recurrent.step)(self, *inputs, state=state, **named)
         given, state = parted(inputs, state)
         mark = self._mark(1, given, named, state)
+        if found := self._bound(mark, given, named, state):
+            return Step(*found)
         known = self._again(mark, 1, given, named, state)
         if known is None:
             tensors = *given, *named.values(), *(state or {}).values()
@@ -240,7 +263,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a sequence has no steps, or an input or the state does not fit.
         """
-        if is_dynamo_compiling():
+        if is_compiling() and not for_onnx():
+            return compiled.read(Recurrent.read, self, inputs, state, named)
+        if dynamo_is_active():
             return disable(Recurrent.read)(self, *inputs, state=state, **named)
         series_given, state = parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
@@ -294,7 +319,8 @@ class Recurrent(nn.Module):
         except (AttributeError, RuntimeError):  # no tensor, or one without a shape
             return None
         names = *named, *(() if state is None else state.keys())
-        return leading, len(given), torch.is_grad_enabled(), torch.is_inference_mode_enabled(), *names, *shapes
+        modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
+        return leading, len(given), *modes, *names, *shapes
 
     def _remembered(
         self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
@@ -309,8 +335,29 @@ class Recurrent(nn.Module):
             if all(as_given(t) for t in tensors):
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
-                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors))
+                bound = (
+                    BoundCall.of(call, mark[0] == 2) if engine.name == "c" and isinstance(self.memory, Store) else None
+                )
+                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors), bound)
         return self.memory.around(engine, call), call
+
+    def _bound(
+        self,
+        mark: tuple[object, ...] | None,
+        inputs: tuple[Any, ...],
+        named: Mapping[str, Any],
+        state: State | None,
+    ) -> tuple[dict[str, Tensor], State] | None:
+        """The results of a call, if one like it (except for the values) is in the cache and bound."""
+        known = self._known.get(mark) if mark else None
+        if known is None or known.bound is None or not isinstance(self.memory, Store):
+            return None
+        weights, begun = self._weights(), () if state is None else state.values()
+        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
+            return None
+        return known.bound.run(
+            {**dict(zip(self.circuit.inputs, inputs, strict=False)), **named}, state, weights.values()
+        )
 
     def _again(
         self,
@@ -359,9 +406,11 @@ class Recurrent(nn.Module):
 
 
 class _Known(NamedTuple):
-    """A checked call in the cache: its engine, step and layout, and guards on the kinds of its tensors."""
+    """A checked call in the cache: its engine, step and layout, guards on the kinds of its tensors, and what runs it
+    with little Python, if that is possible."""
 
     engine: Engine
     step: Recurrence
     layout: Layout
     guards: Guards
+    bound: BoundCall | None

@@ -89,7 +89,7 @@ class _KnownStep:
         if self.whole is not None and not _hooks(False) and False not in [t.is_contiguous() for t in weights]:
             leaves = [x.contiguous(), *[s.contiguous() for s in states], *with_biases(weights, module.bias)]
             found = run_bound(self.whole, leaves)
-            return found[-1] if len(states) == 1 else tuple(found[-2:])
+            return found[0] if len(states) == 1 else tuple(found)
         recurrence, sizes, _ = self.cell
         cell = Cell(recurrence, sizes, parameters_of(recurrence, weights, module.bias))
         results = run(self.engine, cell.call(x, states, self.layout))
@@ -136,10 +136,11 @@ def remember(module: Any, x: Any, hx: Any) -> None:
     layers, directions = (1, 1) if step else (module.num_layers, 1 + module.bidirectional)
     full = cells(name, weights, module.bias, layers, directions, x.shape[-1], states)
     made = [c._replace(parameters={}) for c in full]
-    whole = _whole(x if not step else x[:, None], states, full[0], batch) if len(full) == 1 else None
     if step:
+        whole = bind(full[0].call(x, states, batch.layout), shapes, torch.is_grad_enabled(), last_states=False)
         kinds[_kind(module, x, given)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0], whole)
     else:
+        whole = _whole(x, states, full[0], batch) if len(full) == 1 else None
         bounds = [_each(c, batch) for c in full]
         known = [b for b in bounds if b is not None]
         known = known if len(known) == len(bounds) else []
@@ -152,7 +153,7 @@ def _whole(x: Tensor, states: Sequence[Tensor], cell: Cell, batch: Dense) -> Bou
     call = cell.call(batch.rows(x), [s.flatten(0, -2) for s in states], batch.layout)
     plain = batch.batch_first or 1 in (batch.batch, batch.steps)
     lead = x.shape[:-1] if plain else (batch.batch, batch.steps)
-    return bind(call, [*((*lead, s.shape[-1]) for s in states), *(tuple(s.shape) for s in states)])
+    return bind(call, [(*lead, s.shape[-1]) for s in states], torch.is_grad_enabled())
 
 
 def _each(cell: Cell, batch: Dense) -> Bound | None:
@@ -162,7 +163,7 @@ def _each(cell: Cell, batch: Dense) -> Bound | None:
     rows = weight_ih.new_empty(batch.layout.rows, weight_ih.shape[1])
     states = [weight_ih.new_empty(batch.batch, n) for n in hidden]
     call = cell.call(rows, states, batch.layout)
-    return bind(call, [*((batch.batch, batch.steps, n) for n in hidden), *((batch.batch, n) for n in hidden)])
+    return bind(call, [(batch.batch, batch.steps, n) for n in hidden], torch.is_grad_enabled())
 
 
 WEIGHTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # of a cell

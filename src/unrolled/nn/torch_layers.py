@@ -11,9 +11,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import disable, is_compiling
 
+from ..engines.border import dynamo_is_active, for_onnx
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
+from . import dynamo, torch_compiled
 from .torch_calls import again, remember
 from .torch_operators import Layers, Step
 from .torch_series import Rows
@@ -49,6 +52,10 @@ class _Layer(nn.RNNBase):
         Raises:
             RuntimeError, ValueError: as torch raises them, if an argument does not fit.
         """
+        if is_compiling() and not for_onnx():
+            return torch_compiled.forward(_Layer.forward, self, input, hx)
+        if dynamo_is_active():  # torch.compile has refused a function that calls this one
+            return disable(_Layer.forward)(self, input, hx)
         return _of_ragged(self, input, hx) if isinstance(input, Ragged) else _known_or_checked(self, input, hx)
 
 
@@ -130,6 +137,10 @@ class _Cell(nn.RNNCellBase):
         Raises:
             RuntimeError, ValueError: as torch raises them, if an argument does not fit.
         """
+        if is_compiling() and not for_onnx():
+            return torch_compiled.forward(_Cell.forward, self, input, hx)
+        if dynamo_is_active():
+            return disable(_Cell.forward)(self, input, hx)
         return _known_or_checked(self, input, hx)
 
 
@@ -162,3 +173,6 @@ class GRUCell(_Cell, nn.GRUCell):
     """
 
     _on_tensors = _on_our_operators(nn.GRUCell.forward)
+
+
+dynamo.allow(_Layer)

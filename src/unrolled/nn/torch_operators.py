@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
-from ..engines.border import constants, ordinary, recorded, traced, transformed, unwrapped
+from ..engines.border import constants, for_onnx, ordinary, recorded, traced, transformed, unwrapped
 from ..engines.bound import run_bound
 from ..engines.c.bound import Bound
 from ..engines.c.build import compiler
@@ -27,6 +28,7 @@ from ..errors import InputError
 from ..graph.bind import bind, shapes
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
+from . import torch_compiled
 from .torch_layout import LAYERS
 from .torch_series import Batch, Dense, Packed
 
@@ -45,6 +47,12 @@ class Layers:
         Takes series, states, weights, has_biases, num_layers, dropout, train, bidirectional, batch_first; or, packed:
         data, batch_sizes, states, weights, has_biases, num_layers, dropout, train, bidirectional.
         """
+        if is_compiling() and not for_onnx():
+            data, states, weights, biases, count, dropout, train, bidirectional, batch_first = given
+            share = dropout if train else 0.0
+            return torch_compiled.layers(
+                self.name, data, listed(states), weights, biases, count, share, bidirectional, batch_first
+            )
         if isinstance(given[3], list):
             data, alive, *rest = given
             batch: Batch = Packed(tuple(alive.tolist()))
@@ -121,6 +129,9 @@ class Step:
     def __call__(self, x: Tensor, states: Tensor | Sequence[Tensor], *weights: Tensor | None) -> Tensor | Tensors:
         """The new states (B, H), from an input (B, features), states, weight_ih, weight_hh, bias_ih and bias_hh."""
         given, old = [w for w in weights if w is not None], listed(states)
+        if is_compiling() and not for_onnx():
+            new = torch_compiled.step(self.name, x, old, given, len(given) == 4)
+            return new[0] if isinstance(states, Tensor) else (new[0], new[1])
         (_, inputs), (_, hidden) = given[0].shape, given[1].shape
         fits = x.shape[1:] == (inputs,) and all(s.shape == (len(x), hidden) for s in old)
         engine = engine_for((x, *old, *given)) if fits else None

@@ -27,21 +27,28 @@ from .checkpoint import CONFIG, LARGEST_TEXT, checkpoints
 from .spec import Spec
 
 FORMAT, OLDEST = 3, 2
+WARNING = "warning"  # about the trained model, written after the checkpoints
 CHANGED = "it is not the one that the checkpoints were made with"
 
 
-def description(spec: Spec, data: Data, model: SequenceModel) -> dict[str, Any]:
-    """The values of config.json."""
+def description(spec: Spec, data: Data, model: SequenceModel, source: Path | None = None) -> dict[str, Any]:
+    """The values of config.json. ``source``: the run that the training starts from."""
     return {
         "format": FORMAT,
         "task": spec.kind.name,
         "cell": model.circuit.name,
         "source": data.source,
+        **({"from": str(source.absolute())} if source else {}),
         "options": spec.sections(),
         "versions": {"unrolled": __version__, "torch": torch.__version__},
         "description": data.kind.description(),
         "circuit": dump(model.circuit.recurrence),
     }
+
+
+def same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two descriptions are of the same training: all but the warning is the same."""
+    return {**one, WARNING: ""} == {**other, WARNING: ""}
 
 
 class Config:
@@ -86,7 +93,11 @@ class Config:
 
     def kind(self, spec: Spec) -> Kind:
         """How data are read for the model."""
-        return spec.kind.stored(spec.data, spec.reading, Checked(self.get("description", dict), self.refuse))
+        return spec.kind.stored(spec.data, spec.reading, self.checked("description"))
+
+    def checked(self, name: str) -> Checked:
+        """A part of the file, each of its values checked when it is read."""
+        return Checked(self.get(name, dict), self.refuse)
 
     def circuit(self) -> Circuit:
         """The circuit as it was stored. No code is executed."""

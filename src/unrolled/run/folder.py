@@ -4,12 +4,14 @@
 config.json         the model, the options, and the circuit itself: no code is needed to load it
 config.toml         the options alone, to be used again with --config
 log.jsonl           the training, line by line
+training.svg        its losses and its learning rate, drawn at the end
 faults/             batches with NaN or infinite losses, each with the model that read it
 checkpoints/        the last two checkpoints and the best one, each a folder of its own: see checkpoint.py
 circuit.svg         the circuit diagram
 unfolded.svg        the graph without recurrence
 equations.txt       the equations, and those of the gradient
 equations.tex       the same as a LaTeX document
+forecast.svg        of a forecast: the test part and the future
 track/              curves for TensorBoard, with --track
 
 A process locks the folder before it looks into it, and writes only into a folder that was empty or is ours.
@@ -48,12 +50,13 @@ from .checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
-from .config import CHANGED, Config, check_folder, is_run
+from .config import CHANGED, WARNING, Config, check_folder, is_run, same
 from .views import VIEWS, write_views
 
-MARK, LOG, OPTIONS = ".unrolled", "log.jsonl", "config.toml"
+MARK, LOG, OPTIONS, CURVES = ".unrolled", "log.jsonl", "config.toml", "training.svg"
 FAULTS, TRACK = "faults", "track"
-FILES = (CONFIG, OPTIONS, LOG, *VIEWS)
+FORECAST = "forecast.svg"
+FILES = (CONFIG, OPTIONS, LOG, CURVES, *VIEWS, FORECAST)
 DAMAGED = ".damaged"
 OURS = re.compile(rf"\d+({re.escape(DAMAGED)}(-\d+)?)?")  # in checkpoints/ and faults/
 BATCH = "batch."  # how tensors of a faulty batch are named
@@ -160,6 +163,11 @@ class RunFolder:
         """Add a line to log.jsonl. The next checkpoint or ``sync_log`` flushes it to the disk."""
         append_text(self.path / LOG, as_line(record) + "\n")
 
+    def warn(self, message: str) -> None:
+        """Write a warning about the trained model into config.json."""
+        self.config[WARNING] = message
+        write_bytes(self.path / CONFIG, as_json(self.config))
+
     def sync_log(self) -> None:
         """Flush log.jsonl to the disk."""
         sync_file(self.path / LOG)
@@ -226,7 +234,7 @@ class RunFolder:
                 path.rename(free_folder(path.parent, path.name + DAMAGED))
                 sync_folder(path.parent)
                 continue
-            if checkpoint.config != self.config:
+            if not same(checkpoint.config, self.config):
                 Config(self.path).refuse(CHANGED)
             return checkpoint
         raise no_checkpoint(self.path)

@@ -43,16 +43,23 @@ class Run:
     @staticmethod
     @contextmanager
     def open(
-        path: Path, spec: Spec, data: Data, model: SequenceModel, ranks: Ranks = ALONE, overwrite: bool = False
+        path: Path,
+        spec: Spec,
+        data: Data,
+        model: SequenceModel,
+        ranks: Ranks = ALONE,
+        overwrite: bool = False,
+        source: Path | None = None,
     ) -> Iterator[Run]:
-        """A new training in a new run folder, which is locked until the end of the block."""
+        """A new training in a new run folder, which is locked until the end of the block. ``source``: the run that the
+        training starts from."""
         with ExitStack() as locked:
             folder = None
             with ranks.together():
                 if ranks.first:
                     folder = locked.enter_context(RunFolder(path, overwrite))
             run = Run(folder, Training(model, data, spec.training, ranks))
-            run.begin(model.circuit, description(spec, data, model))
+            run.begin(model.circuit, description(spec, data, model, source))
             yield run
 
     @staticmethod
@@ -108,6 +115,10 @@ class Run:
         if self.folder:
             self.folder.cut_log(self.training.update)
             self.folder.prune()
+
+    def extend(self, updates: int | None, minutes: float | None) -> None:
+        """Go on with a finished training for more updates or minutes: see ``Training.extend``."""
+        self.training.extend(updates, minutes)
 
     def fit(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, report after each update, and write checkpoints: see ``Training.run``."""

@@ -17,7 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from ..circuits.circuit import Circuit
-from ..data.defaults import BY_TASK, USUAL
+from ..data.defaults import BY_CELL, BY_TASK, USUAL
 from ..data.kind import Kind
 from ..data.kinds import kind_of
 from ..data.reading import Reading
@@ -69,7 +69,8 @@ class Spec:
     def read(
         cls, task: str, config: Sections | None = None, flags: Sections | None = None, assignments: Iterable[str] = ()
     ) -> Spec:
-        """The options of a task: its defaults, overridden by a file, by flags and by assignments, in this order.
+        """The options of a task: its defaults, those of its cell, overridden by a file, by flags and by assignments, in
+        this order.
 
         Args:
             task: a name of ``data.kinds.KINDS``.
@@ -78,7 +79,10 @@ class Spec:
             assignments: such as ``training.rate=0.01``.
         """
         defaults = {name: section for name, section in USUAL.items() if name != "model"}
-        return cls.of(task, defaults, BY_TASK[task], config or {}, flags or {}, parsed(assignments))
+        given = config or {}, flags or {}, parsed(assignments)
+        cells = [layer.get("model", {}).get("cell") for layer in given]
+        of_cell = next((BY_CELL.get(cell, {}) for cell in reversed(cells) if cell), {})
+        return cls.of(task, defaults, BY_TASK[task], of_cell.get(task, {}), *given)
 
     @classmethod
     def of(cls, task: str, *layers: Sections) -> Spec:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,15 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..data.characters import Vocabulary
+from ..data.forecast.kind import Forecast
 from ..data.kind import Data, Kind
-from ..data.kinds import recognise
+from ..data.kinds import can_read, recognise
 from ..data.language import Language
 from ..errors import DataError, UnrolledError, UsageError, command_line
 from ..nn.model import SequenceModel
 from ..train import random_states
 from .checkpoint import best_of, checkpoints, is_checkpoint, no_checkpoint, read_checkpoint
-from .config import CHANGED, Config
+from .config import CHANGED, Config, same
 from .spec import Spec
 
 
@@ -97,15 +98,28 @@ class Trained:
         """The metric on the test part of data that the model learned from, or on all of other data."""
         return self.read(path, skip_unknown).evaluate(self.model)
 
-    def predict(self, path: Path) -> Iterator[dict[str, Any]]:
-        """Predictions for a file, row by row."""
+    def predict(self, path: Path, history: bool = False) -> Iterator[dict[str, Any]]:
+        """Predictions for a file, row by row.
+
+        Args:
+            path: of the file.
+            history: of a forecast, also what would have been forecast of the known values.
+
+        Raises:
+            DataError: the file cannot be read, or is of another kind.
+            UsageError: ``history`` for a model that does not forecast.
+        """
         self.check(path)
-        return self.kind.predict(self.model, path)
+        if not history:
+            return self.kind.predict(self.model, path)
+        if not isinstance(self.kind, Forecast):
+            raise UsageError(f"--history is for forecasts; '{self.run}' is a run of the task '{self.kind.name}'")
+        return self.kind.predict_all(self.model, path, self.sha256)
 
     def check(self, path: Path) -> None:
         """Refuse data of another kind. A text may have any name."""
         kind = recognise(path)
-        if not isinstance(self.kind, (kind, Language)):
+        if not can_read(self.kind, kind):
             raise DataError(
                 f"'{path}' is data for the task '{kind.name}', but '{self.run}' is a run of the task '{self.kind.name}'"
             )
@@ -117,9 +131,15 @@ def load_language(run: Path) -> tuple[SequenceModel, Language]:
     Raises:
         DataError: the folder is not a run, or its model does not read text.
     """
-    trained = Trained.load(run)
+    return language_of(Trained.load(run))
+
+
+def language_of(trained: Trained) -> tuple[SequenceModel, Language]:
+    """A trained model of text, and how it reads. Errors as for ``load_language``."""
     if not isinstance(trained.kind, Language):
-        raise DataError(f"'{run}' is a run of the task '{trained.kind.name}', which does not read or write text")
+        raise DataError(
+            f"'{trained.run}' is a run of the task '{trained.kind.name}', which does not read or write text"
+        )
     return trained.model, trained.kind
 
 
@@ -147,7 +167,10 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     path = path or Path(config.get("source.path", str))
     try:
         spec = config.spec()
-        data = spec.kind.learn(path, spec.data, spec.reading)
+        if "from" in config.values:
+            data = config.kind(spec).adapt(path)
+        else:
+            data = spec.kind.learn_again(path, spec.data, spec.reading, config.checked("description"))
         model = initial_model(spec, config.circuit(), data)
     except UsageError as problem:
         config.refuse(str(problem))
@@ -161,10 +184,27 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     return spec, data, model
 
 
+def begin(spec: Spec, circuit: Circuit, path: Path, source: Trained | None = None) -> tuple[Data, SequenceModel]:
+    """What a training begins with: the data, and the model before its first update.
+
+    Args:
+        source: a trained model to start from. Then the data are read as it reads them.
+    """
+    if source is None:
+        data = spec.kind.learn(path, spec.data, spec.reading)
+        return data, initial_model(spec, circuit, data)
+    data = replace(source.kind, options=spec.data, reading=spec.reading).adapt(path)
+    model = initial_model(spec, circuit, data)
+    model.load_state_dict(source.model.state_dict())
+    return data, model
+
+
 def initial_model(spec: Spec, circuit: Circuit, data: Data) -> SequenceModel:
     """The model before its training: its parameters follow from the seed. Seeds all random generators."""
     random_states.seed(spec.reading.seed)
-    return spec.build(circuit, data.kind)
+    model = spec.build(circuit, data.kind)
+    data.kind.start(model)
+    return model
 
 
 def best_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
@@ -180,6 +220,6 @@ def best_model(run: Path) -> tuple[Config, dict[str, Tensor]]:
     best = best_of(checkpoint.progress)
     if best is not None and f"{best:08d}" != found[-1].name:
         checkpoint = read_checkpoint(found[-1].with_name(f"{best:08d}"))
-    if checkpoint.config != config.values:
+    if not same(checkpoint.config, config.values):
         config.refuse(CHANGED)
     return config, checkpoint.model

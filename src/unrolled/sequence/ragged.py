@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
 from ..errors import InputError
@@ -59,7 +60,9 @@ class Ragged:
         if not isinstance(values, Tensor) or not values.ndim:
             raise InputError(f"values must be a tensor of shape (sum of times, ...feature), got {_described(values)}")
         self.lengths = checked_lengths(lengths)
-        if (total := int(self.lengths.sum())) != len(values):
+        if is_compiling():  # checked when the compiled code runs
+            torch._assert_async(self.lengths.sum() == len(values), "the lengths do not add up to the steps in values")
+        elif (total := int(self.lengths.sum())) != len(values):
             raise InputError(
                 f"lengths add up to {total} steps, but values, of shape {tuple(values.shape)}, has {len(values)}"
             )
@@ -344,7 +347,9 @@ def checked_lengths(given: object) -> Tensor:
     if lengths.ndim != 1 or not (whole or not lengths.numel()):
         raise InputError(f"lengths must be integers of shape (n,), got {_described(lengths)}")
     lengths = lengths.to(torch.int64, copy=True)
-    if len(negative := (lengths < 0).nonzero()):
+    if is_compiling():
+        torch._assert_async((lengths >= 0).all(), "lengths must be 0 or more")
+    elif len(negative := (lengths < 0).nonzero()):
         row = int(negative[0])
         raise InputError(f"lengths must be 0 or more; sequence {row} has {int(lengths[row])}")
     return lengths

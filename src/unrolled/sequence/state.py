@@ -53,7 +53,8 @@ class State(Mapping[str, Tensor]):
                 raise InputError(
                     f"state '{name}' must be a tensor (batch, size), or (batch,) if it is a scalar; got {shape}"
                 )
-        if len(set(batches.values())) > 1:
+        first, *others = batches.values() or [0]
+        if any(batch != first for batch in others):  # no set, since torch.export has symbols
             raise InputError(f"all states must have the same batch size, got {batches}")
         self._values = values
 

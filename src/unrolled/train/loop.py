@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import Any, NoReturn
 
@@ -60,6 +61,7 @@ class Training:
         self.plateau = Plateau(settings.halve_after)
         self.update = self.epoch = self.index = self.steps = self.tried = self.waiting = 0
         self.seconds, self.mean, self.early = 0.0, math.nan, False
+        self.begun = 0, 0.0  # the update and the seconds at which the present cycle of the learning rate began
         self.states: States = ()
         self.best: int | None = None  # the update after which the validation loss was lowest
         self.untrained = math.nan  # the validation loss before the first update; NaN when it is not known
@@ -68,12 +70,39 @@ class Training:
     @property
     def done(self) -> float:
         """The fraction of the training that is done, from 0 to 1."""
-        return 1.0 if self.early else self.settings.done(self.update, self.seconds)
+        return 1.0 if self.early else self._cycle(self.update)
+
+    def _cycle(self, updates: float) -> float:
+        """The fraction of the present cycle that is done after a number of updates."""
+        return self.settings.done(updates - self.begun[0], self.seconds - self.begun[1])
 
     @property
     def improved(self) -> bool:
-        """Whether a validation loss was lower than that of the untrained model, or the latter is not known."""
-        return not self.lowest >= self.untrained
+        """Whether a validation loss was lower than that of the untrained model, or that is useful, or not known."""
+        return self.useful or not self.lowest >= self.untrained
+
+    @property
+    def useful(self) -> bool:
+        """Whether the untrained model is useful, and is kept if no other one is better."""
+        return bool(getattr(self.lesson, "starts_useful", False))
+
+    def extend(self, updates: int | None = None, minutes: float | None = None) -> None:
+        """Go on with a finished training, for more updates or more minutes, with a new cycle of the learning rate (warm
+        restart: Loshchilov and Hutter 2017). The optimizer, the position in the data and the best model are kept.
+
+        >>> training.extend(updates=500)
+        >>> for progress in training.run():
+        ...     print(progress.update, progress.loss)
+
+        Raises:
+            UsageError: the training is not finished, or not exactly one of the two lengths is given.
+        """
+        if self.done < 1:
+            raise UsageError(f"the training is not finished ({self.done:.0%} done), so it cannot be extended yet")
+        self.settings = replace(self.settings, updates=updates, minutes=minutes)
+        self.begun = self.update, self.seconds
+        self.tried, self.waiting, self.early = 0, 0, False
+        self.plateau = Plateau(self.settings.halve_after)
 
     def run(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, and report after each update.
@@ -90,6 +119,8 @@ class Training:
         if self.update == 0:
             with self.ready():
                 self.untrained = self.measure()
+            if self.useful:
+                self.lowest, self.best = self.untrained, 0
         while self.done < 1:
             reach("read")
             for batch in islice(self.lesson.batches(self.epoch), self.index, None):
@@ -113,7 +144,7 @@ class Training:
     def learn(self, batch: Any) -> tuple[float, float, float]:
         """One update: the loss per step of a batch, the norm of its gradient, and the learning rate."""
         self.model.train()
-        rate = self.settings.rate_at(self.settings.done(self.update + 0.5, self.seconds)) * self.plateau.factor
+        rate = self.settings.rate_at(self._cycle(self.update + 0.5)) * self.plateau.factor
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -58,6 +58,8 @@ def capture(training: Training) -> Snapshot:
     losses = {name: getattr(training, name) for name in LOSSES}
     progress |= {name: value if math.isfinite(value) else None for name, value in losses.items()}
     progress |= {"random": states, "plateau": [training.plateau.factor, training.plateau.waiting]}
+    if any(training.begun):
+        progress["cycle"] = [*training.begun, training.settings.updates, training.settings.minutes]
     return Snapshot(model, {**moments, **carried, **raw, **count, **tensors}, progress)
 
 
@@ -83,6 +85,10 @@ def restore(training: Training, snapshot: Snapshot, best: dict[str, Tensor] | No
         value = progress.get(name)  # early versions did not store the loss of the untrained model
         setattr(training, name, unknown if value is None else value)
     training.plateau.factor, training.plateau.waiting = progress["plateau"]
+    if "cycle" in progress:
+        update, seconds, updates, minutes = progress["cycle"]
+        training.begun = update, seconds
+        training.settings = replace(training.settings, updates=updates, minutes=minutes)
     training.kept = snapshot.model if best is None else best
     random_states.restore(tensors, progress["random"], training.ranks.rank)
 

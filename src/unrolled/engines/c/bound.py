@@ -1,55 +1,30 @@
-"""Calls of one kind with as little Python around C as there can be: where each pointer comes from is found once.
-
-A short call takes a few microseconds in C. So what the other calls look up by node and by name is a list here: each
-pointer is an offset from the memory of a tensor in a fixed order.
-"""
+"""Calls of one kind with as little Python around C as there can be: C finds each address in the memory of tensors in a
+fixed order, where the other calls look it up by node and by name."""
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ...graph.node import Node
+from ...graph.node import TOKEN, Node
 from ...graph.ops import LEAVES
 from ...plan.plan import make_plan
 from ...transform.differentiate import carried, direct
 from ..border import readable_gradient
 from ..call import Call
 from ..last_rows import with_last_rows
-from .blocks import block, in_lines, scratch
-from .crew import crew
+from .blocks import block
 from .engine import backward_of, forward_of
-from .lanes import Pieces, pieces
-from .launch import Launch, launch_for, prepare
-from .libraries import sums
-from .prepared import prepared
+from .lanes import pieces
+from .launch import launch_for
+from .slots import BoundLaunch, Slot, Terms, bind_launch
 from .sums import ENOUGH, all_plain, plain_terms, table_of
 
-Slot = tuple[int, int]  # the number of a tensor, and the byte in it
 Shape = tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Pass:
-    """A launch, and where its pointers come from: those before the fixed values, and those behind."""
-
-    launch: Launch
-    first: list[Slot]
-    last: list[Slot]
-
-    def run(self, bases: list[int], parameters: dict[str, Tensor], call: Callable[[], Call]) -> None:
-        launch = self.launch
-        ready = prepared(launch.kernel, parameters, lambda: prepare(launch.kernel, call()))
-        pointers = [bases[i] + at for i, at in self.first]
-        pointers += ready.addresses
-        pointers += [bases[i] + at for i, at in self.last]
-        launch.kernel.run(launch.groups, pointers, launch.threads)
-        del ready
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +32,16 @@ class Bound:
     """The calls of a kind, whose leaves may have any shape with these numbers.
 
     kind: a call of this kind, without tensors. names: of inputs, states and parameters. shapes: of the series that are
-    returned, and then of the last states. inside: the bytes of what is kept in the block. back: passes backward, by
-    what arrives and what is wanted.
+    returned. ends: the numbers of the initial states, whose last values are returned behind them; none if one step is
+    computed, whose values they are. inside: the bytes of what is kept in the block. back: passes backward, by what
+    arrives and what is wanted.
     """
 
     kind: Call
     names: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-    run: Pass
+    launch: BoundLaunch
     shapes: list[Shape]
+    ends: list[int]
     inside: dict[Node, int]
     back: dict[Any, Back | None] = field(default_factory=dict)
 
@@ -76,16 +53,13 @@ class Bound:
         parameters = {n: next(given) for n in self.names[2]}
         return self.kind._replace(inputs=inputs, state=state, parameters=parameters, like=leaves[-1].detach())
 
-    def parameters(self, leaves: Sequence[Tensor]) -> dict[str, Tensor]:
-        return dict(zip(self.names[2], leaves[-len(self.names[2]) :], strict=True))
-
     def forward(self, leaves: Sequence[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
-        """What is returned, and the block of what is kept besides leaves and series."""
+        """The returned series and the last states; and the block of what is kept besides leaves and series."""
         like = leaves[0]
         given = [like.new_empty(shape) for shape in self.shapes]
-        kept = room(like, self.run.launch.block.size)
-        bases = [t.data_ptr() for t in (*leaves, *given, *kept)]
-        self.run.run(bases, self.parameters(leaves), lambda: self.call(leaves))
+        given += [torch.empty_like(leaves[i]) for i in self.ends]
+        kept = room(like, self.launch.launch.block.size)
+        self.launch.run((*leaves, *given, *kept), lambda: self.call(leaves))
         return given, kept
 
 
@@ -96,93 +70,92 @@ def room(like: Tensor, size: int) -> list[Tensor]:
     """Memory of ``size`` bytes, as a list of one tensor; an empty list for 0."""
     if not size:
         return []
-    return [torch.empty(size, dtype=torch.uint8, device="cpu") if size <= SMALL else block(size)]
+    return [like.new_empty(size // like.itemsize) if size <= SMALL else block(size)]
 
 
 @dataclass(frozen=True, eq=False)
 class Back:
-    """A pass backward.
+    """A pass backward. goals: the numbers of the leaves that get a gradient."""
 
-    goals: the numbers of the leaves that get a gradient. terms: of the sums, as C takes them: the number of a tensor
-    and the byte in it, or -1 and a number. scratch: the bytes that the sums need, once they are known.
-    """
-
-    run: Pass
+    launch: BoundLaunch
     goals: list[int]
-    terms: list[Slot]
-    count: int
-    rows: Pieces
-    threads: int
-    double: bool
-    scratch: list[int] = field(default_factory=list)
 
 
-def bind(call: Call, shapes: list[Shape]) -> Bound | None:
+def bind(call: Call, shapes: list[Shape], keep: bool, last_states: bool = True) -> Bound | None:
     """What runs calls like this one; None if they need more than this file can do.
 
     Args:
-        shapes: of the series that are returned, and of the last states, whatever has these numbers.
+        call: the call.
+        shapes: of the series that are returned.
+        keep: whether to keep what a backward pass needs.
+        last_states: whether the last states are returned in memory of their own; otherwise the call is one step.
     """
     layout, recurrence = call.layout, call.recurrence
-    step, lowered, returned, _ = forward_of(recurrence, True)
+    step, lowered, returned, _ = forward_of(recurrence, keep)
     vectors = all(n.type.dims for n in (*returned, *step.states.values(), *step.inputs.values()))
+    vectors = vectors and all(n.type.kind != TOKEN for n in step.inputs.values())  # tokens are checked in each call
     own = len(set(returned)) == len(returned) and not any(n.op in LEAVES for n in returned)
     if layout.resets or layout.empty or not layout.rows or not vectors or not own:
         return None
-    launch = launch_for(lowered, returned, call, False)
+    launch = launch_for(lowered, returned, call, once_in_c=True)
     leaves, made = list(call.leaves), launch.kernel.schedule
-    number, count = {n: i for i, n in enumerate(leaves)}, len(leaves) + len(returned)
+    number, states = {n: i for i, n in enumerate(leaves)}, list(call.state)
+    series = {n: len(leaves) + i for i, n in enumerate(step.returns)}
+    ends = {n: len(leaves) + len(series) + i if last_states else series[n] for i, n in enumerate(states)}
+    block = len(leaves) + len(series) + len(states) * last_states
     at: dict[Node, Slot] = {step.inputs[n]: (number[n], 0) for n in call.inputs}
-    at |= {node: (len(leaves) + i, 0) for i, node in enumerate(returned)}
-    at |= {n: (count + len(call.state), byte) for n, (byte, _) in launch.block.series.items()}
-    order = {n: i for i, n in enumerate(call.state)}
-    if made.previous or any(n not in at for n in (*made.moving, *made.keep)):
+    at |= {node: (series[n], 0) for n, node in step.returns.items()}
+    at |= {n: (block, byte) for n, (byte, _) in launch.block.series.items()}
+    given = all(n in made.keep for n in returned)
+    if made.previous or not given or any(n not in at for n in (*made.moving, *made.keep)):
         return None
     first = [at[n] for n in made.moving]
-    last = [(number[n], 0) for n in step.states] + [(count + order[n], 0) for n in step.states]
+    last = [(number[n], 0) for n in step.states] + [(ends[n], 0) for n in step.states]
     last += [at[n] for n in made.keep]
     kind = call._replace(inputs={}, state={}, parameters={}, like=torch.empty(0, dtype=call.like.dtype, device="cpu"))
     inside = {n: byte for n, (byte, _) in launch.block.series.items()}
     names = tuple(call.inputs), tuple(call.state), tuple(call.parameters)
-    return Bound(kind, names, Pass(launch, first, last), shapes, inside)
+    tensors = block + bool(launch.block.size)
+    run = bind_launch(launch, first, last, tensors, {n: number[n] for n in names[2]})
+    return Bound(kind, names, run, shapes, [number[n] for n in states] if last_states else [], inside)
 
 
 def backward(
-    bound: Bound, saved: Sequence[Tensor], needed: Sequence[bool], grads: Sequence[Tensor | None]
+    bound: Bound, saved: Sequence[Tensor], needed: tuple[bool, ...], grads: Sequence[Tensor | None]
 ) -> list[Tensor | None] | None:
-    """The gradient of each leaf; None if this file cannot compute them."""
-    returns, states = bound.kind.recurrence.returns, bound.names[1]
-    arrived = {n: readable_gradient(n, g) for n, g in zip(returns, grads, strict=False) if g is not None}
-    for n, g in zip(states, grads[len(returns) :], strict=False):
-        if g is not None:
-            series = arrived[n].flatten(0, -2) if n in arrived else None
-            arrived[n] = with_last_rows(series, readable_gradient(n, g).flatten(0, -2), bound.kind.layout)
-    key = tuple(arrived), tuple(needed)
+    """The gradient of each leaf; None if this file cannot compute them.
+
+    Args:
+        bound: the calls.
+        saved: the leaves, the returned series, and the block.
+        needed: by leaf, whether its gradient is requested.
+        grads: the gradients of the returned series, and of the last states.
+    """
+    arrived = _arrived(bound, grads)
+    key = tuple(arrived), needed
     if key not in bound.back:
         bound.back[key] = _bind_back(bound, tuple(arrived), needed, saved)
     if (back := bound.back[key]) is None:
         return None
-    like, given = saved[0], [g.contiguous() for g in arrived.values()]
-    made = {i: like.new_empty(saved[i].shape) for i in back.goals}
-    memory = room(like, back.run.launch.block.size)
-    bases = [t.data_ptr() for t in (*saved, *given, *made.values(), *memory)]
+    made = [torch.empty_like(saved[i]) for i in back.goals]
+    memory = room(saved[0], back.launch.launch.block.size)
     leaves = saved[: len(needed)]
-    back.run.run(bases, bound.parameters(leaves), lambda: bound.call(leaves))
-    if back.terms:
-        _add_up(back, bases)
-    del memory  # whose addresses C has read
-    return [made.get(i) for i in range(len(needed))]
+    back.launch.run((*saved, *arrived.values(), *made, *memory), lambda: bound.call(leaves))
+    found: list[Tensor | None] = [None] * len(needed)
+    for i, gradient in zip(back.goals, made, strict=True):
+        found[i] = gradient
+    return found
 
 
-def _add_up(back: Back, bases: list[int]) -> None:
-    """The gradients of the parameters."""
-    numbers = array("q", [at if i < 0 else bases[i] + at for i, at in back.terms])
-    library, table = sums(back.double), (numbers.buffer_info()[0], back.count)
-    if not back.scratch:
-        back.scratch.append(in_lines(library.outer_scratch(*table, back.threads) * (8 if back.double else 4)))
-    size = back.scratch[0]
-    memory = scratch(size * back.threads)
-    library.outer_sums(crew(back.threads), back.threads, back.rows.at, len(back.rows), *table, memory.at, size)
+def _arrived(bound: Bound, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
+    """The gradients of returned series, by name, with those of the last states."""
+    returns, states = bound.kind.recurrence.returns, bound.names[1]
+    arrived = {n: readable_gradient(n, g).contiguous() for n, g in zip(returns, grads, strict=False) if g is not None}
+    for n, g in zip(states, grads[len(returns) :], strict=False):
+        if g is not None:
+            series = arrived[n].flatten(0, -2) if n in arrived else None
+            arrived[n] = with_last_rows(series, readable_gradient(n, g).flatten(0, -2), bound.kind.layout)
+    return arrived
 
 
 def _bind_back(bound: Bound, of: tuple[str, ...], needed: Sequence[bool], saved: Sequence[Tensor]) -> Back | None:
@@ -190,7 +163,7 @@ def _bind_back(bound: Bound, of: tuple[str, ...], needed: Sequence[bool], saved:
     leaves, recurrence = list(call.leaves), call.recurrence
     wanted = frozenset(n for n, wants in zip(leaves, needed, strict=True) if wants)
     way, lowered = backward_of(recurrence, of, wanted)
-    launch = launch_for(lowered, tuple(way.flows.values()), call, False)
+    launch = launch_for(lowered, tuple(way.flows.values()), call, once_in_c=True)
     step, adjoint, made = make_plan(recurrence).step, way.recurrence, launch.kernel.schedule
     number = {n: i for i, n in enumerate(leaves)}
     series = {n: len(leaves) + i for i, n in enumerate(step.returns)}
@@ -199,7 +172,7 @@ def _bind_back(bound: Bound, of: tuple[str, ...], needed: Sequence[bool], saved:
     goal = {leaves[i]: len(saved) + len(of) + k for k, i in enumerate(goals)}
     inner = len(saved) + len(of) + len(goals)
     at: dict[Node, Slot] = {step.inputs[n]: (number[n], 0) for n in call.inputs}
-    at |= {node: (series[n], 0) for n, node in step.returns.items()}
+    at |= {step.returns[n]: (i, 0) for n, i in series.items()}
     at |= {leaf: (series[n], 0) for n, leaf in step.states.items()}
     at |= {n: (len(saved) - 1, byte) for n, byte in bound.inside.items()}
     at |= {adjoint.inputs[direct(n)]: (len(saved) + k, 0) for k, n in enumerate(of)}
@@ -219,10 +192,12 @@ def _bind_back(bound: Bound, of: tuple[str, ...], needed: Sequence[bool], saved:
     ends = [(inner, byte) for byte in launch.block.ends] if launch.ends_in_block else [at[n] for n in made.new]
     sent = {carried(n): (goal[n], 0) for n in states}
     last = [sent.get(n, other) for n, other in zip(adjoint.states, ends, strict=True)] + [at[n] for n in made.keep]
-    terms: list[Slot] = []
+    slots: list[Slot] = []
     for u, us, v, vs, name, add in table.rows:
         right = [at[v], start.get(v, (-1, 0)), (-1, vs)] if v else [(-1, 0)] * 3
-        terms += [at[u], start.get(u, (-1, 0)), (-1, us), *right, (goal[name], 0), (-1, int(add))]
+        slots += [at[u], start.get(u, (-1, 0)), (-1, us), *right, (goal[name], 0), (-1, int(add))]
     threads = torch.get_num_threads() if call.layout.rows * table.work > ENOUGH else 1
     double = call.like.dtype == torch.float64
-    return Back(Pass(launch, first, last), goals, terms, len(table.rows), pieces(call.layout), threads, double)
+    terms = Terms(slots, pieces(call.layout), threads, double) if slots else None
+    tensors = inner + bool(launch.block.size)
+    return Back(bind_launch(launch, first, last, tensors, {n: number[n] for n in call.parameters}, terms), goals)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ..lowering.buffers import STRETCH, Buffer
+from ..lowering.buffers import STRETCH, TURNED, Buffer
 from ..lowering.place import Ahead, Begin, End, Placed
 from ..lowering.statements import (
     Copy,
@@ -35,7 +35,8 @@ Lines = list[str]
 def _product(s: Product[Buffer], say: Spelling, in_step: bool) -> Lines:
     rows, columns = say.number(s.rows), say.number(s.columns)
     ends = [f"{_first_row(p, say, in_step)}, ROW({say.number(p.of.size)})" for p in (s.x, s.to)]
-    return [f"product(c, {'R' if in_step else 'N'}, {rows}, {columns}, {s.matrix.name}, {', '.join(ends)});"]
+    product = "turned" if s.matrix.kind == TURNED else "product"
+    return [f"{product}(c, {'R' if in_step else 'N'}, {rows}, {columns}, {s.matrix.name}, {', '.join(ends)});"]
 
 
 def _first_row(part: Part[Buffer], say: Spelling, in_step: bool) -> str:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from ...graph.node import Node
-from ...graph.recurrence import Recurrence
 from ...plan.plan import make_plan
 from ...sequence.layout import Layout
 from ...transform.evaluate import execute, instructions
 from ..call import Call
+from ..lowering.assignment import is_turned
 from ..lowering.lower import Lowered
 from .blocks import block
 from .kernel import Kernel, kernel
@@ -24,7 +24,9 @@ from .render import LANES
 from .series import Addresses, Block, Tensors
 
 ENOUGH = 2**21  # operations that are worth a thread
-FEW = 2  # rows of a single step for which matrices are not packed
+FEW = 4  # rows for which matrices are not packed
+FEW_TURNED = 32  # the same if all of them are transposes, which are as fast as panels
+SMALL = 2**16  # rows times numbers of the largest matrix, the same
 LARGE = 2**18  # numbers of a matrix of which threads take parts
 
 
@@ -34,7 +36,7 @@ class Launch:
 
     groups: the lanes, for ``threads`` threads. given: by node, the sizes of the series that the caller receives. block:
     where all others go. ends_in_block: whether the last states go there, too; otherwise, after a single step, the last
-    values are all values. direct: the parameters that are read as they are, if nothing else has to be prepared.
+    values are all values. direct: whether C reads matrices as they are, and nothing is prepared.
     """
 
     kernel: Kernel
@@ -43,7 +45,7 @@ class Launch:
     given: dict[Node, int]
     block: Block
     ends_in_block: bool
-    direct: tuple[str, ...] | None
+    direct: bool
 
     def room(self, call: Call) -> Tensors:
         """Memory for the series: tensors for those that the caller receives, and a block."""
@@ -70,12 +72,13 @@ class Launch:
         """
         made, parameters = self.kernel.schedule, call.parameters
         owner: object  # of the memory that C reads, while it does
-        if self.direct is None:
+        if not self.direct:
             owner = ready = prepared(self.kernel, parameters, lambda: prepare(self.kernel, call))
             values, fixed = ready.values, ready.addresses
         else:
-            owner = [parameters[n].untyped_storage() for n in self.direct]
-            values, fixed = {}, [parameters[n].data_ptr() for n in self.direct]
+            read = [parameters[leaf(n)["name"]] for n in (*made.fixed, *made.matrices)]
+            owner = [p.untyped_storage() for p in read]
+            values, fixed = {n: parameters[leaf(n)["name"]].mT for n in made.once}, [p.data_ptr() for p in read]
         pointers = [at[n] for n in made.moving]
         for n in made.previous:
             pointers += (at[n], previous[n])
@@ -86,18 +89,23 @@ class Launch:
         return values
 
 
-def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call, may_read_directly: bool = True) -> Launch:
-    """How a call runs a pass; the caller receives the series in ``given``."""
-    as_they_are = may_read_directly and False not in [p.is_contiguous() for p in call.parameters.values()]
+def leaf(fixed: Node) -> Node:
+    """The parameter of a fixed value that is a parameter or its transpose."""
+    return fixed.args[0] if is_turned(fixed) else fixed
+
+
+def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call, once_in_c: bool = False) -> Launch:
+    """How a call runs a pass; the caller receives the series in ``given``. ``once_in_c``: C may compute fixed values
+    from parameters in each call."""
     return _launch(
         lowered,
         given,
-        call.recurrence,
         tuple(call.sizes.items()),
         call.like.dtype == torch.float64,
         call.layout,
         torch.get_num_threads(),
-        as_they_are,
+        False not in [p.is_contiguous() for p in call.parameters.values()],
+        once_in_c,
     )
 
 
@@ -105,20 +113,20 @@ def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call, may_read_d
 def _launch(
     lowered: Lowered,
     given: tuple[Node, ...],
-    recurrence: Recurrence,
     sizes: tuple[tuple[str, int], ...],
     double: bool,
     layout: Layout,
     most_threads: int,
     as_they_are: bool,
+    once_in_c: bool,
 ) -> Launch:
     """``as_they_are``: C can read the parameters where they are."""
-    made, direct = lowered.schedule, None
+    made = lowered.schedule
     single = layout.longest == 1 and not (layout.empty or made.reverse)
-    if single and layout.rows <= FEW and as_they_are and not made.once:
-        names = {node: n for n, node in make_plan(recurrence).step.parameters.items()}
-        direct = tuple(names[n] for n in (*made.fixed, *made.matrices))
-    compiled = kernel(lowered, sizes, double, direct is not None)
+    compiled = kernel(lowered, sizes, double)
+    direct = as_they_are and _few(layout, compiled) and _ready(lowered, once_in_c)
+    if direct:
+        compiled = compiled.with_matrices_as_they_are()
     threads = most_threads if layout.rows * compiled.work >= ENOUGH else 1
     groups = deal(layout, threads, LANES, made.reverse)
     if len(groups) == 1 and not (compiled.largest >= LARGE and made.states):
@@ -129,6 +137,22 @@ def _launch(
     ends = [layout.count * compiled.sizes[n] for n in made.states] if ends_in_block else []
     inside = Block.of(others, layout.rows, ends, 8 if double else 4)
     return Launch(compiled, groups, threads, received, inside, ends_in_block, direct)
+
+
+def _few(layout: Layout, compiled: Kernel) -> bool:
+    """Whether products with matrices as they are, without preparation, are faster."""
+    turned = all(map(is_turned, compiled.schedule.matrices))
+    return layout.rows <= (FEW_TURNED if turned else FEW) or layout.rows * compiled.largest <= SMALL
+
+
+def _ready(lowered: Lowered, once_in_c: bool) -> bool:
+    """Whether a pass can run without preparing anything."""
+    made = lowered.schedule
+    if any(leaf(n).op != "parameter" for n in made.matrices):
+        return False
+    if not all(n.op == "parameter" for n in made.fixed):
+        return once_in_c and lowered.once is not None
+    return once_in_c or all(map(is_turned, made.once))
 
 
 def prepare(compiled: Kernel, call: Call) -> Prepared:

@@ -10,8 +10,8 @@ from .render import part
 
 I64, P = ctypes.c_int64, ctypes.c_void_p
 PRODUCTS = (
-    *("product", "product_direct", "pack", "digest_all", "has_digest", "digest_size"),
-    *("launch", "assist", "hire", "crew_size"),
+    *("product", "product_direct", "product_turned", "pack", "digest_all", "has_digest", "digest_size"),
+    *("launch", "launch_bound", "assist", "hire", "crew_size"),
 )
 SUMS = ("outer_scratch", "outer_sums", "scatter_sum")
 
@@ -23,7 +23,8 @@ def products(double: bool) -> ctypes.CDLL:
     library.digest_all.argtypes, library.digest_all.restype = [I64, P, P, P], None
     library.has_digest.argtypes, library.digest_size.restype = [I64, P, P, P], I64
     library.pack.argtypes = [P, *[I64] * 4, P]
-    library.launch.argtypes, library.launch.restype = [P, P, P, ctypes.c_int, ctypes.c_int, P, P, P, I64], None
+    library.launch.argtypes, library.launch.restype = [P, P, P, P, ctypes.c_int, ctypes.c_int, P, P, P, I64], None
+    library.launch_bound.argtypes, library.launch_bound.restype = [P, P, P, P], None
     library.assist.argtypes, library.assist.restype = [P, ctypes.c_int], None
     library.hire.argtypes, library.crew_size.restype = [P, ctypes.c_int], I64
     return library

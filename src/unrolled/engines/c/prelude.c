@@ -242,6 +242,7 @@ typedef struct {
     int64_t first, length, from, to;
 } piece;
 
-/* y = A x for R rows, A of M rows and K columns; y has space for whole vectors. A crew shares the work (see crew.c). */
+/* y = A x for R rows, A of M rows and K columns; y has space for whole vectors. A crew shares the work (see crew.c). A pass is
+   given two such functions: `product`, and `turned` for matrices that are transposes of parameters. */
 typedef struct crew crew;
 typedef void matrix_product(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys);

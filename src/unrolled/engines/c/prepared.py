@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from array import array
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -21,11 +22,14 @@ from .libraries import I64, P, products
 
 
 class Prepared:
-    """The fixed values of a pass. ``addresses`` is their part of what C is given, valid while this lives."""
+    """The fixed values of a pass. ``addresses`` is their part of what C is given, and ``at`` is where C finds it as a
+    table; both are valid while this lives."""
 
     def __init__(self, fixed: list[Tensor], packed: list[Tensor], values: dict[Node, Tensor]) -> None:
         self.fixed, self.packed, self.values = fixed, packed, values
         self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
+        self.table = array("Q", self.addresses)
+        self.at = self.table.buffer_info()[0]
 
 
 class Contents:

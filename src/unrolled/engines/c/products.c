@@ -5,12 +5,49 @@
 
 #define WIDE (BYTES == 64 ? 3 : 2) /* panels that a product of many rows takes at once */
 
-/* The panels of A (M rows, K columns, any strides); rows after M are zero. */
+typedef real loose __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));
+
+/* Exchanges the upper right and the lower left block of s x s in each square of 2 s x 2 s. */
+INLINE void transpose_blocks(vec *v, const int s) {
+    typedef whole indices __attribute__((vector_size(BYTES)));
+    indices upper, lower;
+    UNROLL for (int j = 0; j < LANES; j++) upper[j] = j & s ? LANES + j - s : j, lower[j] = j & s ? LANES + j : j + s;
+    UNROLL for (int i = 0; i < LANES; i++)
+        if (!(i & s)) {
+            const vec a = v[i], b = v[i + s];
+#if defined(__clang__)
+            UNROLL for (int j = 0; j < LANES; j++) v[i][j] = j & s ? b[j - s] : a[j], v[i + s][j] = j & s ? b[j] : a[j + s];
+#else
+            v[i] = __builtin_shuffle(a, b, upper);
+            v[i + s] = __builtin_shuffle(a, b, lower);
+#endif
+        }
+}
+
+INLINE void transpose(vec *square) {
+    transpose_blocks(square, 1);
+    if (LANES > 2) transpose_blocks(square, 2);
+    if (LANES > 4) transpose_blocks(square, 4);
+    if (LANES > 8) transpose_blocks(square, 8);
+}
+
+/* The panels of A (M rows, K columns, any strides); rows after M are zero. Where columns are contiguous, squares are
+   transposed in registers. */
 void pack(const real *a, int64_t row, int64_t column, int64_t M, int64_t K, real *packed) {
-    for (int64_t m = 0; m < PAD(M); m += LANES)
-        for (int64_t k = 0; k < K; k++)
-            for (int64_t l = 0; l < LANES; l++)
-                packed[(m * K) + k * LANES + l] = m + l < M ? a[(m + l) * row + k * column] : 0;
+    for (int64_t m = 0; m < M; m += LANES, a += LANES * row, packed += LANES * K) {
+        int64_t k = 0;
+        if (column == 1 && m + LANES <= M)
+            for (; k + LANES <= K; k += LANES) {
+                vec w[LANES];
+                UNROLL for (int l = 0; l < LANES; l++) w[l] = *(const loose *)(a + l * row + k);
+                transpose(w);
+                UNROLL for (int l = 0; l < LANES; l++) *(vec *)(packed + (k + l) * LANES) = w[l];
+            }
+        if (row == 1 && m + LANES <= M)
+            for (; k < K; k++) *(vec *)(packed + k * LANES) = *(const loose *)(a + k * column);
+        for (; k < K; k++)
+            for (int64_t l = 0; l < LANES; l++) packed[k * LANES + l] = m + l < M ? a[l * row + k * column] : 0;
+    }
 }
 
 /* A digest of memory shows whether the memory has changed. It is eight vectors of 64-bit numbers. Each vector of memory is
@@ -166,25 +203,8 @@ void product(crew *c, int R, int M, int K, const real *packed, const real *x, si
     share(c, (M + step - 1) / step, part_of_product, &all);
 }
 
-/* A product for one step of few rows, where A is not packed: squares of it are transposed in registers. Nothing is packed or
-   compared with a digest. Outputs are summed in the same order as from panels. */
-
-/* Exchanges the upper right and the lower left block of s x s in each square of 2 s x 2 s. */
-INLINE void transpose_blocks(vec *v, const int s) {
-    typedef whole indices __attribute__((vector_size(BYTES)));
-    indices upper, lower;
-    UNROLL for (int j = 0; j < LANES; j++) upper[j] = j & s ? LANES + j - s : j, lower[j] = j & s ? LANES + j : j + s;
-    UNROLL for (int i = 0; i < LANES; i++)
-        if (!(i & s)) {
-            const vec a = v[i], b = v[i + s];
-#if defined(__clang__)
-            UNROLL for (int j = 0; j < LANES; j++) v[i][j] = j & s ? b[j - s] : a[j], v[i + s][j] = j & s ? b[j] : a[j + s];
-#else
-            v[i] = __builtin_shuffle(a, b, upper);
-            v[i + s] = __builtin_shuffle(a, b, lower);
-#endif
-        }
-}
+/* Products of few rows, where A is not packed. Nothing is packed or compared with a digest. Outputs are summed in the same
+   order as from panels. */
 
 /* The first `rows` entries of a column. */
 INLINE vec column(const real *a, const int K, const int rows) {
@@ -193,13 +213,13 @@ INLINE vec column(const real *a, const int K, const int rows) {
     return w;
 }
 
-/* NV vectors of outputs for one row. */
-#define DIRECTLY(NV)                                                                                                   \
-    static __attribute__((noinline)) void directly_##NV(const int K, const real *A, const real *x, real *y) {          \
-        typedef real loose __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));                      \
+/* NV vectors of outputs for R rows: squares of A are transposed in registers. */
+#define DIRECTLY(R, NV)                                                                                                \
+    static __attribute__((noinline)) void directly_##R##_##NV(const int K, const real *A, const real *x,               \
+                                                              const size_t xs, real *y, const size_t ys) {             \
         const real *ahead = A + (size_t)NV * LANES * K;                                                                \
-        vec sum[NV];                                                                                                   \
-        UNROLL for (int v = 0; v < NV; v++) sum[v] = (vec){0};                                                         \
+        vec sum[R][NV];                                                                                                \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};                   \
         int k = 0;                                                                                                     \
         for (; k + LANES <= K; k += LANES)                                                                             \
             for (int v = 0; v < NV; v++) {                                                                             \
@@ -207,30 +227,88 @@ INLINE vec column(const real *a, const int K, const int rows) {
                 AHEAD(ahead, LANES * LANES)                                                                            \
                 ahead += LANES * LANES;                                                                                \
                 UNROLL for (int i = 0; i < LANES; i++) w[i] = *(const loose *)(A + ((size_t)v * LANES + i) * K + k);   \
-                transpose_blocks(w, 1);                                                                                \
-                if (LANES > 2) transpose_blocks(w, 2);                                                                 \
-                if (LANES > 4) transpose_blocks(w, 4);                                                                 \
-                if (LANES > 8) transpose_blocks(w, 8);                                                                 \
-                UNROLL for (int i = 0; i < LANES; i++) sum[v] += w[i] * x[k + i];                                      \
+                transpose(w);                                                                                          \
+                UNROLL for (int r = 0; r < R; r++)                                                                     \
+                    UNROLL for (int i = 0; i < LANES; i++) sum[r][v] += w[i] * x[r * xs + k + i];                      \
             }                                                                                                          \
         for (; k < K; k++)                                                                                             \
-            UNROLL for (int v = 0; v < NV; v++) sum[v] += column(A + (size_t)v * LANES * K + k, K, LANES) * x[k];      \
-        UNROLL for (int v = 0; v < NV; v++) *(vec *)(y + v * LANES) = sum[v];                                          \
+            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
+                const vec w = column(A + (size_t)v * LANES * K + k, K, LANES);                                         \
+                UNROLL for (int r = 0; r < R; r++) sum[r][v] += w * x[r * xs + k];                                     \
+            }                                                                                                          \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++)                                         \
+            *(vec *)(y + r * ys + v * LANES) = sum[r][v];                                                              \
     }
-DIRECTLY(4)
-DIRECTLY(1)
+DIRECTLY(4, 1)
+DIRECTLY(2, 1)
+DIRECTLY(1, 4)
+DIRECTLY(1, 1)
 
 /* y = A x for R rows. */
 void product_direct(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys) {
     (void)c;
-    for (int r = 0; r < R; r++, x += xs, y += ys) {
-        int m = 0;
-        for (; m + 4 * LANES <= M; m += 4 * LANES) directly_4(K, A + (size_t)m * K, x, y + m);
-        for (; m + LANES <= M; m += LANES) directly_1(K, A + (size_t)m * K, x, y + m);
-        if (m < M) {
-            vec sum = {0};
-            for (int k = 0; k < K; k++) sum += column(A + (size_t)m * K + k, K, M - m) * x[k];
-            *(vec *)(y + m) = sum;
+    int r = 0;
+#define DIRECT(N, NV)                                                                                                  \
+    for (; m + NV * LANES <= M; m += NV * LANES) directly_##N##_##NV(K, A + (size_t)m * K, x + r * xs, xs, y + r * ys + m, ys);
+    for (int m = 0; r + 4 <= R; r += 4, m = 0) DIRECT(4, 1)
+    for (int m = 0; r + 2 <= R; r += 2, m = 0) DIRECT(2, 1)
+    for (int m = 0; r < R; r++, m = 0) {
+        DIRECT(1, 4)
+        DIRECT(1, 1)
+    }
+    const int m = M / LANES * LANES;
+    if (m < M)
+        for (int k = 0; k < K; k++) {
+            const vec w = column(A + (size_t)m * K + k, K, M - m);
+            for (r = 0; r < R; r++) {
+                vec *const to = (vec *)(y + r * ys + m);
+                *to = (k ? *to : (vec){0}) + w * x[r * xs + k];
+            }
         }
+}
+
+/* NV vectors of outputs for R rows, if the matrix is the transpose of A, whose rows have M numbers. */
+#define TURNED(R, NV)                                                                                                  \
+    static __attribute__((noinline)) void turned_##R##_##NV(const int M, const int K, const real *A, const real *x,    \
+                                                            const size_t xs, real *y, const size_t ys) {               \
+        vec sum[R][NV];                                                                                                \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++) sum[r][v] = (vec){0};                   \
+        for (int k = 0; k < K; k++, A += M)                                                                            \
+            UNROLL for (int v = 0; v < NV; v++) {                                                                      \
+                const vec w = *(const loose *)(A + v * LANES);                                                         \
+                UNROLL for (int r = 0; r < R; r++) sum[r][v] += w * x[r * xs + k];                                     \
+            }                                                                                                          \
+        UNROLL for (int r = 0; r < R; r++) UNROLL for (int v = 0; v < NV; v++)                                         \
+            *(loose *)(y + r * ys + v * LANES) = sum[r][v];                                                            \
+    }
+TURNED(4, 2)
+TURNED(4, 1)
+TURNED(1, 8)
+TURNED(1, 1)
+
+/* y = A^T x for R rows, A of K rows and M columns. */
+void product_turned(crew *c, int R, int M, int K, const real *A, const real *x, size_t xs, real *y, size_t ys) {
+    (void)c;
+    int r = 0;
+#define TURN(N, NV) for (; m + NV * LANES <= M; m += NV * LANES) turned_##N##_##NV(M, K, A + m, x + r * xs, xs, y + r * ys + m, ys);
+#define LAST(N) if (m < M) turned_##N##_1(M, K, A + M - LANES, x + r * xs, xs, y + r * ys + M - LANES, ys);
+    if (M >= LANES) {
+        for (int m = 0; r + 4 <= R; r += 4, m = 0) {
+            TURN(4, 2)
+            TURN(4, 1)
+            LAST(4)
+        }
+        for (int m = 0; r < R; r++, m = 0) {
+            TURN(1, 8)
+            TURN(1, 1)
+            LAST(1)
+        }
+        return;
+    }
+    for (; r < R; r++) {
+        vec sum = {0};
+        for (int k = 0; k < K; k++)
+            for (int l = 0; l < M; l++) sum[l] += A[(size_t)k * M + l] * x[r * xs + k];
+        *(vec *)(y + r * ys) = sum;
     }
 }

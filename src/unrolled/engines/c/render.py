@@ -24,9 +24,11 @@ def part(name: str) -> str:
     return (Path(__file__).parent / f"{name}.c").read_text(encoding="utf-8")
 
 
-def render(placement: Placement, sizes: Mapping[str, int], double: bool) -> str:
-    """The C text of a pass for given sizes."""
+def render(placement: Placement, sizes: Mapping[str, int], double: bool, once: Placement | None = None) -> str:
+    """The C text of a pass for given sizes, and of the pass of one row that computes fixed values from parameters."""
     spelling = Spelling(sizes, double, OPS if placement.reverse else ROUNDED)
+    exact = Spelling(sizes, double, ROUNDED)
+    functions = [*_function("run", placement, spelling), *(_function("once", once, exact) if once else ())]
     return "\n".join(
         [
             "/* Printed from the equations of a step; see prelude.c and lanes.c. */",
@@ -36,19 +38,20 @@ def render(placement: Placement, sizes: Mapping[str, int], double: bool) -> str:
             f"#define MOST_LANES {LANES}",
             f"#define MOST_ROWS {_most_rows(placement, spelling)}",
             part("lanes"),
-            *_function(placement, spelling),
+            *functions,
             "",
             "/* Scratch memory for R lanes, in numbers. */",
-            *_scratch_size(placement, spelling),
+            *_scratch_size("scratch_size", placement, spelling),
+            *(_scratch_size("once_scratch_size", once, exact) if once else ()),
             "",
         ]
     )
 
 
-def _function(placement: Placement, say: Spelling) -> Iterator[str]:
+def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
     previous = [f"before_{b.name}, {b.name}_, start_{b.name}, {say.number(b.size)}" for b in placement.previous]
-    yield "void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,"
-    yield "         matrix_product *product, crew *c) {"
+    yield f"void {name}(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,"
+    yield "         matrix_product *product, matrix_product *turned, crew *c) {"
     yield from (f"    {pointer} = p[{i}];" for i, pointer in enumerate(_pointers(placement)))
     yield from (f"    {line}" for line in _scratch(placement, say))
     yield from (f"    const real *before_{b.name}[MOST_ROWS];" for b in placement.previous)
@@ -85,13 +88,13 @@ def _scratch(placement: Placement, say: Spelling) -> Iterator[str]:
         begin = f"{b.name}_ + (size_t){'R' if b.kind == LANE else 'MOST_ROWS'} * ROW({say.number(b.size)})"
 
 
-def _scratch_size(placement: Placement, say: Spelling) -> Iterator[str]:
+def _scratch_size(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
     """The function that returns the size of the scratch memory, in numbers."""
     sums = {
         kind: " + ".join(f"ROW({say.number(b.size)})" for b in placement.scratch if b.kind == kind) or "0"
         for kind in (STRETCH, LANE)
     }
-    yield "int64_t scratch_size(int R) {"
+    yield f"int64_t {name}(int R) {{"
     yield f"    return (int64_t)MOST_ROWS * ({sums[STRETCH]}) + (int64_t)R * ({sums[LANE]});"
     yield "}"
 

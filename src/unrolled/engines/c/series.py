@@ -33,9 +33,14 @@ class Block:
     def of(series: Mapping[Node, int], rows: int, ends: Sequence[int], item: int) -> Block:
         """A block for series of ``rows`` rows and final states of the sizes ``ends``; ``item`` is bytes per number."""
         numbers = [rows * size for size in series.values()] + list(ends)
-        *first, size = accumulate((max(in_lines(n * item), ALIGNED) for n in numbers), initial=0)
+        first = list(accumulate((max(in_lines(n * item), ALIGNED) for n in numbers), initial=0))
         inside = {n: (at, width) for (n, width), at in zip(series.items(), first, strict=False)}
-        return Block(inside, tuple(first[len(series) :]), size)
+        return Block(inside, tuple(first[len(series) : -1]), size_of(numbers, item))
+
+
+def size_of(numbers: Sequence[int], item: int) -> int:
+    """The bytes that a block reserves for values with these numbers of entries, each in whole cache lines."""
+    return sum(numbers) * item + len(numbers) * ALIGNED
 
 
 def addresses(tensors: Tensors) -> Addresses:

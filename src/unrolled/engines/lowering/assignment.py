@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from ...graph.node import TOKEN, Node
 from ...graph.size import Size
-from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SERIES, STRETCH, TABLE_ROW, TOKENS, Buffer
+from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SERIES, STRETCH, TABLE_ROW, TOKENS, TURNED, Buffer
 from .lines import size
 from .lower import Lowered
 from .statements import Loop, Number, Part, Product, reads, writes
 from .storage import AFTER
+
+
+def is_turned(matrix: Node) -> bool:
+    """Whether a matrix is the transpose of a parameter."""
+    return matrix.op == "transpose" and matrix.args[0].op == "parameter"
 
 
 class Assignment:
@@ -36,7 +41,9 @@ class Assignment:
             self.own[n] = Buffer(f"m{i}", TOKENS if n.type.kind == TOKEN else SERIES, size(n))
         self.own |= {n: Buffer(f"q{i}", PREVIOUS, size(n)) for i, n in enumerate(made.previous)}
         self.own |= {n: Buffer(f"f{i}", FIXED, size(n)) for i, n in enumerate(made.fixed)}
-        self.matrices = {n: Buffer(f"w{i}", MATRIX, size(n)) for i, n in enumerate(made.matrices)}
+        self.matrices = {
+            n: Buffer(f"w{i}", TURNED if is_turned(n) else MATRIX, size(n)) for i, n in enumerate(made.matrices)
+        }
         self.kept = {n: Buffer(f"k{i}", KEPT, size(n)) for i, n in enumerate(made.keep)}
         self.place_states()
         self.place_values()

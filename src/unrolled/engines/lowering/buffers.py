@@ -12,6 +12,7 @@ KEPT = "kept"  # a row for each step of each sequence, in memory that outlives t
 PREVIOUS = "previous"  # a series read one step earlier: at a first step, the starting state
 FIXED = "fixed"  # the same for all rows
 MATRIX = "matrix"  # the same for all rows, in the layout that products read
+TURNED = "turned"  # a matrix that is the transpose of a parameter
 TABLE_ROW = "table row"  # the row of a fixed table that a token names
 STRETCH = "stretch"  # scratch, a row for each step of the stretch that is computed at once
 LANE = "lane"  # scratch, a row for each sequence, overwritten at each step

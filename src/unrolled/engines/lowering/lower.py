@@ -14,7 +14,7 @@ from ...graph.node import Node
 from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
-from .schedule import ENTRYWISE, Schedule, schedule
+from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule
 from .statements import Copy, OneHot, Part, Pick, Product, Reduction, Statement
 from .storage import Storage, places
 
@@ -25,7 +25,8 @@ Statements = tuple[Statement[Node], ...]
 class Lowered:
     """A pass as statements: for many steps at once, then step by step, then for the same steps at once.
 
-    new: the parts that become the states after a step.
+    new: the parts that become the states after a step. once: the pass of one row that computes the fixed values from
+    parameters, if there is one; an engine may compute them in another way.
     """
 
     schedule: Schedule
@@ -33,6 +34,7 @@ class Lowered:
     step: Statements
     after: Statements
     new: tuple[Part[Node], ...]
+    once: Lowered | None
 
 
 @lru_cache(maxsize=512)
@@ -44,9 +46,14 @@ def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
     """
     made = schedule(way, wanted)
     check(made)
+    fixed = of_fixed_values(made)
+    return _lowered(made, _lowered(fixed, None) if fixed else None)
+
+
+def _lowered(made: Schedule, once: Lowered | None) -> Lowered:
     storage = Storage(made)
     before, step, after = (tuple(_stage(k, storage)) for k in range(3))
-    return Lowered(made, before, step, after, tuple(storage.part(n) for n in made.new))
+    return Lowered(made, before, step, after, tuple(storage.part(n) for n in made.new), once)
 
 
 def obstacle(way: Pass) -> str:

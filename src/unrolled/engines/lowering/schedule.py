@@ -19,6 +19,8 @@ from ...plan.stages import ONCE, Kinds
 LITERALS = ("constant", "size")
 ENTRYWISE = POINTWISE | {"broadcast"}  # operations on entry j of each argument, or on the number of a scalar
 IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
+# operations on vectors that every engine rounds alike
+EXACT = frozenset(("add", "sub", "mul", "div", "neg", "stop_gradient", "broadcast", "slice", "concat"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,17 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
         keep=tuple(n for n in dict.fromkeys(wanted) if n in computed or n in states),
         reverse=step.reverse,
     )
+
+
+def of_fixed_values(made: Schedule) -> Schedule | None:
+    """The schedule of a pass of one row that computes the fixed values from parameters. None if all of them are
+    parameters, or if an operation might be rounded differently from torch's."""
+    wanted = tuple(n for n in made.fixed if n.op != "parameter")
+    nodes = tuple(n for n in order(wanted) if n.op != "parameter" and n.op not in LITERALS)
+    if not wanted or any(n.op not in EXACT or len(n.type.dims) > 1 for n in nodes):
+        return None
+    read = tuple(dict.fromkeys(a for n in nodes for a in n.args if a.op == "parameter"))
+    return Schedule(nodes, (), (), (), (), (), (), (), fixed=read, once=(), keep=wanted, reverse=False)
 
 
 def _stages(

@@ -1,0 +1,99 @@
+"""The calendar of a series: the step from row to row, the times after its end, and where a time is in the day, week and
+year."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy
+
+Array = numpy.ndarray[Any, Any]
+DAY = 86_400.0
+HARMONICS = 3
+CYCLES = {"day": DAY, "week": 7 * DAY, "year": 365.25 * DAY}
+
+
+def is_dates(times: Array | None) -> bool:
+    return times is not None and times.dtype.kind == "M"
+
+
+def step_of(times: Array | None) -> float | None:
+    """The usual time from row to row in seconds; None without dates.
+
+    >>> step_of(numpy.array(["2024-01-01", "2024-01-02", "2024-01-04"], "datetime64[ns]"))
+    86400.0
+    """
+    if times is None or not is_dates(times) or len(times) < 2:
+        return None
+    return float(numpy.median(numpy.diff(times).astype("timedelta64[ns]").astype(float))) / 1e9
+
+
+def cycles_of(times: Array | None) -> list[str]:
+    """The cycles that can be seen in a series: 'day', 'week', 'year'. Each is longer than two steps, and has been seen
+    twice."""
+    step = step_of(times)
+    if step is None or times is None:
+        return []
+    span = float((times[-1] - times[0]) / numpy.timedelta64(1, "s"))
+    return [name for name, seconds in CYCLES.items() if 2.5 * step < seconds and 2 * seconds <= span]
+
+
+def circles(times: Array | None, cycles: list[str], steps: int) -> Array:
+    """Where each time is in each cycle, as sines and cosines: (steps, 6 · cycles).
+
+    >>> circles(numpy.array(["2024-01-01T06:00"], "datetime64[ns]"), ["day"], 1)[0, :2].round(6)
+    array([1., 0.])
+    """
+    found = []
+    for name in cycles if times is not None else ():
+        angle = 2 * numpy.pi * _share(times, name)[:, None] * numpy.arange(1, HARMONICS + 1)
+        found.append(numpy.stack([numpy.sin(angle), numpy.cos(angle)], 2).reshape(steps, -1))
+    return numpy.concatenate(found, 1) if found else numpy.zeros((steps, 2 * HARMONICS * len(cycles)))
+
+
+def _share(times: Any, name: str) -> Array:
+    """The share of the cycle that is over at each time, from 0 to 1."""
+    unit = {"day": "D", "week": "W", "year": "Y"}[name]
+    start = times.astype(f"datetime64[{unit}]")
+    length = ((start + 1).astype(times.dtype) - start.astype(times.dtype)).astype(float)
+    return (times - start.astype(times.dtype)).astype(float) / length
+
+
+def following(times: Array | None, count: int, steps: int) -> Array:
+    """The times after the end of a series: dates in its rhythm, numbers at its usual distance, or the numbers of rows.
+
+    >>> following(numpy.array(["2024-01-31", "2024-02-29", "2024-03-31"], "datetime64[ns]"), 2, 3).astype(
+    ...     "datetime64[D]"
+    ... )
+    array(['2024-04-30', '2024-05-31'], dtype='datetime64[D]')
+
+    Args:
+        times: datetime64[ns] or numbers (steps,), rising; None for rows in order.
+        count: the number of times to find.
+        steps: the number of rows.
+    """
+    if times is None:
+        return numpy.arange(steps, steps + count)
+    if len(times) < 2:
+        return numpy.repeat(times[-1:], count)
+    if not is_dates(times):
+        return times[-1] + numpy.median(numpy.diff(times)) * numpy.arange(1, count + 1)
+    import pandas
+
+    recent = pandas.DatetimeIndex(times[-60:])
+    rhythm = pandas.infer_freq(recent) if len(recent) > 2 else None
+    if rhythm is None:
+        usual = numpy.median(numpy.diff(times).astype("timedelta64[ns]").astype(numpy.int64)).astype(numpy.int64)
+        return times[-1] + (usual * numpy.arange(1, count + 1)).astype("timedelta64[ns]")
+    return pandas.date_range(times[-1], periods=count + 1, freq=rhythm)[1:].to_numpy().astype("datetime64[ns]")
+
+
+def shown(time: Any) -> str:
+    """A time for people: without a clock at midnight.
+
+    >>> shown(numpy.datetime64("2024-01-31T00:00:00", "ns")), shown(numpy.float64(1984.0))
+    ('2024-01-31', '1984')
+    """
+    if isinstance(time, numpy.datetime64):
+        return str(time.astype("datetime64[s]")).removesuffix("T00:00:00").replace("T", " ")
+    return f"{float(time):.12g}"

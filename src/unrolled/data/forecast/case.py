@@ -1,0 +1,72 @@
+"""A series with what is expected of it: for the network, and in the units of the series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy
+import torch
+from torch import Tensor
+
+from ..example import Example
+from ..tables.series import Series
+from .features import Features
+from .parts import Origins
+from .view import Array, View
+
+
+@dataclass(frozen=True)
+class Case:
+    """One series.
+
+    series: its values.
+    view: what is seen of it at each step.
+    expected: what the network starts from, relative and scaled as the view: (steps, ahead).
+    regression: the forecasts of the regression in the units of the series, if that is something else: (steps, ahead).
+    """
+
+    series: Series
+    view: View
+    expected: Array
+    regression: Array | None = None
+
+    @property
+    def left(self) -> Array:
+        """What the regression leaves of the next values, NaN where they are not known, or nothing has changed yet:
+        (steps, ahead)."""
+        return numpy.where(self.view.size[:, None] > 0, self.view.later - self.expected, numpy.nan)
+
+    def example(self, features: Features, origins: Origins) -> Example:
+        """The series up to the last origin, with targets from the first: what the regression leaves, NaN where it is
+        not known."""
+        read = self.network(features)[: max(origins.end, 0)]
+        y = torch.from_numpy(self.left[: origins.end].astype("float32"))
+        y[: origins.first] = torch.nan
+        return Example(read, y, self.series.name)
+
+    def network(self, features: Features) -> Tensor:
+        """What the network reads: (steps, features.read)."""
+        return torch.from_numpy(features.network(self.series, self.view, self.expected).astype("float32"))
+
+    def later(self, origins: Origins) -> Array:
+        """What came after each origin: (origins, ahead)."""
+        return self.real(self.view.later, origins)
+
+    def by_regression(self, origins: Origins) -> Array:
+        """The forecasts of the regression: (origins, ahead)."""
+        return self.real(self.expected, origins) if self.regression is None else self.regression[slice(*origins)]
+
+    def real(self, values: Array, origins: Origins) -> Array:
+        """Values of each step (steps, ...) in the units of the series: (origins, ...)."""
+        part = slice(*origins)
+        shape = (-1, *([1] * (values.ndim - 1)))
+        size = numpy.where(self.view.size > 0, self.view.size, 1.0)[part].reshape(shape)
+        return self.view.level[part].reshape(shape) + size * values[part]
+
+    def forecasts(self, scores: Tensor, levels: int, origins: Origins) -> Array:
+        """The quantiles from the network's scores at each step (steps, levels · ahead), in the units of the series and
+        in rising order: (origins, levels, ahead)."""
+        values = scores.double().numpy().reshape(len(scores), levels, -1)
+        moved = numpy.where(self.view.size[: len(values), None, None] > 0, values, 0.0)
+        expected = self.expected[: len(values), None]
+        return numpy.sort(self.real(expected + moved, origins), 1)

@@ -1,0 +1,102 @@
+"""The rows that a forecast writes: of the values after the end of a series, and of those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+import torch
+
+from ...nn.model import SequenceModel
+from ..tables.series import BETWEEN, Roles, Series
+from .base import Base
+from .calendar import following, is_dates, shown
+from .parts import Ends, Origins, steps_known
+from .view import Array
+
+NAMES = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Teller:
+    """Writes forecasts of series as rows.
+
+    model: the network.
+    base: the regression that it starts from.
+    levels: the quantiles.
+    roles: of the columns.
+    """
+
+    model: SequenceModel
+    base: Base
+    levels: Sequence[float]
+    roles: Roles
+
+    def after(self, series: Series) -> Iterator[dict[str, Any]]:
+        """The forecasts for the steps after the last known value of a series."""
+        if known := steps_known(series.y):
+            values = self.quantiles(series, known, [known - 1])
+            yield from self._rows(series, known, values[0], {})
+
+    def before(self, series: Series, ends: Ends) -> Iterator[dict[str, Any]]:
+        """What would have been forecast of the known values, each from the last origin before it, beside what came."""
+        ahead, known = self.base.features.ahead, steps_known(series.y)
+        made = list(range(known - 1 - ahead, -1, -ahead))[::-1]
+        values = self.quantiles(series, ends.validation, made)
+        for origin, one in zip(made, values, strict=True):
+            for at, row in enumerate(self._rows(series, origin + 1, one, {"actual": None}), origin + 1):
+                part = NAMES[sum(at >= end for end in ends[:2])] if ends.train else ""
+                yield row | {"actual": _number(series.y[at])} | ({"part": part} if part else {})
+
+    def quantiles(self, series: Series, known: int, made: Sequence[int]) -> Array:
+        """The forecasts from some origins: (origins, levels, ahead), in the units of the series.
+
+        Args:
+            series: the series.
+            known: the number of steps that its own coefficients are fitted to.
+            made: the origins, rising.
+        """
+        case = self.base.case(series, known)
+        if not made:
+            return numpy.empty((0, len(self.levels), self.base.features.ahead))
+        read = case.network(self.base.features)[: made[-1] + 1]
+        with torch.no_grad():
+            scores, _ = self.model.eval()(read[None])
+        return case.forecasts(scores[0], len(self.levels), Origins(0, made[-1] + 1))[list(made)]
+
+    def _rows(self, series: Series, first: int, values: Array, more: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The forecasts (levels, ahead) for the steps from ``first``."""
+        names = series.name.split(BETWEEN, len(self.roles.keys) - 1) if self.roles.keys else []
+        keys = dict(zip(self.roles.keys, names, strict=True))
+        middle = self.levels.index(0.5)
+        for step, time in enumerate(times_from(series, first, values.shape[1])):
+            when = {self.roles.time: time} if self.roles.time else {"row": time}
+            of = {
+                f"{level:.10%}".rstrip("0%").rstrip(".") + "%": _number(values[k, step])
+                for k, level in enumerate(self.levels)
+            }
+            name = list(of)[middle]
+            forecast = of.pop(name)
+            yield {**keys, **when, "step": step + 1, "forecast": forecast, **of, **more}
+
+
+def times_from(series: Series, first: int, count: int) -> list[Any]:
+    """The times of some steps of a series, for people; after its end, they go on in its rhythm. Without times, they are
+    the lines of the file."""
+    if series.time is None:
+        after = int(series.rows.max()) + 1 if len(series.rows) else 0
+        numbers = [*series.rows[first:].tolist(), *range(after, after + count)]
+        return [number + 2 for number in numbers[:count]]
+    times = numpy.concatenate([series.time[first:], following(series.time, count, len(series.time))])[:count]
+    return [shown(time) if is_dates(times) else _number(time) for time in times]
+
+
+def _number(value: Any) -> Any:
+    """A number as JSON with eight digits, whole if it is; None where it is missing."""
+    value = float(value)
+    if numpy.isnan(value):
+        return None
+    rounded = float(f"{value:.8g}")
+    return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded

@@ -1,0 +1,285 @@
+"""Forecasts of the next values of one or many series."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy
+import torch
+from torch import Tensor, nn
+
+from ...errors import DataError
+from ...files.checked import Checked
+from ...nn.model import SequenceModel
+from ..example import Example
+from ..given import fingerprint
+from ..reading import Reading
+from ..sequences import SequenceKind
+from ..tables.read import read_sheet
+from ..tables.roles import find_roles
+from ..tables.series import Roles, Series, read_series
+from ..tables.sheet import Sheet
+from ..tables.summary import summary
+from .base import Base, learn_base, left_out_case
+from .calendar import step_of
+from .case import Case
+from .data import Forecasts
+from .features import Features, columns_of, stored_features
+from .future import Teller
+from .given import Given, joined
+from .goal import Quantiles
+from .options import ForecastOptions
+from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
+from .report import advice, report
+from .season import seasons_of
+from .view import Array
+
+
+@dataclass(frozen=True)
+class Forecast(SequenceKind):
+    """The next values of one or many series, as quantiles.
+
+    A regression on lags makes a first forecast. The network reads the series and that forecast, and learns what it
+    leaves. It starts from nothing, and is kept as far as the validation data support it. Levels and sizes do not
+    matter, see ``view.View``.
+
+    roles: of the columns.
+    layout: of the table.
+    base: the regression.
+    spread: the quantiles of what it leaves, relative to the median: (quantiles, ahead).
+    """
+
+    name: ClassVar[str] = "forecast"
+    Options: ClassVar[type] = ForecastOptions
+    unit = "pinball loss"
+    steps, read_steps = "forecasts", "rows"
+
+    options: ForecastOptions
+    roles: Roles
+    layout: str
+    base: Base
+    spread: Array
+
+    @classmethod
+    def learn(cls, path: Path, options: ForecastOptions, reading: Reading) -> Forecasts:
+        """Raises DataError for a column that is missing or does not hold numbers, for duplicate times, and for series
+        that are too short."""
+        sheet = read_sheet(path, options)
+        understood = find_roles(sheet, options)
+        given = _with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
+        series, ends = [one.series for one in given], ends_of_all(path, given, options)
+        gaps = _gaps(path, series, understood.roles, options)
+        features = _features(path, series, ends, understood.roles, options)
+        first, found = learn_base(features, series, [end.train for end in ends])
+        learned = [left_out_case(first, found, one, end.train) for one, end in zip(series, ends, strict=True)]
+        base, _ = learn_base(features, series, [end.validation for end in ends])
+        kind = cls(options, reading, understood.roles, sheet.layout, base, _spread(learned, ends, options))
+        lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
+        return kind._data(sheet, ends, learned, kind._cases(series, ends), [*lines, *gaps])
+
+    @classmethod
+    def stored(cls, options: ForecastOptions, reading: Reading, description: Checked) -> Self:
+        time, target = (description.get(f"roles.{name}", str) for name in ("time", "target"))
+        keys, inputs, future = (tuple(description.list_of(f"roles.{n}", str)) for n in ("keys", "inputs", "future"))
+        features = stored_features(description, options.ahead, len(inputs), len(future))
+        shared = _matrix(description, "shared", features.count, options.ahead)
+        spread = _matrix(description, "spread", len(options.quantiles), options.ahead)
+        base = Base(features, shared, description.get("several", bool))
+        roles = Roles(time, keys, target, inputs, future)
+        return cls(options, reading, roles, description.get("layout", str), base, spread)
+
+    def description(self) -> dict[str, Any]:
+        roles = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self.roles).items() if n != "labels"}
+        features = {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self.base.features).items()}
+        numbers = {"shared": self.base.shared.tolist(), "spread": self.spread.tolist()}
+        return {"roles": roles, "layout": self.layout, "features": features, "several": self.base.several, **numbers}
+
+    def read(self, path: Path, sha256: str) -> Forecasts:
+        sheet, series = self.series(path)
+        known = fingerprint(sheet.sha256, self.reading) == sha256
+        if known:
+            given = _with_files(series, self.roles, self.options, self.reading)
+            series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
+        else:
+            ends = [Ends(0, 0, steps_known(one.y)) for one in series]
+        cases = self._cases(series, ends)
+        return self._data(sheet, ends, cases, cases, known=known)
+
+    def _check_targets(self, path: Path, examples: Sequence[Example], where: str) -> None:
+        """Refuse a part without a single known target: there is nothing to measure."""
+        if all(torch.isnan(example.y).all() for example in examples):
+            raise DataError(
+                f"'{path}': no row {where} has a value in column '{self.roles.target}', so there is nothing to "
+                "measure. Remove rows without values, or change the parts with data.validation and data.test"
+            )
+
+    def series(self, path: Path) -> tuple[Sheet, list[Series]]:
+        """Another table, and its series."""
+        sheet = read_sheet(path, replace(self.options, layout=self.layout))
+        sheet.require(self.roles.target, "the target")
+        return sheet, read_series(sheet, self.roles)
+
+    def _cases(self, series: Sequence[Series], ends: Sequence[Ends]) -> list[Case]:
+        """Series with what is expected of them after their validation parts."""
+        return [self.base.case(one, end.validation) for one, end in zip(series, ends, strict=True)]
+
+    def _data(
+        self,
+        sheet: Sheet,
+        ends: Sequence[Ends],
+        learned: Sequence[Case],
+        tested: Sequence[Case],
+        lines: Sequence[tuple[str, str]] = (),
+        known: bool = True,
+    ) -> Forecasts:
+        parts: tuple[list[Example], list[Example], list[Example]] = ([], [], [])
+        cases = []
+        for end, first, second in zip(ends, learned, tested, strict=True):
+            for part, case, of in zip(parts, (first, first, second), origins(end, self.options.ahead), strict=True):
+                if of.end > of.first:
+                    part.append(case.example(self.base.features, of))
+                    cases += [(case, of)] if part is parts[2] else []
+        for name, part in zip(NAMES, parts, strict=True) if known else [("test", parts[2])]:
+            self._check_targets(sheet.path, part, f"in the {name} part" if known else "to compare with")
+        if not known:
+            parts = parts[2], parts[2], parts[2]
+        counts = {"series": len(cases), "forecasts": sum(of.end - of.first for _, of in cases)}
+        about = (("table", self._about()), *lines)
+        sha256 = fingerprint(sheet.sha256, self.reading) if known else sheet.sha256
+        return Forecasts(self, sheet.path, sha256, known, parts, counts, about, tuple(cases))
+
+    def _about(self) -> str:
+        """What is forecast, from what, for people."""
+        features, ahead = self.base.features, self.options.ahead
+        others = [*self.roles.inputs, *(f"{name} (known ahead)" for name in self.roles.future)]
+        beside = f" and {', '.join(others)}" if others else ""
+        cycles = [f"{m} rows" for m in features.seasons] + [f"the {name}" for name in features.cycles]
+        season = f"; seasons: {', '.join(cycles)}" if cycles else "; no season"
+        steps = f"{ahead} steps" if ahead > 1 else "1 step"
+        return f"forecast '{self.roles.target}' {steps} ahead, from its last {features.lags} values{beside}{season}"
+
+    @property
+    def inputs(self) -> int:
+        return self.base.features.read
+
+    @property
+    def outputs(self) -> int:
+        return self.spread.size
+
+    @property
+    def goal(self) -> Quantiles:
+        return Quantiles(tuple(self.options.quantiles))
+
+    def start(self, model: SequenceModel) -> None:
+        """The untrained network leaves the forecast of the regression as it is, with the interval of its errors."""
+        if isinstance(model.read_out, nn.Linear):
+            with torch.no_grad():
+                model.read_out.weight.zero_()
+                model.read_out.bias.copy_(torch.from_numpy(self.spread.reshape(-1)))
+
+    def examples(self, path: Path) -> list[Example]:
+        cases = [self.base.case(one, steps_known(one.y)) for one in self.series(path)[1]]
+        return [Example(case.network(self.base.features), torch.empty(0), case.series.name) for case in cases]
+
+    def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
+        raise NotImplementedError  # forecasts need more than their scores: see ``predict``
+
+    def report(self, score: Mapping[str, Any]) -> list[str]:
+        return report(score, self.options.quantiles)
+
+    def advice(self, worse_than: Sequence[str], rate: float) -> str:
+        return advice(worse_than)
+
+    def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
+        """The values after the end of each series."""
+        teller = self.teller(model)
+        for one in self.series(path)[1]:
+            yield from teller.after(one)
+
+    def predict_all(self, model: SequenceModel, path: Path, sha256: str) -> Iterator[dict[str, Any]]:
+        """What would have been forecast of the known values, beside them, and the values after the end of each series.
+
+        Args:
+            model: the network.
+            path: of the table.
+            sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
+        """
+        sheet, series = self.series(path)
+        known, teller = fingerprint(sheet.sha256, self.reading) == sha256, self.teller(model)
+        if known:
+            given = _with_files(series, self.roles, self.options, self.reading)
+            series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
+        else:
+            ends = [Ends(0, 0, 0)] * len(series)
+        for one, end in zip(series, ends, strict=True):
+            yield from teller.before(one, end)
+            more = {"actual": None} | ({"part": "future"} if known else {})
+            yield from (row | more for row in teller.after(one))
+
+    def teller(self, model: SequenceModel) -> Teller:
+        """Writes forecasts of a model as rows."""
+        return Teller(model, self.base, self.options.quantiles, self.roles)
+
+
+def _with_files(series: Sequence[Series], roles: Roles, options: ForecastOptions, reading: Reading) -> list[Given]:
+    """Series with those of the files for validation and testing."""
+    files = [
+        read_series(read_sheet(Path(name), options), roles) if name else None
+        for name in (reading.validation, reading.test)
+    ]
+    return joined(series, *files)
+
+
+def _gaps(path: Path, series: Sequence[Series], roles: Roles, options: ForecastOptions) -> list[tuple[str, str]]:
+    """How many values are missing, for people.
+
+    Raises:
+        DataError: some are, and data.missing=refuse.
+    """
+    names = (roles.target, *roles.inputs, *roles.future)
+    known = [one.until(steps_known(one.y)) for one in series]
+    columns = [numpy.concatenate([one.y[:, None], columns_of(one)], 1) for one in known]
+    missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
+    gaps = {name: count for name, count in missing.items() if count}
+    if gaps and options.missing == "refuse":
+        name, count = next(iter(gaps.items()))
+        raise DataError(f"'{path}': column '{name}' has {count} missing values, and data.missing=refuse")
+    text = ", ".join(f"{name} {count:,}" for name, count in gaps.items())
+    return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
+
+
+def _features(
+    path: Path, series: Sequence[Series], ends: Sequence[Ends], roles: Roles, options: ForecastOptions
+) -> Features:
+    """What is read of series, as their training parts decide."""
+    names = (*roles.inputs, *roles.future)
+    past = [one.until(end.train) for one, end in zip(series, ends, strict=True) if end.train > options.ahead]
+    for number, name in enumerate(names):
+        if all(numpy.isnan(columns_of(one)[:, number]).all() for one in past):
+            raise DataError(
+                f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
+            )
+    if options.season is None:
+        seasons = seasons_of([one.y for one in past], step_of(past[0].time))
+    else:
+        seasons = (options.season,) if options.season else ()
+    return Features.learn(past, options.ahead, seasons, options.reads)
+
+
+def _spread(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOptions) -> Array:
+    """The quantiles of what the regression leaves in the training parts: (quantiles, ahead)."""
+    left = [case.left[: max(end.train - options.ahead, 0)] for case, end in zip(cases, ends, strict=True)]
+    found = numpy.nanquantile(numpy.concatenate(left), options.quantiles, axis=0)
+    return found - found[options.quantiles.index(0.5)]
+
+
+def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:
+    """A matrix from a description."""
+    found = numpy.array([row for row in description.list_of(name, list, rows)], dtype=object)
+    try:
+        return found.astype(float).reshape(rows, columns)
+    except (TypeError, ValueError):
+        description.refuse(f"'{name}' must be a matrix of {rows} rows and {columns} columns of numbers")

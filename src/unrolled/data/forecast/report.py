@@ -1,0 +1,49 @@
+"""The scores of a forecast beside those of yardsticks, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+WIDE = 9  # characters of a column
+METRICS = {"root_mean_squared_error": "RMSE", "mean_absolute_error": "MAE", "mase": "MASE", "smape": "sMAPE %"}
+NAMES = {
+    "": "this model",
+    "by_a_ridge_regression": "a ridge regression on lags",
+    "by_the_last_value": "the last value",
+    "by_the_season": "the season before",
+    "by_the_drift": "the drift",
+}
+
+
+def report(score: Mapping[str, Any], levels: Sequence[float]) -> list[str]:
+    """A table with a line for the model and for each yardstick, and how often the interval held.
+
+    >>> print("\\n".join(report({"mase": 0.5, "by_the_drift": 1.0, "smape": 9.0, "coverage": 0.8}, [0.1, 0.5, 0.9])))
+                                      MASE  sMAPE %
+    this model                         0.5        9
+    the drift                            1
+    the interval from 10 % to 90 % held 80.0 % of the values
+    """
+    first = next(iter(score))
+    shown = [name for name in METRICS if name in score]
+    lines = [f"{'':<26}" + "".join(f"{METRICS[name]:>{WIDE}}" for name in shown)]
+    for by, words in NAMES.items():
+        keys = [name if not by else by if name == first else f"{name}_{by}" for name in shown]
+        if keys[shown.index(first)] in score:
+            lines.append(f"{words:<26}" + "".join(f"{_short(score.get(key)):>{WIDE}}" for key in keys).rstrip())
+    low, high = (f"{100 * level:.3g}" for level in (levels[0], levels[-1]))
+    return [*lines, f"the interval from {low} % to {high} % held {100 * score['coverage']:.1f} % of the values"]
+
+
+def advice(worse_than: Sequence[str]) -> str:
+    """What to do about a forecast that is worse than some yardsticks."""
+    names = " and ".join(NAMES.get(name, name) for name in worse_than)
+    return (
+        f"The forecast is worse than {names} on the test data, where the series may have changed. Use that yardstick, "
+        "give more history or columns that explain the values, or name the season: --set data.season=ROWS (0 for none)"
+    )
+
+
+def _short(value: Any) -> str:
+    return "" if value is None else f"{value:.4g}"

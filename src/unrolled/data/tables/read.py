@@ -1,0 +1,66 @@
+"""From a file to a table: CSV, TSV, Parquet, JSON lines and Excel, each also packed (.gz, .zip)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import DataError
+from ...files.read import read_bytes
+from .content import kind_of, unpacked
+from .csv_text import read_csv
+from .excel import read_excel
+from .form import Form
+from .json_lines import read_json_lines
+from .parquet import read_parquet
+from .sheet import Sheet
+from .wide import is_wide, made_long
+
+if TYPE_CHECKING:
+    from .found import Found
+
+READERS: dict[str, Callable[[Path, bytes, Form], Found]] = {
+    ".parquet": read_parquet,
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".xlsx": read_excel,
+}
+WHAT = "a table (CSV, TSV, Parquet, JSON lines, Excel)"
+
+
+def read_sheet(path: Path, form: Form | None = None) -> Sheet:
+    """Read a table.
+
+    >>> read_sheet(Path("load.csv")).names
+    ['date', 'load']
+
+    Args:
+        path: of the file. Its name says how it is packed and what it is; a file of another name is read as CSV.
+        form: how it is written, where the file does not decide.
+
+    Raises:
+        DataError: it cannot be read, is empty, has duplicate names of columns, or can be understood in several ways.
+    """
+    try:
+        import pandas  # noqa: F401
+    except ImportError:
+        raise DataError("reading tables needs pandas: pip install 'unrolled[tables]'") from None
+    form = form or Form()
+    packed = read_bytes(path, WHAT)
+    content = unpacked(path, packed)
+    if not content.strip():
+        raise DataError(f"'{path}' is empty; expected {WHAT}")
+    found = READERS.get(kind_of(path), read_csv)(path, content, form)
+    frame, left_out = found.frame, dict(found.left_out)
+    notes = list(found.notes)
+    if form.footer:
+        frame = frame.iloc[: -form.footer]
+        notes.append(f"without the last {'row' if form.footer == 1 else f'{form.footer} rows'}")
+    if not len(frame):
+        raise DataError(f"'{path}' has no rows under its header")
+    sha256 = hashlib.sha256(packed).hexdigest()
+    sheet = Sheet(path, sha256, frame, form, found.row_names, found.delimiter, tuple(notes), left_out, found.index)
+    wide = form.layout == "wide" or (not form.layout and is_wide(sheet))
+    return made_long(sheet) if wide else sheet

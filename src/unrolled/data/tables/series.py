@@ -1,0 +1,136 @@
+"""The series of a table: its rows by their keys, in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy
+
+from ...errors import DataError
+from .form import Form
+from .read import read_sheet
+from .sheet import Sheet
+from .time_column import times_of
+
+Array = numpy.ndarray[Any, Any]
+BETWEEN = " / "  # keys of a name
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are for.
+
+    >>> Roles(time="date", keys=("shop",), target="sales", inputs=("price",))
+
+    time: the column to sort rows by; '' for rows in order.
+    keys: the columns that tell series apart.
+    target: the column to predict; '' to read none.
+    inputs: the columns that are read.
+    future: those that are known beyond the end of the target.
+    labels: whether the target is read as texts.
+    """
+
+    time: str = ""
+    keys: tuple[str, ...] = ()
+    target: str = ""
+    inputs: tuple[str, ...] = ()
+    future: tuple[str, ...] = ()
+    labels: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of a table, in order of time.
+
+    name: its keys; '' where the table is one series.
+    time: datetime64[ns], or float64: (steps,). None for rows in order.
+    x: inputs (steps, columns), NaN where one is missing.
+    y: the target (steps,): float64, NaN where one is missing, or labels, '' where one is missing. Empty without one.
+    future: inputs known beyond the end (steps, columns).
+    rows: the rows of the file, from 0: (steps,).
+    """
+
+    name: str
+    time: Array | None
+    x: Array
+    y: Array
+    future: Array
+    rows: Array
+
+    def until(self, steps: int) -> Series:
+        """The first steps of the series."""
+        time = self.time[:steps] if self.time is not None else None
+        return Series(self.name, time, self.x[:steps], self.y[:steps], self.future[:steps], self.rows[:steps])
+
+
+def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) -> list[Series]:
+    """The series of a table, sorted by name, each in order of time.
+
+    >>> [series.x.shape for series in read_series(Path("shops.csv"), Roles("day", ("shop",), "sales", ("price",)))]
+    [(365, 1), (365, 1)]
+
+    Args:
+        source: a file, or the table that was read from it.
+        roles: what its columns are for.
+        form: how the file is written, where it does not decide.
+
+    Raises:
+        DataError: a column is missing or does not hold numbers, a key or a time is empty, or a series has a time twice.
+    """
+    sheet = source if isinstance(source, Sheet) else read_sheet(source, form)
+    x, future = (_stacked(sheet, names) for names in (roles.inputs, roles.future))
+    if not roles.target:
+        y = numpy.empty(0)
+    elif roles.labels:
+        y = sheet.texts(roles.target, "the label")
+    else:
+        y = sheet.numbers(roles.target, "the target")
+    time = times_of(sheet, roles.time) if roles.time else None
+    found = []
+    for name, rows in _groups(sheet, roles.keys):
+        if time is not None:
+            rows = _sorted(sheet, rows, time, f" of sequence '{name}'" if roles.keys else "")
+        of_time, target = (time[rows] if time is not None else None), (y[rows] if roles.target else y)
+        found.append(Series(name, of_time, x[rows], target, future[rows], rows))
+    return found
+
+
+def _stacked(sheet: Sheet, names: Sequence[str]) -> Array:
+    columns = [sheet.numbers(name, "an input") for name in names]
+    return numpy.stack(columns, 1) if columns else numpy.empty((sheet.rows, 0))
+
+
+def _groups(sheet: Sheet, keys: Sequence[str]) -> list[tuple[str, Array]]:
+    """The name and the rows of each series, sorted by name."""
+    import pandas
+
+    if not keys:
+        return [("", numpy.arange(sheet.rows))]
+    texts = {key: sheet.texts(key, "the sequence of each row") for key in keys}
+    for key, values in texts.items():
+        if (empty := values == "").any():
+            where = sheet.place(int(empty.argmax()))
+            raise DataError(f"{where}: column '{key}' is empty; every row needs a value")
+    groups = pandas.DataFrame(texts).groupby(list(keys), sort=True).indices
+    return [(name if isinstance(name, str) else BETWEEN.join(name), rows) for name, rows in groups.items()]
+
+
+def _sorted(sheet: Sheet, rows: Array, time: Array, of: str) -> Array:
+    """Rows in order of time."""
+    rows = rows[numpy.argsort(time[rows], kind="stable")]
+    again = numpy.flatnonzero(time[rows][1:] == time[rows][:-1])
+    if len(again):
+        first, second = int(rows[again[0]]), int(rows[again[0] + 1])
+        raise DataError(
+            f"{sheet.place(second)}: duplicate time {_shown(time[first])}{of} (first seen in {sheet.place(first)}); "
+            "times must be unique within a sequence. If there are several sequences, name the columns that tell them "
+            "apart: --sequence COLUMN"
+        )
+    return rows
+
+
+def _shown(time: Any) -> str:
+    return f"{time:g}" if isinstance(time, float) else str(time).split(".")[0].removesuffix("T00:00:00")

@@ -1,0 +1,111 @@
+"""Launches whose addresses C finds itself, in the memory of tensors in a fixed order (see launch.c)."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from torch import Tensor
+
+from ...graph.node import Node
+from ..call import Call
+from .blocks import in_lines, scratch
+from .crew import crew
+from .lanes import Pieces
+from .launch import Launch, leaf, prepare
+from .libraries import address, sums
+from .prepared import prepared
+
+Slot = tuple[int, int]  # the number of a tensor, and the byte in it; or -1 and a number
+TERM = 8  # slots of a term
+
+
+class Terms(NamedTuple):
+    """The sums that follow a launch. slots: of all terms, as C takes them. pieces: of the rows. parts: for threads."""
+
+    slots: list[Slot]
+    pieces: Pieces
+    parts: int
+    double: bool
+
+    def room(self) -> int:
+        """The bytes of scratch memory that a part needs."""
+        numbers = array("q", [at if i < 0 else (i << 40) + at + 1 for i, at in self.slots])  # different ones differ
+        size: int = sums(self.double).outer_scratch(numbers.buffer_info()[0], len(self.slots) // TERM, self.parts)
+        return in_lines(size * (8 if self.double else 4))
+
+
+@dataclass(frozen=True, eq=False)
+class BoundLaunch:
+    """A launch, and a table that tells C where to find each address.
+
+    parameters: their names, and the numbers of their tensors. bytes: of scratch memory. threads: of the launch or the
+    sums.
+    """
+
+    launch: Launch
+    parameters: dict[str, int]
+    table: array[int]
+    owners: tuple[object, ...]
+    bytes: int
+    threads: int
+
+    def run(self, tensors: Sequence[Tensor], call: Callable[[], Call]) -> None:
+        """Run on these tensors. call: makes the same call for other engines, if fixed values have to be prepared."""
+        held = [tensors[i].untyped_storage() for i in self.parameters.values()]  # another thread may exchange them
+        room, ready = scratch(self.bytes), None
+        if not self.launch.direct:
+            kernel = self.launch.kernel
+            given = {n: tensors[i] for n, i in self.parameters.items()}
+            ready = prepared(kernel, given, lambda: prepare(kernel, call()))
+        bases = array("Q", [t.data_ptr() for t in tensors])
+        bases.append(room.at)
+        helpers, table = crew(self.threads), self.table.buffer_info()[0]
+        self.launch.kernel.launch_bound(helpers, table, bases.buffer_info()[0], ready and ready.at)
+        del held, ready
+
+
+def bind_launch(
+    launch: Launch,
+    first: list[Slot],
+    last: list[Slot],
+    tensors: int,
+    parameters: Mapping[str, int],
+    terms: Terms | None = None,
+) -> BoundLaunch:
+    """Bind a launch.
+
+    Args:
+        launch: the launch.
+        first, last: the slots of its pointers before the fixed values and behind them.
+        tensors: the number of tensors; scratch memory comes after them.
+        parameters: the numbers of the parameters.
+        terms: the sums that follow.
+    """
+    kernel, once, fixed, begin = launch.kernel, launch.kernel.once, list[Slot](), 0
+    made, of_once, address_of_once = kernel.schedule, list[Slot](), 0
+    if launch.direct:
+        at: dict[Node, Slot] = {}
+        if once:
+            for n, size in kernel.once_sizes.items():
+                at[n] = tensors, begin
+                begin += in_lines(size * kernel.item)
+            of_once = [(parameters[n["name"]], 0) for n in once.fixed] + [at[n] for n in once.keep]
+            address_of_once = kernel.once_address
+        fixed = [at.get(n) or (parameters[leaf(n)["name"]], 0) for n in (*made.fixed, *made.matrices)]
+    parts, room = min(launch.threads, len(launch.groups)), terms.room() if terms else 0
+    outer = [0] * 6
+    if terms:
+        outer_sums = address(sums(terms.double).outer_sums)
+        count = len(terms.slots) // TERM
+        outer = [outer_sums, terms.pieces.at, len(terms.pieces), count, terms.parts, room]
+    counts = [len(of_once), len(first), len(made.fixed) + len(made.matrices), len(last)]
+    head = [kernel.run_address, address_of_once, kernel.product_address, kernel.turned_address, launch.groups.at]
+    head += [len(launch.groups), parts, launch.threads, kernel.scratch_bytes, begin, tensors, *counts, *outer]
+    slots = [*of_once, *first, *fixed, *last, *(terms.slots if terms else ())]
+    table = array("q", [*head, *(number for slot in slots for number in slot)])
+    needed = max(parts * kernel.scratch_bytes, kernel.once_scratch, room * (terms.parts if terms else 0))
+    threads = max(launch.threads, terms.parts if terms else 1)
+    return BoundLaunch(launch, dict(parameters), table, (terms,), begin + needed, threads)

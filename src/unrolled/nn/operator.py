@@ -1,0 +1,205 @@
+"""``unrolled::run``: a call of a network as one operator of torch, for ``torch.compile`` and ``torch.export``.
+
+The operator takes tensors and the text of a ``Description``, so an exported program carries its circuit. It makes the
+checks, the call and the numbers of a network that is not compiled. ``unrolled::pull`` computes its gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.library import custom_op
+
+from ..engines.call import Kept
+from ..engines.function import run as run_step
+from ..engines.function import run_sequences
+from ..engines.kept import Extent, kept_shapes, opened, packed
+from ..engines.passes import gradients, shaped
+from .description import STEP, Description
+from .operator_call import Made
+from .operator_shapes import shapes
+
+Maybe = Tensor | None
+
+
+@custom_op(
+    "unrolled::run",
+    mutates_args=(),
+    schema="(Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text, bool keep) -> Tensor[]",
+)
+def run(
+    tensors: Sequence[Tensor], lengths: Sequence[Tensor], reset: Maybe, steps: int | None, text: str, keep: bool
+) -> list[Tensor]:
+    """The returned values, the states after the last steps (unless it is one step), and with ``keep`` the values that
+    the backward pass needs.
+
+    Args:
+        tensors: parameters, inputs, given series and states, as ``Description`` names them.
+        lengths: those of the series and of ``reset`` if they are Ragged, otherwise none.
+        reset: booleans (batch, time), or the values of a Ragged.
+        steps: the number of steps, for a circuit without inputs.
+        text: what ``described`` returns.
+        keep: whether a backward pass may follow.
+    """
+    made = Made.of(tensors, lengths, reset, steps, text)
+    call, keep = made.call, keep and made.keeps
+    found, kept = made.engine.forward(call, keep=keep)
+    extra = packed(made.engine, call, kept) if keep else []
+    results = shaped(found, call, made.about.kind != STEP)
+    returned, last = results[: len(call.recurrence.returns)], results[len(call.recurrence.returns) :]
+    return _apart([*returned, *made.in_order(made.ends | dict(zip(call.state, last, strict=False))), *extra], tensors)
+
+
+run.register_fake(shapes)
+
+
+@custom_op(
+    "unrolled::pull",
+    mutates_args=(),
+    schema="(Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text, Tensor[] results, "
+    "Tensor[] grads, bool[] arrived, bool[] wanted) -> Tensor[]",
+)
+def pull(
+    tensors: Sequence[Tensor],
+    lengths: Sequence[Tensor],
+    reset: Maybe,
+    steps: int | None,
+    text: str,
+    results: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    arrived: Sequence[bool],
+    wanted: Sequence[bool],
+) -> list[Tensor]:
+    """The gradients of some tensors of ``run``.
+
+    Args:
+        tensors, lengths, reset, steps, text: the arguments of ``run``.
+        results: what it returned, without the states after the last steps.
+        grads: the gradients that arrive at the returned values and at the states after the last steps.
+        arrived: for each of those, whether one arrives.
+        wanted: for each tensor, whether its gradient is requested.
+    """
+    arguments = lengths, reset, steps, text
+    made, given = Made.of(tensors, *arguments), iter(grads)
+    call, sent = made.call, [next(given) if there else None for there in arrived]
+    count, states = len(call.recurrence.returns), made.about.circuit.states
+    of_ends = dict(zip(states, sent[count:], strict=False))
+    names = made.about.leaves
+    asked = [n for n, wants in zip(names, wanted, strict=True) if wants]
+    needed = set(call.leaves) if made.about.given else set(asked)
+    arriving = [*sent[:count], *(of_ends.get(n) for n in call.state)]
+    pulled = gradients(made.engine, call, _kept(made, results), arriving, needed)
+    found = dict(zip(call.leaves, pulled, strict=True))
+    values: Sequence[Maybe]
+    if made.about.given:
+        values = _through_given(tensors, wanted, arguments, [*found.values(), *(of_ends.get(n) for n in made.ends)])
+    else:
+        values = [found.get(n) for n in asked]
+    of = (t for t, wants in zip(tensors, wanted, strict=True) if wants)
+    whole = [torch.zeros_like(t) if g is None else g.reshape(t.shape) for t, g in zip(of, values, strict=True)]
+    return _apart([g.contiguous() for g in whole], [*tensors, *grads])
+
+
+def _through_given(
+    tensors: Sequence[Tensor], wanted: Sequence[bool], arguments: Any, sent: Sequence[Maybe]
+) -> Sequence[Tensor]:
+    """The gradients of tensors from those of the leaves of their call, which are made from series that are shifted."""
+
+    def leaves(*moving: Tensor) -> tuple[Tensor, ...]:
+        each = iter(moving)
+        made = Made.of([next(each) if wants else t for t, wants in zip(tensors, wanted, strict=True)], *arguments)
+        return *made.call.leaves.values(), *made.ends.values()
+
+    of = [t for t, wants in zip(tensors, wanted, strict=True) if wants]
+    values, pull_back, *_ = torch.func.vjp(leaves, *of)
+    sends = tuple(torch.zeros_like(v) if g is None else g for v, g in zip(values, sent, strict=True))
+    found: Sequence[Tensor] = pull_back(sends)
+    return found
+
+
+@pull.register_fake
+def _(tensors: Sequence[Tensor], *others: Any) -> list[Tensor]:
+    return [t.new_empty(t.shape) for t, wants in zip(tensors, others[-1], strict=True) if wants]
+
+
+def _kept(made: Made, results: Sequence[Tensor]) -> Kept:
+    """What the forward pass kept, from the results of ``run``, or computed again."""
+    call = made.call
+    returns, layout = call.recurrence.returns, call.layout
+    extra = results[len(returns) :]
+    extent = Extent(call.sizes, call.like.dtype, layout.rows, layout.count)
+    if len(extra) != len(kept_shapes(made.engine, call.recurrence, extent)):
+        return made.engine.forward(call, keep=True)[1]
+    given = zip(returns.items(), results, strict=False)
+    rows = {n: v.flatten(0, -2) if node.type.dims else v.reshape(-1, 1) for (n, node), v in given}
+    return opened(made.engine, call, rows, extra)
+
+
+def _apart(made: Sequence[Tensor], others: Sequence[Tensor]) -> list[Tensor]:
+    """The tensors, each in memory of its own, as torch demands of operators."""
+    seen = {t.untyped_storage().data_ptr() for t in others}
+    found = []
+    for t in made:
+        place = t.untyped_storage().data_ptr()
+        found.append(t.clone() if place in seen and t.numel() else t)
+        seen.add(place)
+    return found
+
+
+def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
+    tensors, lengths, reset, ctx.steps, ctx.text, _ = inputs
+    about = Description.of(ctx.text)
+    ctx.counts = len(tensors), len(lengths), len(about.step(()).returns)
+    ctx.states = 0 if about.kind == STEP else len(about.circuit.states)
+    extra = output[ctx.counts[2] + ctx.states :]
+    ctx.mark_non_differentiable(*extra)
+    ctx.set_materialize_grads(False)
+    ctx.reset = reset is not None
+    ctx.save_for_backward(*tensors, *lengths, *output[: ctx.counts[2]], *extra, *([reset] if ctx.reset else []))
+
+
+def _pulled(ctx: Any, grads: Sequence[Maybe]) -> tuple[Any, ...]:
+    saved, (count, many, _) = list(ctx.saved_tensors), ctx.counts
+    reset = saved.pop() if ctx.reset else None
+    tensors, lengths, results = saved[:count], saved[count : count + many], saved[count + many :]
+    sent = grads[: ctx.counts[2] + ctx.states]
+    wanted, arrived = list(ctx.needs_input_grad[0]), [g is not None for g in sent]
+    if not any(arrived) or not any(wanted):
+        return [None] * count, [None] * many, None, None, None, None
+    given = [g for g in sent if g is not None]
+    arguments = tensors, lengths, reset, ctx.steps, ctx.text
+    found = iter(
+        _again(*arguments, sent, wanted)
+        if torch.is_grad_enabled()
+        else pull(*arguments, results, given, arrived, wanted)
+    )
+    return [next(found) if wants else None for wants in wanted], [None] * many, None, None, None, None
+
+
+def _again(
+    tensors: Sequence[Tensor],
+    lengths: Any,
+    reset: Any,
+    steps: Any,
+    text: str,
+    sent: Sequence[Maybe],
+    wanted: Sequence[bool],
+) -> Sequence[Maybe]:
+    """The gradients where they are differentiated again: by the call that is not an operator."""
+    made = Made.of(tensors, lengths, reset, steps, text)
+    if made.about.kind == STEP:
+        values = list(run_step(made.engine, made.call).values())
+    else:
+        results, ends = run_sequences(made.engine, made.call)
+        values = [*results.values(), *made.in_order(made.ends | ends)]
+    arrived = [(v, g) for v, g in zip(values, sent, strict=True) if g is not None and v.requires_grad]
+    asked = [t for t, wants in zip(tensors, wanted, strict=True) if wants]
+    return torch.autograd.grad(
+        [v for v, _ in arrived], asked, [g for _, g in arrived], create_graph=True, allow_unused=True
+    )
+
+
+run.register_autograd(_pulled, setup_context=_remember)
