@@ -2,47 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 from torch.compiler import disable, is_compiling
 
 from ..circuits.circuit import Circuit
-from ..engines.border import (
-    FLOATS,
-    Guards,
-    as_given,
-    dynamo_is_active,
-    for_onnx,
-    guards,
-    ordinary,
-    traced,
-    unwrapped,
-    watched,
-)
+from ..engines.border import FLOATS, dynamo_is_active, for_onnx
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.last_rows import last_rows
-from ..engines.plain import PLAIN
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
-from ..graph.recurrence import Recurrence
-from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from . import compiled
-from .bound_calls import BoundCall
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
 from .description import stored
-from .incoming import Incoming, Series, checked_parameters, columns, flat, short
+from .incoming import Incoming, Series, checked_parameters, short
+from .known_calls import KnownCall, again, bound, mark_of, remembered
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 from .torch_arguments import check_no_torch_arguments
-
-MOST_KNOWN = 256  # kinds of calls in the cache
 
 
 class Recurrent(nn.Module):
@@ -99,7 +83,7 @@ class Recurrent(nn.Module):
         self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
-        self._known: dict[object, _Known] = {}  # calls of some kind (see _mark)
+        self._known: dict[object, KnownCall] = {}  # kinds of calls, by their marks
         self._shapes = shapes(circuit.recurrence, self._sizes)
         self._stored = stored(circuit.recurrence, tuple(self.sizes.items()))  # for torch.compile
         for name, shape in self._shapes.items():
@@ -199,17 +183,17 @@ class Recurrent(nn.Module):
             return disable(Recurrent.forward)(
                 self, *inputs, state=state, given=given, reset=reset, steps=steps, **named
             )
-        series_given, state = parted(inputs, state)
+        series, state = parted(inputs, state)
         plain = not given and reset is None and steps is None
-        mark = self._mark(2, series_given, named, state) if plain else None
-        if found := self._bound(mark, series_given, named, state):
+        mark = mark_of(self, 2, series, named, state) if plain else None
+        if found := bound(self, mark, series, named, state):
             return Result(*found)
-        if again := self._again(mark, 2, series_given, named, state):
-            return self._results(*again, again[1].state)
-        series = self._incoming().by_name(series_given, named)
-        call, start, forced = call_of_sequences(*self._prepared(), series, state, given or {}, reset, steps)
-        tensors = *series_given, *named.values(), *(state or {}).values()
-        return self._results(*self._remembered(mark, call, tensors), start, forced)
+        if call := again(self, mark, 2, series, named, state):
+            return self._results(*call)
+        by_name = self._incoming().by_name(series, named)
+        new, start, forced = call_of_sequences(*self._prepared(), by_name, state, given or {}, reset, steps)
+        call = remembered(self, mark, new, (*series, *named.values(), *(state or {}).values()))
+        return self._results(*call, start, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """Run one step, for streams.
@@ -234,15 +218,14 @@ class Recurrent(nn.Module):
         if dynamo_is_active():
             return disable(Recurrent.step)(self, *inputs, state=state, **named)
         given, state = parted(inputs, state)
-        mark = self._mark(1, given, named, state)
-        if found := self._bound(mark, given, named, state):
+        mark = mark_of(self, 1, given, named, state)
+        if found := bound(self, mark, given, named, state):
             return Step(*found)
-        known = self._again(mark, 1, given, named, state)
-        if known is None:
-            tensors = *given, *named.values(), *(state or {}).values()
-            call = call_of_step(*self._prepared(), self._incoming().by_name(given, named), state)
-            known = self._remembered(mark, call, tensors)
-        results = run(*known)
+        call = again(self, mark, 1, given, named, state)
+        if call is None:
+            new = call_of_step(*self._prepared(), self._incoming().by_name(given, named), state)
+            call = remembered(self, mark, new, (*given, *named.values(), *(state or {}).values()))
+        results = run(*call)
         return Step(results, State.of({n: results[n] for n in self.circuit.states}))
 
     def read(self, *inputs: Series | State | None, state: State | None = None, **named: Series) -> Step:
@@ -267,11 +250,11 @@ class Recurrent(nn.Module):
             return compiled.read(Recurrent.read, self, inputs, state, named)
         if dynamo_is_active():
             return disable(Recurrent.read)(self, *inputs, state=state, **named)
-        series_given, state = parted(inputs, state)
-        series = self._incoming().by_name(series_given, named)
+        positional, state = parted(inputs, state)
+        series = self._incoming().by_name(positional, named)
         fronts = {n: front(n, x) for n, x in series.items()}
         call, start, forced = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
-        before = self._results(*self._remembered(None, call), start, forced)
+        before = self._results(*remembered(self, None, call), start, forced)
         return self.step(state=before.state, **{n: last_step(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
@@ -290,11 +273,16 @@ class Recurrent(nn.Module):
         return self._incoming(), self._sizes, checked_parameters(self._weights(), self._shapes)
 
     def _results(
-        self, engine: Engine, call: Call, start: Mapping[str, Tensor], forced: Mapping[str, Tensor] | None = None
+        self,
+        engine: Engine,
+        call: Call,
+        start: Mapping[str, Tensor] | None = None,
+        forced: Mapping[str, Tensor] | None = None,
     ) -> Result:
-        """Run a call; returns the results in the layout of the inputs."""
+        """Run a call; returns the results in the layout of the inputs. start, forced: all initial states and the given
+        series, for teacher forcing."""
         layout, (found, ends) = call.layout, run_sequences(engine, call)
-        if forced:
+        if start and forced:
             of_given = {n: last_rows(x, start[n], layout) for n, x in forced.items()}
             ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
@@ -302,88 +290,6 @@ class Recurrent(nn.Module):
             lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")
             values = {n: Ragged(values=x, lengths=lengths) for n, x in found.items()}
         return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
-
-    # Calls that passed the checks once skip them later: the checks take a large part of a short call.
-
-    def _mark(
-        self, leading: int, given: tuple[Any, ...], named: Mapping[str, Any], state: State | None
-    ) -> tuple[object, ...] | None:
-        """The key of a call in the cache: how its inputs are given, their names and shapes. None if it cannot be
-        cached."""
-        if watched() or not (given or named):
-            return None
-        if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
-            return None
-        try:
-            shapes = [t.shape for t in (*given, *named.values())]
-        except (AttributeError, RuntimeError):  # no tensor, or one without a shape
-            return None
-        names = *named, *(() if state is None else state.keys())
-        modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
-        return leading, len(given), *modes, *names, *shapes
-
-    def _remembered(
-        self, mark: tuple[object, ...] | None, call: Call, given: Sequence[Any] = ()
-    ) -> tuple[Engine, Call]:
-        """A checked call with its engine. Caches it under its mark, unless that is None, with guards on the kinds of
-        its tensors."""
-        if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
-            return self.memory.around(PLAIN, call), call
-        engine = self._choice()[0]
-        if mark is not None:
-            tensors = *(self._weights() or self._buffers).values(), *given
-            if all(as_given(t) for t in tensors):
-                if len(self._known) >= MOST_KNOWN:
-                    self._known.clear()
-                bound = (
-                    BoundCall.of(call, mark[0] == 2) if engine.name == "c" and isinstance(self.memory, Store) else None
-                )
-                self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors), bound)
-        return self.memory.around(engine, call), call
-
-    def _bound(
-        self,
-        mark: tuple[object, ...] | None,
-        inputs: tuple[Any, ...],
-        named: Mapping[str, Any],
-        state: State | None,
-    ) -> tuple[dict[str, Tensor], State] | None:
-        """The results of a call, if one like it (except for the values) is in the cache and bound."""
-        known = self._known.get(mark) if mark else None
-        if known is None or known.bound is None or not isinstance(self.memory, Store):
-            return None
-        weights, begun = self._weights(), () if state is None else state.values()
-        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
-            return None
-        return known.bound.run(
-            {**dict(zip(self.circuit.inputs, inputs, strict=False)), **named}, state, weights.values()
-        )
-
-    def _again(
-        self,
-        mark: tuple[object, ...] | None,
-        leading: int,
-        inputs: tuple[Any, ...],
-        named: Mapping[str, Any],
-        state: State | None,
-    ) -> tuple[Engine, Call] | None:
-        """The call, if one like it (except for the values) is in the cache."""
-        if mark is None or not (known := self._known.get(mark)):
-            return None
-        weights, begun = self._weights(), () if state is None else state.values()
-        if not known.guards.check(*(weights or self._buffers).values(), *inputs, *named.values(), *begun):
-            return None
-        layout, like = known.layout, self._like(weights)
-        series: dict[str, Any] = dict(zip(self.circuit.inputs, inputs, strict=False), **named)
-        for n, x in series.items():
-            rows = x if x.is_floating_point() else self._incoming(like).series(n, x, leading)
-            series[n] = flat(rows, layout) if leading == 2 else rows
-        if state is None:
-            start = self._incoming(like).start(None, layout.count)
-        else:
-            start = {n: columns(s) for n, s in state.items()}
-        call = Call(known.step, self._sizes, weights, series, start, layout, like)
-        return self.memory.around(known.engine, call), call
 
     def _weights(self) -> dict[str, Tensor]:
         """The parameters of the circuit: trained, constant, or computed from others (parametrizations, pruning)."""
@@ -403,14 +309,3 @@ class Recurrent(nn.Module):
                 return weight
         anchor: Tensor = self._buffers["_anchor"]  # type: ignore[assignment]
         return anchor
-
-
-class _Known(NamedTuple):
-    """A checked call in the cache: its engine, step and layout, guards on the kinds of its tensors, and what runs it
-    with little Python, if that is possible."""
-
-    engine: Engine
-    step: Recurrence
-    layout: Layout
-    guards: Guards
-    bound: BoundCall | None
