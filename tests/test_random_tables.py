@@ -108,7 +108,9 @@ def tables(draw: st.DrawFn) -> Written:
     names = draw(st.lists(st.text(LETTERS, min_size=1, max_size=5), min_size=1, max_size=3, unique=True))
     keys = [names[i % len(names)] for i in range(rows)]
     numbers = st.none() | st.floats(-1e7, 1e7, allow_subnormal=False) | st.integers(-300, 300).map(lambda n: n / 10)
-    delimiter, decimal = draw(st.sampled_from([(",", "."), (";", "."), (";", ","), ("\t", "."), ("\t", ","), ("|", ",")]))
+    delimiter, decimal = draw(
+        st.sampled_from([(",", "."), (";", "."), (";", ","), ("\t", "."), ("\t", ","), ("|", ",")])
+    )
     thousands = draw(st.sampled_from(["", "", "'", "\u00a0", "," if decimal == "." else "."]))
     count = st.none() | st.integers(0, 10**7)
     return Written(

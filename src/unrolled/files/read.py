@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import DataError, did_you_mean, reason
+from .encoding import found_encoding
 
 
 def open_file(path: Path, what: str) -> int:
@@ -65,10 +66,14 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as problem:
         at = problem.start
         line = content.count(b"\n", 0, at) + 1
+        found = found_encoding(content)
         raise DataError(
             f"{path}:{line}: the text is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
-            f"Convert the file, for example with: iconv -f latin1 -t utf-8 '{path.name}'"
+            f"Convert the file, for example with: iconv -f {'latin1' if found == 'utf-8' else found} -t utf-8 "
+            f"'{path.name}'"
         ) from None
+    if (found := found_encoding(content)).startswith(("utf-16", "utf-32")):
+        raise DataError(f"'{path}' is {found.upper()}. Convert it: iconv -f {found} -t utf-8 '{path.name}'")
     if not text:
         raise DataError(f"'{path}' is empty; expected a text")
     return text
