@@ -237,6 +237,16 @@ def test_texts_in_utf_16_are_recognised(encoding: str):
         made(Path("a.txt"), cells.gru, {})
 
 
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [(b"PK\x03\x04\xff", "a zip archive"), (b"MThd\0\0", "a MIDI file"), (b"\x1f\x8b..", "packed by gzip")],
+)
+def test_files_that_are_no_texts_are_named(content: bytes, what: str):
+    Path("a.dat").write_bytes(content * 100)
+    with pytest.raises(DataError, match=f"'a.dat' is not a text but .*{what}"):
+        made(Path("a.dat"), cells.gru, {})
+
+
 @pytest.mark.parametrize("missing", ["pandas", "pyarrow", "openpyxl"])
 def test_a_missing_library_is_named(missing: str, monkeypatch: pytest.MonkeyPatch):
     waves(Path("a.csv"), 60)

@@ -259,6 +259,17 @@ said(
 )
 said("dates without a name", ISO.replace("date,", ",", 1), "time column 1, " + DAILY)
 
+CLOCK = [f"2021-01-{i // 24 + 1:02},{i % 24:02}:00,{i % 7}" for i in range(96)]
+said("days and clock times", lines("day,at,load", CLOCK), "time day,at, 2021-01-01 to 2021-01-04 23:00, every hour")
+said(
+    "days and clock times, named", lines("day,at,load", CLOCK[::-1]), "every hour", "newest row is first", time="day,at"
+)
+said(
+    "an index that was saved twice",
+    lines("Unnamed: 0,v", [f"{i},{i % 7}" for i in range(40)]),
+    "without Unnamed: 0 (row",
+)
+
 # what is predicted
 LABELS = lines("t,v,y", [f"{i},{i % 4},{'ab'[i % 2]}" for i in range(60)])
 said("labels", LABELS, "label steps, from v", "classes 2: a, b", goal="steps", time="t")
