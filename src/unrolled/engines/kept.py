@@ -126,10 +126,11 @@ def whole(call: Call, blocks: list[Tensor]) -> list[Tensor]:
     size = _block_size(call.recurrence, Extent.of(call))
     if size is None:
         return []
-    if blocks and len(blocks[0]) >= size:
-        return [blocks[0][:size]]
+    given = [block.view(torch.uint8) for block in blocks]
+    if given and len(given[0]) >= size:
+        return [given[0][:size]]
     longer = torch.empty(size, dtype=torch.uint8, device="cpu")
-    for block in blocks:  # of a single step, which needs less
+    for block in given:  # of a call that returns its last states in memory of their own, which needs less
         longer[: len(block)] = block
     return [longer]
 

@@ -58,7 +58,7 @@ class Ready:
     ) -> list[Tensor] | None:
         """The result of ``operator.pull``; None if that is not bound."""
         leaves = self.leaves(tensors)
-        needed = [i >= 0 and wanted[i] for i in self.order]
+        needed = tuple(i >= 0 and wanted[i] for i in self.order)
         found = backward(self.bound, [*leaves, *results], needed, sent)
         if found is None:
             return None
@@ -85,7 +85,7 @@ def remember(operator: str, text: str, tensors: Sequence[Tensor], made: Made) ->
     lead = (layout.count,) if about.kind == STEP else (layout.count, layout.steps)
     step = call.recurrence
     sizes = {n: node.type.entries(call.sizes) for n, node in step.returns.items()}
-    bound = bind(call, [*((*lead, n) for n in sizes.values()), *((layout.count, sizes[n]) for n in step.states)])
+    bound = bind(call, [(*lead, n) for n in sizes.values()], keep=True, last_states=about.kind != STEP)
     if bound is None:
         return
     place = {n: i for i, n in enumerate(about.leaves)}
