@@ -287,7 +287,7 @@ def test_names_that_do_not_fit():
     net = Recurrent(cells.gru, x=3, h=4)
     calls: list[tuple[Callable[..., Any], str]] = [
         (lambda x: net(y=x).h, "'gru' has no input 'y'"),
-        (lambda x: net(x, x).h, "takes 1 inputs"),
+        (lambda x: net(x, x).h, "takes 1 input"),
         (lambda x: net(x, state=State(c=x[:, 0])).h, "'gru' has no state 'c'"),
         (lambda x: net(x, given={"c": x}).h, "not a state of 'gru'"),
         (lambda x: net(steps=3).h, "needs input 'x'"),

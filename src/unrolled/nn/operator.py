@@ -42,7 +42,7 @@ def _run(
         text: what ``described`` returns.
         keep: whether a backward pass may follow.
     """
-    plain = not lengths and reset is None
+    plain = not lengths and reset is None and steps is None
     if plain and (known := ready("run", text, tensors)):
         return known.run(tensors, keep)
     made = Made.of(tensors, lengths, reset, steps, text)
@@ -79,7 +79,7 @@ def _pull(
     """
     given = iter(grads)
     sent = [next(given) if there else None for there in arrived]
-    plain, arguments = not lengths and reset is None, (lengths, reset, steps, text)
+    plain, arguments = not lengths and reset is None and steps is None, (lengths, reset, steps, text)
     known = ready("pull", text, tensors) if plain else None
     done = known.pull(tensors, results, sent, wanted) if known and len(results) > known.returns else None
     if done is not None:
