@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .border import transformed, untraced
+from .border import transformed, untraced, without_autocast
 from .c.bound import Bound, backward
 from .function import run_sequences
 from .registry import ENGINES
@@ -25,6 +25,7 @@ class _Bound(torch.autograd.Function):
 
     @staticmethod
     @untraced
+    @without_autocast
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         bound, needed, found = ctx.bound, ctx.needs_input_grad[1:], None
         saved = ctx.saved_tensors

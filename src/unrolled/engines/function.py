@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import EngineError
 from . import transforms
-from .border import ordinary, transformed, untraced, unwatched, watched
+from .border import ordinary, transformed, untraced, unwatched, watched, without_autocast
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
@@ -40,6 +40,7 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
 
+@without_autocast
 def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
@@ -90,6 +91,7 @@ class _Sequence(torch.autograd.Function):
         return None, None, None, *_backward(ctx, grads)
 
 
+@without_autocast
 def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     if watched():
         with unwatched():

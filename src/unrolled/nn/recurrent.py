@@ -19,6 +19,7 @@ from ..engines.border import (
     guards,
     ordinary,
     traced,
+    under_autocast,
     unwrapped,
     watched,
 )
@@ -152,8 +153,10 @@ class Recurrent(nn.Module):
         return self
 
     def explain(self) -> str:
-        """Which engine runs this network, and why."""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}"
+        """Which engine runs this network, and why; under ``torch.autocast`` also the dtype in which it computes."""
+        like = self._like()
+        cast = f". torch.autocast is on, but it computes in {short(like.dtype)}" if under_autocast(like) else ""
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}"
 
     def forward(
         self,
@@ -323,7 +326,8 @@ class Recurrent(nn.Module):
         engine = self._choice()[0]
         if mark is not None:
             tensors = *(self._weights() or self._buffers).values(), *given
-            if all(as_given(t) for t in tensors):
+            like = call.like.dtype  # autocast converts other dtypes, but calls in the cache do not
+            if all(as_given(t) and (t.dtype == like or not t.is_floating_point()) for t in tensors):
                 if len(self._known) >= MOST_KNOWN:
                     self._known.clear()
                 self._known[mark] = _Known(engine, call.recurrence, call.layout, guards(tensors))
