@@ -51,6 +51,7 @@ def gradients(m: nn.Module, loss: Tensor) -> list[Tensor]:
 
 
 MAKE, CALL, WEIGHTS, TRAIN, KEEP, TRANSFORM = "Make", "Call", "Weights", "Train", "Keep and move", "Transform"
+COMPILE = "Compile and export"
 
 one_line(MAKE, "`LSTM(3, 4)`, the starting values", lambda L: list(layer(L).parameters()))
 one_line(MAKE, "`num_layers=2, bidirectional=True`", lambda L: layer(L, num_layers=2, bidirectional=True)(X)[0])
@@ -282,3 +283,45 @@ one_line(
     lambda L: hessian(summed(layer(L).float()))(X[:2].float()).double(),
 )
 one_line(TRANSFORM, "`torch.jit.trace`", lambda L: torch.jit.trace(layer(L), X)(X + 1)[0])
+
+
+def compiled(**options: Any) -> Habit:
+    def run(L: Any) -> Any:
+        torch.compiler.reset()
+        m = layer(L, num_layers=2)
+        output = torch.compile(m, backend="aot_eager", **options)(X)[0]
+        return [output, *gradients(m, output.square().sum())]
+
+    return run
+
+
+def exported(*, saved: bool = False, **options: Any) -> Habit:
+    def run(L: Any) -> Any:
+        program = torch.export.export(layer(L), (X,), **options)
+        if saved:
+            file = io.BytesIO()
+            torch.export.save(program, file)
+            program = torch.export.load(io.BytesIO(file.getvalue()))
+        return program.module()(torch.cat([X, X]) if options else X)[0]
+
+    return run
+
+
+@habit(COMPILE, "`torch.compile(model, fullgraph=True)` with two lengths, one graph for both")
+def two_lengths(L: Any) -> Any:
+    torch.compiler.reset()
+    m, graphs = layer(L), []
+
+    def count(graph: Any, given: Any) -> Any:
+        graphs.append(graph)
+        return graph.forward
+
+    run = torch.compile(lambda x: m(x)[0] * 2, fullgraph=True, dynamic=True, backend=count)
+    return [run(X), run(X[:3]), len(graphs)]
+
+
+one_line(COMPILE, "`torch.compile(layer)`", compiled())
+one_line(COMPILE, "`torch.compile(layer, fullgraph=True)`", compiled(fullgraph=True))
+one_line(COMPILE, "`torch.export.export(layer, (x,))`", exported())
+one_line(COMPILE, "the same, saved and loaded", exported(saved=True))
+one_line(COMPILE, "`torch.export` with a dynamic time", exported(dynamic_shapes=({0: torch.export.Dim("time")},)))

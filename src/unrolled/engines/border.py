@@ -29,6 +29,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 C: Any = torch._C
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+LOW = (torch.float32, torch.bfloat16, torch.float16)  # dtypes that torch.autocast converts
 OWN = (Tensor, nn.Parameter)
 
 ODD = ~functools.reduce(  # torch's dispatch keys that no dense, strided tensor with its own memory has
@@ -65,6 +66,32 @@ def untraced(function: Callable[P, R]) -> Callable[P, R]:
             found: R = disable(function)(*args, **kwargs)
             return found
         return function(*args, **kwargs)
+
+    return run
+
+
+def under_autocast(tensor: Tensor) -> bool:
+    """Whether ``torch.autocast`` is active on the device of a tensor."""
+    return not tensor.is_meta and torch.is_autocast_enabled(tensor.device.type)
+
+
+def in_dtype_of(like: Tensor, value: Tensor) -> Tensor:
+    """Under ``torch.autocast``, a value (n, ...) of any shape in the dtype of the parameters, in which a network
+    computes. float64 is never converted, as by torch."""
+    if value.dtype == like.dtype or not under_autocast(like):
+        return value
+    return value.to(like.dtype) if value.dtype in LOW and like.dtype in LOW else value
+
+
+def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
+    """Keep ``torch.autocast`` from changing the dtype of single operations inside a function."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        if not C._is_any_autocast_enabled():
+            return function(*args, **kwargs)
+        with C._DisableAutocast():
+            return function(*args, **kwargs)
 
     return run
 

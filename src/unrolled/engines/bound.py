@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from .border import traced, transformed, untraced, unwatched
+from .border import traced, transformed, untraced, unwatched, without_autocast
 from .c.bound import Bound, backward
 from .call import Call, Engine
 from .double_backward import Gradient
@@ -31,6 +31,7 @@ class _Bound(torch.autograd.Function):
 
     @staticmethod
     @untraced
+    @without_autocast
     def backward(ctx: Any, *grads: Maybe) -> tuple[Maybe, ...]:
         bound, needed = ctx.bound, ctx.needs_input_grad[1:]
         saved = unpacked(ctx, bound.kind)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import EngineError
 from . import transforms
-from .border import ordinary, transformed, untraced, unwatched, watched
+from .border import ordinary, transformed, untraced, unwatched, watched, without_autocast
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
@@ -40,6 +40,7 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
     return {n: next(found) for n in call.recurrence.returns}, {n: next(found) for n in call.state}
 
 
+@without_autocast
 def differentiable(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     """Run a call of sequences, or of rows; differentiable. Returns all values, then the last states of sequences."""
     if engine is PLAIN:
@@ -91,6 +92,7 @@ class _Sequence(torch.autograd.Function):
         return None, None, None, *_backward(ctx, grads)
 
 
+@without_autocast
 def _backward(ctx: Any, grads: Sequence[Tensor | None]) -> tuple[Tensor | None, ...]:
     if watched():
         with unwatched():

@@ -38,8 +38,8 @@ class Steps:
         self.counts = torch.bincount(time, minlength=layout.longest).tolist()
         self.order, self.place = order.to(device), order.argsort().to(device)
         self.live = sequence[order].to(device).split(self.counts)
-        fresh = reset[order].to(device)[:, None].split(self.counts)
-        self.fresh = [f if bool(f.any()) else None for f in fresh]
+        fresh = reset[order][:, None].split(self.counts)
+        self.fresh = [f.to(device) if bool(f.any()) else None for f in fresh]
 
     def read(self, series: Tensor) -> Sequence[Tensor]:
         """The rows of each step: (live, size). They are contiguous, since torch rounds products of strided rows

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..transform.per_step import PerStep, per_step
-from .border import ordinary, untraced
+from .border import ordinary, untraced, without_autocast
 from .call import Call, Engine
 from .job import Batched, Job, joined, merged, parted, repeated
 from .members import gradients_of_members
@@ -36,6 +36,7 @@ class Values(torch.autograd.Function):
     """The results of a job as a function of its leaves."""
 
     @staticmethod
+    @without_autocast
     def forward(job: Job, *leaves: Tensor) -> tuple[Tensor, ...]:
         call = job.call(job.readable(leaves))
         if not all(map(ordinary, call.leaves.values())):  # vectorize=True of torch.autograd, which batches on its own
@@ -73,6 +74,7 @@ class Gradients(torch.autograd.Function):
     """The gradients of the requested leaves of a job, as a function of the incoming gradients and the leaves."""
 
     @staticmethod
+    @without_autocast
     def forward(job: Job, wanted: Sequence[bool], arrived: Sequence[bool], *tensors: Tensor) -> tuple[Tensor, ...]:
         count = sum(arrived)
         grads, call = iter(tensors[:count]), job.call(job.readable(tensors[count:]))

@@ -15,7 +15,7 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 from torch.compiler import disable, is_exporting
 
-from ..engines.border import transformed
+from ..engines.border import in_dtype_of, transformed
 from ..errors import EngineError
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
@@ -91,13 +91,13 @@ def _run(
     weights = net._weights()
     tensors, lengths = [*weights.values()] or [net._like()], []
     for x in (*series.values(), *given.values()):
-        tensors.append(x.values if isinstance(x, Ragged) else x)
+        tensors.append(in_dtype_of(net._like(), x.values if isinstance(x, Ragged) else x))
         if isinstance(x, Ragged):
             lengths.append(x.lengths)
     if isinstance(reset, Ragged):
         lengths.append(reset.lengths)
         reset = reset.values
-    tensors += start.values()
+    tensors += [in_dtype_of(net._like(), s) for s in start.values()]
     keep = torch.is_grad_enabled() and not is_exporting() and any([t.requires_grad for t in tensors])
     found = run(tensors, lengths, reset, steps, text, keep)
     names = returned_names(text)

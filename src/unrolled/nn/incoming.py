@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import is_fake
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, constants, ordinary, readable, recorded, shape_of, watched
+from ..engines.border import (
+    FLOATS,
+    OWN,
+    constants,
+    in_dtype_of,
+    ordinary,
+    readable,
+    recorded,
+    shape_of,
+    unwrapped,
+    watched,
+)
 from ..errors import InputError, did_you_mean
 from ..graph.node import TOKEN
 from ..sequence.layout import Layout
@@ -66,7 +79,7 @@ class Incoming:
         if not isinstance(value, Tensor):
             hint = ". Pass a state by name: state=State(...)" if isinstance(value, tuple | Mapping) else ""
             raise InputError(f"input '{name}' must be a tensor, got a {type(value).__name__}{hint}")
-        value = readable(f"input '{name}'", value)
+        value = in_dtype_of(self.like, readable(f"input '{name}'", value))
         self.check_device(f"input '{name}'", value)
         whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
         if self.circuit.recurrence.inputs[name].type.kind == TOKEN or (whole and value.ndim == leading):
@@ -109,7 +122,7 @@ class Incoming:
             raise InputError(f"given= contains '{name}', which is not a state of '{self.circuit.name}'{hint}")
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
-        value, scalar = readable(f"given['{name}']", value), name not in self.sizes
+        value, scalar = in_dtype_of(self.like, readable(f"given['{name}']", value)), name not in self.sizes
         if scalar:
             self.check_scalars(f"given['{name}']", value, leading)
         else:
@@ -152,6 +165,13 @@ class Incoming:
         device = self.like.device
         if value.device != device:
             raise InputError(f"{what} is on {value.device}, but the parameters are on {device}. Move one with .to(...)")
+        if _fake(value) != _fake(self.like) and not _mixed():
+            fake, real = (what, "the parameters are") if _fake(value) else ("the parameters", f"{what} is")
+            verb = "is a FakeTensor" if fake == what else "are FakeTensors"
+            raise InputError(
+                f"{fake} {verb}, but {real} not. Create both under the same FakeTensorMode, or use "
+                "FakeTensorMode(allow_non_fake_inputs=True)"
+            )
 
     # the batch
 
@@ -171,6 +191,9 @@ class Incoming:
             raise InputError(
                 f"torch cannot trace {what}: every call of the traced model would use the same values. Leave it out"
             )
+        again = reset.values if isinstance(reset, Ragged) else reset
+        if isinstance(again, Tensor) and (again.is_meta or _fake(again)):
+            raise InputError("reset must have values, got a meta tensor or a FakeTensor")
         if ragged:
             lengths = {n: tuple(x.lengths.tolist()) for n, x in ragged.items()}
             first = next(iter(lengths.values()))
@@ -240,7 +263,7 @@ class Incoming:
                 raise InputError(f"'{self.circuit.name}' has no state '{name}'{hint}")
             if not isinstance(value, Tensor):
                 raise InputError(f"state '{name}' must be a tensor, got {type(value).__name__}")
-            value = found[name] = readable(f"state '{name}'", value)
+            value = found[name] = in_dtype_of(self.like, readable(f"state '{name}'", value))
             shape = (batch, self.sizes[name]) if name in self.sizes else (batch,)
             if shape_of(value) != shape:
                 raise InputError(f"state '{name}' must be {shape}, got {shape_of(value)}")
@@ -306,6 +329,16 @@ def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     fresh = torch.zeros(layout.rows, 1, dtype=torch.bool)
     fresh[list(layout.resets)] = True
     return source, fresh
+
+
+def _fake(tensor: Tensor) -> bool:
+    return type(tensor) not in OWN and is_fake(unwrapped(tensor))
+
+
+def _mixed() -> bool:
+    """Whether a FakeTensorMode is active that takes real tensors, too."""
+    mode: Any = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
+    return mode is not None and mode.allow_non_fake_inputs
 
 
 def _described(value: object) -> str:

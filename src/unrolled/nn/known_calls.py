@@ -70,7 +70,8 @@ def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[An
     engine = net._choice()[0]
     if mark is not None:
         tensors = *(net._weights() or net._buffers).values(), *given
-        if all(as_given(t) for t in tensors):
+        like = call.like.dtype  # autocast converts other dtypes, but calls in the cache do not
+        if all(as_given(t) and (t.dtype == like or not t.is_floating_point()) for t in tensors):
             if len(net._known) >= MOST:
                 net._known.clear()
             by_bound = engine.name == "c" and isinstance(net.memory, Store)

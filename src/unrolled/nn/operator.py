@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.library import Library, register_autograd, register_fake
 
-from ..engines.border import untraced
+from ..engines.border import untraced, without_autocast
 from ..engines.call import Kept
 from ..engines.function import run as run_step
 from ..engines.function import run_sequences
@@ -28,6 +28,7 @@ Maybe = Tensor | None
 
 
 @untraced
+@without_autocast
 def _run(
     tensors: Sequence[Tensor], lengths: Sequence[Tensor], reset: Maybe, steps: int | None, text: str, keep: bool
 ) -> list[Tensor]:
@@ -57,6 +58,7 @@ def _run(
 
 
 @untraced
+@without_autocast
 def _pull(
     tensors: Sequence[Tensor],
     lengths: Sequence[Tensor],

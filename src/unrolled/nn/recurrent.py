@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.compiler import disable, is_compiling
 
 from ..circuits.circuit import Circuit
-from ..engines.border import FLOATS, dynamo_is_active, for_onnx
+from ..engines.border import FLOATS, dynamo_is_active, for_onnx, under_autocast
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
 from ..engines.last_rows import last_rows
@@ -140,8 +140,10 @@ class Recurrent(nn.Module):
         return self
 
     def explain(self) -> str:
-        """Which engine runs this network, and why."""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}"
+        """Which engine runs this network, and why; under ``torch.autocast`` also the dtype in which it computes."""
+        like = self._like()
+        cast = f". torch.autocast is on, but it computes in {short(like.dtype)}" if under_autocast(like) else ""
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}"
 
     def forward(
         self,

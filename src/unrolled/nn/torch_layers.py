@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.compiler import disable, is_compiling
 
 from ..engines.border import dynamo_is_active, for_onnx
+from ..errors import InputError
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from . import dynamo, torch_compiled
@@ -80,6 +81,8 @@ def _of_ragged(layer: _Layer, r: Ragged, hx: Any) -> tuple[Ragged, Any]:
     rows = Rows(Layout(tuple(r.lengths.tolist())))
     found = OPERATORS[layer.mode.lower()].run(rows, r.values, hx, weights, *options)
     if found is None:
+        if r.values.is_meta:
+            raise InputError("a Ragged on meta has no layout for torch's own operator. Use a padded tensor")
         output, states = layer._on_tensors(r.to_packed(), hx)
         return Ragged.from_packed(output), states
     values, *ends = found

@@ -7,6 +7,7 @@ from functools import partial
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.compiler import is_compiling
 from torch.nn.utils.rnn import PackedSequence
 
@@ -318,7 +319,8 @@ def _joined(sequences: Sequence[Tensor] | Tensor) -> tuple[Tensor, list[int]]:
                     f"all sequences must have the same {what}: sequence 0 has {of(sequences[0])}, "
                     f"sequence {i} has {of(sequence)}"
                 )
-    return torch.cat(sequences), [len(sequence) for sequence in sequences]
+    with torch._C._DisableAutocast():  # which cannot join float16 on the CPU
+        return torch.cat(sequences), [len(sequence) for sequence in sequences]
 
 
 def _feature(sequence: Tensor) -> str:
@@ -349,6 +351,8 @@ def checked_lengths(given: object) -> Tensor:
     lengths = lengths.to(torch.int64, copy=True)
     if is_compiling():
         torch._assert_async((lengths >= 0).all(), "lengths must be 0 or more")
+    elif isinstance(lengths, FakeTensor):
+        raise InputError("lengths must have values, got a FakeTensor. Create the Ragged outside of FakeTensorMode")
     elif len(negative := (lengths < 0).nonzero()):
         row = int(negative[0])
         raise InputError(f"lengths must be 0 or more; sequence {row} has {int(lengths[row])}")
