@@ -7,7 +7,7 @@ BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
 
-.PHONY: help demo test lint check bench bench-accelerate bench-length bench-long bench-memory bench-parallel figures torture sanitize results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-accelerate bench-length bench-long bench-memory bench-small bench-parallel figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series format clean
 .DELETE_ON_ERROR:
 
@@ -83,6 +83,9 @@ bench-length: $(READY)  ## compare lengths from 1 to 10,000 in one batch with de
 
 bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before and after accelerate; 2 minutes, rewrites benchmarks/ACCELERATE.md
 	@$(BIN)/python examples/accelerate.py --packages .venv-accelerate --write benchmarks/ACCELERATE.md $(ARGS)
+
+bench-small: $(READY)  ## compare short calls and single steps with torch.nn, and derivatives with one gradient; 4 minutes
+	@$(BIN)/python benchmarks/small.py $(ARGS)
 
 bench-memory: $(READY)  ## compare the memory of the gradient with torch.nn, from 10 thousand to 30 million steps; an hour
 	@$(BIN)/python benchmarks/memory.py $(ARGS)

@@ -37,6 +37,8 @@ SIZES = {
     if name in ("elman", "jordan")
     else {"x": 3, "h": 4, "c": 6}
     if name == "lstm_projected"
+    else {"x": 3, "h": 4, "o": 15}
+    if name == "es_rnn"
     else {"x": 3, "h": 4}
     for name in ALL
 }

@@ -363,17 +363,19 @@ def test_rows_of_numbers(tmp_path: Path):
     run = trained_on(tmp_path / "waves.csv", tmp_path / "run", "--set", "data.target=b")
     page = explore(run, tmp_path / "waves.csv", steps=50)
     data, trained = data_of(page.html), Trained.load(run)
-    assert page.notes == ["The network reads rows 1 to 50 of 79."]
-    rows = trained.kind.sequences(tmp_path / "waves.csv")[0]
-    example = trained.kind.example(rows)
+    assert page.notes[-1] == "The network reads rows 1 to 50 of 79."
+    (rows,) = trained.kind.series(tmp_path / "waves.csv")[1]
+    case = trained.kind.base.case(rows, 80)
+    read, y = case.network(trained.kind.base.features), torch.from_numpy(case.left).float()
+    y[0] = 0.0  # nothing has changed yet
     with torch.no_grad():
-        scores, _ = trained.model(example.x[None, :50])
-    assert math.isclose(page.loss, trained.kind.goal.loss(scores[0], example.y[:50]).item(), rel_tol=1e-5)
-    assert data["track"]["names"] == trained.kind.columns == ["b", "a"] and not data["bits"]
+        scores, _ = trained.model(read[None, :50])
+    assert math.isclose(page.loss, trained.kind.goal.loss(scores[0], y[:50]).item(), rel_tol=1e-5)
+    assert data["track"]["names"] == ["b", "a"] and not data["bits"]
     codes = numpy.frombuffer(base64.b64decode(data["track"]["data"]), "u1").reshape(50, 2)
     assert [tuple(at) for at in numpy.argwhere(codes == 255)] == [(30, 1)], "what is missing is a gap"
     drawn = data["track"]["low"][0] + codes[:, 0] / 254 * (data["track"]["high"][0] - data["track"]["low"][0])
-    numpy.testing.assert_allclose(drawn, rows.x[:50, 0], atol=0.005)
+    numpy.testing.assert_allclose(drawn, rows.y[:50], atol=0.005)
 
 
 def test_music(tmp_path: Path):

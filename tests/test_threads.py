@@ -98,9 +98,9 @@ def test_where_no_thread_can_be_started_one_does_the_work(monkeypatch):
 
 
 HELD = """
-    import gc, sys
+    import copy, ctypes, gc, sys
     import numpy as np, torch
-    from unrolled import Ragged, Recurrent, circuit, nll, take, tanh
+    from unrolled import Ragged, Recurrent, cells, circuit, nll, take, tanh
     from unrolled.engines.c import engine, kernel, lanes, launch, libraries, prepared, sums
 
     @circuit
@@ -126,6 +126,7 @@ HELD = """
             garbage = [np.full(size, 1 << 60) for size in range(1, 100) for _ in range(20)]
             reached.add(name)
             return function(*given)
+        call._as_parameter_ = ctypes.cast(function, ctypes.c_void_p)  # where C finds the function
         return call
 
     def job():
@@ -139,22 +140,33 @@ HELD = """
                 found.append(net(w=w, y=y).L.values)
         return found
 
-    net = Recurrent(reader, w=5, y=5, e=6, h=12, engine="c")
-    want = job()
+    def short():
+        # calls that C finds the addresses of, with and without a digest
+        found = []
+        for net in map(copy.deepcopy, nets):
+            torch.manual_seed(2)
+            x = torch.randn(3, 4, 5)
+            for _ in range(4):
+                found += torch.autograd.grad(net(x).h.sum(), list(net.parameters()))
+        return found
+
+    net = Recurrent(reader, w=5, y=5, e=6, h=80, engine="c")
+    nets = [Recurrent(cells.lstm, x=5, h=size, engine="c") for size in (4, 80)]
+    want = job() + short()
     for library in (libraries.products(False), libraries.sums(False)):
         for name in sys.argv[1:]:
             if hasattr(library, name):
                 setattr(library, name, forgetting(name, getattr(library, name)))
     forget()
     kernel.kernel.cache_clear()
-    assert all(map(torch.equal, job(), want))
+    assert all(map(torch.equal, job() + short(), want))
     assert reached == {*sys.argv[1:]}, reached
 """
 
 
 def test_what_c_reads_is_held_until_it_returns(run):
     """At each call, all caches are emptied and free memory is overwritten."""
-    run(HELD, "launch", "outer_sums", "scatter_sum", "pack")
+    run(HELD, "launch", "launch_bound", "outer_sums", "scatter_sum", "pack")
     run(HELD, "digest_all", "has_digest")
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..circuits import circuit, concat, constant, gate, glorot, orthogonal, sigmoid, softplus, split, sum, tanh
+from ..circuits import circuit, concat, constant, gate, glorot, orthogonal, sigmoid, split, sum, tanh
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +21,11 @@ def first(p: Tensor) -> None:
 def last(p: Tensor) -> None:
     """One for the last entry, zero for the others."""
     p.zero_()[-1] = 1.0
+
+
+def season(p: Tensor) -> None:
+    """An error changes the season of its own step."""
+    p.zero_()[-1] = 0.1
 
 
 def turned(p: Tensor) -> None:
@@ -38,7 +43,7 @@ def repeated(p: Tensor) -> None:
 @circuit(
     init={
         "a": constant(0.0),
-        "g": constant(0.0),
+        "g": season,
         "U": glorot(gates=4),
         "W": orthogonal(gates=4),
         "b": gate(1, of=4, value=1.0),
@@ -46,20 +51,19 @@ def repeated(p: Tensor) -> None:
     },
     constant={"B": first, "E": last, "R": turned, "P": repeated},
 )
-def es_rnn(x, l, s, h, c, *, a, g, U, W, b, V, k, B, E, R, P):
+def es_rnn(x, h, c, l, s, *, a, g, U, W, b, V, k, B, E, R, P):
     """Exponential smoothing and an LSTM. x is the last cycle of a series, l its level, s its next seasons. The output
     is three quantiles of the next values, relative to the last one."""
-    alpha = sigmoid(sum(a * h))
-    gamma = sigmoid(sum(g * h) - 2)
     y = sum(E * x)
-    season = sum(B * s)
-    l = alpha * (y - season) + (1 - alpha) * l
-    s = R @ s + E * (gamma * (y - l - season))
+    e = y - l - sum(B * s)
+    l = l + sigmoid(sum(a * h)) * e
+    s = R @ s + g * e
     n = x - l - s
-    i, f, d, q = split(b + W @ h + U @ n, 4)
-    c = sigmoid(f) * c + sigmoid(i) * tanh(d)
-    h = sigmoid(q) * tanh(c)
-    below, more, above = split(k + V @ h, 3)
-    middle = l + P @ s + more - y
-    o = concat(middle - softplus(below), middle, middle + softplus(above))
-    return {"l": l, "s": s, "h": h, "c": c, "o": o}
+    z = b + W @ h + U @ n
+    i, f, d, q = split(z, 4)
+    i, f, d, q = sigmoid(i), sigmoid(f), tanh(d), sigmoid(q)
+    c = f * c + i * d
+    h = q * tanh(c)
+    p = l + P @ s - y
+    o = k + V @ h + concat(p, p, p)
+    return {"h": h, "c": c, "l": l, "s": s, "o": o}

@@ -12,7 +12,7 @@ from .kind import Kind
 from .language import Language
 from .midi import SUFFIXES as MIDI
 from .music import Music, midi_files
-from .recordings import SUFFIXES
+from .recordings import COMMON, SUFFIXES, visible
 from .table import Table
 from .tables.content import is_table
 from .voice import Voice
@@ -51,15 +51,15 @@ def recognise(path: Path) -> type[Kind]:
         DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
     """
     if path.is_dir():
-        if any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+        if any(file.suffix.lower() in SUFFIXES for file in visible(path)):
             return Voice
         if midi_files(path):
             return Music
         if text_files(path):
             return Language
         raise DataError(
-            f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}), without MIDI files ({', '.join(MIDI)}) "
-            f"and without texts ({SUFFIX})"
+            f"'{path}' is a folder without recordings ({COMMON}), without MIDI files ({', '.join(MIDI)}) and without "
+            f"texts ({SUFFIX})"
         )
     if not path.exists():
         raise no_such_file(

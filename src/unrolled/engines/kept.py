@@ -7,6 +7,7 @@ what it returned.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -35,6 +36,10 @@ class Extent(NamedTuple):
     rows: Any  # an integer, or a symbol for one while torch traces
     count: Any
 
+    @staticmethod
+    def of(call: Call) -> Extent:
+        return Extent(call.sizes, call.like.dtype, call.layout.rows, call.layout.count)
+
 
 Shape = tuple[tuple[Any, ...], torch.dtype]
 
@@ -49,11 +54,9 @@ def kept_shapes(engine: Engine, step: Recurrence, extent: Extent) -> list[Shape]
 
 def packed(engine: Engine, call: Call, kept: Kept) -> list[Tensor]:
     """The values that an engine has kept, without leaves and returned values."""
-    extent = Extent(call.sizes, call.like.dtype, call.layout.rows, call.layout.count)
     if isinstance(engine, Compiled):
-        size = _block_size(call.recurrence, extent)
-        return [] if size is None else [_whole([t for n, t in kept[0].items() if isinstance(n, Block)], size)]
-    found = []
+        return whole(call, [t for n, t in kept[0].items() if isinstance(n, Block)])
+    extent, found = Extent.of(call), []
     for node in _nodes(engine, call.recurrence):
         shape = _shape(node, extent)
         if isinstance(engine, Reference):
@@ -105,21 +108,31 @@ def _shape(node: Node, extent: Extent) -> tuple[Any, ...]:
 
 def _block_size(step: Recurrence, extent: Extent) -> Any:
     """The size in bytes of the block of engine 'c', also if a short call needs less; None for no block."""
-    plan, lowered, returned, _ = forward_of(step, True)
-    series = [n.type.entries(extent.sizes) for n in lowered.schedule.keep if n not in returned]
-    ends = [n.type.entries(extent.sizes) for n in plan.states.values()]
+    series, ends = _in_block(step, tuple(extent.sizes.items()))
     numbers = [extent.rows * n for n in series] + [extent.count * n for n in ends]
     return size_of(numbers, extent.dtype.itemsize) if numbers else None
 
 
-def _whole(blocks: list[Tensor], size: int) -> Tensor:
-    """The block with exactly ``size`` bytes."""
-    if blocks and len(blocks[0]) >= size:
-        return blocks[0][:size]
-    whole = torch.empty(size, dtype=torch.uint8, device="cpu")
-    for block in blocks:  # of a single step, which is short
-        whole[: len(block)] = block
-    return whole
+@lru_cache(maxsize=256)
+def _in_block(step: Recurrence, named: tuple[tuple[str, int], ...]) -> tuple[list[int], list[int]]:
+    """The sizes of the series and of the last states in the block of engine 'c'."""
+    (plan, lowered, returned, _), sizes = forward_of(step, True), dict(named)
+    series = [n.type.entries(sizes) for n in lowered.schedule.keep if n not in returned]
+    return series, [n.type.entries(sizes) for n in plan.states.values()]
+
+
+def whole(call: Call, blocks: list[Tensor]) -> list[Tensor]:
+    """The block of engine 'c', if there is one, in the size that ``kept_shapes`` gives."""
+    size = _block_size(call.recurrence, Extent.of(call))
+    if size is None:
+        return []
+    given = [block.view(torch.uint8) for block in blocks]
+    if given and len(given[0]) >= size:
+        return [given[0][:size]]
+    longer = torch.empty(size, dtype=torch.uint8, device="cpu")
+    for block in given:  # of a call that returns its last states in memory of their own, which needs less
+        longer[: len(block)] = block
+    return [longer]
 
 
 def _by_step(call: Call, values: dict[Node, Tensor]) -> Kept:

@@ -18,6 +18,7 @@ from ..transform.per_step import PerStep, per_step
 from .border import ordinary, untraced
 from .call import Call, Engine
 from .job import Batched, Job, joined, merged, parted, repeated
+from .members import gradients_of_members
 from .passes import gradients, shaped
 from .plain import PLAIN
 from .tangents import tangents_of
@@ -130,8 +131,15 @@ class Gradients(torch.autograd.Function):
     ) -> Batched:
         count, dims, many = sum(arrived), in_dims[3:], info.batch_size
         own = [n for n, wants in zip(job.leaves, wanted, strict=True) if wants and n in job.names[2]]
+        shared = all(d is None for d in dims[len(dims) - len(job.names[2]) :])
+        if own and shared:
+            leaves = joined(job, tensors[count:], dims[count:], many)
+            grads = [merged(g, d, many) for g, d in zip(tensors[:count], dims[:count], strict=True)]
+            found = gradients_of_members(repeated(job, many), many, wanted, arrived, grads, leaves)
+            if found is not None:
+                return found, (0,) * len(found)
         parts = per_step(job.step, tuple(own))
-        if parts is None or any(d is not None for d in dims[len(dims) - len(job.names[2]) :]):
+        if parts is None or not shared:
             return _one_by_one(lambda *one: Gradients.apply(job, wanted, arrived, *one), many, tensors, dims)
         leaves = joined(job, tensors[count:], dims[count:], many)
         grads = [merged(g, d, many) for g, d in zip(tensors[:count], dims[:count], strict=True)]

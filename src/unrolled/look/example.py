@@ -28,7 +28,7 @@ from .subject import Layer, Subject, of_model
 
 EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
 ROWS = 24  # steps of an example of random numbers
-SIZES = {"input": 3, "state": 8, "output": 4}
+SIZES = {"input": 3, "state": 8, "output": 6}
 NO_LOSS = "The circuit has no loss, so the sum of its output is used."
 
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+import numpy
 import torch
 from torch import Tensor
 
 from ..data.characters import Vocabulary
+from ..data.forecast.features import columns_of
 from ..data.forecast.kind import Forecast
 from ..data.forecast.parts import Ends, origins, steps_known
 from ..data.goal import Class
@@ -196,13 +198,15 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
     known = torch.isfinite(example.y).all(1)
     if not known.any():
         raise DataError(f"'{path}' has no row with {kind.options.ahead} known values after it")
-    first = int(known.int().argmax())  # before, nothing has changed yet
-    rest = known[first:]
-    part = slice(first, first + (len(rest) if rest.all() else int(rest.int().argmin())))
-    track = Track("rows", torch.from_numpy(one.y[part, None]), (kind.roles.target,))
+    first = int(known.int().argmax())
+    y = torch.cat([torch.zeros_like(example.y[:first]), example.y[first:]])  # before it, nothing has changed yet
+    later = known[first:]
+    count = first + (len(later) if later.all() else int(later.int().argmin()))
+    columns = numpy.concatenate([one.y[:, None], columns_of(one)], 1)[:count]
+    track = Track("rows", torch.from_numpy(columns), (kind.roles.target, *kind.roles.inputs, *kind.roles.future))
     notes = (f"The series is '{name}'.",) if name else ()
     left = "The targets are what the regression on lags leaves of the next values, in units of recent changes."
-    return Reading(example.x[part].double(), example.y[part].double(), kind.goal, (*notes, left), track=track)
+    return Reading(example.x[:count].double(), y[:count].double(), kind.goal, (*notes, left), track=track)
 
 
 def _rows(kind: SequenceKind, x: Tensor, y: Tensor, note: str, vocabulary: tuple[str, ...], track: Track) -> Reading:

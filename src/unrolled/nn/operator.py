@@ -11,26 +11,24 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import custom_op
+from torch.library import Library, register_autograd, register_fake
 
+from ..engines.border import untraced
 from ..engines.call import Kept
 from ..engines.function import run as run_step
 from ..engines.function import run_sequences
 from ..engines.kept import Extent, kept_shapes, opened, packed
 from ..engines.passes import gradients, shaped
 from .description import STEP, Description
+from .operator_bound import ready, remember
 from .operator_call import Made
 from .operator_shapes import shapes
 
 Maybe = Tensor | None
 
 
-@custom_op(
-    "unrolled::run",
-    mutates_args=(),
-    schema="(Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text, bool keep) -> Tensor[]",
-)
-def run(
+@untraced
+def _run(
     tensors: Sequence[Tensor], lengths: Sequence[Tensor], reset: Maybe, steps: int | None, text: str, keep: bool
 ) -> list[Tensor]:
     """The returned values, the states after the last steps (unless it is one step), and with ``keep`` the values that
@@ -44,7 +42,12 @@ def run(
         text: what ``described`` returns.
         keep: whether a backward pass may follow.
     """
+    plain = not lengths and reset is None
+    if plain and (known := ready("run", text, tensors)):
+        return known.run(tensors, keep)
     made = Made.of(tensors, lengths, reset, steps, text)
+    if plain:
+        remember("run", text, tensors, made)
     call, keep = made.call, keep and made.keeps
     found, kept = made.engine.forward(call, keep=keep)
     extra = packed(made.engine, call, kept) if keep else []
@@ -53,16 +56,8 @@ def run(
     return _apart([*returned, *made.in_order(made.ends | dict(zip(call.state, last, strict=False))), *extra], tensors)
 
 
-run.register_fake(shapes)
-
-
-@custom_op(
-    "unrolled::pull",
-    mutates_args=(),
-    schema="(Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text, Tensor[] results, "
-    "Tensor[] grads, bool[] arrived, bool[] wanted) -> Tensor[]",
-)
-def pull(
+@untraced
+def _pull(
     tensors: Sequence[Tensor],
     lengths: Sequence[Tensor],
     reset: Maybe,
@@ -82,9 +77,17 @@ def pull(
         arrived: for each of those, whether one arrives.
         wanted: for each tensor, whether its gradient is requested.
     """
-    arguments = lengths, reset, steps, text
-    made, given = Made.of(tensors, *arguments), iter(grads)
-    call, sent = made.call, [next(given) if there else None for there in arrived]
+    given = iter(grads)
+    sent = [next(given) if there else None for there in arrived]
+    plain, arguments = not lengths and reset is None, (lengths, reset, steps, text)
+    known = ready("pull", text, tensors) if plain else None
+    done = known.pull(tensors, results, sent, wanted) if known and len(results) > known.returns else None
+    if done is not None:
+        return done
+    made = Made.of(tensors, *arguments)
+    if plain:
+        remember("pull", text, tensors, made)
+    call = made.call
     count, states = len(call.recurrence.returns), made.about.circuit.states
     of_ends = dict(zip(states, sent[count:], strict=False))
     names = made.about.leaves
@@ -120,18 +123,16 @@ def _through_given(
     return found
 
 
-@pull.register_fake
-def _(tensors: Sequence[Tensor], *others: Any) -> list[Tensor]:
+def _pull_shapes(tensors: Sequence[Tensor], *others: Any) -> list[Tensor]:
     return [t.new_empty(t.shape) for t, wants in zip(tensors, others[-1], strict=True) if wants]
 
 
 def _kept(made: Made, results: Sequence[Tensor]) -> Kept:
     """What the forward pass kept, from the results of ``run``, or computed again."""
     call = made.call
-    returns, layout = call.recurrence.returns, call.layout
+    returns = call.recurrence.returns
     extra = results[len(returns) :]
-    extent = Extent(call.sizes, call.like.dtype, layout.rows, layout.count)
-    if len(extra) != len(kept_shapes(made.engine, call.recurrence, extent)):
+    if len(extra) != len(kept_shapes(made.engine, call.recurrence, Extent.of(call))):
         return made.engine.forward(call, keep=True)[1]
     given = zip(returns.items(), results, strict=False)
     rows = {n: v.flatten(0, -2) if node.type.dims else v.reshape(-1, 1) for (n, node), v in given}
@@ -202,4 +203,15 @@ def _again(
     )
 
 
-run.register_autograd(_pulled, setup_context=_remember)
+_CALL = "Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text"
+_OPERATORS: list[tuple[str, str, Any, Any]] = [
+    ("run", "bool keep", _run, shapes),
+    ("pull", "Tensor[] results, Tensor[] grads, bool[] arrived, bool[] wanted", _pull, _pull_shapes),
+]
+_library = Library("unrolled", "DEF")  # not custom_op, whose wrappers take longer than a short call
+for _name, _others, _function, _shapes in _OPERATORS:
+    _library.define(f"{_name}({_CALL}, {_others}) -> Tensor[]", tags=torch.Tag.pt2_compliant_tag)
+    _library.impl(_name, _function, "CompositeExplicitAutograd")
+    register_fake(f"unrolled::{_name}", _shapes, lib=_library)
+register_autograd("unrolled::run", _pulled, setup_context=_remember, lib=_library)
+run, pull = torch.ops.unrolled.run.default, torch.ops.unrolled.pull.default

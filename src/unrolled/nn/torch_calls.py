@@ -180,7 +180,7 @@ def _states(module: Any, batch: int) -> list[tuple[int, ...]]:
 
 def _kind(module: Any, x: Tensor, given: Tensors) -> tuple[Any, ...]:
     """The key of a call in the cache. given: the states."""
-    return x.shape, getattr(module, "batch_first", None), len(given), torch.is_grad_enabled()
+    return x.shape, module.__dict__.get("batch_first"), len(given), torch.is_grad_enabled(), torch.get_num_threads()
 
 
 def _given(hx: Any) -> Tensors:

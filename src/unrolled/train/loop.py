@@ -210,7 +210,7 @@ class Training:
         """Refuse a validation loss after which more training is pointless."""
         if not math.isfinite(value):
             raise NumberError(f"after update {self.update}: the validation loss is {value}. {self._remedy()}")
-        if 0 < EXPLODED * self.untrained < value and self.mean > self.untrained:
+        if 0 < EXPLODED * self.untrained < value and self.mean > self.untrained and not self.useful:
             kept = f"The best model, of update {self.best}, is kept" if self.best else "No earlier model was better"
             raise NumberError(
                 f"after update {self.update}: the training diverged. The validation loss is {value:.3g}, "

@@ -13,7 +13,7 @@ from .features import Features
 from .parts import Origins
 from .regression import Rows, expected, fit, left_out
 from .ridge import CrossFitted
-from .view import Array, View
+from .view import LEAST, Array, View
 
 
 @dataclass(frozen=True)
@@ -70,4 +70,6 @@ def rows_of(features: Features, series: Series, view: View, known: int) -> Rows:
     """The rows of a series as they were known after its first ``known`` steps."""
     rows = features.rows(series, view)
     rows.targets[max(known - features.ahead, 0) :] = numpy.nan
+    if known:  # where almost nothing changes, the unit is too small to learn from
+        rows.targets[view.size < LEAST * numpy.median(view.size[:known])] = numpy.nan
     return rows

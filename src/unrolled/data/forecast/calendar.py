@@ -10,6 +10,7 @@ import numpy
 Array = numpy.ndarray[Any, Any]
 DAY = 86_400.0
 HARMONICS = 3
+WEEK = 6  # days that show whether there are weekends
 CYCLES = {"day": DAY, "week": 7 * DAY, "year": 365.25 * DAY}
 
 
@@ -78,14 +79,39 @@ def following(times: Array | None, count: int, steps: int) -> Array:
         return numpy.repeat(times[-1:], count)
     if not is_dates(times):
         return times[-1] + numpy.median(numpy.diff(times)) * numpy.arange(1, count + 1)
-    import pandas
+    months = _months_after(times, count)
+    if months is not None:
+        return months
+    step = _usual(numpy.diff(times))
+    found = times[-1] + step * numpy.arange(1, 3 * count + 7)
+    if step == numpy.timedelta64(1, "D") and len(times) >= WEEK and not _on_weekends(times).any():
+        found = found[~_on_weekends(found)]
+    return found[:count]
 
-    recent = pandas.DatetimeIndex(times[-60:])
-    rhythm = pandas.infer_freq(recent) if len(recent) > 2 else None
-    if rhythm is None:
-        usual = numpy.median(numpy.diff(times).astype("timedelta64[ns]").astype(numpy.int64)).astype(numpy.int64)
-        return times[-1] + (usual * numpy.arange(1, count + 1)).astype("timedelta64[ns]")
-    return pandas.date_range(times[-1], periods=count + 1, freq=rhythm)[1:].to_numpy().astype("datetime64[ns]")
+
+def _months_after(times: Array, count: int) -> Array | None:
+    """The times after the end if they are a whole number of months apart, on the same or the last day."""
+    months = times.astype("datetime64[M]")
+    steps = numpy.diff(months.astype("int64"))
+    within = times - months.astype(times.dtype)
+    lengths = (months + 1).astype(times.dtype) - months.astype(times.dtype)
+    to_the_end = lengths - within
+    if not (steps > 0).all() or not ((within == within[-1]).all() or (to_the_end == to_the_end[-1]).all()):
+        return None
+    after = months[-1] + _usual(steps) * numpy.arange(1, count + 1)
+    if (within == within[-1]).all():
+        return after.astype(times.dtype) + within[-1]
+    return (after + 1).astype(times.dtype) - to_the_end[-1]
+
+
+def _usual(steps: Array) -> Any:
+    """The most common step."""
+    values, counts = numpy.unique(steps, return_counts=True)
+    return values[counts.argmax()]
+
+
+def _on_weekends(times: Array) -> Array:
+    return (times.astype("datetime64[D]").astype("int64") + 3) % 7 >= 5  # day 0 was a Thursday
 
 
 def shown(time: Any) -> str:

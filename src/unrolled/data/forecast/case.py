@@ -10,9 +10,10 @@ from torch import Tensor
 
 from ..example import Example
 from ..tables.series import Series
+from .bounds import bounds
 from .features import Features
 from .parts import Origins
-from .view import Array, View
+from .view import Array, View, values_after
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,15 @@ class Case:
 
     @property
     def left(self) -> Array:
-        """What the regression leaves of the next values, NaN where they are not known, or nothing has changed yet:
-        (steps, ahead)."""
-        return numpy.where(self.view.size[:, None] > 0, self.view.later - self.expected, numpy.nan)
+        """What is left of the next values, NaN where they are not known, or nothing has changed yet: (steps, ahead)."""
+        return self.view.later - self.expected
 
     def example(self, features: Features, origins: Origins) -> Example:
         """The series up to the last origin, with targets from the first: what the regression leaves, NaN where it is
         not known."""
         read = self.network(features)[: max(origins.end, 0)]
         y = torch.from_numpy(self.left[: origins.end].astype("float32"))
-        y[: origins.first] = torch.nan
+        y[: max(origins.first, features.warm(len(self.series.y)))] = torch.nan
         return Example(read, y, self.series.name)
 
     def network(self, features: Features) -> Tensor:
@@ -50,11 +50,13 @@ class Case:
 
     def later(self, origins: Origins) -> Array:
         """What came after each origin: (origins, ahead)."""
-        return self.real(self.view.later, origins)
+        return values_after(self.series.y, self.expected.shape[1])[slice(*origins)]
 
     def by_regression(self, origins: Origins) -> Array:
-        """The forecasts of the regression: (origins, ahead)."""
-        return self.real(self.expected, origins) if self.regression is None else self.regression[slice(*origins)]
+        """The forecasts of the regression, within the bounds of the series: (origins, ahead)."""
+        found = self.real(self.expected, origins) if self.regression is None else self.regression[slice(*origins)]
+        low, high = (bound[slice(*origins), None] for bound in bounds(self.series.y))
+        return numpy.clip(found, low, high)
 
     def real(self, values: Array, origins: Origins) -> Array:
         """Values of each step (steps, ...) in the units of the series: (origins, ...)."""
@@ -64,9 +66,10 @@ class Case:
         return self.view.level[part].reshape(shape) + size * values[part]
 
     def forecasts(self, scores: Tensor, levels: int, origins: Origins) -> Array:
-        """The quantiles from the network's scores at each step (steps, levels · ahead), in the units of the series and
-        in rising order: (origins, levels, ahead)."""
+        """The quantiles from the network's scores at each step (steps, levels · ahead), in the units of the series, in
+        rising order, and within its bounds: (origins, levels, ahead)."""
         values = scores.double().numpy().reshape(len(scores), levels, -1)
         moved = numpy.where(self.view.size[: len(values), None, None] > 0, values, 0.0)
         expected = self.expected[: len(values), None]
-        return numpy.sort(self.real(expected + moved, origins), 1)
+        low, high = (bound[slice(*origins), None, None] for bound in bounds(self.series.y))
+        return numpy.sort(numpy.clip(self.real(expected + moved, origins), low, high), 1)

@@ -71,7 +71,7 @@ class Features:
     @property
     def optional(self) -> int:
         """How many of the regression's features come from other columns; they are the last ones."""
-        return OF_EACH * (len(self.mean) - self.known) + self.ahead * self.known
+        return OF_EACH * (len(self.mean) - self.known) + (self.ahead + 1) * self.known
 
     @property
     def count(self) -> int:
@@ -96,6 +96,10 @@ class Features:
         near = range(1, min(RECENT, self.lags - 1) + 1)
         return sorted({*near, *(lag for m in self.seasons for lag in range(m - 1, m + 2) if lag < self.lags)})
 
+    def warm(self, steps: int) -> int:
+        """The number of first steps that are not learned from, because the past is not complete there."""
+        return min(self.lags - 1, steps // 5)
+
     def view(self, series: Series) -> View:
         """The view of a series, see ``View``."""
         return View.of(series.y, self.lags, self.window, self.ahead)
@@ -106,8 +110,8 @@ class Features:
         own = [numpy.ones((steps, 1)), view.past, view.mean[:, None]]
         features = numpy.concatenate([*own, *self._beside(series)], 1)
         targets = view.later.copy()
-        targets[: min(self.lags - 1, steps // 5)] = numpy.nan  # there, the past is not complete
-        return Rows(features, numpy.where(view.size[:, None] > 0, targets, numpy.nan))
+        targets[: self.warm(steps)] = numpy.nan
+        return Rows(features, targets)
 
     def network(self, series: Series, view: View, expected: Array) -> Array:
         """What the network reads of a series: (steps, read). Large values are compressed to their logarithm.
@@ -138,7 +142,7 @@ class Features:
             seen = View.of(columns[:, number], 3, self.window, 1)
             found.append(numpy.concatenate([scaled[:, number, None], seen.past, seen.mean[:, None]], 1))
         if self.known:
-            later = numpy.minimum(numpy.arange(steps)[:, None] + numpy.arange(1, self.ahead + 1), steps - 1)
+            later = numpy.minimum(numpy.arange(steps)[:, None] + numpy.arange(self.ahead + 1), steps - 1)
             found.append(scaled[:, inputs:][later].reshape(steps, -1))
         return found
 

@@ -22,7 +22,7 @@ class View:
         (steps,).
     past: the values before, relative to the level, in units of the size: (steps, lags - 1).
     mean, low, high: of all values so far, in the same units: (steps,).
-    later: the values of the next steps, in the same units, NaN where unknown: (steps, ahead).
+    later: the values of the next steps, in the same units, NaN where unknown, or without a unit: (steps, ahead).
     """
 
     level: Array
@@ -51,21 +51,28 @@ class View:
         size = changes(level, window)
         if fixed:
             size = numpy.full(steps, next((s for s in size[min(window, steps) - 1 :] if s > 0), 0.0))
-        unit = numpy.where(size > 0, size, 1.0)
+        unit = numpy.where(size > 0, size, numpy.nan)
 
         def relative(values: Array) -> Array:
-            return (values - level.reshape(-1, *([1] * (values.ndim - 1)))) / unit.reshape(
-                -1, *([1] * (values.ndim - 1))
-            )
+            shape = (-1, *([1] * (values.ndim - 1)))
+            return (values - level.reshape(shape)) / unit.reshape(shape)
 
         before = numpy.maximum(numpy.arange(steps)[:, None] - numpy.arange(1, lags), 0)
-        after = numpy.arange(steps)[:, None] + numpy.arange(1, ahead + 1)
-        later = numpy.concatenate([y, numpy.full(ahead, numpy.nan)])[after]
         mean = numpy.cumsum(level) / numpy.arange(1, steps + 1)
         low, high = numpy.minimum.accumulate(level), numpy.maximum.accumulate(level)
-        return View(
-            level, size, relative(level[before]), relative(mean), relative(low), relative(high), relative(later)
-        )
+        past = [numpy.nan_to_num(relative(values)) for values in (level[before], mean, low, high)]
+        return View(level, size, past[0], past[1], past[2], past[3], relative(values_after(y, ahead)))
+
+
+def values_after(y: Array, ahead: int) -> Array:
+    """The next values of each step, NaN after the end: (steps, ahead).
+
+    >>> values_after(numpy.array([1.0, 2.0]), 1)
+    array([[ 2.],
+           [nan]])
+    """
+    steps = numpy.arange(len(y))[:, None] + numpy.arange(1, ahead + 1)
+    return numpy.concatenate([y, numpy.full(ahead, numpy.nan)])[steps]
 
 
 def filled(y: Array) -> Array:

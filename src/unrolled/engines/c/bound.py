@@ -150,7 +150,8 @@ def backward(
 def _arrived(bound: Bound, grads: Sequence[Tensor | None]) -> dict[str, Tensor]:
     """The gradients of returned series, by name, with those of the last states."""
     returns, states = bound.kind.recurrence.returns, bound.names[1]
-    arrived = {n: readable_gradient(n, g).contiguous() for n, g in zip(returns, grads, strict=False) if g is not None}
+    given = zip(returns, grads, strict=False)
+    arrived = {n: readable_gradient(n, g).contiguous() for n, g in given if g is not None}
     for n, g in zip(states, grads[len(returns) :], strict=False):
         if g is not None:
             series = arrived[n].flatten(0, -2) if n in arrived else None

@@ -16,7 +16,7 @@ from ..call import Call, Kept
 from ..lowering.lower import Lowered, lower
 from .launch import launch_for
 from .series import Block, Tensors, addresses, opened
-from .sums import Sums
+from .sums import Sums, plain_terms
 
 
 class Compiled:
@@ -38,8 +38,11 @@ class Compiled:
         states = {leaf: outputs[n] for n, leaf in step.states.items()}
         return outputs, [states | {n: t for n, t in made.items() if isinstance(n, Block) or n in kept}]
 
-    def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
-        """See ``Engine.backward``."""
+    def backward(
+        self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str], members: int | None = None
+    ) -> dict[str, Tensor]:
+        """See ``Engine.backward``. members: the number of equal parts of the batch that have their own gradients of
+        parameters, (members, *shape); see ``separable``."""
         way, lowered = backward_of(call.recurrence, tuple(grads), frozenset(wanted))
         launch = launch_for(lowered, tuple(way.flows.values()), call)
         step, adjoint, made = make_plan(call.recurrence).step, way.recurrence, launch.room(call)
@@ -58,8 +61,14 @@ class Compiled:
             return parameters | opened(tensors, call.layout.rows, call.like.dtype) | fixed
 
         result = {n: _every_row({**tensors, **fixed}[node], call) for n, node in way.flows.items()}
-        result |= Sums(way, at, start, call, _once(everything)).all()
+        result |= Sums(way, at, start, call, _once(everything), members).all()
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
+
+
+def separable(recurrence: Recurrence, of: tuple[str, ...], wanted: frozenset[str]) -> bool:
+    """Whether parts of a batch can have their own gradients of parameters."""
+    way, _ = backward_of(recurrence, of, wanted)
+    return plain_terms(way).keys() == way.sums.keys()
 
 
 class _Forward(NamedTuple):

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,12 @@ class Pieces:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def parts(self, count: int, rows: int) -> list[tuple[int, int]]:
+        """The address of the first piece, and the number of pieces, of each of ``count`` equal parts of all rows."""
+        ends = np.searchsorted(self.table[:, 0], np.arange(count + 1) * (rows // count)).tolist()
+        size = self.table.itemsize * self.table.shape[1]
+        return [(self.at + first * size, last - first) for first, last in pairwise(ends)]
 
 
 @lru_cache(maxsize=64)

@@ -41,29 +41,30 @@ class Terms(NamedTuple):
 class BoundLaunch:
     """A launch, and a table that tells C where to find each address.
 
-    parameters: their names, and the numbers of their tensors. bytes: of scratch memory. threads: of the launch or the
-    sums.
+    parameters: their names, and the numbers of their tensors. table: as C takes it, and owners of the memory that it
+    names; at: its address. bytes: of scratch memory. threads: of the launch or the sums.
     """
 
     launch: Launch
     parameters: dict[str, int]
+    numbers: tuple[int, ...]
     table: array[int]
     owners: tuple[object, ...]
+    at: int
     bytes: int
     threads: int
 
     def run(self, tensors: Sequence[Tensor], call: Callable[[], Call]) -> None:
         """Run on these tensors. call: makes the same call for other engines, if fixed values have to be prepared."""
-        held = [tensors[i].untyped_storage() for i in self.parameters.values()]  # another thread may exchange them
-        room, ready = scratch(self.bytes), None
+        held = [tensors[i].untyped_storage() for i in self.numbers]  # another thread may exchange them
+        room, ready, kernel = scratch(self.bytes), None, self.launch.kernel
         if not self.launch.direct:
-            kernel = self.launch.kernel
             given = {n: tensors[i] for n, i in self.parameters.items()}
             ready = prepared(kernel, given, lambda: prepare(kernel, call()))
         bases = array("Q", [t.data_ptr() for t in tensors])
         bases.append(room.at)
-        helpers, table = crew(self.threads), self.table.buffer_info()[0]
-        self.launch.kernel.launch_bound(helpers, table, bases.buffer_info()[0], ready and ready.at)
+        helpers = crew(self.threads) if self.threads > 1 else None
+        kernel.launch_bound(helpers, self.at, bases.buffer_info()[0], ready and ready.at)
         del held, ready
 
 
@@ -108,4 +109,5 @@ def bind_launch(
     table = array("q", [*head, *(number for slot in slots for number in slot)])
     needed = max(parts * kernel.scratch_bytes, kernel.once_scratch, room * (terms.parts if terms else 0))
     threads = max(launch.threads, terms.parts if terms else 1)
-    return BoundLaunch(launch, dict(parameters), table, (terms,), begin + needed, threads)
+    named, at_table = dict(parameters), table.buffer_info()[0]
+    return BoundLaunch(launch, named, tuple(named.values()), table, (terms,), at_table, begin + needed, threads)

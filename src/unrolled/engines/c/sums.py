@@ -82,7 +82,8 @@ class Sums:
     """Sums over the rows of series.
 
     at: the addresses of the series. start: the starting states of the series that are read one step earlier.
-    everything: returns tensors of all values, which few sums need.
+    everything: returns tensors of all values, which few sums need. members: the number of equal parts of the batch that
+    have their own sums, if that is wanted; all terms must be plain.
     """
 
     way: Backward
@@ -90,13 +91,17 @@ class Sums:
     start: Mapping[Node, Tensor]
     call: Call
     everything: Callable[[], Mapping[Node, Tensor]]
+    members: int | None = None
 
     def all(self) -> dict[str, Tensor]:
-        """The gradients of the parameters."""
+        """The gradients of the parameters; (members, *shape) if there are members."""
         plain, found = plain_terms(self.way), dict[str, Tensor]()
         for name, nodes in self.way.sums.items():
             p = self.call.parameters[name]
-            found[name] = torch.empty_like(p, memory_format=WHOLE) if name in plain else self.mixed(nodes, p.shape)
+            if self.members is not None:
+                found[name] = p.new_empty(self.members, *p.shape)
+            else:
+                found[name] = torch.empty_like(p, memory_format=WHOLE) if name in plain else self.mixed(nodes, p.shape)
         self.add_plain(all_plain(self.way), found)
         return found
 
@@ -114,11 +119,15 @@ class Sums:
         threads = torch.get_num_threads() if self.call.layout.rows * table.work > ENOUGH else 1
         all_terms = numbers.buffer_info()[0], len(table.rows)
         size = in_lines(library.outer_scratch(*all_terms, threads) * kind.itemsize)
-        rows, room = (
-            pieces(self.call.layout),
-            scratch(size * threads),
-        )  # kept until C returns: another thread may clear the caches
-        library.outer_sums(crew(threads), threads, rows.at, len(rows), *all_terms, room.at, size)
+        # kept until C returns: another thread may clear the caches
+        rows, room, helpers = pieces(self.call.layout), scratch(size * threads), crew(threads)
+        if self.members is None:
+            library.outer_sums(helpers, threads, rows.at, len(rows), *all_terms, room.at, size)
+            return
+        for at_piece, count in rows.parts(self.members, self.call.layout.rows):
+            library.outer_sums(helpers, threads, at_piece, count, *all_terms, room.at, size)
+            for i, (_, us, _, vs, _, _) in enumerate(table.rows):
+                numbers[8 * i + 6] += us * (vs or 1) * kind.itemsize
 
     def factor(self, node: Node) -> tuple[int, int, int]:
         """A series as C takes it: address, address of the starting states (0 if it is read as it is), size."""

@@ -93,10 +93,11 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
 
 def of_fixed_values(made: Schedule) -> Schedule | None:
     """The schedule of a pass of one row that computes the fixed values from parameters. None if all of them are
-    parameters, or if an operation might be rounded differently from torch's."""
+    parameters, if one is a constant, or if an operation might be rounded differently from torch's."""
     wanted = tuple(n for n in made.fixed if n.op != "parameter")
     nodes = tuple(n for n in order(wanted) if n.op != "parameter" and n.op not in LITERALS)
-    if not wanted or any(n.op not in EXACT or len(n.type.dims) > 1 for n in nodes):
+    refused = any(n.op not in EXACT or len(n.type.dims) > 1 for n in nodes) or any(n.op in LITERALS for n in wanted)
+    if not wanted or refused:
         return None
     read = tuple(dict.fromkeys(a for n in nodes for a in n.args if a.op == "parameter"))
     return Schedule(nodes, (), (), (), (), (), (), (), fixed=read, once=(), keep=wanted, reverse=False)

@@ -1,0 +1,356 @@
+"""Forecasts: the regression, what the network adds, yardsticks, what is written; and that levels, sizes and the order
+of rows change nothing."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+import torch
+
+from unrolled import Recurrent, cells
+from unrolled.cli import main
+from unrolled.data.forecast.bounds import bounds
+from unrolled.data.forecast.calendar import circles, cycles_of, following, shown
+from unrolled.data.forecast.data import Forecasts
+from unrolled.data.forecast.given import joined
+from unrolled.data.forecast.goal import Quantiles
+from unrolled.data.forecast.kind import Forecast
+from unrolled.data.forecast.options import ForecastOptions
+from unrolled.data.forecast.parts import Ends, Origins, ends_of_all, origins
+from unrolled.data.forecast.regression import BLOCKS, Rows, fit, left_out
+from unrolled.data.forecast.ridge import cross_fitted, solutions, triangle
+from unrolled.data.forecast.scores import past_error, scores
+from unrolled.data.forecast.season import seasons_of
+from unrolled.data.forecast.view import View
+from unrolled.data.forecast.yardsticks import yardsticks
+from unrolled.data.tables.series import Series
+from unrolled.errors import DataError, UsageError
+from unrolled.graph.node import leaf, vector
+from unrolled.graph.size import Size
+from unrolled.run.spec import Spec
+from unrolled.run.trained import Trained, initial_model
+from unrolled.transform.evaluate import evaluate
+
+DRAW = numpy.random.default_rng
+
+
+def series(y: numpy.ndarray, name: str = "", time: numpy.ndarray | None = None) -> Series:
+    nothing = numpy.empty((len(y), 0))
+    return Series(name, time, nothing, y, nothing, numpy.arange(len(y)))
+
+
+def write(path: Path, y: numpy.ndarray) -> Path:
+    path.write_text("\n".join(["y", *(f"{v:.17g}" for v in y)]) + "\n")
+    return path
+
+
+def learned(path: Path, **data: object) -> Forecasts:
+    spec = Spec.read("forecast", {"data": data})
+    return Forecast.learn(path, spec.data, spec.reading)
+
+
+def untrained(data: Forecasts, **sections: dict[str, object]) -> torch.nn.Module:
+    return initial_model(Spec.read("forecast", {"data": data.kind.description() and {}, **sections}), cells.gru, data)
+
+
+# the view
+
+
+def test_a_view_does_not_know_levels_and_sizes():
+    y = DRAW(0).normal(size=50).cumsum()
+    one, other = View.of(y, 6, 10, 3), View.of(1000 * y - 7e6, 6, 10, 3)
+    for name in ("past", "mean", "low", "high", "later"):
+        numpy.testing.assert_allclose(getattr(other, name), getattr(one, name), atol=1e-6)
+    numpy.testing.assert_allclose(other.size, 1000 * one.size, rtol=1e-6)
+
+
+def test_a_view_shows_the_past_and_what_came_later():
+    y = numpy.array([1.0, 3.0, numpy.nan, 7.0, 8.0])
+    view = View.of(y, lags=3, window=2, ahead=2)
+    assert view.level.tolist() == [1, 3, 3, 7, 8]
+    assert view.size.tolist() == [0, 2, 1, 2, 2.5]
+    assert view.past[3].tolist() == [-2, -2] and view.past[4].tolist() == [-0.4, -2]
+    numpy.testing.assert_equal(view.later[1], [numpy.nan, 2.0])
+    numpy.testing.assert_equal(view.later[3], [0.5, numpy.nan])
+
+
+def test_a_series_is_bounded_by_a_value_that_it_comes_back_to():
+    low, high = bounds(numpy.array([2.0, 0.0, 5.0, 0.0, 5.0, 5.0, 0.0, 5.0, -1.0, 5.0]))
+    assert low.tolist() == [*[-numpy.inf] * 6, 0, 0, *[-numpy.inf] * 2]
+    assert high.tolist() == [*[numpy.inf] * 7, 5, 5, 5]
+    assert not numpy.isfinite(bounds(numpy.array([3.0, 3.0, 2.0, 2.0, 1.0, 1.0, 1.0]))[0]).any(), "it falls"
+
+
+# the regression
+
+
+def test_a_triangle_stands_for_its_rows():
+    draw = DRAW(1)
+    x = numpy.concatenate([numpy.ones((40, 1)), draw.normal(size=(40, 3)) * [1, 10, 0.1]], 1)
+    y = draw.normal(size=(40, 2))
+    (found,) = solutions(triangle(x, y), 4, [0.3])
+    z = (x[:, 1:] - x[:, 1:].mean(0)) / x[:, 1:].std(0)
+    slopes = numpy.linalg.solve(z.T @ z + 0.3 * 40 * numpy.eye(3), z.T @ (y - y.mean(0)))
+    numpy.testing.assert_allclose(x @ found, z @ slopes + y.mean(0), rtol=1e-9)
+
+
+def test_each_block_is_predicted_from_the_others():
+    draw = DRAW(2)
+    x = numpy.concatenate([numpy.ones((53, 1)), draw.normal(size=(53, 2))], 1)
+    y = x @ draw.normal(size=(3, 2)) + 0.1 * draw.normal(size=(53, 2))
+    y[:3], y[20], y[-4:] = numpy.nan, numpy.nan, numpy.nan
+    rows = Rows(x, y)
+    found = fit(lambda _: rows, 1)
+    usable = numpy.flatnonzero(~numpy.isnan(y).any(1))
+    blocks = numpy.array_split(usable, BLOCKS)
+    exact = cross_fitted([triangle(x[b], y[b]) for b in blocks], 3)
+    predicted = left_out(rows, found, several=False)
+    for block, of in zip(blocks, exact.without, strict=True):
+        numpy.testing.assert_allclose(predicted[block], x[block] @ of, rtol=1e-6)
+    numpy.testing.assert_allclose(predicted[-4:], x[-4:] @ exact.whole, rtol=1e-6)
+
+
+def test_noise_gets_no_coefficients():
+    draw = DRAW(3)
+    rows = Rows(numpy.concatenate([numpy.ones((60, 1)), draw.normal(size=(60, 8))], 1), draw.normal(size=(60, 1)))
+    assert not fit(lambda _: rows, 1).whole.any()
+
+
+# series that are known exactly
+
+
+@pytest.mark.parametrize("kind", ["ramp", "sine"])
+def test_a_ramp_and_a_sine_go_on_beyond_what_was_seen(kind: str, tmp_path: Path):
+    t = numpy.arange(212.0)
+    y = 3 * t - 50 if kind == "ramp" else 20 * numpy.sin(t / 5) + 7
+    data = learned(write(tmp_path / "y.csv", y[:200]), ahead=12)
+    rows = list(data.kind.predict(untrained(data), data.path))
+    assert [row["step"] for row in rows] == [*range(1, 13)]
+    numpy.testing.assert_allclose([row["forecast"] for row in rows], y[200:], atol=0.001 * numpy.ptp(y))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_random_walk_is_forecast_as_its_last_value_and_noise_as_its_mean(seed: int, tmp_path: Path):
+    steps = DRAW(seed).normal(size=400)
+    walk = learned(write(tmp_path / "walk.csv", steps.cumsum()))
+    result = walk.result(untrained(walk))
+    assert result["root_mean_squared_error"] <= 1.02 * result["by_the_last_value"]
+    noise = learned(write(tmp_path / "noise.csv", steps))
+    result = noise.result(untrained(noise))
+    assert 0.97 * steps[-60:].std() < result["root_mean_squared_error"] < 1.1 * steps[-60:].std()
+    assert result["root_mean_squared_error"] < 0.85 * result["by_the_last_value"]
+
+
+# invariances of a whole training
+
+
+def trained(path: Path, out: str, *more: str) -> list[dict[str, str]]:
+    """The forecasts of a short training."""
+    command = ["train", str(path), "--updates", "6", "--hidden", "4", "--set", "training.validations=2", "--out", out]
+    assert main([*command, *more]) == 0
+    assert main(["predict", out, str(path), "--out", f"{out}.csv"]) == 0
+    with open(f"{out}.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scaling_and_shifting_a_series_scales_and_shifts_its_forecast(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y = numpy.sin(numpy.arange(120) / 4) + 0.3 * DRAW(4).normal(size=120)
+    one = trained(write(tmp_path / "one.csv", y), "a", "--set", "data.ahead=3")
+    other = trained(write(tmp_path / "other.csv", 50 * y + 1000), "b", "--set", "data.ahead=3")
+    for name in ("forecast", "10%", "90%"):
+        found, expected = ([float(row[name]) for row in rows] for rows in (other, one))
+        numpy.testing.assert_allclose(found, 50 * numpy.array(expected) + 1000, rtol=1e-6)
+
+
+def test_the_order_of_rows_and_series_changes_nothing(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    draw = DRAW(5)
+    rows = [f"{name},{t},{size * (numpy.sin(t / 3) + 0.2 * draw.normal()):.6f}"
+            for name, size in (("a", 1), ("b", 100), ("c", 7)) for t in range(60)]  # fmt: skip
+    for name, lines in (("one", rows), ("other", [rows[k] for k in draw.permutation(len(rows))])):
+        Path(f"{name}.csv").write_text("\n".join(["who,t,y", *lines]) + "\n")
+    more = ("--sequence", "who", "--time", "t", "--set", "data.ahead=2")
+    assert trained(Path("one.csv"), "a", *more) == trained(Path("other.csv"), "b", *more)
+
+
+# what is written
+
+
+def test_forecasts_have_dates_and_history_beside_what_came(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    months = numpy.arange("2010-01", "2018-01", dtype="datetime64[M]")
+    y = 10 + numpy.arange(96) / 10 + numpy.sin(numpy.arange(96) * numpy.pi / 6)
+    Path("m.csv").write_text("month,y\n" + "".join(f"{m}-01,{v:.6f}\n" for m, v in zip(months, y, strict=True)))
+    rows = trained(Path("m.csv"), "run", "--set", "data.ahead=4")
+    assert [row["month"] for row in rows] == ["2018-01-01", "2018-02-01", "2018-03-01", "2018-04-01"]
+    assert list(rows[0]) == ["month", "step", "forecast", "10%", "90%"]
+    expected = 10 + numpy.arange(96, 100) / 10 + numpy.sin(numpy.arange(96, 100) * numpy.pi / 6)
+    numpy.testing.assert_allclose([float(row["forecast"]) for row in rows], expected, atol=0.05)
+    assert all(float(row["10%"]) <= float(row["forecast"]) <= float(row["90%"]) for row in rows)
+    assert main(["predict", "run", "m.csv", "--history", "--out", "h.jsonl"]) == 0
+    told = [json.loads(line) for line in Path("h.jsonl").read_text().splitlines()]
+    assert [row["month"] for row in told[-6:]] == ["2017-11-01", "2017-12-01", *(row["month"] for row in rows)]
+    assert told[-6]["actual"] == pytest.approx(y[94], abs=1e-6) and told[-1]["actual"] is None
+    assert [row["part"] for row in told[-5:]] == ["test", *["future"] * 4] and told[0]["part"] == "training"
+    picture = Path("run/forecast.svg").read_text()
+    assert "Forecasts of y" in picture and "2018-04-01" in picture and "from 10 % to 90 %" in picture
+
+
+def test_values_known_ahead_are_read_beyond_the_end(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    promo = (DRAW(6).random(160) < 0.3).astype(int)
+    y = 5 + 3.0 * promo + 0.01 * DRAW(7).normal(size=160)
+    lines = [f"{t},{p},{v:.5f}" if t < 150 else f"{t},{p}," for t, (p, v) in enumerate(zip(promo, y, strict=True))]
+    Path("d.csv").write_text("\n".join(["t,promo,y", *lines]) + "\n")
+    rows = trained(Path("d.csv"), "run", "--time", "t", "--future", "promo", "--target", "y", "--set", "data.ahead=3")
+    assert [row["t"] for row in rows] == ["150", "151", "152"]
+    numpy.testing.assert_allclose([float(row["forecast"]) for row in rows], 5 + 3 * promo[150:153], atol=0.3)
+
+
+def test_a_forecast_that_is_worse_than_a_yardstick_says_so(tmp_path: Path, monkeypatch, capsys):
+    """A series that follows its past, until it becomes a random walk in the test part."""
+    monkeypatch.chdir(tmp_path)
+    past = [numpy.sin(t / 3) for t in range(171)]
+    walk = past[-1] + DRAW(8).normal(size=29).cumsum()
+    assert (
+        main(["train", str(write(tmp_path / "y.csv", numpy.array([*past, *walk]))), "--updates", "2", "--out", "run"])
+        == 0
+    )
+    printed = capsys.readouterr().out
+    assert "The forecast is worse than the last value" in printed and "data.season=ROWS" in printed
+    warning = json.loads(Path("run/config.json").read_text())["warning"]
+    last = json.loads(Path("run/log.jsonl").read_text().splitlines()[-1])
+    assert warning == last["warning"] and "the last value" in warning and "by_the_last_value" in last["worse_than"]
+    assert Trained.load(Path("run")).evaluate(Path("y.csv"))["mase"] == pytest.approx(last["mase"])
+    assert main(["evaluate", "run", "y.csv"]) == 0
+    assert "a ridge regression on lags" in capsys.readouterr().out
+
+
+def test_files_for_testing_go_on_where_the_data_end(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    y = 100 + numpy.arange(90.0) + numpy.sin(numpy.arange(90))
+    write(Path("past.csv"), y[:80]), write(Path("later.csv"), y[80:])
+    command = ["train", "past.csv", "--test", "later.csv", "--updates", "2", "--set", "data.ahead=10", "--out", "run"]
+    assert main([*command, "--set", "data.validation=10", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    exact = numpy.sqrt(numpy.mean((y[80:] - y[79]) ** 2))
+    assert result["by_the_last_value"] == pytest.approx(exact) and result["root_mean_squared_error"] < 1.0
+    again = Trained.load(Path("run")).evaluate(Path("past.csv"))
+    assert again["root_mean_squared_error"] == pytest.approx(result["root_mean_squared_error"]) and again["held_out"]
+
+
+# parts, seasons, the calendar
+
+
+def test_the_parts_of_forecasts_are_the_ends_of_each_series():
+    found = ends_of_all(Path("d"), joined([series(numpy.ones(100)), series(numpy.ones(3), "short")]), options())
+    assert found == [Ends(70, 85, 100), Ends(3, 3, 3)]
+    assert origins(found[0], 12) == (Origins(0, 58), Origins(69, 73), Origins(84, 88))
+    steps = ends_of_all(Path("d"), joined([series(numpy.ones(100))]), options(validation=10, test=48, ahead=10))
+    assert steps == [Ends(42, 52, 100)]
+    with pytest.raises(DataError, match="has 20 rows with a target, too few .* to forecast|steps ahead"):
+        ends_of_all(Path("d"), joined([series(numpy.ones(20))]), options(ahead=12))
+    for wrong in ({"validation": 0.6, "test": 0.5}, {"test": 1.5}, {"quantiles": [0.5, 0.1]}, {"season": -1}):
+        with pytest.raises(UsageError):
+            options(**wrong)
+
+
+def options(**more: object) -> ForecastOptions:
+    return ForecastOptions(**more)  # type: ignore[arg-type]
+
+
+def test_a_file_goes_on_only_if_it_is_later():
+    days = numpy.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]").astype("datetime64[ns]")
+    own = [series(numpy.arange(6.0), "a", days[:6])]
+    (one,) = joined(own, test=[series(numpy.arange(6.0, 10.0), "a", days[6:])])
+    assert (one.validation, one.test) == (None, 4) and one.series.y.tolist() == [*range(10)]
+    kept, alone = joined(own, test=[series(numpy.arange(4.0), "a", days[:4])])
+    assert (kept.test, alone.test, len(alone.series.y)) == (0, 4, 4)
+
+
+def test_seasons_are_found_in_the_values_or_follow_from_the_dates():
+    t = numpy.arange(400)
+    day, week = numpy.sin(t * 2 * numpy.pi / 12), 0.6 * ((t % 60) < 12)
+    assert seasons_of([day], None) == (12,) and seasons_of([day + week], None) == (12, 60)
+    assert seasons_of([DRAW(9).normal(size=300)], None) == ()
+    assert seasons_of([t * 1.0], 3600.0) == (24,) and seasons_of([numpy.arange(600.0)], 3600.0) == (24, 168)
+    assert seasons_of([t * 1.0], 86400.0 * 30.4) == (12,) and seasons_of([t * 1.0], 86400.0 * 365) == ()
+
+
+def test_the_calendar_goes_on_in_its_rhythm():
+    ends = numpy.array(["2023-11-30", "2023-12-31", "2024-01-31"], "datetime64[ns]")
+    assert [shown(t) for t in following(ends, 2, 3)] == ["2024-02-29", "2024-03-31"]
+    weekdays = numpy.array(["2024-01-04", "2024-01-05", "2024-01-08", "2024-01-09", "2024-01-10", "2024-01-11"],
+                           "datetime64[ns]")  # fmt: skip
+    assert [shown(t) for t in following(numpy.append(weekdays, numpy.datetime64("2024-01-12")), 1, 7)] == ["2024-01-15"]
+    assert following(numpy.array([1.0, 3.0, 5.0]), 2, 3).tolist() == [7, 9]
+    hours = numpy.datetime64("2024-01-01", "ns") + numpy.arange(400) * numpy.timedelta64(1, "h")
+    assert cycles_of(hours) == ["day", "week"]
+    found = circles(hours, ["day"], 400)
+    numpy.testing.assert_allclose(found[6, :2], [1, 0], atol=1e-12)
+    numpy.testing.assert_allclose(found[:24], found[24:48], atol=1e-12)
+
+
+# yardsticks, scores, the loss
+
+
+def test_yardsticks_and_scores_are_what_they_are_by_hand():
+    y = numpy.array([1.0, 2.0, 4.0, 3.0, 6.0])
+    found = yardsticks(y, 2, 3)
+    assert found["by_the_last_value"][3].tolist() == [3, 3, 3]
+    assert found["by_the_season"][3].tolist() == [4, 3, 4]
+    numpy.testing.assert_allclose(found["by_the_drift"][3], 3 + numpy.array([1, 2, 3]) * 2 / 3)
+    assert past_error(y, 2) == pytest.approx((3 + 1 + 2) / 3) and past_error(y, None) == pytest.approx(7 / 4)
+    of = scores([numpy.array([[1.0, 2.0]])], [numpy.array([[2.0, 2.0]])], [0.5])
+    assert of == pytest.approx((0.5**0.5, 0.5, 1.0, 100 / 3))
+
+
+def test_the_pinball_loss_is_the_same_in_the_explorer():
+    goal, draw = Quantiles((0.1, 0.5, 0.9)), torch.Generator().manual_seed(0)
+    scores_of, y = torch.randn(4, 6, generator=draw).double(), torch.randn(4, 2, generator=draw).double()
+    errors = y[:, None] - scores_of.view(4, 3, 2)
+    q = torch.tensor([0.1, 0.5, 0.9]).double()[:, None]
+    exact = torch.where(errors > 0, q * errors, (q - 1) * errors).sum(1).mean(1)
+    assert goal.loss(scores_of, y).item() == pytest.approx(exact.sum().item())
+    unknown = y.clone()
+    unknown[0, 1] = torch.nan
+    part = exact.sum() - torch.where(errors > 0, q * errors, (q - 1) * errors)[0, :, 1].sum() / 2
+    assert goal.loss(scores_of, unknown).item() == pytest.approx(part.item())
+    o, target = leaf("input", vector(Size.of(6)), name="o"), leaf("input", goal.target(Size.of(6)), name="y")
+    _, node = goal.nodes(o, target)
+    values = evaluate([node], {o: scores_of, target: y}, {}, y)
+    torch.testing.assert_close(values[node][:, 0], exact)
+
+
+# ES-RNN
+
+
+def test_es_rnn_is_exponential_smoothing_where_its_network_is_silent():
+    net = Recurrent(cells.es_rnn, x=4, h=3, o=6, dtype=torch.float64)
+    y = DRAW(10).normal(size=30).cumsum()
+    cycle = numpy.arange(30)[:, None] + numpy.arange(-3, 1)
+    out = net(torch.from_numpy(y[numpy.maximum(cycle, 0)])[None])
+    level, seasons = 0.0, numpy.zeros(4)
+    for t, value in enumerate(y):
+        error = value - level - seasons[0]
+        level += 0.5 * error
+        seasons = numpy.roll(seasons, -1)
+        seasons[-1] += 0.1 * error
+        numpy.testing.assert_allclose(out.l[0, t].item(), level, rtol=1e-9)
+        ahead = level + seasons[[0, 1]] - value
+        numpy.testing.assert_allclose(out.o[0, t].detach(), [*ahead] * 3, rtol=1e-9, atol=1e-12)
+
+
+def test_es_rnn_is_trained_by_its_name(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    y = 50 + 5 * numpy.sin(numpy.arange(120) * numpy.pi / 6) + numpy.arange(120) / 10
+    rows = trained(write(tmp_path / "y.csv", y), "run", "--cell", "es_rnn", "--set", "data.ahead=6", "--rate", "0.01")
+    assert len(rows) == 6
+    config = json.loads(Path("run/config.json").read_text())
+    assert config["options"]["data"]["reads"] == "values" and config["cell"] == "es_rnn"
+    assert main(["evaluate", "run", "y.csv", "--json"]) == 0
