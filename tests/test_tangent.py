@@ -24,7 +24,7 @@ from unrolled.graph.bind import bind, nameable
 from unrolled.graph.node import TOKEN
 from unrolled.graph.ops import OPS
 from unrolled.graph.stored import as_text, from_text
-from unrolled.nn import recurrent
+from unrolled.nn import known_calls
 from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
 from unrolled.transform.evaluate import evaluate
@@ -229,7 +229,7 @@ def test_the_gradient_of_a_truncated_gradient_is_refused():
 
 def by_plain_operations(function: Callable[[], Tensor], monkeypatch: pytest.MonkeyPatch) -> Tensor:
     with monkeypatch.context() as patch:
-        patch.setattr(recurrent, "traced", lambda: True)
+        patch.setattr(known_calls, "traced", lambda: True)
         return function()
 
 
