@@ -138,6 +138,21 @@ def test_rows_give_the_outputs_of_the_network(here: Path, capsys: pytest.Capture
     assert Path("named").read_bytes() == Path("whole").read_bytes(), "names, tabs and empty lines change nothing"
 
 
+def test_the_first_line_is_names_or_a_row(here: Path, capsys: pytest.CaptureFixture[str]):
+    text = Path("rows.csv").read_text()
+    whole("rows", 64)
+    Path("marked.csv").write_text("\ufeff" + text)
+    Path("marked-names.csv").write_text("\ufeffa,b,c\n" + text)
+    for name in ("marked", "marked-names"):
+        assert stream("rows.safetensors", f"{name}.csv", "--chunk", "64", "--out", name, "--json") == 0
+        assert Path(name).read_bytes() == Path("whole").read_bytes(), "a byte order mark changes nothing"
+    for first in ("nan,1,2", "inf,inf,inf", "a,1,2"):
+        Path("strange.csv").write_text(f"{first}\n{text}")
+        capsys.readouterr()
+        assert stream("rows.safetensors", "strange.csv") == 2
+        assert "'strange.csv', line 1, column 1" in capsys.readouterr().err
+
+
 def test_a_recording_gives_an_output_for_each_frame(here: Path):
     lines = whole("recording", 300).decode().splitlines()
     net, audio = load_network("voice.safetensors")

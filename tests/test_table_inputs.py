@@ -259,6 +259,17 @@ said(
 )
 said("dates without a name", ISO.replace("date,", ",", 1), "time column 1, " + DAILY)
 
+CLOCK = [f"2021-01-{i // 24 + 1:02},{i % 24:02}:00,{i % 7}" for i in range(96)]
+said("days and clock times", lines("day,at,load", CLOCK), "time day,at, 2021-01-01 to 2021-01-04 23:00, every hour")
+said(
+    "days and clock times, named", lines("day,at,load", CLOCK[::-1]), "every hour", "newest row is first", time="day,at"
+)
+said(
+    "an index that was saved twice",
+    lines("Unnamed: 0,v", [f"{i},{i % 7}" for i in range(40)]),
+    "without Unnamed: 0 (row",
+)
+
 # what is predicted
 LABELS = lines("t,v,y", [f"{i},{i % 4},{'ab'[i % 2]}" for i in range(60)])
 said("labels", LABELS, "label steps, from v", "classes 2: a, b", goal="steps", time="t")
@@ -402,3 +413,28 @@ def test_what_cannot_be_understood_is_asked(file: str, content: Any, options: di
 
 def test_the_catalogue_is_large():
     assert len(SAID) + len(REFUSED) >= 100
+
+
+@pytest.fixture
+def excel(tmp_path: Path) -> Callable[..., Path]:
+    pytest.importorskip("openpyxl")
+
+    def write(**sheets: Any) -> Path:
+        with pandas.ExcelWriter(tmp_path / "d.xlsx") as file:
+            for name, (frame, options) in sheets.items():
+                frame.to_excel(file, sheet_name=name, **options)
+        return tmp_path / "d.xlsx"
+
+    return write
+
+
+def test_excel_is_read(excel: Callable[..., Path]):
+    frame = FRAME.assign(code=["007", "7"] * 20, note="")[["day", "code", "note", "load"]]
+    told = dict(learned(excel(s=(frame, {})), {}).describe())
+    assert told["time"] == f"day, {DAILY}" and told["without"] == "column 1 (row numbers), note (empty)"
+    told = dict(learned(excel(s=(frame, {"index": False})), {"goal": "steps", "target": "code"}).describe())
+    assert told["classes"] == "2: 007, 7" and "note (empty)" in told["without"]
+    path = excel(one=(frame, {"index": False, "startrow": 3}), two=(frame.head(3), {}))
+    with pytest.raises(UnrolledError, match=r"has the sheets one, two. Name one: --set 'data.sheet=NAME'"):
+        learned(path, {})
+    assert dict(learned(path, {"sheet": "one"}).describe())["time"] == f"day, {DAILY}"

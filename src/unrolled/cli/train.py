@@ -68,8 +68,8 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet), a MATLAB file of music, or a folder of
-        recordings. It is divided into training, validation and test data.
+        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON lines, Excel), a MATLAB file of music,
+        or a folder of recordings. It is divided into training, validation and test data.
     target
         Table only: the column to predict (default: the last one).
     time

@@ -11,7 +11,7 @@ from .forecast.kind import Forecast
 from .kind import Kind
 from .language import Language
 from .music import Music
-from .recordings import SUFFIXES
+from .recordings import COMMON, SUFFIXES, visible
 from .table import Table
 from .tables.content import is_table
 from .voice import Voice
@@ -49,11 +49,11 @@ def recognise(path: Path) -> type[Kind]:
         DataError: nothing is there, or it is a folder with neither recordings nor texts.
     """
     if path.is_dir():
-        if any(file.suffix.lower() in SUFFIXES for file in path.rglob("*")):
+        if any(file.suffix.lower() in SUFFIXES for file in visible(path)):
             return Voice
         if text_files(path):
             return Language
-        raise DataError(f"'{path}' is a folder without recordings ({', '.join(SUFFIXES)}) and without texts ({SUFFIX})")
+        raise DataError(f"'{path}' is a folder without recordings ({COMMON}) and without texts ({SUFFIX})")
     if not path.exists():
         raise no_such_file(
             path, "a text, a table (CSV, Parquet), a MATLAB file of music or a folder of recordings or texts"

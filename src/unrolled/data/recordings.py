@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,9 +16,11 @@ from torch import Tensor
 from ..errors import DataError, reason
 from ..files.read import read_bytes
 from ..sources import LogMel
+from ..sources.audio import promised
 
 MELS = 40  # features of a frame
-SUFFIXES = (".wav", ".flac", ".ogg")
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au", ".caf", ".w64")  # read by libsndfile
+COMMON = "wav, flac, ogg, mp3"  # for messages
 
 
 @dataclass(frozen=True)
@@ -53,21 +56,25 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a sound file (wav, flac, ogg); several channels become their mean.
+    """Read a sound file of any format of libsndfile; several channels become their mean.
 
     Raises:
-        DataError: there is no such file, it cannot be decoded, or it has no samples.
+        DataError: there is no such file, it cannot be decoded, it is shorter than its header says, or has no samples.
     """
     try:
         import soundfile
     except ImportError:
         raise DataError("reading recordings needs soundfile: pip install 'unrolled[audio]'") from None
-    content = read_bytes(path, "a recording (wav, flac, ogg)")
+    content = read_bytes(path, f"a recording ({COMMON})")
     try:
-        samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+            samples, rate, whole = sound.read(dtype="float32", always_2d=True), sound.samplerate, promised(sound)
     except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as problem:
         why = str(getattr(problem, "error_string", "") or reason(problem)).rstrip(".").lower()
         raise DataError(f"'{path}' cannot be read as a recording: {why}") from None
+    if whole > len(samples):
+        seconds = len(samples) / rate
+        raise DataError(f"'{path}' is cut off after {seconds:.2f} of {whole / rate:.2f} seconds. Copy it again")
     if not len(samples):
         raise DataError(f"'{path}' has no samples")
     mono = torch.from_numpy(samples).mean(1)
@@ -84,9 +91,9 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
     """
     if path.is_file():
         return {path.name: read_recording(path)}, []
-    names = sorted(str(f.relative_to(path)) for f in path.rglob("*") if f.suffix.lower() in SUFFIXES)
+    names = sorted(str(f.relative_to(path)) for f in visible(path) if f.suffix.lower() in SUFFIXES)
     if not names:
-        raise DataError(f"'{path}' has no recordings ({', '.join(SUFFIXES)})")
+        raise DataError(f"'{path}' has no recordings ({COMMON})")
     found: dict[str, Recording] = {}
     problems: dict[str, DataError] = {}
     for name in names:
@@ -99,6 +106,24 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
         also = f" {more} more cannot be read either." if more else ""
         raise DataError(f"{first}.{also} Remove it, or skip unreadable recordings with --set data.skip_unreadable=true")
     return found, list(problems)
+
+
+def visible(folder: Path) -> list[Path]:
+    """The files of a folder and its subfolders, without hidden ones and those that a system adds (__MACOSX/)."""
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return [
+        file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
+    ]
+
+
+def other_files(folder: Path) -> str:
+    """The number of files of a folder that are not recordings, by their suffix, for people: 'other files: .m4a 2'."""
+    if not folder.is_dir():
+        return ""
+    suffixes = Counter(file.suffix.lower() or file.name for file in visible(folder))
+    others = {suffix: count for suffix, count in sorted(suffixes.items()) if suffix not in SUFFIXES}
+    listed = ", ".join(f"{suffix} {count}" for suffix, count in others.items())
+    return f"other files: {listed}" if others else ""
 
 
 def sha256_of(recordings: Mapping[str, Recording]) -> str:

@@ -74,6 +74,8 @@ class TableOptions(Form):
         check_choice("data.missing", self.missing, FILLED)
         if self.goal == "sequences" and not self.sequence:
             raise UsageError("labels of sequences need a column that tells sequences apart: data.sequence=COLUMN")
+        if self.goal == "sequences" and self.split == "time":
+            raise UsageError("labels of sequences need whole sequences in each part: --split sequence")
         if self.ahead < 1:
             raise UsageError(f"data.ahead must be a whole number from 1, got {self.ahead}")
         self._check_shares()

@@ -18,7 +18,7 @@ from .example import Example, divided
 from .given import fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
-from .recordings import MELS, SUFFIXES, Recording, read_folder, sha256_of
+from .recordings import COMMON, MELS, Recording, other_files, read_folder, sha256_of
 from .sequences import SequenceKind, Sequences
 
 LEAST = 2  # recordings of a class
@@ -126,6 +126,8 @@ class Voice(SequenceKind):
         rare = min(self.classes, key=lambda label: number[label])
         classes = f"{len(self.classes)}: {_few(self.classes)}; fewest of '{rare}' ({number[rare]})"
         about = [("voices", f"{self.rate:,} Hz"), ("classes", classes)]
+        if others := other_files(path):
+            about.append(("without", others))
         if skipped:
             about.append(("skipped", f"{len(skipped)} unreadable: {_few(skipped)}"))
         counts, sha256 = {"recordings": len(test), "skipped": len(skipped)}, sha256_of(recordings)
@@ -206,8 +208,7 @@ def _check_folders(path: Path, names: list[str]) -> None:
     for folder in sorted(f for parent in {f.parent for f in within} for f in parent.iterdir() if f.is_dir()):
         if not folder.name.startswith(".") and not any(folder in (w, *w.parents) for w in within):
             raise DataError(
-                f"'{path}': class '{folder.name}' has no recordings ({', '.join(SUFFIXES)}). Add some, or remove the "
-                "folder"
+                f"'{path}': class '{folder.name}' has no recordings ({COMMON}). Add some, or remove the folder"
             )
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ..errors import DataError, did_you_mean, reason
+from .encoding import content_of, found_encoding
 
 
 def open_file(path: Path, what: str) -> int:
@@ -57,18 +58,29 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, without a byte order mark.
 
     Raises:
-        DataError: there is no such file, it is empty, or it is not UTF-8 (with byte and line).
+        DataError: there is no such file, it is empty, not UTF-8 (with byte and line), or not a text.
     """
     content = read_bytes(path, "a text file (UTF-8)")
+    encoding = found_encoding(content)
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as problem:
-        at = problem.start
-        line = content.count(b"\n", 0, at) + 1
-        raise DataError(
-            f"{path}:{line}: the text is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
-            f"Convert the file, for example with: iconv -f latin1 -t utf-8 '{path.name}'"
-        ) from None
+        raise _not_utf_8(path, content, problem, encoding) from None
+    if encoding.startswith(("utf-16", "utf-32")):
+        raise DataError(f"'{path}' is {encoding.upper()}. Convert it: iconv -f {encoding} -t utf-8 '{path.name}'")
+    if "\0" in text and (what := content_of(content)):
+        raise DataError(f"'{path}' is not a text but {what}")
     if not text:
         raise DataError(f"'{path}' is empty; expected a text")
     return text
+
+
+def _not_utf_8(path: Path, content: bytes, problem: UnicodeDecodeError, encoding: str) -> DataError:
+    if what := content_of(content):
+        return DataError(f"'{path}' is not a text but {what}")
+    at, known = problem.start, "latin1" if encoding == "utf-8" else encoding
+    line = content.count(b"\n", 0, at) + 1
+    return DataError(
+        f"{path}:{line}: the text is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
+        f"Convert the file, for example with: iconv -f {known} -t utf-8 '{path.name}'"
+    )

@@ -48,7 +48,7 @@ class AudioFile:
         self._there = int(self._sound.frames)
         if self._there > 2**60:
             raise DataError(f"'{path}' does not contain its length. {_convert(self.path)}")
-        self.length = max(self._there, self._promised())
+        self.length = max(self._there, promised(self._sound))
         if not self.length:
             raise DataError(f"'{path}' has no samples. Record it again")
         if rate not in (None, self.rate) or channels not in (None, self.channels):
@@ -108,18 +108,19 @@ class AudioFile:
                 return place
         return start
 
-    def _promised(self) -> int:
-        """The number of samples in the header of a truncated file; if it is not known, one more than there are; 0 for a
-        complete file."""
-        report = self._sound.extra_info
-        if "lacks an end-of-stream bit" in report:
-            return self._there + 1
-        for line in CUT_OFF.finditer(report):
-            claimed, found = int(line[2]), int(line[3])
-            if claimed > found and not any(abs(claimed - unknown) < 4096 for unknown in UNKNOWN):
-                size = max(1, round(found / max(self._there, 1)))  # bytes of a sample
-                return self._there + math.ceil((claimed - found) / size)
-        return 0
+
+def promised(sound: Any) -> int:
+    """The number of samples in the header of a truncated recording (a ``soundfile.SoundFile``); if it is not known, one
+    more than there are; 0 for a complete file."""
+    there, report = int(sound.frames), sound.extra_info
+    if "lacks an end-of-stream bit" in report:
+        return there + 1
+    for line in CUT_OFF.finditer(report):
+        claimed, found = int(line[2]), int(line[3])
+        if claimed > found and not any(abs(claimed - unknown) < 4096 for unknown in UNKNOWN):
+            size = max(1, round(found / max(there, 1)))  # bytes of a sample
+            return there + math.ceil((claimed - found) / size)
+    return 0
 
 
 def _fault(message: str, sound: int) -> DataError:

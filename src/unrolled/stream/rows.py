@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import math
 import zlib
 
@@ -56,7 +57,9 @@ class Rows(Decoded):
                     return None
             line = self._lines.pop().strip()
             self._line += 1
-            if not line or (self._line == 1 and not any(map(_is_number, _fields(line)))):
+            if self._line == 1:
+                line = line.removeprefix(codecs.BOM_UTF8).strip()
+            if not line or (self._line == 1 and all(map(_is_name, _fields(line)))):
                 continue
             self.position += 1
             self._checksum = zlib.crc32(line, self._checksum)
@@ -88,6 +91,15 @@ class Rows(Decoded):
 
 def _fields(line: bytes) -> list[bytes]:
     return [field.strip() for field in line.split(b",")] if b"," in line else line.split()
+
+
+def _is_name(field: bytes) -> bool:
+    """Whether a field is not a number; 'nan' and 'inf' are numbers that cannot be read."""
+    try:
+        float(field)
+    except ValueError:
+        return True
+    return False
 
 
 def _is_number(field: bytes) -> bool:

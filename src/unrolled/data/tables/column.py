@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import DataError
+from .cells import Cells
 from .dates import Dates, outside, parse_dates
 from .labels import as_texts
-from .numbers import evidence, first_strange, missing_words, number
+from .numbers import first_strange, numbers
 
 if TYPE_CHECKING:
     import pandas
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = numpy.ndarray[Any, Any]
 BOOLEANS = {"true": 1.0, "false": 0.0}
+SPELLINGS = 6  # true, True, TRUE, and false
 MOSTLY = 0.5  # the share of numbers, or of dates, from which a cell that is none is worth naming
 AT_THE_END = 3  # rows that may be a total or a note
 
@@ -65,8 +67,8 @@ def typed(sheet: Sheet, name: str) -> Column:
     import pandas
 
     series = sheet.frame[name]
-    if isinstance(series.dtype, pandas.StringDtype) or series.dtype == object:
-        return _of_texts(sheet, name, as_texts(series))
+    if sheet.has_texts(name):
+        return _of_texts(sheet, name)
     if pandas.api.types.is_datetime64_any_dtype(series.dtype):
         return _of_dates(series, name)
     if pandas.api.types.is_timedelta64_dtype(series.dtype):
@@ -82,47 +84,35 @@ def _of_dates(series: pandas.Series[Any], name: str) -> Column:
     return Column(name, "dates", dates.astype("datetime64[ns]"), note="in UTC" if zone else "")
 
 
-def _of_texts(sheet: Sheet, name: str, cells: Array) -> Column:
-    import pandas
-
-    codes, texts = pandas.factorize(cells)
-    words = missing_words(sheet.form.empty)
-    bare = [text.strip().lower() for text in texts]
-    there = numpy.array([text not in words for text in bare], dtype=bool)
-    known = [text for text, known in zip(texts, there, strict=True) if known]
-    if not known:
-        return Column(name, "nothing", cells)
-    values = numpy.full(len(texts), numpy.nan)
-    counts = numpy.bincount(codes, minlength=len(texts))
-    missing = {text: int(counts[i]) for i, text in enumerate(texts) if not there[i]}
-    shown = evidence(known)
-    if shown is not None and next(first_strange(known, sheet.decimal), None) is None:
-        values[there] = [number(text, sheet.decimal) for text in known]
-        return Column(name, "numbers", values[codes], missing)
-    if all(text in BOOLEANS for text, known in zip(bare, there, strict=True) if known):
-        values[there] = [BOOLEANS[text] for text, known in zip(bare, there, strict=True) if known]
-        return Column(name, "numbers", values[codes], missing, note="true is 1, false is 0")
-    found = parse_dates(known, sheet.form.dates)
-    if found.kind:
-        dates = numpy.full(len(texts), numpy.datetime64("NaT"), dtype="datetime64[ns]")
-        if not found.ask:
-            dates[there] = found.values
-        return Column(name, "dates", dates[codes], missing, ask=found.ask, note=found.note)
-    return _texts(sheet, name, cells, codes, texts, there, found)
+def _of_texts(sheet: Sheet, name: str) -> Column:
+    cells = sheet.cells(name)
+    if not cells.known:
+        return Column(name, "nothing", as_texts(sheet.frame[name]))
+    values = numbers(cells.known, sheet.decimal, cells.shown)
+    if values is not None:
+        return Column(name, "numbers", cells.spread(values, numpy.nan), cells.missing)
+    bare = [text.strip().lower() for text in cells.known] if len(cells.known) <= SPELLINGS else [""]
+    if all(text in BOOLEANS for text in bare):
+        truth = cells.spread([BOOLEANS[text] for text in bare], numpy.nan)
+        return Column(name, "numbers", truth, cells.missing, note="true is 1, false is 0")
+    found = parse_dates(cells.known, sheet.form.dates)
+    if not found.kind:
+        return _texts(sheet, name, cells, found)
+    missing = numpy.datetime64("NaT", "ns")
+    dates = cells.spread(numpy.full(len(cells.known), missing) if found.ask else found.values, missing)
+    return Column(name, "dates", dates, cells.missing, ask=found.ask, note=found.note)
 
 
-def _texts(sheet: Sheet, name: str, cells: Array, codes: Array, texts: Any, there: Array, found: Dates) -> Column:
+def _texts(sheet: Sheet, name: str, cells: Cells, found: Dates) -> Column:
     """A column of texts, with a cell that is no number or no date where most are."""
-    known = numpy.flatnonzero(there)
-    odd_number = [int(known[i]) for i in first_strange([texts[i] for i in known], sheet.decimal)]
-    odd_date = [int(known[i]) for i in found.strange]
-    odd = min(odd_number, odd_date, key=len)
+    texts, known = as_texts(sheet.frame[name]), numpy.flatnonzero(cells.there)
+    odd = min(list(first_strange(cells.known, sheet.decimal)), found.strange, key=len)
     if len(odd) > MOSTLY * len(known):
-        return Column(name, "texts", cells, row=int((codes == known[0]).argmax()))
-    rows = numpy.flatnonzero(numpy.isin(codes, odd))
-    end = len(rows) if len(rows) <= AT_THE_END and rows[0] == sheet.rows - len(rows) and rows[0] > 1 else 0
+        return Column(name, "texts", texts, row=int((cells.codes == known[0]).argmax()))
+    rows = numpy.flatnonzero(numpy.isin(cells.codes, known[odd]))
     first = int(rows[0])
-    return Column(name, "texts", cells, row=first, strange=str(cells[first]), end=end)
+    end = len(rows) if len(rows) <= AT_THE_END and first == sheet.rows - len(rows) and first > 1 else 0
+    return Column(name, "texts", texts, row=first, strange=str(texts[first]), end=end)
 
 
 def decimal_of(sheet: Sheet) -> str:
@@ -131,19 +121,14 @@ def decimal_of(sheet: Sheet) -> str:
     Raises:
         DataError: columns contradict each other, or numbers such as 1,234 have two readings.
     """
-    import pandas
-
     if sheet.form.decimal:
         return sheet.form.decimal
     found: dict[str, tuple[str, str]] = {}
-    words = missing_words(sheet.form.empty)
     for name in sheet.names:
-        if not isinstance(sheet.frame[name].dtype, pandas.StringDtype):
-            continue
-        texts = [text for text in pandas.unique(sheet.frame[name]) if text.strip().lower() not in words]
-        shown = evidence(texts)
+        shown = sheet.cells(name).shown if sheet.has_texts(name) else None
         if shown is not None and not shown.mixed:
-            found |= {kind: (name, text) for kind, text in shown._asdict().items() if text and kind not in found}
+            examples = {"point": shown.point, "comma": shown.comma, "either": shown.either}
+            found |= {kind: (name, text) for kind, text in examples.items() if text and kind not in found}
             if shown.either and "," in shown.either:
                 found.setdefault("comma or thousands", (name, shown.either))
     return _decided(sheet, found)

@@ -48,7 +48,7 @@ def read_csv(path: Path, content: bytes, form: Form) -> Found:
     frame, comments = _without_comments(frame)
     _check_short(records, frame)
     left_out = {}
-    for name in [n for n in frame.columns if frame[n].tolist().count("") == len(frame) and n.startswith("column ")]:
+    for name in [n for n in frame.columns if n.startswith("column ") and (frame[n] == "").all()]:
         frame, left_out[name] = frame.drop(columns=name), "no name, no values"
     notes = [] if dialect.delimiter in (",", "") else [f"{NAMES[dialect.delimiter]} between cells"]
     notes += [] if encoding == "utf-8" else [encoding.upper().removesuffix("-SIG")]
@@ -142,7 +142,10 @@ def _without_comments(frame: pandas.DataFrame) -> tuple[pandas.DataFrame, int]:
     """The rows that are not comments (# and nothing in the other cells), and the number of comments."""
     if frame.shape[1] < 2 or not len(frame):
         return frame, 0
-    comment = frame.iloc[:, 0].str.startswith("#") & (frame.iloc[:, 1:] == "").all(axis=1)
+    comment = frame.iloc[:, 0].str.startswith("#").to_numpy(dtype=bool)
+    if not comment.any():
+        return frame, 0
+    comment = comment & (frame.iloc[:, 1:] == "").all(axis=1).to_numpy(dtype=bool)
     return frame[~comment], int(comment.sum())
 
 

@@ -69,7 +69,7 @@ def _before_header(text: str) -> tuple[int, str]:
     """The number of comment lines (# ...) and empty lines before the header, and the delimiter that a line ``sep=;``
     (written for Excel) names."""
     count, separator = 0, ""
-    for line in io.StringIO(text):
+    for line in io.StringIO(text[:SAMPLE]):
         bare = line.strip()
         if bare.startswith("sep=") and len(bare) == 5 and not separator:
             separator = bare[4]

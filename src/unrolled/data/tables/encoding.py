@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 from pathlib import Path
 
 from ...errors import DataError, UsageError
+from ...files.encoding import found_encoding
 
-MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-SAMPLE = 4000  # bytes that show whether every second one is zero
 WINDOWS = range(0x80, 0xA0)  # bytes that are letters in cp1252 and control characters in latin-1
 
 
@@ -39,19 +31,6 @@ def decoded(path: Path, content: bytes, encoding: str = "") -> tuple[str, str]:
         line = text.count("\n", 0, text.index("\0")) + 1
         raise DataError(f"{path}:{line}: this is no text: it has the character NUL")
     return text.removeprefix("\ufeff"), found
-
-
-def found_encoding(content: bytes) -> str:
-    """The encoding that a mark at the beginning names; UTF-16 if every second byte is zero; else UTF-8."""
-    for mark, name in MARKS:
-        if content.startswith(mark):
-            return name
-    sample = content[:SAMPLE]
-    if len(sample) > 1:
-        even, odd = sample[::2].count(0) / len(sample[::2]), sample[1::2].count(0) / len(sample[1::2])
-        if max(even, odd) > 0.6 and min(even, odd) < 0.1:
-            return "utf-16-le" if odd > even else "utf-16-be"
-    return "utf-8"
 
 
 def _not_decoded(path: Path, content: bytes, at: int, encoding: str) -> DataError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 MISSING = {"", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", "."}
@@ -18,6 +18,7 @@ def _pattern(decimal: str, thousands: str) -> re.Pattern[str]:
     return re.compile(rf"[+\-\u2212]?(?:{finite}|inf(?:inity)?)", re.IGNORECASE)
 
 
+PLAIN = re.compile(r"(?:[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?\n)*+")  # lines of numbers as programs write them
 PATTERN = {".": _pattern(".", ","), ",": _pattern(",", ".")}
 
 
@@ -44,23 +45,33 @@ def number(text: str, decimal: str) -> float:
 
 class Evidence(NamedTuple):
     """What the numbers of a column show about the convention: an example of a number that has only one reading, or
-    that has two."""
+    that has two. ``plain``: whether all are written as programs write them."""
 
     point: str = ""
     comma: str = ""
     either: str = ""
+    plain: bool = False
 
     @property
     def mixed(self) -> bool:
         return bool(self.point and self.comma)
 
 
-def evidence(texts: Iterable[str]) -> Evidence | None:
+def evidence(texts: Sequence[str]) -> Evidence | None:
     """What the texts of a column show about the convention; None if one is not a number.
 
     >>> evidence(["1,234", "0,5"])
-    Evidence(point='', comma='0,5', either='1,234')
+    Evidence(point='', comma='0,5', either='1,234', plain=False)
     """
+    lines = "\n".join(texts) + "\n"
+    if lines.count("\n") == len(texts) and PLAIN.fullmatch(lines):
+        fractions = (text for text in texts if "." in text) if "." in lines else iter(())
+        either = ""
+        for text in fractions:
+            if not PATTERN[","].fullmatch(text):
+                return Evidence(point=text, plain=True)
+            either = text
+        return Evidence(either=either, plain=True)
     found = {"point": "", "comma": "", "either": ""}
     for text in texts:
         bare = text.strip()
@@ -69,7 +80,20 @@ def evidence(texts: Iterable[str]) -> Evidence | None:
             return None
         if "." in bare or "," in bare:
             found["either" if point and comma else "point" if point else "comma"] = text
-    return Evidence(**found)
+    return Evidence(found["point"], found["comma"], found["either"])
+
+
+def numbers(texts: Sequence[str], decimal: str, shown: Evidence | None) -> list[float] | None:
+    """The values of texts in a convention; None if one has none.
+
+    >>> numbers(["1.5", "2"], ".", evidence(["1.5", "2"]))
+    [1.5, 2.0]
+    """
+    if shown is None:
+        return None
+    if shown.plain and decimal == ".":
+        return list(map(float, texts))
+    return None if any(True for _ in first_strange(texts, decimal)) else [number(text, decimal) for text in texts]
 
 
 def missing_words(more: Sequence[str] | None) -> set[str]:

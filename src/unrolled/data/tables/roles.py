@@ -12,7 +12,7 @@ from ...errors import DataError
 from .column import Column
 from .series import Roles
 from .sheet import Sheet
-from .time_column import find_time
+from .time_column import find_time, parts_of_time
 
 
 class Named(Protocol):
@@ -63,10 +63,11 @@ def find_roles(sheet: Sheet, named: Named) -> Understood:
     apart = {named.target, *(inputs or ()), *future}
     time = find_time(sheet, named.time, keys, apart, numbers=not labels)
     left_out = dict(sheet.left_out)
+    times = parts_of_time(sheet, time)
     for name in sheet.names:
-        if name not in {*apart, *keys, time} and _is_row_number(sheet, name):
+        if name not in {*apart, *keys, *times} and _is_row_number(sheet, name):
             left_out[name] = "row numbers"
-    rest = [name for name in sheet.names if name not in {*keys, *future, *left_out, time}]
+    rest = [name for name in sheet.names if name not in {*keys, *future, *left_out, *times}]
     target = named.target or _default_target(sheet, rest, labels)
     if not labels:
         sheet.numbers(target, "the target")
@@ -107,7 +108,7 @@ def _future(sheet: Sheet, named: Named) -> tuple[str, ...]:
 def _is_row_number(sheet: Sheet, name: str) -> bool:
     """Whether a column without a name counts the rows, as the index that pandas writes."""
     column = sheet.column(name)
-    if not name.startswith("column ") or column.kind != "numbers" or sheet.form.header == 0:
+    if not name.startswith(("column ", "Unnamed: ")) or column.kind != "numbers" or sheet.form.header == 0:
         return False
     first = column.values[0]
     return first in (0.0, 1.0) and numpy.array_equal(column.values, first + numpy.arange(sheet.rows))

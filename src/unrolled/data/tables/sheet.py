@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import DataError, did_you_mean
+from .cells import Cells
 from .column import Column, decimal_of, typed
 from .form import Form
 from .labels import as_texts
@@ -76,6 +77,22 @@ class Sheet:
                 hint += ", since each row was read as a series; else: --set data.layout=long"
             raise DataError(f"'{self.path}' has no column '{name}' ({what}){hint}")
         return name
+
+    @cached_property
+    def _cells(self) -> dict[str, Cells]:
+        return {}
+
+    def has_texts(self, name: str) -> bool:
+        """Whether a column has texts, which may be numbers or dates."""
+        import pandas
+
+        return isinstance(self.frame[name].dtype, pandas.StringDtype)
+
+    def cells(self, name: str) -> Cells:
+        """The different texts of a column of texts."""
+        if name not in self._cells:
+            self._cells[name] = Cells.of(self.frame[name], self.form.empty)
+        return self._cells[name]
 
     @cached_property
     def _columns(self) -> dict[str, Column]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy
 
 from ...errors import DataError
+from .cells import Cells
 from .column import Column
-from .dates import parse_dates
+from .dates import Dates, parse_dates
 from .sheet import Sheet
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ NAMES = {
     *("time", "date", "day", "week", "month", "quarter", "year", "hour", "minute", "second", "t", "timestamp"),
     *("datetime", "period", "step", "index", "ds", "zeit", "datum", "tag", "woche", "monat", "quartal", "jahr"),
 }
+CLOCK_TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?::[0-9]{2})?(?: ?[AaPp]\.?[Mm]\.?)?")
 KEEP = "To keep the order of the rows: --time rows"
 
 
@@ -44,7 +47,11 @@ def times_of(sheet: Sheet, name: str) -> Array:
 
 
 def time_column(sheet: Sheet, name: str) -> Column:
-    """A column as it is read as the time: days written as 20210131 are dates."""
+    """A column as it is read as the time: days written as 20210131 are dates, and a column of days and one of clock
+    times (with a comma between their names) are one."""
+    parts = parts_of_time(sheet, name)
+    if len(parts) > 1:
+        return _joined(sheet, name, parts)
     column = sheet.column(name, "the time")
     values = column.values
     if column.kind != "numbers" or not ((values >= 1e7) & (values < 1e8)).all() or (values % 1 != 0).any():
@@ -52,6 +59,36 @@ def time_column(sheet: Sheet, name: str) -> Column:
     texts = [f"{day // 10000:04}-{day // 100 % 100:02}-{day % 100:02}" for day in values.astype(int).tolist()]
     found = parse_dates(texts)
     return Column(column.name, "dates", found.values, note="days such as 20210131") if found.kind else column
+
+
+def parts_of_time(sheet: Sheet, name: str) -> tuple[str, ...]:
+    """The columns that the time is made of: one, or two with a comma between their names; none for rows in order."""
+    if not name or name in sheet.names or "," not in name:
+        return (sheet.require(name, "the time"),) if name else ()
+    return tuple(sheet.require(part.strip(), "the time") for part in name.split(","))
+
+
+def _joined(sheet: Sheet, name: str, parts: Sequence[str]) -> Column:
+    """Columns of texts as one of dates, such as 2021-01-31 and 18:30."""
+    import pandas
+
+    texts = [sheet.texts(part, "the time") for part in parts]
+    together = pandas.Series([" ".join(cells).strip() for cells in zip(*texts, strict=True)], dtype=str)
+    cells = Cells.of(together, sheet.form.empty)
+    found = parse_dates(cells.known, sheet.form.dates) if cells.known else Dates()
+    if not found.kind:
+        at = found.strange[0] if found.strange else 0
+        return Column(name, "texts", together.to_numpy(dtype=object), strange=(cells.known or [""])[at])
+    missing = numpy.datetime64("NaT", "ns")
+    dates = cells.spread(numpy.full(len(cells.known), missing) if found.ask else found.values, missing)
+    return Column(name, "dates", dates, ask=found.ask, note=found.note)
+
+
+def _clock(sheet: Sheet, keys: Sequence[str], apart: set[str]) -> str:
+    """The only column of clock times, such as 18:30; '' without one."""
+    names = [name for name in sheet.names if name not in apart and name not in keys and sheet.has_texts(name)]
+    found = [n for n in names if (known := sheet.cells(n).known) and all(map(CLOCK_TIME.fullmatch, known))]
+    return found[0] if len(found) == 1 else ""
 
 
 def _no_time(sheet: Sheet, column: Column) -> DataError:
@@ -85,12 +122,16 @@ def find_time(sheet: Sheet, named: str, keys: Sequence[str], apart: set[str], nu
         DataError: there are several columns of dates, or their dates are not in order.
     """
     if named:
-        return "" if named == IN_ORDER and named not in sheet.names else sheet.require(named, "the time")
+        if named == IN_ORDER and named not in sheet.names:
+            return ""
+        return ",".join(parts) if len(parts := parts_of_time(sheet, named)) > 1 else parts[0]
     columns = [sheet.column(name) for name in sheet.names if name not in apart and name not in keys]
     for column in columns:
         if column.end and _dates_before(column):
             raise _no_time(sheet, column)
     dates = [column.name for column in columns if column.kind == "dates"]
+    if len(dates) == 1 and (clock := _clock(sheet, keys, apart)):
+        dates = [f"{dates[0]},{clock}"]
     order = {name: _order(sheet, name, keys) for name in dates}
     if dates and all(way == "rising" for way in order.values()):
         return dates[0]
@@ -115,7 +156,7 @@ def _order(sheet: Sheet, name: str, keys: Sequence[str]) -> str:
     """How the times of each series change: 'rising', 'falling', 'mixed', or 'repeated' if one has a time twice."""
     import pandas
 
-    column = sheet.column(name)
+    column = time_column(sheet, name)
     values = column.values if column.kind == "numbers" else times_of(sheet, name)
     if column.kind == "numbers" and not numpy.isfinite(values).all():
         return "mixed"

@@ -26,6 +26,9 @@ def is_wide(sheet: Sheet) -> bool:
     >>> is_wide(read_sheet(Path("Hourly-train.csv")))
     True
     """
+    last = sheet.names[-1]
+    if _times([last]) is None and not NUMBERED.fullmatch(last):
+        return False
     keys, steps = _divided(sheet)
     if not keys or sheet.names[: len(keys)] != keys or sheet.rows < 2:
         return False
