@@ -19,7 +19,7 @@ from .example import Example
 from .given import fingerprint
 from .goal import Binary, Goal
 from .reading import Reading
-from .sequences import SequenceKind, Sequences
+from .sequences import ScoredKind, Sequences
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class MusicOptions:
 
 
 @dataclass(frozen=True)
-class Music(SequenceKind):
+class Music(ScoredKind):
     """Next-frame prediction of binary vectors, from a MATLAB file of cell arrays with one (steps, keys) matrix of zeros
     and ones per piece (Boulanger-Lewandowski, Bengio and Vincent 2012).
 
