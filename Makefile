@@ -8,7 +8,7 @@ ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
 
 .PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel figures torture sanitize results-music results-voice results-text
-.PHONY: results-synthetic results-series format clean
+.PHONY: results-synthetic results-series results-m4 format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -133,8 +133,14 @@ results-text: $(READY) data  ## compare with torch.nn.LSTM on tinyshakespeare, t
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
 	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
-results-series: $(READY)  ## forecast the yearly number of sunspots, compared with the seasonal-naive forecast
-	$(BIN)/python examples/sunspots.py --out $(RESULTS)/sunspots
+results-series: $(READY)  ## forecast classic series with default options, compared with ARIMA and ETS; 5 minutes
+	$(BIN)/python examples/series.py --out $(RESULTS)/series
+
+M4 = $(UNROLLED_DATA)/m4
+M4_OPTIONS = --set data.ahead=48 --set data.validation=48 --hidden 64 --rate 0.003 --set training.patience=0 --set training.validations=30
+
+results-m4: $(READY) data  ## forecast the hourly series of the M4 competition 48 steps ahead; half an hour
+	$(BIN)/unrolled train $(M4)/Hourly-train.csv --test $(M4)/Hourly-test.csv $(M4_OPTIONS) --minutes 25 --overwrite --out $(RESULTS)/m4
 
 results-synthetic: $(READY)  ## train on the adding problem, temporal order and the embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding

@@ -102,14 +102,17 @@ def test_the_twin_starts_as_the_same_network():
 
 
 @pytest.mark.slow
-def test_sunspots_are_forecast_better_than_by_their_season(tmp_path, monkeypatch, capsys):
-    sunspots = script("sunspots")
-    monkeypatch.setattr(sys, "argv", ["sunspots.py", "--out", str(tmp_path)])
-    sunspots.main()
-    told = capsys.readouterr().out
-    model, season, last = (float(number) for number in re.findall(r"^ *([\d.]+)   ", told, re.M)[-3:])
-    assert model < 20 < last < season and (tmp_path / "sunspots.png").stat().st_size > 10_000
-    values = sunspots.write_series(tmp_path / "again.csv")
+def test_a_classic_series_is_forecast_as_well_as_by_statistics(tmp_path, monkeypatch, capsys):
+    series = script("series")
+    more = ["--out", str(tmp_path), "--only", "sunspots", "--updates", "60"]
+    monkeypatch.setattr(sys, "argv", ["series.py", *more])
+    series.main()
+    name, *figures = capsys.readouterr().out.splitlines()[-1].strip("| ").split(" | ")
+    model, arima, smoothing, last, season, ratio = map(float, figures)
+    assert name == "sunspots" and model < 1.1 * min(arima, smoothing) < last < season
+    assert ratio == pytest.approx(model / min(arima, smoothing), abs=0.01)
+    assert (tmp_path / "sunspots" / "forecast.svg").exists()
+    values = series.classics()["sunspots"].values
     assert len(values) == 309 and values.sum() == pytest.approx(15_373.4, abs=1), "the series itself"
 
 

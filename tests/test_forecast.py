@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import NoReturn
 
 import numpy
 import pytest
@@ -29,6 +30,7 @@ from unrolled.data.forecast.view import View
 from unrolled.data.forecast.yardsticks import yardsticks
 from unrolled.data.tables.series import Series
 from unrolled.errors import DataError, UsageError
+from unrolled.files.checked import Checked
 from unrolled.graph.node import leaf, vector
 from unrolled.graph.size import Size
 from unrolled.run.spec import Spec
@@ -244,6 +246,36 @@ def test_files_for_testing_go_on_where_the_data_end(tmp_path: Path, monkeypatch,
     assert again["root_mean_squared_error"] == pytest.approx(result["root_mean_squared_error"]) and again["held_out"]
 
 
+def test_a_training_is_resumed_with_the_stored_regression(tmp_path: Path):
+    """Another machine rounds differently; other data are refused."""
+    path = write(tmp_path / "y.csv", DRAW(11).normal(size=90) + numpy.sin(numpy.arange(90) / 2))
+    data = learned(path)
+    spec = Spec.read("forecast", {})
+
+    def refuse(why: str) -> NoReturn:
+        raise DataError(why)
+
+    for factor, taken in ((1 + 1e-9, True), (1.01, False)):
+        description = json.loads(json.dumps(data.kind.description()))
+        description["shared"] = [[v * factor for v in row] for row in description["shared"]]
+        again = Forecast.learn_again(path, spec.data, spec.reading, Checked(description, refuse))
+        assert (again.kind.description() == description) is taken
+        assert torch.equal(again.train[0].y[30:], data.train[0].y[30:])
+    description["shared"] = [["no"]] * len(description["shared"])
+    with pytest.raises(DataError, match="'shared' must be a matrix"):
+        Forecast.stored(spec.data, spec.reading, Checked(description, refuse))
+
+
+def test_a_long_series_is_trained_in_pieces_and_one_that_never_changes_is_refused(tmp_path: Path):
+    data = learned(write(tmp_path / "y.csv", DRAW(12).normal(size=2100)))
+    assert [len(e.read) for e in data.train] == [490, 490, 489] and len(data.validation[0].read) == 1784
+    whole = data.kind.base.features
+    read = torch.cat([e.x for e in data.train])
+    assert read.shape == (1469, whole.read) and len(data.cases) == 1
+    with pytest.raises(DataError, match="never changes in the training data"):
+        learned(write(tmp_path / "z.csv", numpy.array([*[4.0] * 80, *range(20)])))
+
+
 # parts, seasons, the calendar
 
 
@@ -253,7 +285,7 @@ def test_the_parts_of_forecasts_are_the_ends_of_each_series():
     assert origins(found[0], 12) == (Origins(0, 58), Origins(69, 73), Origins(84, 88))
     steps = ends_of_all(Path("d"), joined([series(numpy.ones(100))]), options(validation=10, test=48, ahead=10))
     assert steps == [Ends(42, 52, 100)]
-    with pytest.raises(DataError, match="has 20 rows with a target, too few .* to forecast|steps ahead"):
+    with pytest.raises(DataError, match=r"has 20 rows with a target, too few for .* 12 steps ahead"):
         ends_of_all(Path("d"), joined([series(numpy.ones(20))]), options(ahead=12))
     for wrong in ({"validation": 0.6, "test": 0.5}, {"test": 1.5}, {"quantiles": [0.5, 0.1]}, {"season": -1}):
         with pytest.raises(UsageError):

@@ -1,7 +1,8 @@
 """Smyl, S. (2020). A hybrid method of exponential smoothing and recurrent neural networks for time series forecasting.
 International Journal of Forecasting 36(1). Exponential smoothing (Winters 1960), with additive seasons, inside the step
 of an LSTM that reads the last cycle without its level and seasons. The LSTM sets the smoothing coefficients at each
-step: Smyl, S., Dudek, G. and Pełka, P. (2021). ES-dRNN. arXiv:2112.02663."""
+step: Smyl, S., Dudek, G. and Pełka, P. (2021). ES-dRNN. arXiv:2112.02663.
+The output is three quantiles of the next values, relative to the last one."""
 
 from __future__ import annotations
 
@@ -52,12 +53,11 @@ def repeated(p: Tensor) -> None:
     constant={"B": first, "E": last, "R": turned, "P": repeated},
 )
 def es_rnn(x, h, c, l, s, *, a, g, U, W, b, V, k, B, E, R, P):
-    """Exponential smoothing and an LSTM. x is the last cycle of a series, l its level, s its next seasons. The output
-    is three quantiles of the next values, relative to the last one."""
+    """Exponential smoothing and an LSTM: x is the last cycle of a series, l its level, s its seasons."""
     y = sum(E * x)
     e = y - l - sum(B * s)
     l = l + sigmoid(sum(a * h)) * e
-    s = R @ s + g * e
+    s = R @ s + e * g
     n = x - l - s
     z = b + W @ h + U @ n
     i, f, d, q = split(z, 4)

@@ -29,7 +29,7 @@ def in_words(section: str, key: str) -> str:
     """A default as text, with the tasks that have another one.
 
     >>> in_words("model", "hidden")
-    '128; voice: 96, table: 64'
+    '128; voice: 96, table: 64, forecast: 32'
     """
     others = [
         f"{task}: {_text(BY_TASK[task][section][key])}" for task in BY_TASK if key in BY_TASK[task].get(section, {})

@@ -20,7 +20,7 @@ from .goal import Binary, Goal
 from .midi import SUFFIXES, read_midi
 from .reading import Reading
 from .rolls import read_rolls
-from .sequences import SequenceKind, Sequences
+from .sequences import ScoredKind, Sequences
 
 SHARES = (0.8, 0.1, 0.1)  # of MIDI files, for training, validation and testing
 
@@ -45,7 +45,7 @@ class MusicOptions:
 
 
 @dataclass(frozen=True)
-class Music(SequenceKind):
+class Music(ScoredKind):
     """Next-frame prediction of binary vectors, from a MATLAB file of cell arrays with one (steps, keys) matrix of zeros
     and ones per piece (Boulanger-Lewandowski, Bengio and Vincent 2012), or from a folder of MIDI files, which are
     divided into parts by their names.

@@ -56,14 +56,6 @@ class SequenceKind(Kind):
         """A sequence as it is trained on in one pass; ``generator`` decides what is random. By default unchanged."""
         return example
 
-    @abstractmethod
-    def examples(self, path: Path) -> list[Example]:
-        """All sequences of other data, to predict from; targets may be missing."""
-
-    @abstractmethod
-    def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
-        """The predictions for a sequence, from its scores (answers, outputs)."""
-
     def with_given(self, parts: Parts, known: bool) -> Parts:
         """The parts of data, with those that are given as files."""
         if not known:
@@ -91,6 +83,19 @@ class SequenceKind(Kind):
         with torch.no_grad():
             for start in range(0, len(examples), TOGETHER):
                 yield self.answers(model, Batch.of(examples[start : start + TOGETHER]))
+
+
+@dataclass(frozen=True)
+class ScoredKind(SequenceKind):
+    """A kind of sequences whose predictions follow from the scores of each."""
+
+    @abstractmethod
+    def examples(self, path: Path) -> list[Example]:
+        """All sequences of other data, to predict from; targets may be missing."""
+
+    @abstractmethod
+    def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
+        """The predictions for a sequence, from its scores (answers, outputs)."""
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         for example in self.examples(path):

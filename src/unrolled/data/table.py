@@ -18,7 +18,7 @@ from .example import Example
 from .given import fingerprint, shares
 from .goal import Class, Goal, Number
 from .reading import Reading
-from .sequences import SequenceKind, Sequences
+from .sequences import ScoredKind, Sequences
 from .tables.form import Form
 from .tables.labels import labels, number_of, same_number
 from .tables.old import as_before
@@ -86,7 +86,7 @@ class TableOptions(Form):
 
 
 @dataclass(frozen=True)
-class Table(SequenceKind):
+class Table(ScoredKind):
     """Sequences of rows of a table. Inputs (and the target of a forecast) are scaled by their mean and standard
     deviation over the training data, which are stored with the model.
 

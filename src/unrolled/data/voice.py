@@ -20,7 +20,7 @@ from .given import fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
 from .recordings import COMMON, MELS, Recording, other_files, read_folder, sha256_of
-from .sequences import SequenceKind, Sequences
+from .sequences import ScoredKind, Sequences
 
 LEAST = 2  # recordings of a class
 LEVELS = ("recording", "absolute")
@@ -65,7 +65,7 @@ class VoiceOptions:
 
 
 @dataclass(frozen=True)
-class Voice(SequenceKind):
+class Voice(ScoredKind):
     """The class of a recording, from its log-mel features (see ``LogMel``), each scaled by its mean and standard
     deviation over the training recordings.
 

@@ -15,6 +15,8 @@ from .features import Features
 from .parts import Origins
 from .view import Array, View, values_after
 
+PIECE = 512  # steps of a piece of a long series
+
 
 @dataclass(frozen=True)
 class Case:
@@ -73,3 +75,15 @@ class Case:
         expected = self.expected[: len(values), None]
         low, high = (bound[slice(*origins), None, None] for bound in bounds(self.series.y))
         return numpy.sort(numpy.clip(self.real(expected + moved, origins), low, high), 1)
+
+
+def pieces(example: Example) -> list[Example]:
+    """A long series in pieces, for training: what is read at a step says enough about the steps before.
+
+    >>> [len(piece.read) for piece in pieces(Example(torch.zeros(2000, 9), torch.zeros(2000, 1), "load"))]
+    [500, 500, 500, 500]
+    """
+    steps = len(example.y)
+    count = -(-steps // PIECE) if steps > 2 * PIECE else 1
+    parts = zip(example.x[:steps].chunk(count), example.y.chunk(count), strict=True)
+    return [Example(x, y, example.name) for x, y in parts]

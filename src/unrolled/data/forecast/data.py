@@ -83,5 +83,8 @@ class Forecasts(Sequences):
         series = [case.series for case, _ in self.cases]
         return {PICTURE: draw_forecasts(self.kind.teller(model), series, known, self.path.stem)}
 
+    def describe(self) -> list[tuple[str, str]]:
+        return list(self.about)
+
     def evaluate(self, model: SequenceModel) -> dict[str, Any]:
         return {**self.result(model), **self.counts, "held_out": self.known}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ...errors import DataError
 from ...files.checked import Checked
@@ -24,17 +24,15 @@ from ..tables.series import Roles, Series, read_series
 from ..tables.sheet import Sheet
 from ..tables.summary import summary
 from .base import Base, learn_base, left_out_case
-from .calendar import step_of
-from .case import Case
+from .case import Case, pieces
 from .data import Forecasts
-from .features import Features, columns_of, stored_features
+from .features import stored_features
 from .future import Teller
-from .given import Given, joined
 from .goal import Quantiles
+from .learning import features_of, gaps_of, spread_of, with_files
 from .options import ForecastOptions
 from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
 from .report import advice, report
-from .season import seasons_of
 from .view import Array
 
 
@@ -69,16 +67,24 @@ class Forecast(SequenceKind):
         that are too short."""
         sheet = read_sheet(path, options)
         understood = find_roles(sheet, options)
-        given = _with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
+        given = with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
         series, ends = [one.series for one in given], ends_of_all(path, given, options)
-        gaps = _gaps(path, series, understood.roles, options)
-        features = _features(path, series, ends, understood.roles, options)
+        gaps = gaps_of(path, series, understood.roles, options)
+        features = features_of(path, series, ends, understood.roles, options)
         first, found = learn_base(features, series, [end.train for end in ends])
         learned = [left_out_case(first, found, one, end.train) for one, end in zip(series, ends, strict=True)]
         base, _ = learn_base(features, series, [end.validation for end in ends])
-        kind = cls(options, reading, understood.roles, sheet.layout, base, _spread(learned, ends, options))
+        kind = cls(options, reading, understood.roles, sheet.layout, base, spread_of(learned, ends, options))
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
         return kind._data(sheet, ends, learned, kind._cases(series, ends), [*lines, *gaps])
+
+    @classmethod
+    def learn_again(cls, path: Path, options: ForecastOptions, reading: Reading, description: Checked) -> Forecasts:
+        """The stored regression, if it is the one that the data give, but for the rounding of another machine."""
+        data, stored = cls.learn(path, options, reading), cls.stored(options, reading, description)
+        pairs = ((data.kind.base.shared, stored.base.shared), (data.kind.spread, stored.spread))
+        same = all(a.shape == b.shape and numpy.allclose(a, b, rtol=1e-6, atol=1e-9) for a, b in pairs)
+        return replace(data, kind=stored) if same else data
 
     @classmethod
     def stored(cls, options: ForecastOptions, reading: Reading, description: Checked) -> Self:
@@ -101,7 +107,7 @@ class Forecast(SequenceKind):
         sheet, series = self.series(path)
         known = fingerprint(sheet.sha256, self.reading) == sha256
         if known:
-            given = _with_files(series, self.roles, self.options, self.reading)
+            given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, steps_known(one.y)) for one in series]
@@ -140,7 +146,8 @@ class Forecast(SequenceKind):
         for end, first, second in zip(ends, learned, tested, strict=True):
             for part, case, of in zip(parts, (first, first, second), origins(end, self.options.ahead), strict=True):
                 if of.end > of.first:
-                    part.append(case.example(self.base.features, of))
+                    example = case.example(self.base.features, of)
+                    part += pieces(example) if part is parts[0] and known else [example]
                     cases += [(case, of)] if part is parts[2] else []
         for name, part in zip(NAMES, parts, strict=True) if known else [("test", parts[2])]:
             self._check_targets(sheet.path, part, f"in the {name} part" if known else "to compare with")
@@ -180,13 +187,6 @@ class Forecast(SequenceKind):
                 model.read_out.weight.zero_()
                 model.read_out.bias.copy_(torch.from_numpy(self.spread.reshape(-1)))
 
-    def examples(self, path: Path) -> list[Example]:
-        cases = [self.base.case(one, steps_known(one.y)) for one in self.series(path)[1]]
-        return [Example(case.network(self.base.features), torch.empty(0), case.series.name) for case in cases]
-
-    def rows(self, example: Example, scores: Tensor) -> Iterator[dict[str, Any]]:
-        raise NotImplementedError  # forecasts need more than their scores: see ``predict``
-
     def report(self, score: Mapping[str, Any]) -> list[str]:
         return report(score, self.options.quantiles)
 
@@ -210,7 +210,7 @@ class Forecast(SequenceKind):
         sheet, series = self.series(path)
         known, teller = fingerprint(sheet.sha256, self.reading) == sha256, self.teller(model)
         if known:
-            given = _with_files(series, self.roles, self.options, self.reading)
+            given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, 0)] * len(series)
@@ -222,58 +222,6 @@ class Forecast(SequenceKind):
     def teller(self, model: SequenceModel) -> Teller:
         """Writes forecasts of a model as rows."""
         return Teller(model, self.base, self.options.quantiles, self.roles)
-
-
-def _with_files(series: Sequence[Series], roles: Roles, options: ForecastOptions, reading: Reading) -> list[Given]:
-    """Series with those of the files for validation and testing."""
-    files = [
-        read_series(read_sheet(Path(name), options), roles) if name else None
-        for name in (reading.validation, reading.test)
-    ]
-    return joined(series, *files)
-
-
-def _gaps(path: Path, series: Sequence[Series], roles: Roles, options: ForecastOptions) -> list[tuple[str, str]]:
-    """How many values are missing, for people.
-
-    Raises:
-        DataError: some are, and data.missing=refuse.
-    """
-    names = (roles.target, *roles.inputs, *roles.future)
-    known = [one.until(steps_known(one.y)) for one in series]
-    columns = [numpy.concatenate([one.y[:, None], columns_of(one)], 1) for one in known]
-    missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
-    gaps = {name: count for name, count in missing.items() if count}
-    if gaps and options.missing == "refuse":
-        name, count = next(iter(gaps.items()))
-        raise DataError(f"'{path}': column '{name}' has {count} missing values, and data.missing=refuse")
-    text = ", ".join(f"{name} {count:,}" for name, count in gaps.items())
-    return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
-
-
-def _features(
-    path: Path, series: Sequence[Series], ends: Sequence[Ends], roles: Roles, options: ForecastOptions
-) -> Features:
-    """What is read of series, as their training parts decide."""
-    names = (*roles.inputs, *roles.future)
-    past = [one.until(end.train) for one, end in zip(series, ends, strict=True) if end.train > options.ahead]
-    for number, name in enumerate(names):
-        if all(numpy.isnan(columns_of(one)[:, number]).all() for one in past):
-            raise DataError(
-                f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
-            )
-    if options.season is None:
-        seasons = seasons_of([one.y for one in past], step_of(past[0].time))
-    else:
-        seasons = (options.season,) if options.season else ()
-    return Features.learn(past, options.ahead, seasons, options.reads)
-
-
-def _spread(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOptions) -> Array:
-    """The quantiles of what the regression leaves in the training parts: (quantiles, ahead)."""
-    left = [case.left[: max(end.train - options.ahead, 0)] for case, end in zip(cases, ends, strict=True)]
-    found = numpy.nanquantile(numpy.concatenate(left), options.quantiles, axis=0)
-    return found - found[options.quantiles.index(0.5)]
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:

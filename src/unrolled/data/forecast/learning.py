@@ -1,0 +1,84 @@
+"""What a forecast learns from series before the network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy
+
+from ...errors import DataError
+from ..reading import Reading
+from ..tables.read import read_sheet
+from ..tables.series import Roles, Series, read_series
+from .calendar import step_of
+from .case import Case
+from .features import Features, columns_of
+from .given import Given, joined
+from .options import ForecastOptions
+from .parts import Ends, steps_known
+from .season import seasons_of
+from .view import Array, filled
+
+
+def with_files(series: Sequence[Series], roles: Roles, options: ForecastOptions, reading: Reading) -> list[Given]:
+    """Series with those of the files for validation and testing."""
+    files = [
+        read_series(read_sheet(Path(name), options), roles) if name else None
+        for name in (reading.validation, reading.test)
+    ]
+    return joined(series, *files)
+
+
+def gaps_of(path: Path, series: Sequence[Series], roles: Roles, options: ForecastOptions) -> list[tuple[str, str]]:
+    """How many values are missing, for people.
+
+    Raises:
+        DataError: some are, and data.missing=refuse.
+    """
+    names = (roles.target, *roles.inputs, *roles.future)
+    known = [one.until(steps_known(one.y)) for one in series]
+    columns = [numpy.concatenate([one.y[:, None], columns_of(one)], 1) for one in known]
+    missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
+    gaps = {name: count for name, count in missing.items() if count}
+    if gaps and options.missing == "refuse":
+        name, count = next(iter(gaps.items()))
+        raise DataError(f"'{path}': column '{name}' has {count} missing values, and data.missing=refuse")
+    text = ", ".join(f"{name} {count:,}" for name, count in gaps.items())
+    return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
+
+
+def features_of(
+    path: Path, series: Sequence[Series], ends: Sequence[Ends], roles: Roles, options: ForecastOptions
+) -> Features:
+    """What is read of series, as their training parts decide.
+
+    Raises:
+        DataError: a column has no number there, or the target never changes.
+    """
+    names = (*roles.inputs, *roles.future)
+    past = [one.until(end.train) for one, end in zip(series, ends, strict=True) if end.train > options.ahead]
+    for number, name in enumerate(names):
+        if all(numpy.isnan(columns_of(one)[:, number]).all() for one in past):
+            raise DataError(
+                f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
+            )
+    if not any(numpy.ptp(filled(one.y)) for one in past):
+        raise DataError(
+            f"'{path}': column '{roles.target}' never changes in the training data, so nothing can be learned"
+        )
+    if options.season is None:
+        seasons = seasons_of([one.y for one in past], step_of(past[0].time))
+    else:
+        seasons = (options.season,) if options.season else ()
+    return Features.learn(past, options.ahead, seasons, options.reads)
+
+
+def spread_of(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOptions) -> Array:
+    """The quantiles of what the regression leaves in the training parts, relative to the median: (quantiles, ahead)."""
+    left = [case.left[: max(end.train - options.ahead, 0)] for case, end in zip(cases, ends, strict=True)]
+    joint = numpy.concatenate(left)
+    if numpy.isnan(joint).all(0).any():
+        return numpy.zeros((len(options.quantiles), options.ahead))
+    found = numpy.nanquantile(joint, options.quantiles, axis=0)
+    return found - found[options.quantiles.index(0.5)]
