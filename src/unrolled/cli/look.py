@@ -17,14 +17,18 @@ def look(
     layer: int | None = None,
     hidden: int = 8,
     seed: int = 0,
+    task: str | None = None,
+    set: list[str] | None = None,
     json: bool = False,
 ) -> None:
-    """Make a page that shows a network while it reads: its circuit, its unfolded graph, every value and gradient.
+    """Make a page that shows a network while it reads: its circuit, its unfolded graph, every value and gradient. Of
+    data alone, the page shows what was understood of them: columns, series, parts, the first rows.
 
     Parameters
     ----------
     what
-        Run folder of a trained model; or a cell with random parameters, by its name or as FILE.py:NAME.
+        Run folder of a trained model; a cell with random parameters, by its name or as FILE.py:NAME; or data: a table,
+        a text, a MATLAB file of music, or a folder of recordings or texts.
     data
         File for the network to read: a text (UTF-8), or for the model of a run the kind of data that it was trained
         on.
@@ -42,11 +46,17 @@ def look(
         Number of hidden units of a cell.
     seed
         Random seed of the parameters of a cell.
+    task
+        Data only: language, table, music or voice. By default, it depends on the type of the file.
+    set
+        Data only: an option of a training, as SECTION.KEY=VALUE, such as data.sequence=shop. Can be repeated.
     json
         Print one JSON object: the name of the page, and what it shows.
     """
     from ..errors import UsageError
-    from ..look.explore import explore
+    from ..look.data_page import DataPage, look_at_data
+    from ..look.explore import Page, explore
+    from ..run.spec import parsed
     from . import screen
     from .cell import find_cell
 
@@ -55,14 +65,20 @@ def look(
             raise UsageError(f"{name} must be a whole number from 1, got {number}")
     if out is not None and out.suffix != ".html":
         raise UsageError(f"--out must end in .html, such as {out.with_suffix('.html').name}; got '{out}'")
-    run = Path(what) if _is_folder(what) else None
-    found = explore(
-        run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed
-    )
+    found: Page | DataPage
+    if _is_data(what):
+        found = look_at_data(Path(what), task, parsed(set or ()))
+        shown: dict[str, object] = {}
+    else:
+        run = Path(what) if _is_folder(what) else None
+        found = explore(
+            run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed
+        )
+        shown = {"steps": found.steps, "loss": found.loss}
     path = out or _somewhere(what)
     found.save(path)
     if json:
-        print(screen.as_json({"page": str(path), "steps": found.steps, "loss": found.loss, "notes": found.notes}))
+        print(screen.as_json({"page": str(path), **shown, "notes": found.notes}))
         return
     for line in (*found.notes, path):
         screen.plain(line)
@@ -70,6 +86,23 @@ def look(
         import webbrowser
 
         webbrowser.open(path.resolve().as_uri())
+
+
+def _is_data(what: str) -> bool:
+    """Whether it is data: a file that is no Python file, or a folder that is no run and has recordings or texts."""
+    from ..data.kinds import recognise
+    from ..errors import DataError
+
+    path = Path(what)
+    if path.is_file():
+        return path.suffix not in (".py", ".safetensors")
+    if not path.is_dir() or (path / "config.json").exists():
+        return False
+    try:
+        recognise(path)
+    except DataError:
+        return False
+    return True
 
 
 def _is_folder(what: str) -> bool:
