@@ -17,6 +17,7 @@ from trainings import made
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.data.given import parts_of_folders
+from unrolled.data.tables.series import Roles
 from unrolled.errors import DataError
 from unrolled.run.trained import Trained
 
@@ -164,7 +165,7 @@ def test_columns_are_named_by_flags():
     assert code == 2, "two sequences are too few for three parts"
     assert main(["train", "d.csv", *flags[:-1], "time", "--test", "0.3", *TEST]) == 0
     kind = Trained.load(Path("run")).kind
-    assert (kind.columns, kind.target, kind.time, kind.keys) == (["a", "y", "b"], "b", "t", ("shop",))
+    assert kind.roles == Roles("t", ("shop",), "b", ("a", "y"))
     assert kind.options.test == 0.3
 
 
