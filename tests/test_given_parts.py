@@ -125,6 +125,7 @@ def test_folders_of_recordings_are_taken_as_they_come():
     sounds(Path("v"), labelled("validation/", 2))
     task = made(Path("v"), cells.gru, {})
     assert [len(part) for part in task.data.parts] == [10, 4, 6]
+    assert ("parts", "validation validation/; test test/") in task.data.describe()
     flat = {
         name.replace("train/low/", "train/low_").replace("train/high/", "train/high_") for name in labelled("train/", 5)
     }
@@ -138,6 +139,17 @@ def test_folders_of_texts_are_taken_as_they_come():
         prose(Path("t") / name, i, 400 + i)
     data = made(Path("t"), cells.gru, {"reading": {"batch": 2}}).data
     assert [part.lengths.tolist() for part in (data.train, data.validation, data.test)] == [[400, 401], [402], [403]]
+
+
+def test_lines_of_the_folders_stay_in_their_parts():
+    for name in ("train/a.txt", "test/b.txt"):
+        Path("t", name).parent.mkdir(parents=True)
+        Path("t", name).write_text("".join(f"{name} line {i}\n" for i in range(60)))
+    options = {"data": {"document": "line"}, "reading": {"batch": 2}}
+    documents = made(Path("t"), cells.gru, options).data.documents
+    train, validation, test = documents.parts
+    assert len(test) == 60 and all("test/b.txt" in line for line in test)
+    assert 0 < len(validation) < 20 and all("train/a.txt" in line for line in [*train, *validation])
 
 
 def test_a_file_beside_the_folders_of_the_parts_is_refused():

@@ -16,7 +16,7 @@ from ..errors import DataError
 from ..files.checked import Checked
 from ..files.read import read_bytes
 from .example import Example
-from .given import fingerprint
+from .given import described, fingerprint
 from .goal import Binary, Goal
 from .reading import Reading
 from .sequences import ScoredKind, Sequences
@@ -73,7 +73,7 @@ class Music(ScoredKind):
     def _data(self, path: Path, content: bytes, known: bool, parts: list[list[Example]]) -> Sequences:
         train, validation, test = self.with_given((parts[0], parts[1], parts[2]), known)
         counts = {"frames": sum(len(e.y) for e in test), "pieces": len(test)}
-        about = (("pieces", f"{self.keys} keys"),)
+        about = (("pieces", f"{self.keys} keys"), *(described(path, (), self.reading) if known else ()))
         sha256 = hashlib.sha256(content).hexdigest()
         sha256 = fingerprint(sha256, self.reading) if known else sha256
         return Sequences(self, path, sha256, known, (train, validation, test), counts, about)
