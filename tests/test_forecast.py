@@ -296,13 +296,14 @@ def options(**more: object) -> ForecastOptions:
     return ForecastOptions(**more)  # type: ignore[arg-type]
 
 
-def test_a_file_goes_on_only_if_it_is_later():
+def test_a_file_goes_on_only_if_it_follows():
     days = numpy.arange("2024-01-01", "2024-01-11", dtype="datetime64[D]").astype("datetime64[ns]")
     own = [series(numpy.arange(6.0), "a", days[:6])]
     (one,) = joined(own, test=[series(numpy.arange(6.0, 10.0), "a", days[6:])])
     assert (one.validation, one.test) == (None, 4) and one.series.y.tolist() == [*range(10)]
-    kept, alone = joined(own, test=[series(numpy.arange(4.0), "a", days[:4])])
-    assert (kept.test, alone.test, len(alone.series.y)) == (0, 4, 4)
+    for others in (days[:4], days[6:] + numpy.timedelta64(2, "D")):
+        kept, alone = joined(own, test=[series(numpy.arange(4.0), "a", others)])
+        assert (kept.test, alone.test, len(alone.series.y)) == (0, 4, 4)
 
 
 def test_seasons_are_found_in_the_values_or_follow_from_the_dates():

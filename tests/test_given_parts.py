@@ -17,6 +17,7 @@ from trainings import made
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.data.given import parts_of_folders
+from unrolled.data.tables.series import Roles
 from unrolled.errors import DataError
 from unrolled.run.trained import Trained
 
@@ -124,6 +125,7 @@ def test_folders_of_recordings_are_taken_as_they_come():
     sounds(Path("v"), labelled("validation/", 2))
     task = made(Path("v"), cells.gru, {})
     assert [len(part) for part in task.data.parts] == [10, 4, 6]
+    assert ("parts", "validation validation/; test test/") in task.data.describe()
     flat = {
         name.replace("train/low/", "train/low_").replace("train/high/", "train/high_") for name in labelled("train/", 5)
     }
@@ -137,6 +139,17 @@ def test_folders_of_texts_are_taken_as_they_come():
         prose(Path("t") / name, i, 400 + i)
     data = made(Path("t"), cells.gru, {"reading": {"batch": 2}}).data
     assert [part.lengths.tolist() for part in (data.train, data.validation, data.test)] == [[400, 401], [402], [403]]
+
+
+def test_lines_of_the_folders_stay_in_their_parts():
+    for name in ("train/a.txt", "test/b.txt"):
+        Path("t", name).parent.mkdir(parents=True)
+        Path("t", name).write_text("".join(f"{name} line {i}\n" for i in range(60)))
+    options = {"data": {"document": "line"}, "reading": {"batch": 2}}
+    documents = made(Path("t"), cells.gru, options).data.documents
+    train, validation, test = documents.parts
+    assert len(test) == 60 and all("test/b.txt" in line for line in test)
+    assert 0 < len(validation) < 20 and all("train/a.txt" in line for line in [*train, *validation])
 
 
 def test_a_file_beside_the_folders_of_the_parts_is_refused():
@@ -164,7 +177,7 @@ def test_columns_are_named_by_flags():
     assert code == 2, "two sequences are too few for three parts"
     assert main(["train", "d.csv", *flags[:-1], "time", "--test", "0.3", *TEST]) == 0
     kind = Trained.load(Path("run")).kind
-    assert (kind.columns, kind.target, kind.time, kind.keys) == (["a", "y", "b"], "b", "t", ("shop",))
+    assert kind.roles == Roles("t", ("shop",), "b", ("a", "y"))
     assert kind.options.test == 0.3
 
 

@@ -35,6 +35,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("tensorboard", "log-dir", "wandb"), ("--track",)),
     **dict.fromkeys(("random-seed", "random-state"), ("--seed",)),
     **dict.fromkeys(("options", "options-file", "c"), ("--config",)),
+    **dict.fromkeys(("horizon", "forecast-horizon", "steps-ahead", "prediction-length", "pred-len"), ("--ahead",)),
     **dict.fromkeys(("max-length", "num-chars", "max-new-tokens", "n", "characters"), ("--length",)),
     **dict.fromkeys(("start", "text", "prefix", "prime", "prime-text"), ("--prompt",)),
     **dict.fromkeys(("temp", "t"), ("--temperature",)),

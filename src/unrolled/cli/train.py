@@ -40,6 +40,7 @@ def train(
     goal: Literal["forecast", "steps", "sequences"] | None = None,
     inputs: list[str] | None = None,
     future: list[str] | None = None,
+    ahead: int | None = None,
     split: Literal["time", "sequence"] | None = None,
     validation: str | None = None,
     test: str | None = None,
@@ -85,6 +86,8 @@ def train(
         Table only: a column to read (default: all columns of numbers). Can be repeated, or have commas between names.
     future
         Table only: an input that is known beyond the end. Can be repeated, or have commas between names.
+    ahead
+        Table only: number of steps to forecast (default: 1).
     split
         Table only: hold out the end of each sequence, or whole sequences (default: the end for a forecast).
     validation
@@ -147,7 +150,7 @@ def train(
     columns |= {"sequence": sequence, "inputs": inputs, "future": future}  # type: ignore[dict-item]
     files, parts = _brought(validation=validation, test=test)
     flags: Sections = {
-        "data": {**columns, **parts},
+        "data": {**columns, "ahead": ahead, **parts},
         "model": {"cell": cell, "hidden": hidden, "layers": layers},
         "reading": {"batch": batch, "window": window, "stride": stride, "seed": seed, **files},
         "training": {

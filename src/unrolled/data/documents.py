@@ -14,7 +14,7 @@ from ..errors import DataError
 from ..files.read import read_text
 from ..sequence.ragged import Ragged
 from .example import divided
-from .given import parts_of_folders
+from .given import completed, parts_of_folders
 from .units import Units
 
 Series = Tensor | Ragged  # a text as numbers (steps,), or documents
@@ -48,7 +48,7 @@ class Documents:
         """The text of each document."""
         if not self.by_line:
             return list(self.files.values())
-        return [f"\n{line}\n" for text in self.files.values() for line in text.split("\n") if line]
+        return [f"\n{line}\n" for text in self.files.values() for line in _lines(text)]
 
     @cached_property
     def text(self) -> str:
@@ -63,22 +63,22 @@ class Documents:
         Raises:
             DataError: there are too few for three parts.
         """
-        names = self.texts if self.by_line else list(self.files)
+        texts, files = self.texts, [n for n, t in self.files.items() for _ in (_lines(t) if self.by_line else (t,))]
+        names = texts if self.by_line else files
+        brought = parts_of_folders(Path(self.name), self.files) if len(self.files) > 1 else None
         different = list(dict.fromkeys(names))
-        if len(different) < sum(share > 0 for share in self.shares):
+        if not brought and len(different) < sum(share > 0 for share in self.shares):
             kind = f"{'different line' if self.by_line else 'document'}{'s' * (len(different) != 1)}"
             raise DataError(
                 f"'{self.name}' has {len(different)} {kind}; training, validation and test data need 3 or more. "
                 "Add more, or name a file with a single text, which is divided into contiguous parts"
             )
-        brought = None if self.by_line else parts_of_folders(Path(self.name), different)
-        part = brought or dict(zip(different, divided(different, self.shares), strict=True))
-        if brought and 1 not in brought.values() and self.held_out[0]:
-            training = [name for name in different if brought[name] == 0]
-            part = brought | dict(zip(training, divided(training, (0.95, 0.05)), strict=True))
-        first, second, third = (
-            [text for name, text in zip(names, self.texts, strict=True) if part[name] == k] for k in range(3)
-        )
+        if brought:
+            number = completed([brought[file] for file in files], names, self.held_out)
+        else:
+            part = dict(zip(different, divided(different, self.shares), strict=True))
+            number = [part[name] for name in names]
+        first, second, third = ([text for k, text in zip(number, texts, strict=True) if k == p] for p in range(3))
         return first, second, third
 
     @property
@@ -120,6 +120,11 @@ class Documents:
                 digest.update(f"{len(name)} {name} {len(content)} ".encode("utf-8", "surrogatepass"))
             digest.update(content)
         return digest.hexdigest()
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of a text that are not empty."""
+    return [line for line in text.split("\n") if line]
 
 
 def _encoded(units: Units, texts: Sequence[str]) -> Ragged:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
 from ..errors import DataError
 from ..files.read import no_such_file, read_bytes
+from .example import divided
 from .reading import Reading
 
 FOLDERS = {
@@ -69,6 +70,33 @@ def parts_of_folders(path: Path, names: Iterable[str]) -> dict[str, int] | None:
             "or name a folder without them"
         )
     return {name: part for name, part in found.items() if part is not None}
+
+
+def completed(parts: Sequence[int], names: Sequence[str], held_out: tuple[float, float]) -> list[int]:
+    """Parts with those that have no folder, drawn from the training data by their names.
+
+    >>> completed([0, 0, 0, 2], ["a", "b", "c", "d"], (0.3, 0.3))
+    [1, 0, 0, 2]
+
+    Args:
+        parts: the part of each name, by its folder.
+        names: as many.
+        held_out: the shares for validation and for testing.
+    """
+    missing = tuple(0.0 if number in parts else share for number, share in zip((1, 2), held_out, strict=True))
+    training = list(dict.fromkeys(name for name, part in zip(names, parts, strict=True) if part == 0))
+    drawn = dict(zip(training, divided(training, (1 - sum(missing), *missing)), strict=True))
+    return [drawn[name] if part == 0 else part for name, part in zip(names, parts, strict=True)]
+
+
+def described(path: Path, names: Iterable[str], reading: Reading) -> list[tuple[str, str]]:
+    """Which parts of data are given as files or folders, as a line for people; none if none is."""
+    folders = parts_of_folders(path, names) or {}
+    told = []
+    for number, part, file in ((1, "validation", reading.validation), (2, "test", reading.test)):
+        top = next((PurePath(name).parts[0] for name, of in folders.items() if of == number), "")
+        told += [f"{part} {file or top + '/'}"] if file or top else []
+    return [("parts", "; ".join(told))] if told else []
 
 
 def without_part(name: str) -> str:

@@ -22,7 +22,7 @@ from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
 from .defaults import BY_TASK
 from .documents import Documents, Series, read_documents
-from .given import fingerprint, shares
+from .given import described, fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
 from .ngrams import WINDOW as WINDOW_OF_GZIP
@@ -270,7 +270,8 @@ class Text(Data):
         unit = self.kind.options.unit
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
         documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
-        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}")]
+        parts = described(self.path, list(self.documents.files), self.kind.reading)
+        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}"), *parts]
 
 
 def _check_length(path: Path, characters: int, batch: int) -> None:

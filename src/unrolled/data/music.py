@@ -15,7 +15,7 @@ from ..errors import DataError, UsageError
 from ..files.checked import Checked
 from ..files.read import read_bytes
 from .example import Example, divided
-from .given import fingerprint, parts_of_folders
+from .given import described, fingerprint, parts_of_folders
 from .goal import Binary, Goal
 from .midi import SUFFIXES, read_midi
 from .reading import Reading
@@ -86,7 +86,10 @@ class Music(ScoredKind):
         train, validation, test = self.with_given((parts[0], parts[1], parts[2]), known)
         counts = {"frames": sum(len(e.y) for e in test), "pieces": len(test)}
         step = f", frames of {self.options.step:g} quarter notes" if _is_midi(content) else ""
-        about = (("pieces", f"{self.keys} keys{step}"),)
+        about = (
+            ("pieces", f"{self.keys} keys{step}"),
+            *(described(path, list(content), self.reading) if known else ()),
+        )
         sha256 = _sha256(content)
         sha256 = fingerprint(sha256, self.reading) if known else sha256
         return Sequences(self, path, sha256, known, (train, validation, test), counts, about)

@@ -16,7 +16,7 @@ from ..files.checked import Checked
 from ..nn.model import Answer
 from .augment import varied
 from .example import Example, divided
-from .given import fingerprint, matches, parts_of_folders, shares, without_part
+from .given import completed, described, fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
 from .recordings import COMMON, MELS, Recording, other_files, read_folder, sha256_of
@@ -139,6 +139,7 @@ class Voice(ScoredKind):
         rare = min(self.classes, key=lambda label: number[label])
         classes = f"{len(self.classes)}: {_few(self.classes)}; fewest of '{rare}' ({number[rare]})"
         about = [("voices", f"{self.rate:,} Hz"), ("classes", classes)]
+        about += described(path, list(recordings), self.reading) if known and not self.options.test else []
         if others := other_files(path):
             about.append(("without", others))
         if skipped:
@@ -259,14 +260,14 @@ def _parts(path: Path, labels: dict[str, str], options: VoiceOptions, reading: R
     if len(counts) < 2:
         raise DataError(f"'{path}' has one class only, '{next(iter(counts))}'; classification needs two or more")
     brought = parts_of_folders(path, names) if not options.test else None
-    test = [n for n in names if (options.test and matches(n, options.test)) or (brought or {}).get(n) == 2]
+    test = [n for n in names if options.test and matches(n, options.test)]
     if options.test and not test:
         raise DataError(f"'{path}' has no recording that matches data.test='{options.test}'; it has '{names[0]}'")
     rest = [n for n in names if n not in set(test)]
     share, of_test = shares(reading, options.validation, 0.0 if test else 0.1)
     number = divided(rest, (1 - of_test - share, share, of_test))
-    if brought and 1 in brought.values():
-        number = [brought[n] for n in rest]
+    if brought:
+        number = completed([brought[n] for n in rest], rest, (share, of_test))
     train, validation, drawn = ([n for n, part in zip(rest, number, strict=True) if part == k] for k in range(3))
     for label, count in sorted(counts.items()):
         if count < LEAST or not any(labels[n] == label for n in train):

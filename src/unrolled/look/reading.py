@@ -14,7 +14,7 @@ from torch import Tensor
 from ..data.characters import Vocabulary
 from ..data.forecast.features import columns_of
 from ..data.forecast.kind import Forecast
-from ..data.forecast.parts import Ends, origins, steps_known
+from ..data.forecast.parts import steps_known
 from ..data.goal import Class
 from ..data.language import Language, printable
 from ..data.music import Music
@@ -194,19 +194,26 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
     name = _chosen(path, [one.name for one in series], piece, "series")
     one = next(one for one in series if one.name == name)
     case = kind.base.case(one, steps_known(one.y))
-    example = case.example(kind.base.features, origins(Ends(0, 0, steps_known(one.y)), kind.options.ahead)[2])
-    known = torch.isfinite(example.y).all(1)
+    left = torch.from_numpy(case.left)
+    known = torch.isfinite(left).all(1)
     if not known.any():
         raise DataError(f"'{path}' has no row with {kind.options.ahead} known values after it")
     first = int(known.int().argmax())
-    y = torch.cat([torch.zeros_like(example.y[:first]), example.y[first:]])  # before it, nothing has changed yet
+    y = torch.cat([torch.zeros_like(left[:first]), left[first:]])  # before it, nothing has changed yet
     later = known[first:]
     count = first + (len(later) if later.all() else int(later.int().argmin()))
     columns = numpy.concatenate([one.y[:, None], columns_of(one)], 1)[:count]
     track = Track("rows", torch.from_numpy(columns), (kind.roles.target, *kind.roles.inputs, *kind.roles.future))
     notes = (f"The series is '{name}'.",) if name else ()
-    left = "The targets are what the regression on lags leaves of the next values, in units of recent changes."
-    return Reading(example.x[:count].double(), y[:count].double(), kind.goal, (*notes, left), track=track)
+    by_view = kind.options.reads == "view"
+    what = "what the regression on lags leaves of the next values" if by_view else "changes from the last value"
+    return Reading(
+        case.network(kind.base.features)[:count].double(),
+        y[:count].double(),
+        kind.goal,
+        (*notes, f"The targets are {what}, in units of usual changes."),
+        track=track,
+    )
 
 
 def _rows(kind: SequenceKind, x: Tensor, y: Tensor, note: str, vocabulary: tuple[str, ...], track: Track) -> Reading:

@@ -24,8 +24,9 @@ def joined(
 ) -> list[Given]:
     """Series with what the files for validation and testing add to them.
 
-    A series of a file goes on where the one of the same name ends, if its times are later, or if there are no times.
-    Otherwise it is a series by itself; so is one for validation without a file for testing, which would come after it.
+    A series of a file goes on where the one of the same name ends, if it follows without a gap, or if there are no
+    times. Otherwise it is a series by itself; so is one for validation without a file for testing, which would come
+    after it.
 
     >>> joined([monday_to_friday], test=[weekend])[0].test
     2
@@ -50,7 +51,10 @@ def joined(
 def _goes_on(before: Series, after: Series) -> bool:
     if before.time is None or after.time is None:
         return before.time is None and after.time is None
-    return not len(before.time) or not len(after.time) or bool(before.time[-1] < after.time[0])
+    if len(before.time) < 2 or not len(after.time):
+        return True
+    gap, largest = after.time[0] - before.time[-1], numpy.diff(before.time).max()
+    return bool(0 * gap < gap <= largest + largest / 2)
 
 
 def _chained(before: Series, after: Series) -> Series:

@@ -69,7 +69,7 @@ def ends_of_all(path: Path, given: Sequence[Given], options: ForecastOptions) ->
         found.append(_ends(steps, validation, options.test if one.test is None else one.test, options.ahead))
     if not all(any(b > a for a, b in pairs) for pairs in zip(*(_pairs(ends) for ends in found), strict=True)):
         rows = f"{max(known):,} rows" if len(series) == 1 else f"{len(series)} series of up to {max(known):,} rows"
-        ahead = f" {options.ahead} steps ahead. Forecast fewer: --set data.ahead=N" if options.ahead > 1 else ""
+        ahead = f" {options.ahead} steps ahead. Forecast fewer: --ahead N" if options.ahead > 1 else ""
         raise DataError(f"'{path}' has {rows} with a target, too few for training, validation and test data{ahead}")
     return found
 

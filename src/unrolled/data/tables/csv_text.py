@@ -40,9 +40,10 @@ def read_csv(path: Path, content: bytes, form: Form) -> Found:
     if headless:
         frame.columns = [f"column {i}" for i in range(1, frame.shape[1] + 1)]
     else:
-        names = column_names(path, frame.iloc[0].tolist()) if len(frame) else []
+        head = [str(cell).strip() for cell in frame.iloc[0]] if len(frame) else []
         if form.header is None:
-            _check_header(records, [str(cell).strip() for cell in frame.iloc[0]] if len(frame) else [])
+            _check_header(records, head)
+        names = column_names(path, head)
         frame = frame.iloc[1:]
         frame.columns = names
     frame, comments = _without_comments(frame)

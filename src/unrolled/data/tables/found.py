@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,7 @@ def column_names(path: Path, cells: Sequence[str]) -> list[str]:
         DataError: two are the same.
     """
     names = [name.strip() or f"column {i}" for i, name in enumerate(cells, 1)]
-    if len(set(names)) < len(names):
-        raise DataError(f"'{path}' has duplicate column names: {', '.join(names)}")
+    if again := [name for name, count in Counter(names).items() if count > 1]:
+        more = f" and {len(again) - 6} more" if len(again) > 6 else ""
+        raise DataError(f"'{path}' has duplicate column names: {', '.join(again[:6])}{more}")
     return names
