@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trainings import made
+from unrolled import cells
 from unrolled.cli import main
 from unrolled.data.kinds import recognise
 from unrolled.data.midi import DRUMS, KEYS, LOWEST, read_midi, save_midi
@@ -76,6 +79,8 @@ def test_a_key_sounds_from_the_frame_in_which_it_begins():
     assert roll.nonzero().tolist() == [[0, 39], [1, 39], [3, 41]], "120 ticks are 2 frames; 10 ticks are one"
     same = [("note_on", 60, 0, 0), ("note_on", 60, 0, 100), ("note_off", 60, 0, 100)]
     assert read_midi(Path("a.mid"), written(same), 1.0).nonzero().tolist() == [[0, 39], [1, 39]], "struck again"
+    late = [("note_on", 60, 0, 20), ("note_off", 60, 0, 100), ("note_on", 60, 0, 10), ("note_off", 60, 0, 45)]
+    assert read_midi(Path("a.mid"), written(late), 0.5).nonzero().tolist() == [[0, 39], [1, 39], [3, 39]], "rounded"
     assert read_midi(Path("a.mid"), written(notes, tracks=2), 0.5).equal(roll)
     assert read_midi(Path("a.mid"), written([*notes, ("note_on", 60, DRUMS, 0)]), 0.5).equal(roll), "no drums"
 
@@ -120,6 +125,18 @@ def test_a_folder_of_pieces_is_learned_and_a_piece_is_written(pieces: Path, caps
     assert "sample.mid: 8 frames" in capsys.readouterr().out and Path("sample.mid").exists()
 
 
+def test_the_parts_of_a_folder_are_taken_as_they_are(pieces: Path):
+    for number, part in enumerate(("train", "train", "train", "train", "train", "test")):
+        (pieces.parent / "parts" / part).mkdir(parents=True, exist_ok=True)
+        scale(pieces.parent / "parts" / part / f"{number}.mid", number)
+    data = made(pieces.parent / "parts", cells.gru, {}).data
+    assert [example.name for example in data.test] == ["test/5.mid"]
+    assert len(data.train) == 4 and len(data.validation) == 1, "drawn from the training data"
+    given = {"reading": {"test": str(pieces / "a")}}
+    data = made(pieces.parent / "parts", cells.gru, given).data
+    assert len(data.test) == 7
+
+
 def test_what_is_refused_of_music(pieces: Path, capsys: pytest.CaptureFixture[str]):
     Path("text.txt").write_text("a text to read " * 40)
     Path("empty").mkdir()
@@ -140,13 +157,15 @@ def test_what_is_refused_of_music(pieces: Path, capsys: pytest.CaptureFixture[st
 
 
 def test_keys_are_drawn_with_the_probability_that_is_predicted():
-    from unrolled import cells
     from unrolled.data.writing import play
 
     torch.manual_seed(0)
     model = SequenceModel(cells.rnn, 3, 3, 4)
     for p in model.parameters():
         torch.nn.init.zeros_(p)
-    drawn = play(model, torch.zeros(2, 3), 4000)
-    assert drawn.mean(0).sub(0.5).abs().max() < 0.03
     assert play(model, torch.zeros(2, 3), 5, temperature=0).eq(0).all(), "no key is more likely than not"
+    torch.nn.init.constant_(model.read_out.bias, 1.0)
+    for temperature in (0.5, 1.0, 2.0):
+        drawn = play(model, torch.zeros(2, 3), 3000, temperature)
+        assert drawn.mean(0).sub(1 / (1 + math.exp(-1 / temperature))).abs().max() < 0.04
+    assert play(model, torch.zeros(2, 3), 5, temperature=0).eq(1).all()

@@ -25,8 +25,8 @@ def read_midi(path: Path, content: bytes, step: float) -> Tensor:
     >>> read_midi(Path("a.mid"), content, step=0.5).shape  # 4 bars of 4 quarters, in eighths
     torch.Size([32, 88])
 
-    A key sounds in every frame that its note covers at least half of, and in the frame where it begins. Drums, and
-    notes outside of the piano, are left out.
+    A key sounds from the border of frames that is nearest to the beginning of its note to the one nearest to its end,
+    and for one frame at least. Drums, and notes outside of the piano, are left out.
 
     Args:
         path: for messages.

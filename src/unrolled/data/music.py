@@ -14,15 +14,15 @@ from torch import Tensor
 from ..errors import DataError, UsageError
 from ..files.checked import Checked
 from ..files.read import read_bytes
-from .example import Example, divided
-from .given import described, fingerprint, parts_of_folders
+from .example import Example
+from .given import completed, described, fingerprint, parts_of_folders, shares
 from .goal import Binary, Goal
 from .midi import SUFFIXES, read_midi
 from .reading import Reading
 from .rolls import read_rolls
 from .sequences import ScoredKind, Sequences
 
-SHARES = (0.8, 0.1, 0.1)  # of MIDI files, for training, validation and testing
+SHARES = (0.1, 0.1)  # of MIDI files, for validation and testing
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Music(ScoredKind):
     @classmethod
     def learn(cls, path: Path, options: MusicOptions, reading: Reading) -> Sequences:
         content = _content(path)
-        parts = _parts(path, content, options, True)
+        parts = _parts(path, content, options, reading, True)
         keys = parts[0][0].x.shape[1] if parts[0] else 0
         return cls(options, reading, keys)._data(path, content, True, parts)
 
@@ -78,7 +78,7 @@ class Music(ScoredKind):
         """Only the test part of other data in a MATLAB file is read."""
         content = _content(path)
         known = fingerprint(_sha256(content), self.reading) == sha256
-        parts = _parts(path, content, self.options, known)
+        parts = _parts(path, content, self.options, self.reading, known)
         self._check_keys(path, parts[-1])
         return self._data(path, content, known, parts if known else parts * 3)
 
@@ -107,7 +107,7 @@ class Music(ScoredKind):
 
     def examples(self, path: Path) -> list[Example]:
         """The pieces of the test part, or all of other MIDI files."""
-        (test,) = _parts(path, _content(path), self.options, False)
+        (test,) = _parts(path, _content(path), self.options, self.reading, False)
         self._check_keys(path, test)
         return test
 
@@ -162,7 +162,9 @@ def _sha256(content: dict[str, bytes]) -> str:
     return digest.hexdigest()
 
 
-def _parts(path: Path, content: dict[str, bytes], options: MusicOptions, every: bool) -> list[list[Example]]:
+def _parts(
+    path: Path, content: dict[str, bytes], options: MusicOptions, reading: Reading, every: bool
+) -> list[list[Example]]:
     """The pieces for training, validation and testing; or one part, of what other data are tested on."""
     if not _is_midi(content):
         names = (options.train, options.validation, options.test) if every else (options.test,)
@@ -171,8 +173,10 @@ def _parts(path: Path, content: dict[str, bytes], options: MusicOptions, every: 
     if not every:
         return [pieces]
     files = list(content)
-    number = parts_of_folders(path, files) or dict(zip(files, divided(files, SHARES), strict=True))
-    return [[piece for piece in pieces if number[piece.name] == k] for k in range(3)]
+    brought = parts_of_folders(path, files)
+    held_out = shares(reading, *SHARES)
+    number = completed([brought[n] for n in files] if brought else [0] * len(files), files, held_out)
+    return [[piece for piece, part in zip(pieces, number, strict=True) if part == k] for k in range(3)]
 
 
 def _piece(path: Path, name: str, content: bytes, step: float) -> Example:
