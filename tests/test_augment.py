@@ -72,6 +72,10 @@ def test_only_training_is_varied_and_each_pass_anew(voices: Path):
     first, again, other = (list(task.data.batches(epoch)) for epoch in (0, 0, 1))
     assert all(torch.equal(a.x, b.x) and torch.equal(a.y, b.y) for a, b in zip(first, again, strict=True))
     assert not torch.equal(torch.cat([b.x for b in first])[:50], torch.cat([b.x for b in other])[:50])
+    sums = [
+        {round(float(x.sum()), 3) for b in passed for x in b.x.split(b.lengths.tolist())} for passed in (first, other)
+    ]
+    assert not sums[0] & sums[1], "no recording sounds as in the pass before"
     plain = made(voices, cells.gru, {"reading": {"batch": 3}, "data": {"augment": False}})
     for part in ("train", "validation", "test"):
         for a, b in zip(getattr(task.data, part), getattr(plain.data, part), strict=True):
