@@ -458,7 +458,7 @@ class Model(nn.Module):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:torch")  # of torch.compile, about itself
 @every_engine
-def test_compiled_models_run_the_network_between_their_graphs(engine: str):
+def test_compiled_models_compute(engine: str):
     torch.compiler.reset()
     model = Model(engine)
     compiled = torch.compile(model, backend="aot_eager")

@@ -43,12 +43,12 @@ def _run(
         text: what ``described`` returns.
         keep: whether a backward pass may follow.
     """
-    plain = not lengths and reset is None and steps is None
-    if plain and (known := ready("run", text, tensors)):
+    plain = not lengths and reset is None
+    if plain and (known := ready("run", text, steps, tensors)):
         return known.run(tensors, keep)
     made = Made.of(tensors, lengths, reset, steps, text)
     if plain:
-        remember("run", text, tensors, made)
+        remember("run", text, steps, tensors, made)
     call, keep = made.call, keep and made.keeps
     found, kept = made.engine.forward(call, keep=keep)
     extra = packed(made.engine, call, kept) if keep else []
@@ -81,26 +81,28 @@ def _pull(
     """
     given = iter(grads)
     sent = [next(given) if there else None for there in arrived]
-    plain, arguments = not lengths and reset is None and steps is None, (lengths, reset, steps, text)
-    known = ready("pull", text, tensors) if plain else None
+    plain, arguments = not lengths and reset is None, (lengths, reset, steps, text)
+    known = ready("pull", text, steps, tensors) if plain else None
     done = known.pull(tensors, results, sent, wanted) if known and len(results) > known.returns else None
     if done is not None:
         return done
     made = Made.of(tensors, *arguments)
     if plain:
-        remember("pull", text, tensors, made)
+        remember("pull", text, steps, tensors, made)
     call = made.call
     count, states = len(call.recurrence.returns), made.about.circuit.states
     of_ends = dict(zip(states, sent[count:], strict=False))
     names = made.about.leaves
     asked = [n for n, wants in zip(names, wanted, strict=True) if wants]
-    needed = set(call.leaves) if made.about.given else set(asked)
+    moving = [n for n, leaf in call.leaves.items() if leaf.is_floating_point()]
+    needed = set(moving if made.about.given else asked)
     arriving = [*sent[:count], *(of_ends.get(n) for n in call.state)]
     pulled = gradients(made.engine, call, _kept(made, results), arriving, needed)
     found = dict(zip(call.leaves, pulled, strict=True))
     values: Sequence[Maybe]
     if made.about.given:
-        values = _through_given(tensors, wanted, arguments, [*found.values(), *(of_ends.get(n) for n in made.ends)])
+        at = [*(found[n] for n in moving), *(of_ends.get(n) for n in made.ends)]
+        values = _through_given(tensors, wanted, arguments, at)
     else:
         values = [found.get(n) for n in asked]
     of = (t for t, wants in zip(tensors, wanted, strict=True) if wants)
@@ -116,7 +118,7 @@ def _through_given(
     def leaves(*moving: Tensor) -> tuple[Tensor, ...]:
         each = iter(moving)
         made = Made.of([next(each) if wants else t for t, wants in zip(tensors, wanted, strict=True)], *arguments)
-        return *made.call.leaves.values(), *made.ends.values()
+        return *(t for t in made.call.leaves.values() if t.is_floating_point()), *made.ends.values()
 
     of = [t for t, wants in zip(tensors, wanted, strict=True) if wants]
     values, pull_back, *_ = torch.func.vjp(leaves, *of)

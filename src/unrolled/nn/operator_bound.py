@@ -70,13 +70,13 @@ class Ready:
 _ready: dict[tuple[object, ...], Ready] = {}
 
 
-def ready(operator: str, text: str, tensors: Sequence[Tensor]) -> Ready | None:
+def ready(operator: str, text: str, steps: int | None, tensors: Sequence[Tensor]) -> Ready | None:
     """The kind of a call, if it is in the cache. operator: 'run' or 'pull'; torch sets other guards in the latter."""
-    found = _ready.get(_key(operator, text, tensors))
+    found = _ready.get(_key(operator, text, steps, tensors))
     return found if found is not None and found.guards.check(*_once(tensors)) else None
 
 
-def remember(operator: str, text: str, tensors: Sequence[Tensor], made: Made) -> None:
+def remember(operator: str, text: str, steps: int | None, tensors: Sequence[Tensor], made: Made) -> None:
     """Cache a call of dense sequences that has passed the checks, if engine 'c' runs it."""
     about, call, layout = made.about, made.call, made.call.layout
     plain = isinstance(about.memory, Store) and made.engine is ENGINES["c"] and about.shapes and not about.given
@@ -94,11 +94,11 @@ def remember(operator: str, text: str, tensors: Sequence[Tensor], made: Made) ->
     if len(_ready) >= MOST:
         _ready.clear()
     known = Ready(bound, guards(_once(tensors)), order, zeros, len(sizes), about.kind != STEP)
-    _ready[_key(operator, text, tensors)] = known
+    _ready[_key(operator, text, steps, tensors)] = known
 
 
-def _key(operator: str, text: str, tensors: Sequence[Tensor]) -> tuple[object, ...]:
-    return operator, text, torch.get_num_threads(), len(_once(tensors)), *[t.shape for t in tensors]
+def _key(operator: str, text: str, steps: int | None, tensors: Sequence[Tensor]) -> tuple[object, ...]:
+    return operator, text, steps, torch.get_num_threads(), len(_once(tensors)), *[t.shape for t in tensors]
 
 
 def _once(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -30,7 +30,12 @@ def forward(eager: Any, module: Any, x: Any, hx: Any) -> Any:
     """The result of a layer or a cell: by torch's own code, in which ``layers`` and ``step`` replace its operators."""
     if reason := untraceable() or _obstacle(module, x):
         return outside(eager, reason, module, x, hx)
-    return module._on_tensors(x, hx)
+    if not is_exporting() or isinstance(module, nn.RNNCellBase):
+        return module._on_tensors(x, hx)
+    before = module._flat_weights, module._flat_weight_refs
+    found = module._on_tensors(x, hx)
+    module._flat_weights, module._flat_weight_refs = before  # else torch warns that they were assigned
+    return found
 
 
 def _obstacle(module: Any, x: Any) -> str:
