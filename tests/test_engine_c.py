@@ -42,6 +42,7 @@ from unrolled.engines.lowering.lower import lower
 from unrolled.engines.lowering.place import place
 from unrolled.graph.bind import bind
 from unrolled.plan.plan import make_plan
+from unrolled.testing import assert_close
 
 pytestmark = needs_compiler
 
@@ -285,6 +286,48 @@ def test_matrices_read_as_they_are_give_the_same_bits(hidden, dtype):
     x, start = torch.randn(2, 2, 37, dtype=dtype), State(h=torch.randn(2, hidden, dtype=dtype))
     whole, first = net(x, state=start).h, net.step(x[:, 0], start)
     assert torch.equal(first.h, whole[:, 0]) and torch.equal(net.step(x[:, 1], first.state).h, whole[:, 1])
+
+
+@circuit
+def from_parameters(x, h, *, U, W, b, c, d):
+    """Fixed values that are computed from parameters: sums, parts and a concatenation."""
+    low, high = split(b + c, 2)
+    bias = concat(high - d, low + low)
+    r, n = split(bias + U @ x, 2)
+    return {"h": sigmoid(r) * h + tanh(n + W @ h)}
+
+
+@circuit
+def product_of_parameters(x, h, *, U, W, b, c, d):
+    return {"h": tanh(W @ h + (b - c * d) + U @ x)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", ["lstm", "gru", "peephole_lstm", "from parameters", "a product of parameters"])
+@pytest.mark.parametrize("hidden", [3, 16, 40])
+def test_few_rows_give_the_bits_of_many(name, hidden, dtype):
+    """Calls of one sequence, first checked and then bound, with and without a gradient: values, and the gradients of
+    inputs and states; those of the parameters are sums over other rows."""
+    torch.manual_seed(0)
+    made = {"from parameters": from_parameters, "a product of parameters": product_of_parameters}.get(name)
+    made = made or CIRCUITS[name]
+    net = Recurrent(made, x=5, h=hidden, engine="c", dtype=dtype)
+    for p in net.parameters():
+        p.data += torch.randn_like(p) / 4
+    x, weight = torch.randn(40, 3, 5, dtype=dtype, requires_grad=True), torch.randn(40, 3, hidden, dtype=dtype)
+    many, tolerance = net(x), "engines, float32" if dtype == torch.float32 else "engines, float64"
+    for k in (0, 7, 39):
+        one, weigh = x[k : k + 1].detach().requires_grad_(), weight[k : k + 1]
+        wanted = torch.autograd.grad((many.h[k] * weigh).sum(), [x, *net.parameters()], retain_graph=True)
+        for _ in range(3):
+            out = net(one)
+            found = torch.autograd.grad((out.h * weigh).sum(), [one, *net.parameters()])
+            assert torch.equal(out.h[0], many.h[k]) and torch.equal(found[0][0], wanted[0][k])
+            assert torch.equal(out.state.h, out.h[:, -1])
+            for name, p, right in zip(net.circuit.parameters, found[1:], wanted[1:], strict=True):
+                assert_close(f"the gradient of {name}", p, right, tolerance)
+            with torch.no_grad():
+                assert torch.equal(net(one).h, out.h)
 
 
 def Recurrent_like(net):

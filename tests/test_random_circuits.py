@@ -68,6 +68,7 @@ ONCE = {  # name: arguments, lines, returned values
         "s = 0.9 * s + sum(w * x)",
         "'s': s, 'h': tanh(s * h + U @ x), 'L': g * s",
     ),
+    "a state whose gradient is a constant": ("x, h, s, *, W", "", "'h': tanh(W @ x), 's': tanh(x)"),
     "states that exchange": ("x, a, b, *, U", "", "'a': b, 'b': tanh(U @ x + a)"),
 }
 

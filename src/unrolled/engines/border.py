@@ -183,16 +183,17 @@ class Guards(Protocol):
     """A fast check whether tensors are of the same kinds as earlier ones."""
 
     def check(self, *tensors: object) -> bool:
-        """Whether class, dtype, device, layout, negative bit and shape are the same."""
+        """Whether class, dtype, device, layout, negative bit and shape are the same; for parameters, strides, too."""
         ...
 
 
-def guards(tensors: Sequence[Tensor]) -> Guards:
+def guards(tensors: Sequence[Tensor], parameters: Sequence[Tensor] = ()) -> Guards:
     """What tells in less than a microsecond whether other tensors are of the same kinds: what ``torch.compile`` asks
-    before it runs compiled code again."""
-    sizes: list[Any] = [list(t.shape) for t in tensors]
-    strides: list[Any] = [[None] * t.ndim for t in tensors]  # any
-    made: Guards = C._dynamo.guards.TensorGuards(*tensors, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides)
+    before it runs compiled code again. Parameters also have the same strides."""
+    everything = *tensors, *parameters
+    sizes: list[Any] = [list(t.shape) for t in everything]
+    strides: list[Any] = [*([None] * t.ndim for t in tensors), *(list(p.stride()) for p in parameters)]
+    made: Guards = C._dynamo.guards.TensorGuards(*everything, dynamic_dims_sizes=sizes, dynamic_dims_strides=strides)
     return made
 
 

@@ -65,8 +65,6 @@ def _gradients(
     bound: Bound, saved: Sequence[Tensor], needed: tuple[bool, ...], grads: Sequence[Maybe]
 ) -> Sequence[Maybe]:
     """The gradients, by a call that is not bound if necessary."""
-    if all(g is None for g in grads):
-        return (None,) * len(needed)
     found = backward(bound, saved, needed, grads)
     if found is not None:
         return found

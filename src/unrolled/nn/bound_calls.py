@@ -43,15 +43,14 @@ class BoundCall:
     def run(
         self, series: dict[str, Tensor], state: State | None, weights: Collection[Tensor]
     ) -> tuple[dict[str, Tensor], State] | None:
-        """The results by name and the state after them. None if a tensor is to be saved in another way, or cannot be
-        read as it is.
+        """The results by name and the state after them. None if a tensor is to be saved in another way.
 
         Args:
             series: the inputs by name.
             state: all initial states, or None for zeros.
-            weights: the parameters in the order of the circuit.
+            weights: the parameters in the order of the circuit, all contiguous.
         """
-        if _hooks(False) or False in [w.is_contiguous() for w in weights]:
+        if _hooks(False):
             return None
         start = self.zeros if state is None else [state[n].contiguous() for n in self.states]
         values = run_bound(self.bound, [*[series[n].contiguous() for n in self.inputs], *start, *weights])

@@ -69,21 +69,22 @@ def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[An
         return net.memory.around(PLAIN, call), call
     engine = net._choice()[0]
     if mark is not None:
-        tensors = *(net._weights() or net._buffers).values(), *given
+        weights: list[Any] = list((net._weights() or net._buffers).values())
         like = call.like.dtype  # autocast converts other dtypes, but calls in the cache do not
-        if all(as_given(t) and (t.dtype == like or not t.is_floating_point()) for t in tensors):
+        if all(as_given(t) and (t.dtype == like or not t.is_floating_point()) for t in (*given, *weights)):
             if len(net._known) >= MOST:
                 net._known.clear()
-            by_bound = engine.name == "c" and isinstance(net.memory, Store)
+            dense = all(w.is_contiguous() for w in weights)
+            by_bound = dense and engine.name == "c" and isinstance(net.memory, Store)
             ready = BoundCall.of(call, mark[0] == 2) if by_bound else None
-            net._known[mark] = KnownCall(engine, call.recurrence, call.layout, guards(tensors), ready)
+            net._known[mark] = KnownCall(engine, call.recurrence, call.layout, guards(given, weights), ready)
     return net.memory.around(engine, call), call
 
 
 def _fits(known: KnownCall, weights: Named, inputs: Positional, named: Named, state: State | None) -> bool:
     """Whether the tensors of a call are of the same kinds as those that were checked."""
     begun = () if state is None else state.values()
-    return known.guards.check(*weights.values(), *inputs, *named.values(), *begun)
+    return known.guards.check(*inputs, *named.values(), *begun, *weights.values())
 
 
 def bound(

@@ -57,7 +57,7 @@ class _KnownLayers:
     bounds: list[Bound]
 
     def run(self, module: nn.RNNBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
-        ordinary = not _hooks(False) and False not in [t.is_contiguous() for t in weights]
+        ordinary = not _hooks(False)
         if self.whole is not None and ordinary:
             turned = not self.batch.batch_first and 1 not in (self.batch.batch, self.batch.steps)
             rows = (x.transpose(0, 1) if turned else x).contiguous()
@@ -86,7 +86,7 @@ class _KnownStep:
     whole: Bound | None
 
     def run(self, module: nn.RNNCellBase, x: Tensor, states: Tensors, weights: list[Tensor]) -> Any:
-        if self.whole is not None and not _hooks(False) and False not in [t.is_contiguous() for t in weights]:
+        if self.whole is not None and not _hooks(False):
             leaves = [x.contiguous(), *[s.contiguous() for s in states], *with_biases(weights, module.bias)]
             found = run_bound(self.whole, leaves)
             return found[0] if len(states) == 1 else tuple(found)
@@ -131,17 +131,18 @@ def remember(module: Any, x: Any, hx: Any) -> None:
         return
     if len(kinds) >= MOST:
         kinds.clear()
-    guard = guards((x, *given, *weights))
+    guard, dense = guards((x, *given), weights), all(w.is_contiguous() for w in weights)
     name = "rnn_" + module.nonlinearity if hasattr(module, "nonlinearity") else ("lstm" if len(zeros) == 2 else "gru")
     layers, directions = (1, 1) if step else (module.num_layers, 1 + module.bidirectional)
     full = cells(name, weights, module.bias, layers, directions, x.shape[-1], states)
     made = [c._replace(parameters={}) for c in full]
     if step:
-        whole = bind(full[0].call(x, states, batch.layout), shapes, torch.is_grad_enabled(), last_states=False)
+        call = full[0].call(x, states, batch.layout)
+        whole = bind(call, shapes, torch.is_grad_enabled(), last_states=False) if dense else None
         kinds[_kind(module, x, given)] = _KnownStep(guard, names, zeros, engine, batch.layout, made[0], whole)
     else:
-        whole = _whole(x, states, full[0], batch) if len(full) == 1 else None
-        bounds = [_each(c, batch) for c in full]
+        whole = _whole(x, states, full[0], batch) if dense and len(full) == 1 else None
+        bounds = [_each(c, batch) for c in full] if dense and whole is None else []
         known = [b for b in bounds if b is not None]
         known = known if len(known) == len(bounds) else []
         kinds[_kind(module, x, given)] = _KnownLayers(guard, names, zeros, engine, batch, made, whole, known)

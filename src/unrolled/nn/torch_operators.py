@@ -103,7 +103,8 @@ def run_layers(
             read = batch.flip(rows) if backward else rows
             start = [s[k] for s in states]
             if bounds:
-                h, *others = run_bound(bounds[k], [read.contiguous(), *start, *cells[k].parameters.values()])
+                own = [t.contiguous() for t in (read, *start)]
+                h, *others = run_bound(bounds[k], [*own, *cells[k].parameters.values()])
                 end = dict(zip(cells[k].recurrence.states, others[-len(start) :], strict=True))
             else:
                 series, end = run_sequences(engine, cells[k].call(read, start, batch.layout))

@@ -132,6 +132,8 @@ def backward(
         grads: the gradients of the returned series, and of the last states.
     """
     arrived = _arrived(bound, grads)
+    if not arrived:
+        return [None] * len(needed)
     key = tuple(arrived), needed
     if key not in bound.back:
         bound.back[key] = _bind_back(bound, tuple(arrived), needed, saved)

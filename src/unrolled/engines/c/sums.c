@@ -76,6 +76,18 @@ static void edge(const int K, const real **rows, const int64_t first, const int6
     settle(g, 0, height, sum);
 }
 
+/* u v^T of a single row. Adding zero rounds as a sum of more rows does. */
+static void of_single_row(const real *u, const int64_t height, const real *v, const int64_t width, const goal *g) {
+    for (int64_t r = 0; r < height; r++) {
+        real *const to = g->to + r * width;
+        if (g->add) EACH for (int64_t c = 0; c < width; c++) {
+            const real value = v[c] * u[r] + 0;
+            to[c] += value;
+        }
+        else EACH for (int64_t c = 0; c < width; c++) to[c] = v[c] * u[r] + 0;
+    }
+}
+
 /* Numbers from one panel to the next; no power of two, so that panels do not compete for the same sets of the cache. */
 #define PANEL(broad) (DEPTH * (broad) + 64 / (int)sizeof(real))
 
@@ -155,15 +167,19 @@ static void outer_sums_of(int64_t part, int64_t parts, const piece *pieces, int6
     for (int64_t p = 0, done = 0; p < count;) {
         int64_t begin = p, begun = done;
         const int K = rows_of(u, pieces, count, &p, &done, zero, near);
-        if (widest) panels(near, K, first, first + height, TALL, TALL, us);
+        const int single = direct && K == 1;
+        if (widest && !single) panels(near, K, first, first + height, TALL, TALL, us);
         double *total = totals;
         for (const term *t = terms; t < terms + n; total += height * WIDTH(t), t++) {
             const goal g = {total, direct ? t->to + first * WIDTH(t) : NULL, t->add};
             if (t->v.size) {
                 int64_t q = begin, d = begun;
                 rows_of(&t->v, pieces, count, &q, &d, zero, other);
-                panels(other, K, 0, t->v.size, SPAN, LANES, vs);
-                corners(K, us, vs, height, t->v.size, &g);
+                if (single) of_single_row(near[0] + first, height, other[0], t->v.size, &g);
+                else {
+                    panels(other, K, 0, t->v.size, SPAN, LANES, vs);
+                    corners(K, us, vs, height, t->v.size, &g);
+                }
             } else
                 edge(K, near, first, height, sum, &g);
         }

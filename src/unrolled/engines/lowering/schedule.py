@@ -19,8 +19,8 @@ from ...plan.stages import ONCE, Kinds
 LITERALS = ("constant", "size")
 ENTRYWISE = POINTWISE | {"broadcast"}  # operations on entry j of each argument, or on the number of a scalar
 IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
-# operations on vectors that every engine rounds alike
-EXACT = frozenset(("add", "sub", "mul", "div", "neg", "stop_gradient", "broadcast", "slice", "concat"))
+# operations on vectors that C rounds like torch, whatever comes next; it may fuse a product with an addition
+EXACT = frozenset(("add", "sub", "neg", "stop_gradient", "broadcast", "slice", "concat"))
 
 
 @dataclass(frozen=True, eq=False)
