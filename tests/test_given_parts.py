@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy
 import pytest
+import torch
 
 from trainings import made
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.data.given import parts_of_folders
+from unrolled.data.recordings import read_recording
 from unrolled.data.tables.series import Roles
 from unrolled.errors import DataError
 from unrolled.run.trained import Trained
@@ -226,6 +228,23 @@ def test_a_recording_that_is_cut_off_is_refused_or_skipped():
         made(Path("v"), cells.gru, {})
     data = made(Path("v"), cells.gru, {"data": {"skip_unreadable": True}}).data
     assert ("skipped", "1 unreadable: low/0.wav") in data.describe()
+
+
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32"])
+def test_plain_wav_needs_no_library(subtype: str, monkeypatch: pytest.MonkeyPatch):
+    noise = numpy.random.default_rng(0).uniform(-1, 1, (300, 2))
+    soundfile.write("a.wav", noise, 8000, subtype=subtype)
+    expected = read_recording(Path("a.wav"))
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    found = read_recording(Path("a.wav"))
+    assert found.rate == 8000 and torch.equal(found.samples, expected.samples)
+    Path("a.wav").write_bytes(Path("a.wav").read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"'a.wav' is cut off after"):
+        read_recording(Path("a.wav"))
+    for name in ("a.flac", "b.wav"):
+        Path(name).write_bytes(b"nothing")
+        with pytest.raises(DataError, match=r"pip install 'unrolled\[audio\]'"):
+            read_recording(Path(name))
 
 
 def test_sparse_rolls_are_read():

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
+import numpy
 import torch
 from torch import Tensor
 
@@ -17,6 +19,7 @@ from ..errors import DataError, reason
 from ..files.read import read_bytes
 from ..sources import LogMel
 from ..sources.audio import promised
+from .plain_wav import read_plain_wav
 
 MELS = 40  # features of a frame
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", ".aif", ".au", ".caf", ".w64")  # read by libsndfile
@@ -56,22 +59,14 @@ class Recording:
 
 
 def read_recording(path: Path) -> Recording:
-    """Read a sound file of any format of libsndfile; several channels become their mean.
+    """Read a sound file of any format of libsndfile, or a plain WAV file without it; several channels become their
+    mean.
 
     Raises:
         DataError: there is no such file, it cannot be decoded, it is shorter than its header says, or has no samples.
     """
-    try:
-        import soundfile
-    except ImportError:
-        raise DataError("reading recordings needs soundfile: pip install 'unrolled[audio]'") from None
     content = read_bytes(path, f"a recording ({COMMON})")
-    try:
-        with soundfile.SoundFile(io.BytesIO(content)) as sound:
-            samples, rate, whole = sound.read(dtype="float32", always_2d=True), sound.samplerate, promised(sound)
-    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as problem:
-        why = str(getattr(problem, "error_string", "") or reason(problem)).rstrip(".").lower()
-        raise DataError(f"'{path}' cannot be read as a recording: {why}") from None
+    samples, rate, whole = _decoded(path, content)
     if whole > len(samples):
         seconds = len(samples) / rate
         raise DataError(f"'{path}' is cut off after {seconds:.2f} of {whole / rate:.2f} seconds. Copy it again")
@@ -81,6 +76,23 @@ def read_recording(path: Path) -> Recording:
     if not torch.isfinite(mono).all():
         raise DataError(f"'{path}' has samples that are NaN or infinite")
     return Recording(mono, rate, content)
+
+
+def _decoded(path: Path, content: bytes) -> tuple[numpy.ndarray[Any, Any], int, int]:
+    """The samples (steps, channels) of a sound file, its rate, and the number of steps that its header promises (0 if
+    that is not known)."""
+    try:
+        import soundfile
+    except ImportError:
+        if path.suffix.lower() == ".wav":
+            return read_plain_wav(str(path), content)
+        raise DataError("reading recordings needs soundfile: pip install 'unrolled[audio]'") from None
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as sound:
+            return sound.read(dtype="float32", always_2d=True), sound.samplerate, promised(sound)
+    except (soundfile.SoundFileError, RuntimeError, ValueError, TypeError) as problem:
+        why = str(getattr(problem, "error_string", "") or reason(problem)).rstrip(".").lower()
+        raise DataError(f"'{path}' cannot be read as a recording: {why}") from None
 
 
 def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Recording], list[str]]:
