@@ -27,7 +27,7 @@ from .base import Base, learn_base, left_out_case
 from .case import Case, pieces
 from .data import Forecasts
 from .features import stored_features
-from .future import Teller
+from .future import ForecastWriter
 from .goal import Quantiles
 from .learning import features_of, gaps_of, spread_of, with_files
 from .options import ForecastOptions
@@ -195,9 +195,9 @@ class Forecast(SequenceKind):
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """The values after the end of each series."""
-        teller = self.teller(model)
+        writer = self.writer(model)
         for one in self.series(path)[1]:
-            yield from teller.after(one)
+            yield from writer.after(one)
 
     def predict_all(self, model: SequenceModel, path: Path, sha256: str) -> Iterator[dict[str, Any]]:
         """What would have been forecast of the known values, beside them, and the values after the end of each series.
@@ -208,20 +208,20 @@ class Forecast(SequenceKind):
             sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
         """
         sheet, series = self.series(path)
-        known, teller = fingerprint(sheet.sha256, self.reading) == sha256, self.teller(model)
+        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model)
         if known:
             given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, 0)] * len(series)
         for one, end in zip(series, ends, strict=True):
-            yield from teller.before(one, end)
+            yield from writer.before(one, end)
             more = {"actual": None} | ({"part": "future"} if known else {})
-            yield from (row | more for row in teller.after(one))
+            yield from (row | more for row in writer.after(one))
 
-    def teller(self, model: SequenceModel) -> Teller:
+    def writer(self, model: SequenceModel) -> ForecastWriter:
         """Writes forecasts of a model as rows."""
-        return Teller(model, self.base, self.options.quantiles, self.roles)
+        return ForecastWriter(model, self.base, self.options.quantiles, self.roles)
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:
