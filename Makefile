@@ -139,8 +139,8 @@ results-series: $(READY)  ## forecast classic series with default options, compa
 M4 = $(UNROLLED_DATA)/m4
 M4_OPTIONS = --ahead 48 --set data.validation=48 --hidden 64 --rate 0.003 --set training.patience=0 --set training.validations=30
 
-results-m4: $(READY) data  ## forecast the hourly series of the M4 competition 48 steps ahead; half an hour
-	$(BIN)/unrolled train $(M4)/Hourly-train.csv --test $(M4)/Hourly-test.csv $(M4_OPTIONS) --minutes 25 --overwrite --out $(RESULTS)/m4
+results-m4: $(READY) data  ## forecast the hourly series of the M4 competition 48 steps ahead; 15 minutes
+	$(BIN)/unrolled train $(M4)/Hourly-train.csv --test $(M4)/Hourly-test.csv $(M4_OPTIONS) --minutes 12 --overwrite --out $(RESULTS)/m4
 
 results-synthetic: $(READY)  ## train on the adding problem, temporal order and the embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding

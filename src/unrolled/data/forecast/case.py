@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 import torch
@@ -32,6 +32,10 @@ class Case:
     view: View
     expected: Array
     regression: Array | None = None
+
+    def light(self) -> Case:
+        """The same without what only the network reads."""
+        return replace(self, view=self.view.light())
 
     @property
     def left(self) -> Array:

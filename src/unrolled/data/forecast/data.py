@@ -81,7 +81,7 @@ class Forecasts(Sequences):
     def pictures(self, model: SequenceModel) -> dict[str, str]:
         known = [origins.first + 1 for _, origins in self.cases]
         series = [case.series for case, _ in self.cases]
-        return {PICTURE: draw_forecasts(self.kind.teller(model), series, known, self.path.stem)}
+        return {PICTURE: draw_forecasts(self.kind.writer(model), series, known, self.path.stem)}
 
     def describe(self) -> list[tuple[str, str]]:
         return list(self.about)

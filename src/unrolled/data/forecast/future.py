@@ -20,7 +20,7 @@ NAMES = ("training", "validation", "test")
 
 
 @dataclass(frozen=True)
-class Teller:
+class ForecastWriter:
     """Writes forecasts of series as rows.
 
     model: the network.

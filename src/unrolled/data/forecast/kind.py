@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -27,7 +27,7 @@ from .base import Base, learn_base, left_out_case
 from .case import Case, pieces
 from .data import Forecasts
 from .features import stored_features
-from .future import Teller
+from .future import ForecastWriter
 from .goal import Quantiles
 from .learning import features_of, gaps_of, spread_of, with_files
 from .options import ForecastOptions
@@ -72,11 +72,15 @@ class Forecast(SequenceKind):
         gaps = gaps_of(path, series, understood.roles, options)
         features = features_of(path, series, ends, understood.roles, options)
         first, found = learn_base(features, series, [end.train for end in ends])
-        learned = [left_out_case(first, found, one, end.train) for one, end in zip(series, ends, strict=True)]
         base, _ = learn_base(features, series, [end.validation for end in ends])
-        kind = cls(options, reading, understood.roles, sheet.layout, base, spread_of(learned, ends, options))
+        kind = cls(options, reading, understood.roles, sheet.layout, base, numpy.empty(0))
+        cases = (
+            (left_out_case(first, found, one, end.train), base.case(one, end.validation))
+            for one, end in zip(series, ends, strict=True)
+        )
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
-        return kind._data(sheet, ends, learned, kind._cases(series, ends), [*lines, *gaps])
+        data = kind._data(sheet, ends, cases, [*lines, *gaps])
+        return replace(data, kind=replace(kind, spread=spread_of(data.train, options)))
 
     @classmethod
     def learn_again(cls, path: Path, options: ForecastOptions, reading: Reading, description: Checked) -> Forecasts:
@@ -111,8 +115,8 @@ class Forecast(SequenceKind):
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, steps_known(one.y)) for one in series]
-        cases = self._cases(series, ends)
-        return self._data(sheet, ends, cases, cases, known=known)
+        cases = (self.base.case(one, end.validation) for one, end in zip(series, ends, strict=True))
+        return self._data(sheet, ends, ((case, case) for case in cases), known=known)
 
     def _check_targets(self, path: Path, examples: Sequence[Example], where: str) -> None:
         """Refuse a part without a single known target: there is nothing to measure."""
@@ -128,35 +132,31 @@ class Forecast(SequenceKind):
         sheet.require(self.roles.target, "the target")
         return sheet, read_series(sheet, self.roles)
 
-    def _cases(self, series: Sequence[Series], ends: Sequence[Ends]) -> list[Case]:
-        """Series with what is expected of them after their validation parts."""
-        return [self.base.case(one, end.validation) for one, end in zip(series, ends, strict=True)]
-
     def _data(
         self,
         sheet: Sheet,
         ends: Sequence[Ends],
-        learned: Sequence[Case],
-        tested: Sequence[Case],
+        cases: Iterable[tuple[Case, Case]],
         lines: Sequence[tuple[str, str]] = (),
         known: bool = True,
     ) -> Forecasts:
+        """The data of series: of each, what was expected after the training part, and after the validation part."""
         parts: tuple[list[Example], list[Example], list[Example]] = ([], [], [])
-        cases = []
-        for end, first, second in zip(ends, learned, tested, strict=True):
+        tested = []
+        for end, (first, second) in zip(ends, cases, strict=True):
             for part, case, of in zip(parts, (first, first, second), origins(end, self.options.ahead), strict=True):
                 if of.end > of.first:
                     example = case.example(self.base.features, of)
                     part += pieces(example) if part is parts[0] and known else [example]
-                    cases += [(case, of)] if part is parts[2] else []
+                    tested += [(case.light(), of)] if part is parts[2] else []
         for name, part in zip(NAMES, parts, strict=True) if known else [("test", parts[2])]:
             self._check_targets(sheet.path, part, f"in the {name} part" if known else "to compare with")
         if not known:
             parts = parts[2], parts[2], parts[2]
-        counts = {"series": len(cases), "forecasts": sum(of.end - of.first for _, of in cases)}
+        counts = {"series": len(tested), "forecasts": sum(of.end - of.first for _, of in tested)}
         about = (("table", self._about()), *lines)
         sha256 = fingerprint(sheet.sha256, self.reading) if known else sheet.sha256
-        return Forecasts(self, sheet.path, sha256, known, parts, counts, about, tuple(cases))
+        return Forecasts(self, sheet.path, sha256, known, parts, counts, about, tuple(tested))
 
     def _about(self) -> str:
         """What is forecast, from what, for people."""
@@ -195,9 +195,9 @@ class Forecast(SequenceKind):
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """The values after the end of each series."""
-        teller = self.teller(model)
+        writer = self.writer(model)
         for one in self.series(path)[1]:
-            yield from teller.after(one)
+            yield from writer.after(one)
 
     def predict_all(self, model: SequenceModel, path: Path, sha256: str) -> Iterator[dict[str, Any]]:
         """What would have been forecast of the known values, beside them, and the values after the end of each series.
@@ -208,20 +208,20 @@ class Forecast(SequenceKind):
             sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
         """
         sheet, series = self.series(path)
-        known, teller = fingerprint(sheet.sha256, self.reading) == sha256, self.teller(model)
+        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model)
         if known:
             given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
         else:
             ends = [Ends(0, 0, 0)] * len(series)
         for one, end in zip(series, ends, strict=True):
-            yield from teller.before(one, end)
+            yield from writer.before(one, end)
             more = {"actual": None} | ({"part": "future"} if known else {})
-            yield from (row | more for row in teller.after(one))
+            yield from (row | more for row in writer.after(one))
 
-    def teller(self, model: SequenceModel) -> Teller:
+    def writer(self, model: SequenceModel) -> ForecastWriter:
         """Writes forecasts of a model as rows."""
-        return Teller(model, self.base, self.options.quantiles, self.roles)
+        return ForecastWriter(model, self.base, self.options.quantiles, self.roles)
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy
+import torch
 
 from ...errors import DataError
+from ..example import Example
 from ..reading import Reading
 from ..tables.read import read_sheet
 from ..tables.series import Roles, Series, read_series
 from .calendar import step_of
-from .case import Case
 from .features import Features, columns_of
 from .given import Given, joined
 from .options import ForecastOptions
@@ -74,11 +75,8 @@ def features_of(
     return Features.learn(past, options.ahead, seasons, options.reads)
 
 
-def spread_of(cases: Sequence[Case], ends: Sequence[Ends], options: ForecastOptions) -> Array:
-    """The quantiles of what the regression leaves in the training parts, relative to the median: (quantiles, ahead)."""
-    left = [case.left[: max(end.train - options.ahead, 0)] for case, end in zip(cases, ends, strict=True)]
-    joint = numpy.concatenate(left)
-    if numpy.isnan(joint).all(0).any():
-        return numpy.zeros((len(options.quantiles), options.ahead))
-    found = numpy.nanquantile(joint, options.quantiles, axis=0)
+def spread_of(examples: Sequence[Example], options: ForecastOptions) -> Array:
+    """The quantiles of what the regression leaves of training data, relative to the median: (quantiles, ahead)."""
+    left = torch.cat([example.y for example in examples]).double().numpy()
+    found = numpy.nanquantile(left, options.quantiles, axis=0)
     return found - found[options.quantiles.index(0.5)]

@@ -14,7 +14,7 @@ from ...draw.drawing import Drawing
 from ...draw.labels import width, words
 from ...draw.marks import Letters, Scene, Stroke
 from ..tables.series import Series
-from .future import Teller, times_from
+from .future import ForecastWriter, times_from
 from .parts import steps_known
 from .view import Array
 
@@ -40,29 +40,29 @@ class Curve:
     times: list[Any]
 
 
-def draw_forecasts(teller: Teller, series: Sequence[Series], known: Sequence[int], title: str) -> str:
+def draw_forecasts(writer: ForecastWriter, series: Sequence[Series], known: Sequence[int], title: str) -> str:
     """The picture of some series as SVG.
 
     Args:
-        teller: of the forecasts.
+        writer: of the forecasts.
         series: the first ones are drawn.
         known: of each series, the steps before its test part.
         title: the name of the data.
     """
     scene = Scene()
-    curves = [curve_of(teller, one, steps) for one, steps in zip(series[:SHOWN], known, strict=False)]
+    curves = [curve_of(writer, one, steps) for one, steps in zip(series[:SHOWN], known, strict=False)]
     for number, curve in enumerate(curves):
-        _panel(scene, curve, teller, number * (HIGH + BETWEEN))
-    _legend(scene, teller, len(curves) * (HIGH + BETWEEN) - BETWEEN + 52)
+        _panel(scene, curve, writer, number * (HIGH + BETWEEN))
+    _legend(scene, writer, len(curves) * (HIGH + BETWEEN) - BETWEEN + 52)
     said = [f"{curve.name or title}: {curve.times[0]} to {curve.times[-1]}." for curve in curves]
-    return Drawing(scene, f"Forecasts of {teller.roles.target}", "\n".join(said)).svg
+    return Drawing(scene, f"Forecasts of {writer.roles.target}", "\n".join(said)).svg
 
 
-def curve_of(teller: Teller, series: Series, known: int) -> Curve:
+def curve_of(writer: ForecastWriter, series: Series, known: int) -> Curve:
     """The end of a series: the test part as it would have been forecast, as many steps at a time, and the future."""
-    end, ahead = steps_known(series.y), teller.base.features.ahead
+    end, ahead = steps_known(series.y), writer.base.features.ahead
     made = list(range(end - 1 - ahead, known - 2, -ahead))[::-1]
-    of_test, of_future = teller.quantiles(series, known, made), teller.quantiles(series, end, [end - 1])
+    of_test, of_future = writer.quantiles(series, known, made), writer.quantiles(series, end, [end - 1])
     past = min(max(LEAST, 3 * (end - known + ahead)), MOST)
     first = max(min([*made, end]) - past, 0)
     joint = [(made[0] + 1 - first, numpy.concatenate(list(of_test), 1))] if made else []
@@ -71,7 +71,7 @@ def curve_of(teller: Teller, series: Series, known: int) -> Curve:
     return Curve(series.name, actual, [*joint, (end - first, of_future[0])], times)
 
 
-def _panel(scene: Scene, curve: Curve, teller: Teller, top: float) -> None:
+def _panel(scene: Scene, curve: Curve, writer: ForecastWriter, top: float) -> None:
     """Add one series below the others."""
     steps = len(curve.actual)
     values = numpy.concatenate([curve.actual, *(band.ravel() for _, band in curve.bands)])
@@ -82,7 +82,7 @@ def _panel(scene: Scene, curve: Curve, teller: Teller, top: float) -> None:
         return WIDE * step / max(steps - 1, 1), top + HIGH * (high - value) / (high - low)
 
     across = WIDE / max(steps - 1, 1)
-    middle = teller.levels.index(0.5)
+    middle = writer.levels.index(0.5)
     for value in _ticks(low, high):
         scene.strokes.append(_line([at(0, value), at(steps - 1, value)], "block"))
         label = words(f"{value:,.6g}")
@@ -96,7 +96,7 @@ def _panel(scene: Scene, curve: Curve, teller: Teller, top: float) -> None:
     for first, band in curve.bands:
         points = [at(step, value) for step, value in enumerate(band[middle], first)]
         scene.strokes.append(_line(points, "gradient", 1.6, ()))
-    title = f"{curve.name}: {teller.roles.target}" if curve.name else teller.roles.target
+    title = f"{curve.name}: {writer.roles.target}" if curve.name else writer.roles.target
     _write(scene, title, (0.0, top - 16), TEXT)
     for step in sorted({0, curve.bands[0][0] - 1, curve.bands[-1][0] - 1, steps - 1}):
         _time(scene, str(curve.times[step]), at(step, low)[0], top + HIGH)
@@ -112,8 +112,8 @@ def _time(scene: Scene, time: str, x: float, bottom: float) -> None:
         scene.letters.append(Letters(label, (x, bottom + 14), SMALL, "note"))
 
 
-def _legend(scene: Scene, teller: Teller, y: float) -> None:
-    low, high = (f"{100 * level:.3g}" for level in (teller.levels[0], teller.levels[-1]))
+def _legend(scene: Scene, writer: ForecastWriter, y: float) -> None:
+    low, high = (f"{100 * level:.3g}" for level in (writer.levels[0], writer.levels[-1]))
     x = 0.0
     kinds = (("what came", "quiet", 1.4), ("forecast", "gradient", 1.6), (f"from {low} % to {high} %", "block", 10.0))
     for name, colour, wide in kinds:

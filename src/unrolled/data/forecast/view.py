@@ -33,6 +33,11 @@ class View:
     high: Array
     later: Array
 
+    def light(self) -> View:
+        """The same with levels and sizes only."""
+        nothing = numpy.empty((len(self.level), 0))
+        return View(self.level, self.size, nothing, nothing, nothing, nothing, nothing)
+
     @staticmethod
     def of(y: Array, lags: int, window: int, ahead: int, fixed: bool = False) -> View:
         """The view of a series.
