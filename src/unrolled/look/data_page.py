@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from ..data.forecast.kind import Forecast
 from ..data.kind import Data
-from ..data.kinds import kind_of, recognise
+from ..data.kinds import kind_of, of_goal, recognise
 from ..data.language import Text
 from ..data.sequences import Sequences
 from ..data.table import Table
@@ -66,7 +67,8 @@ def look_at_data(path: Path, task: str | None = None, options: Sections | None =
         DataError: the data cannot be read, or can be understood in several ways.
         UsageError: an option that is not known.
     """
-    spec = Spec.read((kind_of(task) if task else recognise(path)).name, options or {})
+    goal = (options or {}).get("data", {}).get("goal")
+    spec = Spec.read(of_goal(kind_of(task) if task else recognise(path), goal).name, options or {})
     data = spec.kind.learn(path, spec.data, spec.reading)
     lines = data.describe()
     show = next((show for kind, show in SHOW.items() if isinstance(data.kind, kind)), _first_ones)
@@ -85,10 +87,9 @@ def _grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) ->
 
 
 def _of_table(path: Path, data: Data) -> list[Grid]:
-    kind = data.kind
-    assert isinstance(kind, Table)
-    sheet = read_sheet(path, kind.options)
-    return [columns_of(sheet, kind.options), series_of(sheet, kind.options), rows_of(sheet)]
+    options = data.kind.options
+    sheet = read_sheet(path, options)
+    return [columns_of(sheet, options), series_of(sheet, options), rows_of(sheet)]
 
 
 def _first_ones(path: Path, data: Data) -> list[Grid]:
@@ -104,4 +105,4 @@ def _first_ones(path: Path, data: Data) -> list[Grid]:
     return [("first sequences", ("name", "part", data.kind.read_steps), rows)]
 
 
-SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table}
+SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table, Forecast: _of_table}
