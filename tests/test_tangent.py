@@ -28,7 +28,7 @@ from unrolled.nn import recurrent
 from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
 from unrolled.transform.evaluate import evaluate
-from unrolled.transform.tangent import BILINEAR, LINEAR, TO_SCALAR, dotted, tangent
+from unrolled.transform.tangent import BILINEAR, LINEAR, REDUCING, dotted, tangent
 
 every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "c"])
 SMOOTH = [n for n in ALL if n not in ("relu_rnn", "irnn")]
@@ -56,8 +56,8 @@ V = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual
 
 
 def test_every_op_has_one_way_forward():
-    assert not LINEAR & BILINEAR and not LINEAR & TO_SCALAR and not BILINEAR & TO_SCALAR
-    assert set(OPS) >= LINEAR | BILINEAR | TO_SCALAR
+    assert not LINEAR & BILINEAR and not LINEAR & REDUCING and not BILINEAR & REDUCING
+    assert set(OPS) >= LINEAR | BILINEAR | REDUCING
 
 
 def test_the_equations():
@@ -347,17 +347,20 @@ def test_a_batch_of_gradients(engine: str):
 
 
 @every_engine
+@pytest.mark.parametrize("matrices", [False, True])
 @pytest.mark.parametrize("number", range(24))
-def test_random_circuits(engine: str, number: int, monkeypatch: pytest.MonkeyPatch):
+def test_random_circuits(engine: str, number: int, matrices: bool, monkeypatch: pytest.MonkeyPatch):
     """Jacobian-vector products, and the derivative of the gradient in a random direction."""
     monkeypatch.setenv("UNROLLED_CFLAGS", "-O0")  # compiles in a fraction of the time
-    drawn = random_circuit(random.Random(number).choice, most_lines=5)
+    drawn = random_circuit(random.Random(number).choice, most_lines=5, matrices=matrices)
     net = Recurrent(drawn.circuit, engine="reference", dtype=torch.float64, **drawn.sizes)
     own = {n: p.detach() for n, p in net.named_parameters()}
     given = {
-        n: torch.randint(size, (2, 3)) if node.type.kind == TOKEN else torch.randn(2, 3, size, dtype=torch.float64)
+        n: torch.randint(shape[0], (2, 3))
+        if node.type.kind == TOKEN
+        else torch.randn(2, 3, *shape, dtype=torch.float64)
         for n, node in net.circuit.recurrence.inputs.items()
-        for size in [net.sizes[n]]
+        for shape in [node.type.shape(net._sizes)]
     }
     real = {n: x for n, x in given.items() if x.is_floating_point()}
 
@@ -406,7 +409,7 @@ def test_random_circuits(engine: str, number: int, monkeypatch: pytest.MonkeyPat
         net.use(engine)
         found = [pushed(), second(), per_sample()]
     except EngineError as problem:
-        assert "a step computes a matrix" in str(problem) or "parameter" in str(problem)
+        assert "matrix" in str(problem) or "parameter" in str(problem)
         return
     for a, b in zip(found, right, strict=True):
         close(a, b, 1e-10)

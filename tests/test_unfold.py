@@ -25,7 +25,7 @@ def run_both(cell, sizes, steps, batch):
 
     out = net(
         **{n: values[n] for n in cell.inputs},
-        state=State(**{n: values[n] if n in net.sizes else values[n][:, 0] for n in cell.states}),
+        state=State(**{n: values[n] if x.type.dims else values[n][:, 0] for n, x in cell.recurrence.states.items()}),
         **({} if cell.inputs else {"steps": steps}),
     )
     unfolded = cell.unfold(steps if cell.inputs else steps + 1).evaluate(**values)

@@ -20,11 +20,11 @@ from ..graph.recurrence import Recurrence
 from ..plan.loop import Loop
 from ..plan.plan import Pass, make_plan
 from ..transform.differentiate import carried, direct
-from ..transform.evaluate import execute, instructions, rules
+from ..transform.evaluate import every_row, execute, instructions, rules
 from .accumulate import accumulate
 from .call import Call, Kept
 
-Values = dict[Node, Tensor]  # constant values (size,), series (rows, size)
+Values = dict[Node, Tensor]  # constant values (size,) or (m, n), series (rows, size) or (rows, m, n)
 
 
 class RunLoop(Protocol):
@@ -52,7 +52,7 @@ class Planned:
         step = plan.step
         values = _leaves(step, call)
         self.sweep(plan.forward(keep), values, call.state, call)
-        outputs = {n: _series(values[node], call) for n, node in step.returns.items()}
+        outputs = {n: _series(node, values, call) for n, node in step.returns.items()}
         return outputs, [{node: _owned(values[node]) for node in plan.kept}] if keep else []
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
@@ -63,7 +63,7 @@ class Planned:
         values = {**kept[0], **_leaves(plan.step, call), **{adjoint.inputs[direct(n)]: g for n, g in grads.items()}}
         start = {carried(n): torch.zeros_like(v) for n, v in call.state.items()}
         arriving = self.sweep(way, values, start, call)
-        result = {n: _series(values[node], call) for n, node in way.flows.items()}
+        result = {n: _series(node, values, call) for n, node in way.flows.items()}
         for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
             for node in terms:
@@ -86,9 +86,9 @@ def _leaves(step: Recurrence, call: Call) -> Values:
     return values | {step.inputs[n]: x for n, x in call.inputs.items()}
 
 
-def _series(value: Tensor, call: Call) -> Tensor:
+def _series(node: Node, values: Values, call: Call) -> Tensor:
     """A returned value as a series in its own memory; a constant value is repeated for every row."""
-    return _owned(value if value.ndim == 2 else value.expand(call.layout.rows, -1))
+    return _owned(every_row(values[node], node, call.layout.rows))
 
 
 def _owned(value: Tensor) -> Tensor:

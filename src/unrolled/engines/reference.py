@@ -14,7 +14,7 @@ from torch import Tensor
 from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
-from ..transform.evaluate import execute, instructions
+from ..transform.evaluate import every_row, execute, instructions
 from ..transform.terms import parts, terms
 from .accumulate import accumulate
 from .call import Call, Kept
@@ -40,7 +40,7 @@ class Reference:
             values = {**fixed, **dict(now), **{node: x[t] for node, x in inputs.items()}}
             execute(program, values)
             for n, node in step.returns.items():
-                series[n].append(_batched(values[node], steps.alive(t)))
+                series[n].append(every_row(values[node], node, steps.alive(t)))
             state = steps.leave(t, state, [series[n][-1] for n in step.states])
             kept.append({n: values[n] for n in needed if n in values})
         return {n: _joined(s, step.returns[n], call) for n, s in series.items()}, kept
@@ -72,13 +72,13 @@ class Reference:
             alive, now = steps.alive(t), zip(entering, steps.enter(t, arriving), strict=True)
             values = {**fixed, **kept[t], **dict(now), **{node: g[t] for node, g in given.items()}}
             execute(program, values)
-            gone = [_batched(values[node], alive) for node in back.values()]
+            gone = [every_row(values[node], node, alive) for node in back.values()]
             arriving = steps.leave(t, arriving, steps.cut(t, gone))
             for n, nodes in sums.items():
                 for node in nodes:
                     accumulate(total[n], node, values)
             for n, node in flows.items():
-                series[n].append(_batched(values[node], alive))
+                series[n].append(every_row(values[node], node, alive))
         result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}
         return {**result, **total, **{n: g for n, g in zip(step.states, arriving, strict=True) if n in wanted}}
 
@@ -112,13 +112,7 @@ def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
     return fixed
 
 
-def _batched(value: Tensor, batch: int) -> Tensor:
-    """The value with a batch dimension, which values that depend on no input lack."""
-    return value if value.ndim == 2 else value.expand(batch, -1)
-
-
 def _joined(series: list[Tensor], node: Node, call: Call) -> Tensor:
     if series:
         return steps_of(call.layout, call.like.device).write(series)
-    size = node.type.entries(call.sizes)
-    return call.like.new_empty(0, size)
+    return call.like.new_empty(0, *node.type.shape(call.sizes))

@@ -34,6 +34,10 @@ class Type:
         """The number of entries; 1 for a scalar."""
         return math.prod(d.value(sizes) for d in self.dims)
 
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of a tensor with the value: (n,) or (m, n); (1,) for a scalar."""
+        return tuple(d.value(sizes) for d in self.dims) or (1,)
+
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]
         size = f" of {' × '.join(map(str, self.dims))}" if self.dims else ""

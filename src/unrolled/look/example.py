@@ -104,15 +104,15 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         circuit.initialise(name, parameters[name])
     inputs = {}
     for name, node in step.inputs.items():
-        size = node.type.entries(sizes)
+        shape = node.type.shape(sizes)
         tokens = node.type.kind == TOKEN
-        inputs[name] = torch.randint(size, (steps,)) if tokens else torch.randn(steps, size, dtype=torch.float64)
+        inputs[name] = torch.randint(shape[0], (steps,)) if tokens else torch.randn(steps, *shape, dtype=torch.float64)
     notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
     if scored.recurrence is not circuit.recurrence:
         notes.append(NO_LOSS)
     start = {}
     if not inputs:  # without inputs, a state of zeros would stay zero
-        start = {n: torch.randn(1, s.type.entries(sizes), dtype=torch.float64) for n, s in step.states.items()}
+        start = {n: torch.randn(1, *s.type.shape(sizes), dtype=torch.float64) for n, s in step.states.items()}
     steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
     return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))

@@ -51,7 +51,8 @@ class Recurrent(nn.Module):
             ``Truncated(...)`` is not exact.
         device: the device of the parameters, as for torch's modules.
         dtype: the dtype of the parameters, as for torch's modules.
-        sizes: the sizes of inputs, states and outputs by name. Sizes that follow from the equations can be left out.
+        sizes: the sizes of inputs, states and outputs by name: a number for a vector, (rows, columns) for a matrix.
+            Sizes that follow from the equations can be left out.
 
     Raises:
         CircuitError: a size is missing, unknown, or contradicts the equations.
@@ -67,7 +68,7 @@ class Recurrent(nn.Module):
         memory: Memory | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **sizes: int,
+        **sizes: int | tuple[int, int],
     ) -> None:
         super().__init__()
         if not isinstance(circuit, Circuit):
@@ -247,9 +248,9 @@ class Recurrent(nn.Module):
         return self.step(state=before.state, **{n: last_step(x) for n, x in series.items()})
 
     def initial_state(self, batch: int = 1) -> State:
-        """A state of zeros: (batch, size) by name, (batch,) for scalars."""
+        """A state of zeros: (batch, size) by name, (batch,) for scalars, (batch, rows, columns) for matrices."""
         start = self._incoming().start(None, batch)
-        return State(**{n: s if n in self.sizes else s[:, 0] for n, s in start.items()})
+        return State(**{n: s if self.circuit.recurrence.states[n].type.dims else s[:, 0] for n, s in start.items()})
 
     def extra_repr(self) -> str:
         """Circuit, sizes and engine, for ``print(net)``."""
@@ -268,7 +269,8 @@ class Recurrent(nn.Module):
         layout, (found, ends) = call.layout, run_sequences(engine, call)
         if forced:
             of_given = {n: last_rows(x, start[n], layout) for n, x in forced.items()}
-            ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
+            states = self.circuit.recurrence.states
+            ends |= {n: x if states[n].type.dims else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
             lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")

@@ -104,7 +104,7 @@ def make_plan(recurrence: Recurrence) -> Plan:
 # faster to compute again than to read from memory
 CHEAP = (
     "neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient",
-    "broadcast", "slice",
+    "broadcast", "repeat", "outer", "slice",
 )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ adjoint to the last digits of float64 without relying on any other differentiati
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -31,13 +31,24 @@ STEP = 1e-30
 def complex_rules() -> dict[str, Any]:
     """The evaluation table, extended to complex arguments. Comparisons use the real part."""
 
-    def softmax(x: Tensor) -> Tensor:
-        e = (x - x.real.amax(-1, keepdim=True)).exp()
-        return e / e.sum(-1, keepdim=True)
+    def over(axis: int | None) -> int:
+        return -1 if axis is None else axis - 2
 
-    def logsumexp(x: Tensor) -> Tensor:
-        top = x.real.amax(-1, keepdim=True)
-        return (x - top).exp().sum(-1, keepdim=True).log() + top
+    def softmax(x: Tensor, axis: int | None = None) -> Tensor:
+        e = (x - x.real.amax(over(axis), keepdim=True)).exp()
+        return e / e.sum(over(axis), keepdim=True)
+
+    def logsumexp(x: Tensor, axis: int | None = None) -> Tensor:
+        top = x.real.amax(over(axis), keepdim=True)
+        result = (x - top).exp().sum(over(axis), keepdim=True).log() + top
+        return result if axis is None else result.squeeze(over(axis))
+
+    def extreme(place: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def entry(x: Tensor, axis: int | None = None) -> Tensor:
+            found = x.gather(over(axis), place(x.real, over(axis), keepdim=True))
+            return found if axis is None else found.squeeze(over(axis))
+
+        return entry
 
     def sigmoid(x: Tensor) -> Tensor:
         # 1 / (1 + e^-x) in terms of tanh, which does not overflow
@@ -67,9 +78,9 @@ def complex_rules() -> dict[str, Any]:
         "stop_gradient": lambda x: x.real.to(x.dtype),
         "maximum": lambda a, b: torch.where(a.real > b.real, a, b),
         "minimum": lambda a, b: torch.where(a.real < b.real, a, b),
-        "min": lambda x: x.gather(-1, x.real.argmin(-1, keepdim=True)),
+        "min": extreme(torch.argmin),
         "relu": positive,
-        "max": lambda x: x.gather(-1, x.real.argmax(-1, keepdim=True)),
+        "max": extreme(torch.argmax),
         "less": lambda a, b: a.real < b.real,
         "less_equal": lambda a, b: a.real <= b.real,
         "equal": lambda a, b: a.real == b.real,
@@ -92,14 +103,13 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
     for name, shape in shapes(recurrence, dict(sizes)).items():
         values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
     for name, node in recurrence.inputs.items():
-        size = node.type.dims[0].value(sizes)
+        shape = node.type.shape(sizes)
         if node.type.kind == TOKEN:
-            values[name] = torch.randint(size, (batch, steps))
+            values[name] = torch.randint(shape[0], (batch, steps))
         else:
-            values[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+            values[name] = torch.randn(batch, steps, *shape, dtype=torch.float64)
     for name, node in recurrence.states.items():
-        size = node.type.entries(sizes)
-        values[name] = torch.randn(batch, size, dtype=torch.float64) / 2
+        values[name] = torch.randn(batch, *node.type.shape(sizes), dtype=torch.float64) / 2
     return values
 
 
@@ -111,8 +121,7 @@ def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int,
     """
     weights = {}
     for name, node in recurrence.returns.items():
-        size = node.type.entries(sizes)
-        weights[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+        weights[name] = torch.randn(batch, steps, *node.type.shape(sizes), dtype=torch.float64)
     return weights
 
 
@@ -158,7 +167,9 @@ def complex_step(
             start += len(perturbed[name])
         leaves[name] = flat.reshape(sum(counts), *(value.shape if name in recurrence.parameters else value.shape[1:]))
     derivative = (_linear_loss(recurrence, sizes, leaves, weights).imag / STEP).split(counts)
-    shapes_of = {n: (1, len(times), -1) if n in recurrence.inputs else values[n].shape for n in perturbed}
+    shapes_of = {
+        n: (1, len(times), *values[n].shape[2:]) if n in recurrence.inputs else values[n].shape for n in perturbed
+    }
     return {n: g.reshape(shapes_of[n]) for n, g in zip(perturbed, derivative, strict=True)}
 
 
@@ -179,7 +190,7 @@ def _linear_loss(
         result = evaluate(recurrence.returns.values(), now, sizes, like, table)
         state = {n: result[recurrence.returns[n]] for n in recurrence.states}
         for n, node in recurrence.returns.items():
-            loss = loss + (result[node] * weights[n][:, t]).sum(-1)
+            loss = loss + (result[node] * weights[n][:, t]).flatten(1).sum(-1)
     return loss
 
 

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .. import circuits as language
 from ..circuits import Circuit
 from ..circuits.read import read as read_equations
-from ..graph.bind import nameable
+from ..graph.bind import nameable, names_of_matrix
+from .random_matrices import Dims, Matrices
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -78,6 +79,7 @@ class _Writer:
     lines: dict[str, str] = field(default_factory=dict)  # expressions by name
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    dims: dict[str, Dims] = field(default_factory=dict)  # of the matrices that flow in
 
     def fresh(self, letter: str, *shape: int) -> str:
         name = f"{letter}{len(self.parameters)}"
@@ -167,18 +169,19 @@ class Drawn:
 
     circuit: Circuit
     source: str
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
 
     def __repr__(self) -> str:
         return f"sizes {self.sizes}\n{self.source}"
 
 
-def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
+def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) -> Drawn:
     """Draw a circuit with 0 to 2 inputs, 1 to 3 states and possibly a token with a loss, smooth almost everywhere.
 
     Args:
         choose: picks one of several options.
         most_lines: the largest number of intermediate values; any of them may be returned or become a state.
+        matrices: whether values of a step can be matrices.
     """
     w = _Writer(choose)
     palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
@@ -194,18 +197,34 @@ def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
     if token:
         w.sizes["y"] = choose((1, 2, 5, 17))
         kinds.append(w.token)
+    m = Matrices(w, _matrices(choose, [n for n in palette if n <= 18] or [3]) if matrices else {})
+    if matrices:
+        m.outer()
+        kinds += 2 * [m.more, m.outer, m.reduced, m.reduced, lambda: m.entrywise(ENTRYWISE)]
     for _ in range(choose(range(most_lines + 1))):
         choose(kinds)()
     returned = {n: _new_state(w, n) for n in states}
     if scalar:
         value = f"{choose(('1', '0.5', *(v.text for v in w.values if not v.size)))} * mean({choose(w.vectors()).text})"
         returned["m"] = choose(SCALAR_STATE).format(s=value, g=w.fresh("g"))
+    returned |= {n: m.state(n) for n in m.given if n == "S"}
+    if matrices and choose([True, False]):
+        returned["P"], w.dims["P"] = choose([found for found in m.found if found[0] not in m.given])
     for name in ["o", "q", "k"][: choose([0, 1, 1, 2, 3])]:
         returned[name] = choose([*w.values, *w.values[-4:], _Value(w.fresh("b", 3), 3)]).text
     if token:
         o = choose(w.vectors())
         returned["L"] = f"nll({w.fresh('V', w.sizes['y'], o.size)} @ {o.text}, y)"
-    return _written(w, [*inputs, *states, *(["m"] if scalar else []), *(["y"] if token else [])], returned, choose)
+    w.dims |= m.given
+    return _written(
+        w, [*inputs, *states, *m.given, *(["m"] if scalar else []), *(["y"] if token else [])], returned, choose
+    )
+
+
+def _matrices(choose: Choose, palette: Sequence[int]) -> dict[str, Dims]:
+    """The matrices that flow in: a state S, an input X, both or neither."""
+    names = choose([["S"], ["S"], ["X"], ["S", "X"], []])
+    return {n: (choose(palette), choose(palette)) for n in names}
 
 
 def _new_state(w: _Writer, name: str) -> str:
@@ -241,24 +260,26 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
     return Drawn(circuit, source, _sizes(w, circuit, returned))
 
 
-def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, int]:
+def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, Any]:
     """The sizes that the circuit has names for."""
     known = nameable(circuit.recurrence)
-    sizes = dict(w.sizes)
+    sizes: dict[str, Any] = dict(w.sizes)
     for name, text in returned.items():
         value = next((v for v in w.values if v.text == text), None)
         if name not in sizes:
             sizes[name] = value.size if value else 3
-    return {n: size for n, size in sizes.items() if n in known and size}
+    dims = {n: d for n, d in w.dims.items() if names_of_matrix(n)[0] in known}
+    return {n: size for n, size in sizes.items() if n in known and size} | dims
 
 
 def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
-    """A ``hypothesis`` strategy for random circuits."""
+    """A ``hypothesis`` strategy for random circuits, every second one with matrices."""
     from hypothesis import strategies as st
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Drawn:
-        return random_circuit(lambda options: draw(st.sampled_from(options)), most_lines)
+        matrices = draw(st.booleans())
+        return random_circuit(lambda options: draw(st.sampled_from(options)), most_lines, matrices)
 
     return drawn()
 

@@ -125,6 +125,17 @@ def spread(scalar: Node, like: Node) -> Node:
     return make("broadcast", scalar, dims=like.type.dims)
 
 
+def reduced(op: str, x: Node, like: Node) -> Node:
+    """An operation along the same axis as another reduction."""
+    return make(op, x, **{n: v for n, v in like.attrs if n == "axis"})
+
+
+def along(value: Node, y: Node, x: Node) -> Node:
+    """The result y of a reduction of x, or a value of its type, at every entry of x that it was reduced from."""
+    axis = dict(y.attrs).get("axis")
+    return spread(value, x) if axis is None else make("repeat", value, axis=axis, dims=x.type.dims)
+
+
 def where(condition: Node, a: Node, b: Node) -> Node:
     return make("where", condition, a, b)
 
@@ -150,12 +161,12 @@ def _erf(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
 
 
 def _extreme(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    attained = where(make("equal", x, spread(y, x)), one(x), zeros(x))
-    return (mul(div(attained, spread(make("sum", attained), x)), spread(g, x)),)
+    attained = where(make("equal", x, along(y, y, x)), one(x), zeros(x))
+    return (mul(div(attained, along(reduced("sum", attained, y), y, x)), along(g, y, x)),)
 
 
 def _softmax(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    return (mul(y, sub(g, spread(make("sum", mul(y, g)), x))),)
+    return (mul(y, sub(g, along(reduced("sum", mul(y, g), y), y, x))),)
 
 
 def _concat(g: Node, y: Node, *pieces: Node) -> tuple[Node, ...]:
@@ -169,7 +180,8 @@ def _slice(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
 
 
 def _mean(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    return (spread(div(g, make("size", of=x.type.dims[0])), x),)
+    count = make("size", of=x.type.dims[dict(y.attrs).get("axis", 0)])
+    return (along(div(g, make("broadcast", count, dims=g.type.dims) if g.type.dims else count), y, x),)
 
 
 Vjp = Callable[..., tuple[Node | None, ...]]
@@ -205,14 +217,15 @@ VJP: dict[str, Vjp] = {
     "matmul": lambda g, y, A, B: (make("matmul", g, T(B)), make("matmul", T(A), g)),
     "transpose": lambda g, y, A: (T(g),),
     "outer": lambda g, y, u, v: (make("matvec", g, v), make("matvec", T(g), u)),
-    "sum": lambda g, y, x: (spread(g, x),),
+    "sum": lambda g, y, x: (along(g, y, x),),
     "mean": _mean,
     "max": _extreme,
     "min": _extreme,
-    "logsumexp": lambda g, y, x: (mul(make("softmax", x), spread(g, x)),),
+    "logsumexp": lambda g, y, x: (mul(reduced("softmax", x, y), along(g, y, x)),),
     "softmax": _softmax,
     "cumsum": _cumsum,
     "broadcast": lambda g, y, x: (make("sum", g),),
+    "repeat": lambda g, y, x: (make("sum", g, axis=y["axis"]),),
     "concat": _concat,
     "slice": _slice,
     "onehot": lambda g, y, t: (None,),

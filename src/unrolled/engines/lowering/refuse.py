@@ -30,6 +30,9 @@ def check(made: Schedule) -> None:
     for n in (*made.fixed, *made.moving, *made.previous):
         if len(n.type.dims) > 1 and n not in tables:
             raise Refused(f"a step has a {n.type} other than in a product")
+    for n in made.states:
+        if len(n.type.dims) > 1:
+            raise Refused(f"state '{n['name']}' is a matrix")
     for n in made.nodes:
         if any(a.type.kind == TOKEN for a in n.args) and n.op not in OF_TOKENS:
             raise Refused(f"a step has '{n.op}' of a token")
