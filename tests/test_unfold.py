@@ -26,9 +26,9 @@ def run_both(cell, sizes, steps, batch):
     out = net(
         **{n: values[n] for n in cell.inputs},
         state=State(**{n: values[n] if x.type.dims else values[n][:, 0] for n, x in cell.recurrence.states.items()}),
-        **({} if cell.inputs else {"steps": steps}),
+        **({} if cell.recurrence.series else {"steps": steps}),
     )
-    unfolded = cell.unfold(steps if cell.inputs else steps + 1).evaluate(**values)
+    unfolded = cell.unfold(steps if cell.recurrence.series else steps + 1).evaluate(**values)
     return out, unfolded
 
 

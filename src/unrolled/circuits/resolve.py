@@ -44,8 +44,10 @@ def resolve(
     reached = {id(s) for s in used}
     _all_used(reached, inputs, parameters, definition)
     local = {n: s for n, s in local.items() if id(s) in reached}
-    keep = [*inputs, *states, *(n for n in returned if n not in states), *local]
-    keep += [size for n in keep for size in names_of_matrix(n)]
+    fixed = [n for n, symbol in inputs.items() if symbol._attrs.get("fixed")]
+    others = [*(n for n in returned if n not in states), *local]
+    keep = [*inputs, *states, *(f"{n}.rows" for n in fixed), *others]
+    keep += [size for n in (*inputs, *states, *others) for size in names_of_matrix(n) if size not in keep]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
     rank = ranks(used, states, returned, vectors)
     _add_leaves(resolver, rank, tokens(used), inputs, states, parameters, definition)
@@ -75,6 +77,7 @@ def resolve(
         labels=_labels(found, returned, local),
     )
     _all_sizes_named(result, keep)
+    _no_parameter_depends_on_the_data(result)
     return result
 
 
@@ -92,17 +95,31 @@ def _add_leaves(
         is_token = id(symbol) in tokens
         if is_token and n in states:
             raise CircuitError(f"state '{n}' is used as a token, but a state must be a vector or a scalar", definition)
-        shapes = SCALAR, vector(Size.of(n)), matrix(*_dims(n))
+        shapes = SCALAR, vector(Size.of(n)), matrix(*_dims(n, "fixed" in symbol._attrs))
         resolver.leaf(symbol, token(Size.of(n)) if is_token else shapes[rank.get(id(symbol), 1)])
     for n, symbol in parameters.items():
         shapes = SCALAR, vector(Size.of(f"{n}.size")), matrix(*_dims(n))
         resolver.leaf(symbol, shapes[rank[id(symbol)]])
 
 
-def _dims(name: str) -> tuple[Size, Size]:
+def _dims(name: str, fixed: bool = False) -> tuple[Size, Size]:
     """The sizes of a matrix with this name."""
-    rows, columns = map(Size.of, names_of_matrix(name))
+    rows, columns = map(Size.of, names_of_matrix(name, fixed))
     return rows, columns
+
+
+def _no_parameter_depends_on_the_data(recurrence: Recurrence) -> None:
+    """Check that no parameter has a size that is read from the data: the number of rows of a fixed matrix."""
+    free = {names_of_matrix(n)[0] for n in recurrence.fixed}
+    for n, node in recurrence.parameters.items():
+        for size in node.type.dims:
+            if named := free.intersection(size.names):
+                owner = min(named).partition(".")[0]
+                raise CircuitError(
+                    f"the size of parameter '{n}' would be the number of rows of '{owner}', which is known only when "
+                    "the network runs. A parameter can act on the columns of a fixed matrix, as in M @ U.T",
+                    node.source,
+                )
 
 
 def _labels(found: Mapping[int, Node], returned: Mapping[str, Symbol], local: Mapping[str, Symbol]) -> dict[Node, str]:

@@ -30,7 +30,8 @@ class Graph:
     def nodes(self) -> list[Node]:
         """Every node, arguments before their users."""
         u = self.unfolded
-        return order([*u.start.values(), *u.inputs.values(), *u.recurrence.parameters.values(), *u.values.values()])
+        leaves = [*u.start.values(), *u.inputs.values(), *u.fixed.values(), *u.recurrence.parameters.values()]
+        return order([*leaves, *u.values.values()])
 
     def equations(self, format: Format = "text", form: Form = "all") -> str:
         """The equations of the graph.
@@ -91,8 +92,9 @@ class Graph:
         (batch, 5, 2)
 
         Args:
-            values: every input (batch, steps, size), or (batch, steps) for tokens; every initial state (batch, size),
-                or (batch,) for scalars; and every parameter.
+            values: every input (batch, steps, size), or (batch, steps) for tokens, or (batch, size) and (batch, rows,
+                size) if it is fixed in time; every initial state (batch, size), or (batch,) for scalars; and every
+                parameter.
 
         Returns:
             By name, tensors (batch, steps, size), (batch, steps) for scalars, (batch, steps, rows, columns) for
@@ -112,7 +114,7 @@ class Graph:
         if missing := [n for n in expected if n not in values]:
             raise InputError(f"evaluate needs the values of {', '.join(missing)}")
         leaves: dict[Node, Tensor] = {node: _columns(values[n], node) for n, node in u.start.items()}
-        leaves |= {node: values[n] for n, node in u.recurrence.parameters.items()}
+        leaves |= {node: values[n] for n, node in {**u.recurrence.parameters, **u.fixed}.items()}
         for (name, t), node in u.inputs.items():
             steps = values[name].shape[1] if values[name].ndim > 1 else 0
             if steps != len(u.times):

@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..nn.passes import Pass, recorded
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
@@ -120,6 +121,11 @@ def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
 
 
 def _trajectory(run: Pass, direct: Values) -> Trajectory:
+    if fixed := run.net.circuit.recurrence.fixed:
+        raise InputError(
+            f"'{run.net.circuit.name}' reads '{fixed[0]}', which is fixed in time; diagnose examines only networks "
+            "whose inputs have a value at each step"
+        )
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):
         cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]

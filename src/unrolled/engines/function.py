@@ -14,9 +14,11 @@ from .border import ordinary, transformed, unwatched, watched
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
+from .once import once_per_sequence
 from .passes import Tensors, gradients, shaped
 from .plain import PLAIN
 
+AS_WRITTEN = ("reference", "plain")  # the engines that compute every value at every step
 _hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
@@ -41,6 +43,8 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
 
 
 def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    if call.recurrence.fixed and engine.name not in AS_WRITTEN:
+        call = once_per_sequence(call, run)
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if transformed():

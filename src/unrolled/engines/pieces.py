@@ -41,7 +41,8 @@ class Piece:
         if not self.fresh.all():
             before = (self.firsts - 1).clamp(min=0)
             state = {n: torch.where(beside(self.fresh, s), s, series[n][before]) for n, s in state.items()}
-        inputs = {n: x[self.rows] for n, x in call.inputs.items()}
+        fixed = call.recurrence.fixed
+        inputs = {n: x[self.alive if n in fixed else self.rows] for n, x in call.inputs.items()}
         return call._replace(inputs=inputs, state=state, layout=self.layout)
 
 
@@ -124,7 +125,7 @@ class Gradients:
         for n in self.sums:
             self.sums[n] += found[n]
         for n in self.flows:
-            self.flows[n][piece.rows] += found[n]
+            self.flows[n][piece.alive if n in self.call.recurrence.fixed else piece.rows] += found[n]
 
     @property
     def found(self) -> Series:

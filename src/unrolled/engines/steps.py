@@ -79,6 +79,12 @@ class Steps:
 
 
 @constants
+def sequence_of_row(layout: Layout, device: torch.device) -> Tensor:
+    """The number of the sequence that each row of a series belongs to: (rows,)."""
+    return torch.repeat_interleave(torch.tensor(layout.lengths, dtype=torch.int64)).to(device)
+
+
+@constants
 def steps_of(layout: Layout, device: torch.device) -> Steps:
     """The steps of a layout on a device, cached."""
     return Steps(layout, device)

@@ -26,11 +26,13 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
         entering = steps.enter(t, state)
         entering = entering if loop.reverse else steps.cut(t, entering)
         now = {**fixed, **dict(zip(loop.states, entering, strict=True)), **{n: s[t] for n, s in moving}}
+        now |= zip(loop.each, steps.enter(t, [values[n] for n in loop.each]), strict=True)
         execute(program, now)
         for n, gathered in series.items():
             gathered.append(now[n])
         new = [every_row(now[n], n, steps.alive(t)) for n in loop.new]
-        state = steps.leave(t, state, steps.cut(t, new) if loop.reverse else new)
+        ends = len(new) - loop.totals
+        state = steps.leave(t, state, [*steps.cut(t, new[:ends]), *new[ends:]] if loop.reverse else new)
     kept = [_joined(s[::-1] if loop.reverse else s, n, call) for n, s in series.items()]
     return [*kept, *state]
 

@@ -124,6 +124,11 @@ def leaf(op: str, type: Type, source: SourceLine | None = None, **attrs: Any) ->
     return _new(op, (), tuple(sorted(attrs.items())), type, source)
 
 
+def is_fixed(node: Node) -> bool:
+    """Whether a node is an input that is fixed in time: it has one value per sequence."""
+    return node.op == "input" and bool(dict(node.attrs).get("fixed"))
+
+
 def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:
     node = object.__new__(Node)
     for name, value in (("op", op), ("args", args), ("attrs", attrs), ("type", type), ("source", source)):

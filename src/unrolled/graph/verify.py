@@ -4,7 +4,8 @@
 - Every node has the type that the op's rule computes from its arguments.
 - The new value of a state has the type of the state.
 - Inputs are vectors, matrices or tokens. States and parameters are anything but tokens. All of them are leaves under
-  their own name. An input that replaces a state (teacher forcing) has the type of that state.
+  their own name. An input that replaces a state (teacher forcing) has the type of that state; one that is fixed in
+  time may be a scalar, too.
 - Names are unique among inputs, states and parameters.
 - An adjoint may also use any node of its primal: the value that the node had at the same step.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import GraphError
-from .node import REAL, TOKEN, Node, order
+from .node import REAL, TOKEN, Node, is_fixed, order
 from .ops import LEAVES, OPS, make
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def verify(recurrence: Recurrence) -> None:
                 raise GraphError(f"two leaves are called '{name}'")
             leaves[node] = name
             delayed = kind == "input" and "delayed" in dict(node.attrs)
-            scalar = not node.type.dims and kind == "input" and not (delayed or recurrence.primal)
+            free = delayed or is_fixed(node) or recurrence.primal
+            scalar = not node.type.dims and kind == "input" and not free
             if node.type.kind not in (REAL, TOKEN) or scalar:
                 raise GraphError(f"{kind} '{name}' cannot be a {node.type}")
     for name, leaf in recurrence.states.items():

@@ -76,6 +76,11 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     Raises:
         InputError: the network has no such inputs, they do not fit it, or their lengths differ.
     """
+    if fixed := net.circuit.recurrence.fixed:
+        raise InputError(
+            f"'{net.circuit.name}' reads '{fixed[0]}', which is fixed in time; the explorer shows only networks whose "
+            "inputs have a value at each step. net.circuit.unfold(steps).evaluate(...) gives the values of all steps"
+        )
     checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
     given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
     lengths = {n: len(v) for n, v in given.items()}

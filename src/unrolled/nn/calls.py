@@ -35,19 +35,23 @@ def call_of_step(
         check: the checks of the network.
         sizes: all its sizes.
         weights: its parameters.
-        inputs: by name, vectors (batch, size) or tokens (batch,).
+        inputs: by name, vectors (batch, size), matrices (batch, rows, columns) or tokens (batch,).
         state: the state before the step.
 
     Raises:
         InputError: an argument does not fit.
     """
-    rows = {n: check.one_step(n, x) for n, x in inputs.items()}
+    known = check.circuit.recurrence.fixed
+    fixed = {n: check.fixed(n, x) for n, x in inputs.items() if n in known}
+    rows = {n: check.one_step(n, x) for n, x in inputs.items() if n not in known} | fixed
     batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
     if len(batches) > 1:
         raise InputError(f"all inputs of a step must have the same batch size, got {sorted(batches)}")
     if check.circuit.inputs and not rows:
         raise InputError(f"'{check.circuit.name}' needs the input {', '.join(check.circuit.inputs)}")
     layout = Layout.dense(batches.pop(), 1)
+    if fixed:
+        check, sizes = check.sized(sizes, fixed)
     return _call_of_rows(check, sizes, weights, rows, check.start(state, layout.count), layout)
 
 
@@ -83,16 +87,25 @@ def call_of_sequences(
     """
     if not states_only:
         variant(check.circuit.recurrence, tuple(n for n in check.circuit.inputs if n not in series), (), ())
-    everything = {**series, **given}
+    known = check.circuit.recurrence.fixed
+    fixed = {n: check.fixed(n, series[n]) for n in known if n in series}
+    everything = {**{n: x for n, x in series.items() if n not in fixed}, **given}
     leading = 1 if check.ragged(everything) else 2
-    values = {n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series}
+    values = {
+        n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series and n not in fixed
+    }
     forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
-    layout = check.layout(everything, state, steps, reset)
+    layout = check.layout(everything, state, steps, reset, fixed)
+    for n, x in fixed.items():
+        if len(x) != layout.count:
+            raise InputError(f"input '{n}' has values for {len(x)} sequences, but the batch has {layout.count}")
+    if fixed:
+        check, sizes = check.sized(sizes, fixed)
     start = check.start(state, layout.count)
     forced = {n: flat(x, layout) for n, x in forced.items()}
+    rows = {n: flat(x, layout) for n, x in values.items()} | fixed
     if states_only:
-        values = {n: x for n, x in values.items() if n in only_states(check.circuit.recurrence).inputs}
-    rows = {n: flat(x, layout) for n, x in values.items()}
+        rows = {n: x for n, x in rows.items() if n in only_states(check.circuit.recurrence).inputs}
     rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
     names = tuple(sorted(forced))
     return _call_of_rows(check, sizes, weights, rows, start, layout, names, states_only), start, forced

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,9 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..engines.border import FLOATS, constants, ordinary, readable, recorded, shape_of, watched
 from ..errors import InputError, did_you_mean
-from ..graph.bind import names_of_matrix
+from ..graph.bind import nameable, names_of_matrix
 from ..graph.node import TOKEN
+from ..graph.size import Conflict, Size, Solver
 from ..sequence.layout import Layout
 from ..sequence.layouts import some
 from ..sequence.ragged import Ragged
@@ -71,10 +73,58 @@ class Incoming:
         return value
 
     def dims(self, name: str) -> tuple[int, ...]:
-        """The sizes of a value of the circuit: (size,) of a vector, (rows, columns) of a matrix, () of a scalar."""
+        """The sizes of an input or a state: (size,) of a vector, (rows, columns) of a matrix, () of a scalar."""
         if name in self.sizes:
             return (self.sizes[name],)
-        return tuple(self.sizes[n] for n in names_of_matrix(name) if n in self.sizes)
+        recurrence = self.circuit.recurrence
+        rank = len((recurrence.states.get(name) or recurrence.inputs[name]).type.dims)
+        found = tuple(self.sizes[n] for n in names_of_matrix(name) if n in self.sizes)
+        if len(found) < rank:
+            raise InputError(
+                f"the size of state '{name}' is the number of rows of {', '.join(recurrence.fixed)}, which is known "
+                "only in a call. Leave the state out: it starts at zero"
+            )
+        return found
+
+    def fixed(self, name: str, value: object) -> Tensor:
+        """Check an input that is fixed in time: a vector (batch, size), a token (batch,), or a matrix (batch, rows,
+        size)."""
+        what, node = f"input '{name}'", self.circuit.recurrence.inputs[name]
+        dims = node.type.dims
+        kind = "vector" if len(dims) == 1 else "matrix"
+        expected = f"({_list('batch', *['rows'] * (len(dims) - 1), self.sizes[name])})"
+        rule = f"{what} is fixed in time: it takes one {kind} per sequence, {expected}"
+        if not isinstance(value, Tensor):
+            raise InputError(f"{rule}, got a {type(value).__name__}")
+        value = readable(what, value)
+        self.check_device(what, value)
+        whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
+        if node.type.kind == TOKEN or (whole and value.ndim == len(dims) == 1):
+            return self.tokens(name, value, 1)
+        shape = shape_of(value)
+        if value.ndim != 1 + len(dims) or shape[-1] != self.sizes[name]:
+            series = ". A series, with a value at each step, cannot be given for it" * (value.ndim == 2 + len(dims))
+            raise InputError(f"{rule}, got {shape}{series}")
+        if not shape[1]:
+            raise InputError(f"{what} has no rows, {shape}: there is nothing to look at. Give at least one row")
+        self.check_dtype(what, value)
+        return value
+
+    def sized(self, sizes: dict[str, int], fixed: Mapping[str, Tensor]) -> tuple[Incoming, dict[str, int]]:
+        """The checks of a call and all sizes, with those that are read from the data: the rows of fixed matrices."""
+        recurrence, found = self.circuit.recurrence, dict(sizes)
+        for n, value in fixed.items():
+            for size, number in zip(recurrence.inputs[n].type.dims, shape_of(value)[1:], strict=True):
+                solver = Solver()
+                try:
+                    solver.equal(size.replace({k: Size.of(v) for k, v in found.items()}), Size.of(number))
+                except Conflict as conflict:
+                    raise InputError(f"input '{n}' must have {conflict.left} rows, got {shape_of(value)}") from None
+                found |= {k: int(v.constant) for k, v in solver.known.items() if not v.terms}
+        if found == sizes:
+            return self, sizes
+        known = nameable(recurrence).items()
+        return replace(self, sizes={n: s.value(found) for n, s in known if found.keys() >= set(s.names)}), found
 
     def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
         """Check tokens: integers (batch, time), or (rows,) with one leading dimension."""
@@ -130,6 +180,8 @@ class Incoming:
             hint = ""
             if leading == 2 and shape[1:] == dims:
                 hint = ". For one sequence write x[None]"
+                if fixed := self.circuit.recurrence.fixed:
+                    hint += f". Only {', '.join(fixed)} {'is' if len(fixed) == 1 else 'are'} fixed in time"
             elif len(dims) == 1 and value.ndim == 3 and shape[1:2] == dims != shape[2:]:
                 hint = ". For (batch, feature, time) write x.mT"
             expected = _list(*(("batch", "time") if leading == 2 else ("rows",)), *dims)
@@ -169,7 +221,14 @@ class Incoming:
             raise InputError(f"'{ragged[0]}' is Ragged, but '{plain[0]}' is not. Either all series must be, or none")
         return bool(ragged)
 
-    def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
+    def layout(
+        self,
+        series: Mapping[str, object],
+        state: State | None,
+        steps: int | None,
+        reset: object,
+        fixed: Mapping[str, Tensor] | None = None,
+    ) -> Layout:
         """The lengths and resets of the batch, on which all inputs must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
         if (ragged or reset is not None) and recorded():
@@ -192,19 +251,19 @@ class Incoming:
             if steps is not None:
                 raise InputError(f"steps={steps}, but the inputs have their own lengths. Leave steps out")
             return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
-        batch, length = self.extent(series, state, steps)
+        batch, length = self.extent(series, {**(state or {}), **(fixed or {})}, steps)
         return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
 
-    def extent(self, series: Mapping[str, object], state: State | None, steps: int | None) -> tuple[int, int]:
-        """The batch size and the number of steps of a call that is not ragged."""
+    def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
+        """The batch size and the number of steps of a call that is not ragged; ``others`` have one row per sequence."""
         if not series:
-            if self.circuit.inputs:
-                raise InputError(f"'{self.circuit.name}' needs the input {', '.join(self.circuit.inputs)}")
+            if known := self.circuit.recurrence.series:
+                raise InputError(f"'{self.circuit.name}' needs the input {', '.join(known)}")
             if not isinstance(steps, int) or isinstance(steps, bool) or steps < 0:
                 raise InputError(
                     f"'{self.circuit.name}' has no inputs, so it needs a number of steps: net(steps=100); got {steps!r}"
                 )
-            return (shape_of(next(iter(state.values())))[0] if state else 1), steps
+            return (shape_of(next(iter(others.values())))[0] if others else 1), steps
         extents = {n: shape_of(v)[:2] for n, v in series.items() if isinstance(v, Tensor)}
         if len(set(extents.values())) > 1:
             raise InputError(f"all series of a call must have the same batch and time, got {extents}")

@@ -81,7 +81,8 @@ class Recurrent(nn.Module):
             raise InputError(f"memory must be Store(), Snapshots(...) or Truncated(...), got {memory!r}")
         self.memory: Memory = memory or Store()
         self._sizes = bind(circuit.recurrence, sizes)
-        self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
+        known = nameable(circuit.recurrence).items()  # without those that are read from the data
+        self.sizes = {n: size.value(self._sizes) for n, size in known if self._sizes.keys() >= set(size.names)}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
         self._shapes = shapes(circuit.recurrence, self._sizes)
@@ -160,7 +161,8 @@ class Recurrent(nn.Module):
         Args:
             inputs: one series per input of the circuit, in its order: vectors (batch, time, size), tokens (batch, time)
                 or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
-                all results are.
+                all results are. An input that is fixed in time has one value per sequence: (batch, size), or (batch,
+                rows, size) if it is a matrix.
             state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
                 step t-1 at step t instead of the network's own o.
@@ -198,7 +200,7 @@ class Recurrent(nn.Module):
         (torch.Size([8, 65]), State(h=(8, 256)))
 
         Args:
-            inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,).
+            inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,); fixed inputs as for a call.
             state: the state before the step; zero by default.
             named: inputs by name.
 
@@ -242,13 +244,19 @@ class Recurrent(nn.Module):
             return disable(Recurrent.read)(self, *inputs, state=state, **named)
         series_given, state = parted(inputs, state)
         series = self._incoming().by_name(series_given, named)
-        fronts = {n: front(n, x) for n, x in series.items()}
+        fixed = {n: series.pop(n) for n in self.circuit.recurrence.fixed if n in series}
+        fronts = {n: front(n, x) for n, x in series.items()} | fixed
         call, start, forced = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
         before = self._results(*self._remembered(None, call), start, forced)
-        return self.step(state=before.state, **{n: last_step(x) for n, x in series.items()})
+        last: dict[str, Any] = {n: last_step(x) for n, x in series.items()} | fixed
+        return self.step(state=before.state, **last)
 
     def initial_state(self, batch: int = 1) -> State:
-        """A state of zeros: (batch, size) by name, (batch,) for scalars, (batch, rows, columns) for matrices."""
+        """A state of zeros: (batch, size) by name, (batch,) for scalars, (batch, rows, columns) for matrices.
+
+        Raises:
+            InputError: the size of a state is the number of rows of a fixed input.
+        """
         start = self._incoming().start(None, batch)
         return State(**{n: s if self.circuit.recurrence.states[n].type.dims else s[:, 0] for n, s in start.items()})
 
@@ -284,7 +292,7 @@ class Recurrent(nn.Module):
     ) -> tuple[object, ...] | None:
         """The key of a call in the cache: how its inputs are given, their names and shapes. None if it cannot be
         cached."""
-        if watched() or not (given or named):
+        if watched() or not (given or named) or self.circuit.recurrence.fixed:
             return None
         if state is not None and not (isinstance(state, State) and len(state) == len(self.circuit.states)):
             return None

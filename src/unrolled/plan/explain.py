@@ -51,6 +51,7 @@ def _pass(way: Pass, printer: Printer) -> list[str]:
     lines = []
     for title, nodes in (
         ("once, from parameters alone", cut.once),
+        ("once per sequence, from inputs that are fixed in time", cut.each),
         ("before the loop, for all steps at once", cut.before),
         (LOOP, cut.loop),
         ("after the loop, for all steps at once", cut.after),

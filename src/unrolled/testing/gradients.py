@@ -97,17 +97,19 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
         batch: number of sequences.
 
     Returns:
-        by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states (batch, size).
+        by name: parameters, inputs (batch, steps, size), tokens (batch, steps), fixed inputs (batch, ...), states
+        (batch, size).
     """
     values: dict[str, Tensor] = {}
     for name, shape in shapes(recurrence, dict(sizes)).items():
         values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
     for name, node in recurrence.inputs.items():
         shape = node.type.shape(sizes)
+        first = (batch,) if name in recurrence.fixed else (batch, steps)
         if node.type.kind == TOKEN:
-            values[name] = torch.randint(shape[0], (batch, steps))
+            values[name] = torch.randint(shape[0], first)
         else:
-            values[name] = torch.randn(batch, steps, *shape, dtype=torch.float64)
+            values[name] = torch.randn(*first, *shape, dtype=torch.float64)
     for name, node in recurrence.states.items():
         values[name] = torch.randn(batch, *node.type.shape(sizes), dtype=torch.float64) / 2
     return values
@@ -155,7 +157,7 @@ def complex_step(
     for name, value in values.items():
         if value.is_floating_point():
             positions = torch.arange(value.numel()).reshape(value.shape)
-            perturbed[name] = positions[:, times].flatten() if name in recurrence.inputs else positions.flatten()
+            perturbed[name] = positions[:, times].flatten() if name in recurrence.series else positions.flatten()
     counts = [len(p) for p in perturbed.values()]
     leaves: dict[str, Tensor] = {}
     start = 0
@@ -168,7 +170,7 @@ def complex_step(
         leaves[name] = flat.reshape(sum(counts), *(value.shape if name in recurrence.parameters else value.shape[1:]))
     derivative = (_linear_loss(recurrence, sizes, leaves, weights).imag / STEP).split(counts)
     shapes_of = {
-        n: (1, len(times), *values[n].shape[2:]) if n in recurrence.inputs else values[n].shape for n in perturbed
+        n: (1, len(times), *values[n].shape[2:]) if n in recurrence.series else values[n].shape for n in perturbed
     }
     return {n: g.reshape(shapes_of[n]) for n, g in zip(perturbed, derivative, strict=True)}
 
@@ -185,7 +187,8 @@ def _linear_loss(
     state = {n: leaves[n] for n in recurrence.states}
     loss = torch.zeros(next(iter(state.values())).shape[0], dtype=torch.complex128)
     for t in range(next(iter(weights.values())).shape[1]):
-        now = parameters | {node: leaves[n][:, t] for n, node in recurrence.inputs.items()}
+        now = parameters | {node: leaves[n][:, t] for n, node in recurrence.series.items()}
+        now |= {recurrence.inputs[n]: leaves[n] for n in recurrence.fixed}
         now |= {node: state[n] for n, node in recurrence.states.items()}
         result = evaluate(recurrence.returns.values(), now, sizes, like, table)
         state = {n: result[recurrence.returns[n]] for n in recurrence.states}
@@ -220,7 +223,7 @@ def values_and_gradients(
         recurrence,
         dict(sizes),
         {n: leaves[n] for n in recurrence.parameters},
-        {n: leaves[n].flatten(0, 1) for n in recurrence.inputs},
+        {n: leaves[n] if n in recurrence.fixed else leaves[n].flatten(0, 1) for n in recurrence.inputs},
         {n: leaves[n] for n in recurrence.states},
         Layout.dense(batch, steps),
         like=next(v for v in values.values() if v.is_floating_point()),
@@ -268,7 +271,7 @@ def check_gradients(
     expected = complex_step(recurrence, bound, values, weights)
     _, actual = values_and_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
-    seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
+    seen = {n: actual[n][:, times] if n in recurrence.series else actual[n] for n in expected}
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     errors = {n: relative_error(seen[n], g, scale) for n, g in expected.items()}
     wrong = {n: f"{e:.3g}" for n, e in errors.items() if e > tolerance}

@@ -66,6 +66,7 @@ class OneSequence:
         steps: number of steps.
         inputs: by name, (steps, size) or tokens (steps,).
         start: the initial states by name, (size,) or (rows, columns).
+        fixed: the inputs that are fixed in time by name, (size,) or (rows, size).
         given: states fed from outside (teacher forcing) by name, (steps, size).
         reset: the steps before which all states are set to zero.
     """
@@ -75,6 +76,7 @@ class OneSequence:
     start: Values
     given: Values = field(default_factory=dict)
     reset: Sequence[int] = ()
+    fixed: Values = field(default_factory=dict)
 
 
 def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: int = 0) -> tuple[list[Values], Values]:
@@ -98,7 +100,7 @@ def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: in
     for t in range(sequence.steps):
         if t in sequence.reset:
             state = {n: torch.zeros_like(s) for n, s in state.items()}
-        now = {**state, **{n: x[t] for n, x in sequence.inputs.items()}}
+        now = {**state, **sequence.fixed, **{n: x[t] for n, x in sequence.inputs.items()}}
         found.append(equations(*(now[n] for n in flowing), **parameters))
         state = {n: sequence.given[n][t] if n in sequence.given else found[-1][n] for n in state}
     return found, state

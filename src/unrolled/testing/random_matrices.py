@@ -27,6 +27,13 @@ OF_COLUMNS = (
     "min({A}, axis=0)", "logsumexp({A}, axis=0)", "sum({A} * columns({a}), axis=0)",
 )  # fmt: skip
 TOTAL = ("sum({A})", "mean({A})", "max({A})", "min({A})", "logsumexp({A})", "sum({A} * {B})", "sum({A} @ {b})")
+# {M} is a memory: a fixed matrix with any number of rows. {b} and {c} are vectors of its columns.
+OF_MEMORY = (
+    "{M}.T @ softmax({M} @ {b})", "sum(tanh({M} + rows({b})), axis=0)", "max({M}, axis=0) * {c}", "mean({M}, axis=0)",
+    "{M}.T @ tanh({M} @ {b})", "softmax({M}, axis=0).T @ ({M} @ {b})", "logsumexp(tanh({M} @ N.T) + rows({b}), axis=0)",
+    "{M}.T @ softmax(tanh({M} @ N.T + rows({b})) @ {c})", "({M}.T @ {M}) @ {b}", "min({M} * rows({b}), axis=0)",
+    "sum(columns({M} @ {b}) * {M}, axis=0) / 9", "mean({M} @ {b}) * {c}",
+)  # fmt: skip
 STATE = ("0.5 * {A} + {new}", "tanh({new})", "columns({a}) * {A} + {new}", "{s} * {A} + 0.5 * {new}")
 
 
@@ -83,6 +90,12 @@ class Matrices:
         return text, dims
 
     # one more line
+
+    def looked(self, memory: str, size: int) -> None:
+        """A vector that is read from a memory."""
+        w = self.writer
+        line = w.choose(OF_MEMORY).format(M=memory, b=self.vector(size), c=self.vector(size))
+        w.line(re.sub(r"\bN\b", w.fresh("N", size, size), line) if "N" in line else line, size)
 
     def entrywise(self, rules: Sequence[str]) -> None:
         """An entry-by-entry operation of the language on matrices."""

@@ -26,6 +26,7 @@ Choose = Callable[[Sequence[Any]], Any]
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # remainders for every vector width
 WIDE = 257
+FIXED = ("f", "F")  # the inputs that are fixed in time: a vector, and a memory with any number of rows
 
 # {a} and {b} are vectors of one size, or a vector and a scalar. Comparisons have an odd offset, so that rounding does
 # not decide between values that are equal on paper. M is a new square matrix and v a new vector of {a}'s size.
@@ -171,6 +172,11 @@ class Drawn:
     source: str
     sizes: dict[str, Any]
 
+    @property
+    def left_open(self) -> dict[str, Any]:
+        """The sizes without the number of rows of the memory, which can be read from the data."""
+        return {n: size[1] if n == "F" else size for n, size in self.sizes.items()}
+
     def __repr__(self) -> str:
         return f"sizes {self.sizes}\n{self.source}"
 
@@ -181,7 +187,7 @@ def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) 
     Args:
         choose: picks one of several options.
         most_lines: the largest number of intermediate values; any of them may be returned or become a state.
-        matrices: whether values of a step can be matrices.
+        matrices: whether values of a step can be matrices, and inputs fixed in time.
     """
     w = _Writer(choose)
     palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
@@ -200,6 +206,13 @@ def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) 
     m = Matrices(w, _matrices(choose, [n for n in palette if n <= 18] or [3]) if matrices else {})
     if matrices:
         m.outer()
+        for name in choose([[], ["f"], ["F"], ["f", "F"]]):
+            w.sizes[name] = choose([n for n in palette if n <= 18] or [3])
+            if name == "f":
+                w.values.append(_Value(name, w.sizes[name]))
+            else:
+                m.looked(name, w.sizes[name])
+                kinds += 2 * [lambda: m.looked("F", w.sizes["F"])]
         kinds += 2 * [m.more, m.outer, m.reduced, m.reduced, lambda: m.entrywise(ENTRYWISE)]
     for _ in range(choose(range(most_lines + 1))):
         choose(kinds)()
@@ -215,10 +228,12 @@ def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) 
     if token:
         o = choose(w.vectors())
         returned["L"] = f"nll({w.fresh('V', w.sizes['y'], o.size)} @ {o.text}, y)"
+    if "F" in w.sizes and choose([True, False]):
+        returned["w"] = f"softmax(F @ {m.vector(w.sizes['F'])})"
     w.dims |= m.given
-    return _written(
-        w, [*inputs, *states, *m.given, *(["m"] if scalar else []), *(["y"] if token else [])], returned, choose
-    )
+    fixed = [n for n in FIXED if n in w.sizes]
+    flowing = [*inputs, *states, *m.given, *fixed, *(["m"] if scalar else []), *(["y"] if token else [])]
+    return _written(w, flowing, returned, choose)
 
 
 def _matrices(choose: Choose, palette: Sequence[int]) -> dict[str, Dims]:
@@ -256,7 +271,7 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
     star = f", *, {', '.join(parameters)}" if parameters else ""
     body = "\n".join(f"    {line}" for line in lines)
     source = f"def drawn({', '.join(order)}{star}):\n{body}\n"
-    circuit = read(source, [n for n in returned if n in ("h", "s", "r")])
+    circuit = read(source, [n for n in returned if n in ("h", "s", "r")], [n for n in order if n in FIXED])
     return Drawn(circuit, source, _sizes(w, circuit, returned))
 
 
@@ -266,9 +281,10 @@ def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, 
     sizes: dict[str, Any] = dict(w.sizes)
     for name, text in returned.items():
         value = next((v for v in w.values if v.text == text), None)
-        if name not in sizes:
+        if name not in sizes and name != "w":
             sizes[name] = value.size if value else 3
     dims = {n: d for n, d in w.dims.items() if names_of_matrix(n)[0] in known}
+    dims |= {"F": (3, w.sizes["F"])} if "F" in circuit.inputs else {}
     return {n: size for n, size in sizes.items() if n in known and size} | dims
 
 
@@ -284,12 +300,13 @@ def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
     return drawn()
 
 
-def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
+def read(source: str, vectors: Iterable[str] = (), fixed: Iterable[str] = ()) -> Circuit:
     """The circuit defined by the only function in a source text. Error messages can show its lines.
 
     Args:
         source: the text.
         vectors: states that are vectors even if the equations would allow scalars.
+        fixed: the inputs that are fixed in time.
     """
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
@@ -297,4 +314,4 @@ def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
     known = {*scope, "__builtins__"}
     exec(compile(source, file, "exec"), scope)
     (function,) = (value for name, value in scope.items() if name not in known)
-    return Circuit(function, read_equations(function, (), frozenset(vectors)), {})
+    return Circuit(function, read_equations(function, (), frozenset(vectors), tuple(fixed)), {})

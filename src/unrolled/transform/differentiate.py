@@ -5,7 +5,7 @@ its arguments. The adjoint of a recurrence is again a recurrence:
 
 - Its state δh is the gradient that step t+1 sends back to h(t); it starts at zero after the last step.
 - Its inputs ∂L/∂o are the direct gradients of the loss with respect to the returned values.
-- It returns ∇x for the inputs. The gradients of parameters are its sums over time.
+- It returns ∇x for the inputs. The gradients of parameters and of fixed inputs are its sums over time.
 
 It reads the values of the forward pass at the same step (the nodes of ``primal``). Whether those are stored or
 recomputed is not decided here.
@@ -85,8 +85,9 @@ def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Re
         states={carried(n): carry for n, carry in carries.items()},
         parameters=recurrence.parameters,
         returns={carried(n): of_leaf(s) for n, s in recurrence.states.items()}
-        | {gradient(n): of_leaf(x) for n, x in recurrence.inputs.items() if x.type.kind == REAL},
-        sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()},
+        | {gradient(n): of_leaf(x) for n, x in recurrence.series.items() if x.type.kind == REAL},
+        sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()}
+        | {gradient(n): of_leaf(recurrence.inputs[n]) for n in recurrence.fixed},
         labels=labels,
         reverse=True,
         primal=recurrence,

@@ -51,6 +51,8 @@ def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
 
 def obstacle(way: Pass) -> str:
     """Why lowering refuses a pass; empty if it does not."""
+    if fixed := (way.recurrence.primal or way.recurrence).fixed:
+        return f"input '{fixed[0]}' is fixed in time"
     try:
         check(schedule(way, ()))
     except Refused as reason:
