@@ -228,3 +228,78 @@ def test_wrong_use_is_named():
 def look_back(x, h, M):
     """As many rows as the state has entries."""
     return {"h": tanh(h + M @ x)}
+
+
+@circuit(fixed=("M",))
+def many_ways(x, h, c, M, *, K):
+    """Every reduction over the rows of a memory, and a state with an entry per row."""
+    e = M @ x - c
+    a = softmax(e)
+    k = tanh(M @ K.T + rows(h))
+    h = tanh(h + k.T @ a + softmax(k, axis=0).T @ e + unrolled.mean(k, axis=0) - unrolled.logsumexp(M, axis=0))
+    h = h + unrolled.max(M, axis=0) * unrolled.min(e) + unrolled.mean(e) + unrolled.sum(unrolled.cumsum(e) * a)
+    h = tanh(h + unrolled.min(k, axis=0) + unrolled.max(k) + unrolled.mean(k) + (k.T @ k) @ x)
+    return {"h": h, "c": 0.5 * c + a, "e": e}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_memories_of_different_length_in_one_batch(engine):
+    """Each sequence gives what it gives alone with its own memory: values, and gradients of the memory's rows."""
+    torch.manual_seed(0)
+    try:
+        net = Recurrent(many_ways, x=4, engine=engine, dtype=torch.float64)
+    except EngineError as problem:
+        pytest.skip(str(problem))
+    x = torch.randn(3, 5, 4, dtype=torch.float64)
+    memories = [torch.randn(k, 4, dtype=torch.float64, requires_grad=True) for k in (6, 1, 3)]
+    out = net(x, M=Ragged(memories))
+    assert not out.e[1, :, 1:].any() and not out.c[2, :, 3:].any() and out.state.c.shape == (3, 6)
+    ours = torch.autograd.grad(out.h.sum() + out.e.square().sum(), [*memories, *net.parameters()])
+    alone = [net(x[i : i + 1], M=m[None]) for i, m in enumerate(memories)]
+    for i, one in enumerate(alone):
+        torch.testing.assert_close(out.h[i], one.h[0])
+        torch.testing.assert_close(out.e[i, :, : len(memories[i])], one.e[0])
+    right = torch.autograd.grad(
+        sum(one.h.sum() + one.e.square().sum() for one in alone), [*memories, *net.parameters()]
+    )
+    for mine, theirs in zip(ours, right, strict=True):
+        torch.testing.assert_close(mine, theirs)
+    step = net.step(x[:, 0], M=Ragged(memories))
+    torch.testing.assert_close(step.h, out.h[:, 0])
+    both = net(Ragged([x[0], x[1, :2], x[2, :0]]), M=Ragged(memories))
+    torch.testing.assert_close(both.h[1], out.h[1, :2])
+
+
+def test_rows_that_are_not_there_spoil_no_gradient():
+    """The logarithm of a padded zero would be infinite, and its gradient NaN."""
+
+    @circuit(fixed="M")
+    def logs(x, h, M):
+        return {"h": 0.5 * h + x + unrolled.sum(unrolled.log(M), axis=0) / unrolled.sum(M)}
+
+    net = Recurrent(logs, x=2, dtype=torch.float64)
+    memories = [torch.rand(k, 2, dtype=torch.float64).requires_grad_() for k in (3, 1)]
+    for engine in ("reference", "torch"):
+        net.use(engine)(torch.randn(2, 3, 2).double(), M=Ragged(memories)).h.sum().backward()
+        assert all(m.grad.isfinite().all() and m.grad.any() for m in memories)
+
+
+def test_wrong_memories_of_different_length_are_named():
+    net, d = network("torch"), data(2)
+    x, s = d["x"], d["s"]
+    with pytest.raises(InputError, match="input 'M' has no rows in sequence 1: there is nothing to look at"):
+        net(x, s, Ragged([torch.zeros(2, 6).double(), torch.zeros(0, 6).double()]))
+    with pytest.raises(InputError, match=r"one vector per sequence, \(batch, 4\), got a Ragged"):
+        net(x, Ragged([s[0], s[1]]), d["M"])
+
+    @circuit(fixed=("K", "V"))
+    def pair(x, h, K, V):
+        return {"h": h + V.T @ softmax(K @ x)}
+
+    both = Recurrent(pair, x=3, h=4)
+    K, V = Ragged([torch.randn(2, 3), torch.randn(1, 3)]), Ragged([torch.randn(2, 4), torch.randn(1, 4)])
+    assert both(torch.randn(2, 3, 3), K, V).h.shape == (2, 3, 4)
+    with pytest.raises(InputError, match="'K' is Ragged, and 'V' has the same rows; give both as Ragged"):
+        both(torch.randn(2, 3, 3), K, torch.randn(2, 2, 4))
+    with pytest.raises(InputError, match="must have the same lengths"):
+        both(torch.randn(2, 3, 3), K, Ragged([torch.randn(1, 4), torch.randn(2, 4)]))

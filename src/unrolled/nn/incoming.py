@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -12,9 +12,8 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..engines.border import FLOATS, constants, ordinary, readable, recorded, shape_of, watched
 from ..errors import InputError, did_you_mean
-from ..graph.bind import nameable, names_of_matrix
+from ..graph.bind import names_of_matrix
 from ..graph.node import TOKEN
-from ..graph.size import Conflict, Size, Solver
 from ..sequence.layout import Layout
 from ..sequence.layouts import some
 from ..sequence.ragged import Ragged
@@ -86,46 +85,6 @@ class Incoming:
             )
         return found
 
-    def fixed(self, name: str, value: object) -> Tensor:
-        """Check an input that is fixed in time: a vector (batch, size), a token (batch,), or a matrix (batch, rows,
-        size)."""
-        what, node = f"input '{name}'", self.circuit.recurrence.inputs[name]
-        dims = node.type.dims
-        kind = "vector" if len(dims) == 1 else "matrix"
-        expected = f"({_list('batch', *['rows'] * (len(dims) - 1), self.sizes[name])})"
-        rule = f"{what} is fixed in time: it takes one {kind} per sequence, {expected}"
-        if not isinstance(value, Tensor):
-            raise InputError(f"{rule}, got a {type(value).__name__}")
-        value = readable(what, value)
-        self.check_device(what, value)
-        whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
-        if node.type.kind == TOKEN or (whole and value.ndim == len(dims) == 1):
-            return self.tokens(name, value, 1)
-        shape = shape_of(value)
-        if value.ndim != 1 + len(dims) or shape[-1] != self.sizes[name]:
-            series = ". A series, with a value at each step, cannot be given for it" * (value.ndim == 2 + len(dims))
-            raise InputError(f"{rule}, got {shape}{series}")
-        if not shape[1]:
-            raise InputError(f"{what} has no rows, {shape}: there is nothing to look at. Give at least one row")
-        self.check_dtype(what, value)
-        return value
-
-    def sized(self, sizes: dict[str, int], fixed: Mapping[str, Tensor]) -> tuple[Incoming, dict[str, int]]:
-        """The checks of a call and all sizes, with those that are read from the data: the rows of fixed matrices."""
-        recurrence, found = self.circuit.recurrence, dict(sizes)
-        for n, value in fixed.items():
-            for size, number in zip(recurrence.inputs[n].type.dims, shape_of(value)[1:], strict=True):
-                solver = Solver()
-                try:
-                    solver.equal(size.replace({k: Size.of(v) for k, v in found.items()}), Size.of(number))
-                except Conflict as conflict:
-                    raise InputError(f"input '{n}' must have {conflict.left} rows, got {shape_of(value)}") from None
-                found |= {k: int(v.constant) for k, v in solver.known.items() if not v.terms}
-        if found == sizes:
-            return self, sizes
-        known = nameable(recurrence).items()
-        return replace(self, sizes={n: s.value(found) for n, s in known if found.keys() >= set(s.names)}), found
-
     def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
         """Check tokens: integers (batch, time), or (rows,) with one leading dimension."""
         size = self.sizes[name]
@@ -151,7 +110,7 @@ class Incoming:
         rank = len(self.dims(name))
         one_hot = rank == 1 and isinstance(value, Tensor) and value.ndim == 1 and not value.is_floating_point()
         if isinstance(value, Tensor) and value.ndim != 1 + rank and not one_hot:
-            expected = f"({_list('batch', *self.dims(name))})" + ", or integers (batch,)" * (rank == 1)
+            expected = f"({listed('batch', *self.dims(name))})" + ", or integers (batch,)" * (rank == 1)
             raise InputError(f"for one step, input '{name}' must be {expected}, got {shape_of(value)}")
         return self.series(name, value, leading=1)
 
@@ -184,7 +143,7 @@ class Incoming:
                     hint += f". Only {', '.join(fixed)} {'is' if len(fixed) == 1 else 'are'} fixed in time"
             elif len(dims) == 1 and value.ndim == 3 and shape[1:2] == dims != shape[2:]:
                 hint = ". For (batch, feature, time) write x.mT"
-            expected = _list(*(("batch", "time") if leading == 2 else ("rows",)), *dims)
+            expected = listed(*(("batch", "time") if leading == 2 else ("rows",)), *dims)
             raise InputError(f"{what} must be ({expected}), got {shape}{hint}")
         self.check_dtype(what, value)
 
@@ -378,7 +337,8 @@ def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     return source, fresh
 
 
-def _list(*items: object) -> str:
+def listed(*items: object) -> str:
+    """The items, separated by commas."""
     return ", ".join(map(str, items))
 
 

@@ -162,7 +162,7 @@ class Recurrent(nn.Module):
             inputs: one series per input of the circuit, in its order: vectors (batch, time, size), tokens (batch, time)
                 or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
                 all results are. An input that is fixed in time has one value per sequence: (batch, size), or (batch,
-                rows, size) if it is a matrix.
+                rows, size) if it is a matrix, or a Ragged of matrices (rows_i, size) with different numbers of rows.
             state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
                 step t-1 at step t instead of the network's own o.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
-from ..graph.node import Node, is_fixed, leaf, order, rewrite
+from ..graph.node import REAL, Node, is_fixed, leaf, order, rewrite
 from ..graph.recurrence import Recurrence
 from .unfold import same_op
 
@@ -65,8 +65,8 @@ def _frontier(recurrence: Recurrence) -> Iterator[Node]:
 def _behind_views(node: Node, each: set[Node]) -> Iterator[Node]:
     if node not in each or not node.args:
         return
-    if node.op in VIEWS:
-        yield from _behind_views(node.args[0], each)
+    if node.op in VIEWS or node.type.kind != REAL:
+        yield from (x for a in node.args for x in _behind_views(a, each))
     else:
         yield node
 
