@@ -238,7 +238,7 @@ def many_ways(x, h, c, M, *, K):
     k = tanh(M @ K.T + rows(h))
     h = tanh(h + k.T @ a + softmax(k, axis=0).T @ e + unrolled.mean(k, axis=0) - unrolled.logsumexp(M, axis=0))
     h = h + unrolled.max(M, axis=0) * unrolled.min(e) + unrolled.mean(e) + unrolled.sum(unrolled.cumsum(e) * a)
-    h = tanh(h + unrolled.min(k, axis=0) + unrolled.max(k) + unrolled.mean(k) + (k.T @ k) @ x)
+    h = tanh(h + unrolled.min(k, axis=0) + unrolled.max(k) + unrolled.mean(k) + k.T @ (k @ x))
     return {"h": h, "c": 0.5 * c + a, "e": e}
 
 

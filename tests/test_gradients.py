@@ -232,7 +232,7 @@ def test_tokens_that_come_again(engine):
         same_values_and_gradients(recurrence, sizes, 5, 3, engine)
 
 
-@pytest.mark.parametrize("engine", ["reference", "torch"])  # engine c has no matrices that vary over time
+@pytest.mark.parametrize("engine", ["reference", *OTHERS])
 def test_a_matrix_that_a_number_is_multiplied_with(engine):
     """The gradient of the scalar is a sum over rows and columns."""
 

@@ -17,6 +17,7 @@ from .job import Job
 from .once import once_per_sequence
 from .passes import Tensors, gradients, shaped
 from .plain import PLAIN
+from .restarts import run_parts
 
 AS_WRITTEN = ("reference", "plain")  # the engines that compute every value at every step
 _hooks = torch._C._autograd._top_saved_tensors_default_hooks
@@ -45,6 +46,8 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
 def _run(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     if call.recurrence.fixed and engine.name not in AS_WRITTEN:
         call = once_per_sequence(call, run)
+        if call.layout.resets and engine.name == "c":
+            return run_parts(call, lambda parts: _run(engine, parts, True), sequences)
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if transformed():

@@ -31,7 +31,7 @@ TOTAL = ("sum({A})", "mean({A})", "max({A})", "min({A})", "logsumexp({A})", "sum
 OF_MEMORY = (
     "{M}.T @ softmax({M} @ {b})", "sum(tanh({M} + rows({b})), axis=0)", "max({M}, axis=0) * {c}", "mean({M}, axis=0)",
     "{M}.T @ tanh({M} @ {b})", "softmax({M}, axis=0).T @ ({M} @ {b})", "logsumexp(tanh({M} @ N.T) + rows({b}), axis=0)",
-    "{M}.T @ softmax(tanh({M} @ N.T + rows({b})) @ {c})", "({M}.T @ {M}) @ {b}", "min({M} * rows({b}), axis=0)",
+    "{M}.T @ softmax(tanh({M} @ N.T + {M}) @ {c})", "({M}.T @ {M}) @ {b}", "min({M} * rows({b}), axis=0)",
     "sum(columns({M} @ {b}) * {M}, axis=0) / 9", "mean({M} @ {b}) * {c}",
 )  # fmt: skip
 STATE = ("0.5 * {A} + {new}", "tanh({new})", "columns({a}) * {A} + {new}", "{s} * {A} + 0.5 * {new}")

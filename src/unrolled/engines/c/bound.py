@@ -125,7 +125,7 @@ def bind(call: Call, shapes: list[Shape]) -> Bound | None:
     """
     layout, recurrence = call.layout, call.recurrence
     step, lowered, returned, _ = forward_of(recurrence, True)
-    vectors = all(n.type.dims for n in (*returned, *step.states.values(), *step.inputs.values()))
+    vectors = all(len(n.type.dims) == 1 for n in (*returned, *step.states.values(), *step.inputs.values()))
     own = len(set(returned)) == len(returned) and not any(n.op in LEAVES for n in returned)
     if layout.resets or layout.empty or not layout.rows or not vectors or not own:
         return None
