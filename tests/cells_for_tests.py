@@ -37,6 +37,10 @@ SIZES = {
     if name in ("elman", "jordan")
     else {"x": 3, "h": 4, "c": 6}
     if name == "lstm_projected"
+    else {"x": 3, "h": 4, "k": 5}
+    if name in ("mlstm", "delta")
+    else {"x": 3, "h": 4, "q": 5, "M": (7, 6)}
+    if name == "bahdanau"
     else {"x": 3, "h": 4}
     for name in ALL
 }

@@ -32,9 +32,9 @@ def test_adjoint_equals_complex_step(name, steps):
 def autograd_gradients(recurrence, sizes, values, weights):
     """torch.autograd through the unfolded graph, with the evaluation table only."""
     steps = next(iter(weights.values())).shape[1]
-    graph = unfold(recurrence, steps if recurrence.inputs else steps + 1)
+    graph = unfold(recurrence, steps if recurrence.series else steps + 1)
     leaves = {n: v.clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
-    known = {node: leaves[n] for n, node in {**graph.start, **recurrence.parameters}.items()}
+    known = {node: leaves[n] for n, node in {**graph.start, **graph.fixed, **recurrence.parameters}.items()}
     known |= {node: leaves[n][:, t - graph.times[0]] for (n, t), node in graph.inputs.items()}
     like = torch.empty(0, dtype=torch.float64)
     result = evaluate.evaluate(graph.values.values(), known, sizes, like)

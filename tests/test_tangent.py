@@ -15,19 +15,20 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
+from cells_for_tests import SIZES as OF_CELLS
 from unrolled import EngineError, Ragged, Recurrent, State, Truncated, cells, circuit
 from unrolled.cells import ALL
 from unrolled.circuits import tanh
 from unrolled.engines.plain import PLAIN
 from unrolled.errors import CircuitError
-from unrolled.graph.bind import bind, nameable
+from unrolled.graph.bind import bind
 from unrolled.graph.node import TOKEN
 from unrolled.graph.ops import OPS
 from unrolled.graph.stored import as_text, from_text
 from unrolled.nn import recurrent
 from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
-from unrolled.transform.evaluate import evaluate
+from unrolled.transform.evaluate import evaluate, every_row
 from unrolled.transform.tangent import BILINEAR, LINEAR, REDUCING, dotted, tangent
 
 every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "c"])
@@ -104,7 +105,7 @@ def test_what_has_no_tangent():
 @pytest.mark.parametrize("steps", [1, 7, pytest.param(200, marks=pytest.mark.slow)])
 def test_tangents_are_the_complex_step(cell: str, steps: int):
     step = ALL[cell].recurrence
-    sizes = bind(step, {n: 3 for n in nameable(step) if n in (*step.inputs, *step.states, "h", "o")})
+    sizes = bind(step, OF_CELLS[cell])
     values = random_leaves(step, sizes, steps)
     moves = {n: torch.randn_like(v) for n, v in values.items() if v.is_floating_point()}
     made = tangent(step)
@@ -123,12 +124,13 @@ def run_by_table(step: Any, sizes: dict[str, int], values: dict[str, Tensor], st
     as_number = {n: v.to(like.dtype) if v.is_floating_point() else v for n, v in values.items()}
     for t in range(steps):
         now = {node: as_number[n] for n, node in step.parameters.items()}
-        now |= {node: as_number[n][:, t] for n, node in step.inputs.items()}
+        now |= {node: as_number[n][:, t] for n, node in step.series.items()}
+        now |= {step.inputs[n]: as_number[n] for n in step.fixed}
         now |= {node: state[n] for n, node in step.states.items()}
         result = evaluate(step.returns.values(), now, sizes, like, table)
-        state = {n: result[step.returns[n]].expand(1, -1) for n in step.states}
+        state = {n: every_row(result[step.returns[n]], step.returns[n], 1) for n in step.states}
         for n, node in step.returns.items():
-            series[n].append(result[node].expand(1, -1))
+            series[n].append(every_row(result[node], node, 1))
     return {n: torch.cat(s) for n, s in series.items()}
 
 
@@ -141,7 +143,7 @@ def test_hessian_vector_products_are_the_complex_step(cell: str, steps: int):
     """Of the tangent, the complex step gives the gradient: that of ⟨g, Ju⟩ with respect to θ is the product."""
     step = ALL[cell].recurrence
     made = tangent(step)
-    sizes = bind(step, {n: 3 for n in nameable(step) if n in (*step.inputs, *step.states, "h", "o")})
+    sizes = bind(step, OF_CELLS[cell])
     values = random_leaves(made, sizes, steps)
     weights = {n: w * (n not in step.returns) for n, w in random_weights(made, sizes, steps).items()}
     exact = complex_step(made, sizes, values, weights)

@@ -47,6 +47,7 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
         DataError: the text cannot be read.
         UsageError: the circuit cannot read a text.
     """
+    _only_series(circuit)
     check_seed(seed)
     torch.manual_seed(seed)
     text = read_text(data) if data else EXAMPLE
@@ -76,11 +77,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     Raises:
         InputError: the network has no such inputs, they do not fit it, or their lengths differ.
     """
-    if fixed := net.circuit.recurrence.fixed:
-        raise InputError(
-            f"'{net.circuit.name}' reads '{fixed[0]}', which is fixed in time; the explorer shows only networks whose "
-            "inputs have a value at each step. net.circuit.unfold(steps).evaluate(...) gives the values of all steps"
-        )
+    _only_series(net.circuit)
     checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
     given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
     lengths = {n: len(v) for n, v in given.items()}
@@ -96,6 +93,14 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
     layer = Layer(part, parameters, sizes, "", "")
     return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
+
+
+def _only_series(circuit: Circuit) -> None:
+    if fixed := circuit.recurrence.fixed:
+        raise InputError(
+            f"'{circuit.name}' reads '{fixed[0]}', which is fixed in time; the explorer shows only networks whose "
+            "inputs have a value at each step. circuit.unfold(steps).evaluate(...) gives the values of all steps"
+        )
 
 
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:

@@ -21,8 +21,9 @@ def check(made: Schedule) -> None:
             raise Refused(f"a step has '{n.op}' of {' and '.join(f'a {a.type}' for a in n.args) or 'nothing'}")
         if n.op == "take" and n.args[0] not in made.fixed:
             raise Refused("a step takes a row of a matrix that changes from step to step")
-    turned = {a for n in made.nodes for a in n.args[n.op == "matvec" :] if a.op == "transpose"}
-    if turned or any(n.op == "transpose" for n in (*made.keep, *made.new)):
+    turned = {n for n in made.nodes if n.op == "transpose"}
+    elsewhere = {a for n in made.nodes for a in n.args[n.op == "matvec" :]}.union(made.keep, made.new)
+    if not turned.isdisjoint(elsewhere):
         raise Refused("a step uses the transpose of a matrix other than in a product with a vector")
     for n in made.nodes:
         if any(a.type.kind == TOKEN for a in n.args) and n.op not in OF_TOKENS:
