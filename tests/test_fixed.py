@@ -6,8 +6,10 @@ import pytest
 import torch
 
 import unrolled
-from cells_for_tests import ENGINES
+from cells_for_tests import ENGINES, needs_compiler
 from unrolled import CircuitError, InputError, Ragged, Recurrent, State, circuit, rows, softmax, tanh
+from unrolled.engines.c import launch
+from unrolled.engines.row_counts import rounded
 from unrolled.errors import EngineError
 from unrolled.graph import stored
 from unrolled.testing import check_gradients
@@ -303,3 +305,28 @@ def test_wrong_memories_of_different_length_are_named():
         both(torch.randn(2, 3, 3), K, torch.randn(2, 2, 4))
     with pytest.raises(InputError, match="must have the same lengths"):
         both(torch.randn(2, 3, 3), K, Ragged([torch.randn(1, 4), torch.randn(2, 4)]))
+
+
+def test_numbers_of_rows_are_rounded():
+    found = [rounded(n) for n in range(1, 100)]
+    assert all(n <= r < 1.25 * n for n, r in enumerate(found, 1)) and found == sorted(found)
+    assert len(set(found)) == 23
+
+
+@needs_compiler
+def test_few_numbers_of_rows_are_compiled(monkeypatch):
+    """Memories with 21 to 24 rows run the same compiled pass, and give what they give alone."""
+    compiled = []
+    real = launch.kernel
+    monkeypatch.setattr(launch, "kernel", lambda *given: compiled.append(given) or real(*given))
+    net, d = network("c"), data(2, 3)
+    for many in range(21, 25):
+        M = torch.randn(2, many, 6, dtype=torch.float64, requires_grad=True)
+        out = net(d["x"], d["s"], M, state=State(h=d["h"]))
+        right = by_hand(dict(net.named_parameters()), d["x"], d["s"], M, d["h"])
+        torch.testing.assert_close(out.h, right["h"])
+        torch.testing.assert_close(out.a, right["a"])
+        mine, theirs = (torch.autograd.grad(loss(found), [M, net.K]) for found in (out, right))
+        for a, b in zip(mine, theirs, strict=True):
+            torch.testing.assert_close(a, b)
+    assert len({given[1] for given in compiled}) == 1

@@ -20,6 +20,7 @@ from ..graph.node import REAL, Node, leaf, order
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from .simplify import simplify
+from .terms import moves
 
 
 def direct(name: str) -> str:
@@ -122,6 +123,13 @@ def T(a: Node) -> Node:
     return make("transpose", a)
 
 
+def turned(g: Node) -> Node:
+    """The transpose of a gradient, term by term, so that no transpose of a sum has to be stored at every step."""
+    if g.op in ("add", "sub"):
+        return make(g.op, *map(turned, g.args))
+    return T(g)
+
+
 def spread(scalar: Node, like: Node) -> Node:
     return make("broadcast", scalar, dims=like.type.dims)
 
@@ -216,7 +224,7 @@ VJP: dict[str, Vjp] = {
     "where": lambda g, y, c, a, b: (None, where(c, g, zeros(g)), where(c, zeros(g), g)),
     "matvec": lambda g, y, A, x: (make("outer", g, x), make("matvec", T(A), g)),
     "matmul": lambda g, y, A, B: (make("matmul", g, T(B)), make("matmul", T(A), g)),
-    "transpose": lambda g, y, A: (T(g),),
+    "transpose": lambda g, y, A: (turned(g) if moves(A) else T(g),),
     "outer": lambda g, y, u, v: (make("matvec", g, v), make("matvec", T(g), u)),
     "sum": lambda g, y, x: (along(g, y, x),),
     "mean": _mean,
