@@ -9,8 +9,7 @@ from ..circuits import abs, circuit, constant, exp, maximum, outer, sigmoid, sof
 
 @circuit(init={"bf": constant(3.0)})
 def mlstm(x, C, n, m, *, Q, K, V, O, G, bq, bk, bv, bo, bi, bf):
-    """A matrix memory C with exponential gates. The gates i and f are stored divided by exp(m), so that they never
-    overflow; h does not depend on m."""
+    """A matrix memory C with exponential gates, which are divided by exp(m) so that none overflows."""
     q, k, v = bq + Q @ x, bk + K @ x, bv + V @ x
     g = G @ x + stack(bi, bf)
     i, f = split(g, 2)
