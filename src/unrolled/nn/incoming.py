@@ -251,8 +251,13 @@ class Incoming:
         given: Mapping[str, Tensor] = {}
         if state is not None:
             given = self.checked_state(state, batch)
+        sizes, zeros = self.sizes, self.like.new_zeros
         return {
-            n: columns(given[n]) if n in given else self.like.new_zeros(batch, *(self.dims(n) or (1,)))
+            n: columns(given[n])
+            if n in given
+            else zeros(batch, sizes[n])
+            if n in sizes
+            else zeros(batch, *(self.dims(n) or (1,)))
             for n in self.circuit.states
         }
 

@@ -113,6 +113,8 @@ def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
     if call.recurrence.fixed and Kinds(make_plan(call.recurrence).step)[node] == EACH:
         return _repeated([node], call)[node]
     value = call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
+    if value.ndim > 1 and (value.ndim == 3 or len(node.type.dims) < 2):
+        return value
     return every_row(value, node, call.layout.rows).contiguous()
 
 

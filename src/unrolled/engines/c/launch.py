@@ -34,7 +34,7 @@ LARGE = 2**18  # numbers of a matrix of which threads take parts
 class Launch:
     """A compiled pass for one layout.
 
-    groups: the lanes, for ``threads`` threads. given: the series that the caller receives. block:
+    groups: the lanes, for ``threads`` threads. given: by node, the shapes of the series that the caller gets. block:
     where all others go. ends_in_block: whether the last states go there, too; otherwise, after a single step, the last
     values are all values. direct: the parameters that are read as they are, if nothing else has to be prepared.
     """
@@ -42,15 +42,14 @@ class Launch:
     kernel: Kernel
     groups: Groups
     threads: int
-    given: tuple[Node, ...]
+    given: dict[Node, tuple[int, ...]]
     block: Block
     ends_in_block: bool
     direct: tuple[str, ...] | None
 
     def room(self, call: Call) -> Tensors:
         """Memory for the series: tensors for those that the caller receives, and a block."""
-        rows, sizes = call.layout.rows, call.sizes
-        made: Tensors = {n: call.like.new_empty(rows, *n.type.shape(sizes)) for n in self.given}
+        made: Tensors = {n: call.like.new_empty(call.layout.rows, *shape) for n, shape in self.given.items()}
         return made | {self.block: block(self.block.size)} if self.block.size else made
 
     def ends(self, room: Tensors, at: Addresses) -> list[int]:
@@ -128,7 +127,7 @@ def _launch(
     groups = deal(layout, threads, LANES, made.reverse)
     if len(groups) == 1 and not (compiled.largest >= LARGE and made.states):
         threads = 1
-    received = tuple(n for n in made.keep if n in given)
+    received = {n: n.type.shape(dict(sizes)) for n in made.keep if n in given}
     others = {n: compiled.sizes[n] for n in made.keep if n not in given}
     ends_in_block = not (single and all(n in made.keep for n in made.new))
     ends = [layout.count * compiled.sizes[n] for n in made.states] if ends_in_block else []
