@@ -39,6 +39,10 @@ SIZES = {
     if name == "lstm_projected"
     else {"x": 3, "h": 4, "o": 15}
     if name == "es_rnn"
+    else {"x": 3, "h": 4, "k": 5}
+    if name in ("mlstm", "delta")
+    else {"x": 3, "h": 4, "q": 5, "M": (7, 6)}
+    if name == "bahdanau"
     else {"x": 3, "h": 4}
     for name in ALL
 }

@@ -79,7 +79,7 @@ def of_cell(name: str, batch: int = 3, steps: int = 9) -> tuple[unrolled.Recurre
 # measurements agree with the equations
 
 
-@pytest.mark.parametrize("name", cells.ALL)
+@pytest.mark.parametrize("name", [n for n, cell in cells.ALL.items() if not cell.recurrence.fixed])
 def test_the_jacobian_is_that_of_the_step(name):
     net, given = of_cell(name)
     path = trajectory(net, **given)

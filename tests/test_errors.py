@@ -16,7 +16,22 @@ import torch.nn.functional as F
 from torch.fx.experimental.proxy_tensor import make_fx
 
 import unrolled
-from unrolled import CircuitError, UnrolledError, circuit, nll, relu, sigmoid, split, tanh, where
+from unrolled import (
+    CircuitError,
+    Recurrent,
+    UnrolledError,
+    circuit,
+    concat,
+    nll,
+    outer,
+    relu,
+    rows,
+    sigmoid,
+    softmax,
+    split,
+    tanh,
+    where,
+)
 from unrolled.cells import autonomous, elman, jordan, lstm, rnn
 from unrolled.circuits import functional, orthogonal
 from unrolled.circuits.advice import ADVICE
@@ -449,10 +464,73 @@ def comparison_returned():
 
 
 @misuse
-def matrix_returned():
+def matrix_where_a_vector_is_needed():
+    @circuit
+    def cell(x, S):
+        S = 0.9 * S + outer(x, x)
+        return {"S": S, "o": concat(S, x)}
+
+
+@misuse
+def matrix_state_plus_vector():
+    @circuit
+    def cell(x, S):
+        S = 0.9 * S + outer(x, x)
+        return {"S": S, "o": S @ x + S}
+
+
+@misuse
+def softmax_of_a_matrix():
+    @circuit
+    def cell(x, S):
+        S = S + outer(x, x)
+        return {"S": S, "o": softmax(S) @ x}
+
+
+@misuse
+def axis_of_a_vector():
     @circuit
     def cell(x, h, *, W):
-        return {"h": tanh(W @ h + x), "squared": W @ W}
+        return {"h": h + unrolled.sum(tanh(W @ x), axis=0)}
+
+
+@misuse
+def axis_that_there_is_not():
+    @circuit
+    def cell(x, S):
+        return {"S": S + outer(x, x), "o": unrolled.sum(S, axis=2)}
+
+
+@misuse
+def rows_of_which_nobody_knows_how_many():
+    @circuit
+    def cell(x, h):
+        return {"h": h + unrolled.sum(rows(x), axis=0)}
+
+
+@misuse
+def matrix_of_another_size():
+    @circuit
+    def cell(x, y, S):
+        return {"S": S + outer(x, y) + outer(concat(x, x), y)}
+
+
+@misuse
+def size_of_a_matrix_is_one_number():
+    @circuit
+    def cell(x, S, *, W):
+        return {"S": S @ W.T + outer(W @ x, x)}
+
+    Recurrent(cell, S=4)
+
+
+@misuse
+def size_of_a_matrix_is_missing():
+    @circuit
+    def cell(X, S, *, W):
+        return {"S": 0.9 * S + X @ W.T, "o": unrolled.sum(X, axis=0)}
+
+    Recurrent(cell, X=(3, 4))
 
 
 @misuse

@@ -32,9 +32,9 @@ def test_adjoint_equals_complex_step(name, steps):
 def autograd_gradients(recurrence, sizes, values, weights):
     """torch.autograd through the unfolded graph, with the evaluation table only."""
     steps = next(iter(weights.values())).shape[1]
-    graph = unfold(recurrence, steps if recurrence.inputs else steps + 1)
+    graph = unfold(recurrence, steps if recurrence.series else steps + 1)
     leaves = {n: v.clone().requires_grad_() if v.is_floating_point() else v for n, v in values.items()}
-    known = {node: leaves[n] for n, node in {**graph.start, **recurrence.parameters}.items()}
+    known = {node: leaves[n] for n, node in {**graph.start, **graph.fixed, **recurrence.parameters}.items()}
     known |= {node: leaves[n][:, t - graph.times[0]] for (n, t), node in graph.inputs.items()}
     like = torch.empty(0, dtype=torch.float64)
     result = evaluate.evaluate(graph.values.values(), known, sizes, like)
@@ -105,16 +105,48 @@ def drawn(x, h, y, *, U, W, M, E, b, v):
     return {"h": h, "L": nll(s, y)}
 """
 EVERY_OP = read(EVERY_OP_SOURCE)
+OF_MATRICES_SOURCE = """
+def drawn(x, X, S, h, *, A, B, u):
+    K = softmax(X, axis=0) + softmax(S @ A.T, axis=1) * rows(logsumexp(S, axis=0)) + columns(max(X, axis=1)) / 3
+    S = 0.3 * tanh(B @ K) + outer(tanh(u), x) - rows(min(X, axis=0)) * columns(mean(K, axis=1)) + sum(K) * X
+    h = tanh(0.3 * (S.T @ u + mean(S, axis=0) + h * min(S) + max(S) * x + sum(S * columns(u), axis=0)) - mean(X))
+    return {"S": S, "h": h, "P": S @ S.T}
+"""
+OF_MATRICES = read(OF_MATRICES_SOURCE)
 
 
 def test_every_op_is_differentiated_right():
-    used = {node.op for node in EVERY_OP.recurrence.nodes}
-    assert used >= set(differentiate.VJP) - {"outer", "size"}  # made only by differentiation
+    used = {node.op for node in (*EVERY_OP.recurrence.nodes, *OF_MATRICES.recurrence.nodes)}
+    assert used >= set(differentiate.VJP) - {"size"}  # made only by differentiation
     check_gradients(EVERY_OP, 3, EXACT, x=2, h=4)
 
 
+@pytest.mark.parametrize("engine", ["reference", "torch"])
+def test_operations_on_matrices_are_differentiated_right(engine):
+    check_gradients(OF_MATRICES, 3, EXACT * 10, engine, one_scale=True, X=(3, 4))
+
+
+@pytest.mark.parametrize(
+    "op", ["sum", "mean", "max", "min", "logsumexp", "softmax", "outer", "repeat", "matvec", "matmul", "transpose"]
+)
+def test_a_wrong_gradient_of_an_operation_on_matrices_is_caught(op, monkeypatch):
+    """The check fails if a rule is wrong by 0.05 % for matrices."""
+    rule = differentiate.VJP[op]
+
+    def wrong(g, y, x, *others):
+        off = differentiate.constant(1.0005 if len(x.type.dims) == 2 or op in ("outer", "repeat") else 1.0, g.type.dims)
+        return rule(differentiate.mul(off, g), y, x, *others)
+
+    monkeypatch.setitem(differentiate.VJP, op, wrong)
+    fresh = read(OF_MATRICES_SOURCE.replace("0.3", f"0.3{len(op)}"))  # derived adjoints are cached by circuit
+    with pytest.raises(AssertionError, match="relative errors"):
+        check_gradients(fresh, 3, EXACT, one_scale=True, X=(3, 4))
+
+
 FLAT = ["sign", "floor", "stop_gradient"]  # no gradient flows through these
-SMOOTH = sorted(set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer", *FLAT})
+SMOOTH = sorted(
+    set(differentiate.VJP) - {"less", "less_equal", "equal", "onehot", "constant", "size", "outer", "repeat", *FLAT}
+)
 
 
 @pytest.mark.parametrize("op", SMOOTH)
@@ -200,7 +232,7 @@ def test_tokens_that_come_again(engine):
         same_values_and_gradients(recurrence, sizes, 5, 3, engine)
 
 
-@pytest.mark.parametrize("engine", ["reference", "torch"])  # engine c has no matrices that vary over time
+@pytest.mark.parametrize("engine", ["reference", *OTHERS])
 def test_a_matrix_that_a_number_is_multiplied_with(engine):
     """The gradient of the scalar is a sum over rows and columns."""
 

@@ -63,6 +63,7 @@ CASES = {
     "transpose": [
         make("transpose", make("transpose", A)),
         make("transpose", make("outer", u, a)),
+        make("transpose", make("repeat", u, axis=1, dims=(M, N))),
         make("transpose", constant(2.5, (M, N))),
     ],
     "matvec": [make("matvec", none, a), make("matvec", A, zero)],
@@ -75,8 +76,10 @@ CASES = {
         make("sum", make("mul", neg(a), spread(b))),
         make("sum", zero),
         make("sum", none),
+        make("sum", neg(make("outer", u, a)), axis=1),
     ],
     "broadcast": [make("broadcast", constant(2.5), dims=(N,)), make("broadcast", constant(2.5), dims=(M, N))],
+    "repeat": [make("repeat", constant(2.5, (N,)), axis=0, dims=(M, N))],
     "concat": [joined(zero, constant(0.0, (M,)))],
     "slice": [
         piece(joined(a, u), 0, N, M),

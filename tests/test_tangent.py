@@ -15,20 +15,21 @@ import torch.autograd.forward_ad as forward_ad
 from torch import Tensor
 from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
 
+from cells_for_tests import SIZES as OF_CELLS
 from unrolled import EngineError, Ragged, Recurrent, State, Truncated, cells, circuit
 from unrolled.cells import ALL
 from unrolled.circuits import tanh
 from unrolled.engines.plain import PLAIN
 from unrolled.errors import CircuitError
-from unrolled.graph.bind import bind, nameable
+from unrolled.graph.bind import bind
 from unrolled.graph.node import TOKEN
 from unrolled.graph.ops import OPS
 from unrolled.graph.stored import as_text, from_text
 from unrolled.nn import known_calls
 from unrolled.testing.gradients import complex_rules, complex_step, random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
-from unrolled.transform.evaluate import evaluate
-from unrolled.transform.tangent import BILINEAR, LINEAR, TO_SCALAR, dotted, tangent
+from unrolled.transform.evaluate import evaluate, every_row
+from unrolled.transform.tangent import BILINEAR, LINEAR, REDUCING, dotted, tangent
 
 every_engine = pytest.mark.parametrize("engine", ["reference", "torch", "c"])
 SMOOTH = [n for n in ALL if n not in ("relu_rnn", "irnn")]
@@ -56,8 +57,8 @@ V = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual
 
 
 def test_every_op_has_one_way_forward():
-    assert not LINEAR & BILINEAR and not LINEAR & TO_SCALAR and not BILINEAR & TO_SCALAR
-    assert set(OPS) >= LINEAR | BILINEAR | TO_SCALAR
+    assert not LINEAR & BILINEAR and not LINEAR & REDUCING and not BILINEAR & REDUCING
+    assert set(OPS) >= LINEAR | BILINEAR | REDUCING
 
 
 def test_the_equations():
@@ -104,7 +105,7 @@ def test_what_has_no_tangent():
 @pytest.mark.parametrize("steps", [1, 7, pytest.param(200, marks=pytest.mark.slow)])
 def test_tangents_are_the_complex_step(cell: str, steps: int):
     step = ALL[cell].recurrence
-    sizes = bind(step, {n: 3 for n in nameable(step) if n in (*step.inputs, *step.states, "h", "o")})
+    sizes = bind(step, OF_CELLS[cell])
     values = random_leaves(step, sizes, steps)
     moved = {n: v for n, v in values.items() if v.is_floating_point() and n not in step.constants}
     moves = {n: torch.randn_like(v) for n, v in moved.items()}
@@ -124,12 +125,13 @@ def run_by_table(step: Any, sizes: dict[str, int], values: dict[str, Tensor], st
     as_number = {n: v.to(like.dtype) if v.is_floating_point() else v for n, v in values.items()}
     for t in range(steps):
         now = {node: as_number[n] for n, node in step.parameters.items()}
-        now |= {node: as_number[n][:, t] for n, node in step.inputs.items()}
+        now |= {node: as_number[n][:, t] for n, node in step.series.items()}
+        now |= {step.inputs[n]: as_number[n] for n in step.fixed}
         now |= {node: state[n] for n, node in step.states.items()}
         result = evaluate(step.returns.values(), now, sizes, like, table)
-        state = {n: result[step.returns[n]].expand(1, -1) for n in step.states}
+        state = {n: every_row(result[step.returns[n]], step.returns[n], 1) for n in step.states}
         for n, node in step.returns.items():
-            series[n].append(result[node].expand(1, -1))
+            series[n].append(every_row(result[node], node, 1))
     return {n: torch.cat(s) for n, s in series.items()}
 
 
@@ -142,7 +144,7 @@ def test_hessian_vector_products_are_the_complex_step(cell: str, steps: int):
     """Of the tangent, the complex step gives the gradient: that of ⟨g, Ju⟩ with respect to θ is the product."""
     step = ALL[cell].recurrence
     made = tangent(step)
-    sizes = bind(step, {n: 3 for n in nameable(step) if n in (*step.inputs, *step.states, "h", "o")})
+    sizes = bind(step, OF_CELLS[cell])
     values = random_leaves(made, sizes, steps)
     weights = {n: w * (n not in step.returns) for n, w in random_weights(made, sizes, steps).items()}
     exact = complex_step(made, sizes, values, weights)
@@ -348,22 +350,25 @@ def test_a_batch_of_gradients(engine: str):
 
 
 @every_engine
+@pytest.mark.parametrize("matrices", [False, True])
 @pytest.mark.parametrize("number", range(24))
-def test_random_circuits(engine: str, number: int, monkeypatch: pytest.MonkeyPatch):
+def test_random_circuits(engine: str, number: int, matrices: bool, monkeypatch: pytest.MonkeyPatch):
     """Jacobian-vector products, and the derivative of the gradient in a random direction."""
     monkeypatch.setenv("UNROLLED_CFLAGS", "-O0")  # compiles in a fraction of the time
-    drawn = random_circuit(random.Random(number).choice, most_lines=5)
+    drawn = random_circuit(random.Random(number).choice, most_lines=5, matrices=matrices)
     net = Recurrent(drawn.circuit, engine="reference", dtype=torch.float64, **drawn.sizes)
     own = {n: p.detach() for n, p in net.named_parameters()}
+    recurrence = net.circuit.recurrence
+    lead = {n: (2,) if n in recurrence.fixed else (2, 3) for n in recurrence.inputs}
     given = {
-        n: torch.randint(size, (2, 3)) if node.type.kind == TOKEN else torch.randn(2, 3, size, dtype=torch.float64)
-        for n, node in net.circuit.recurrence.inputs.items()
-        for size in [net.sizes[n]]
+        n: torch.randint(shape[0], lead[n]) if node.type.kind == TOKEN else torch.randn(*lead[n], *shape).double()
+        for n, node in recurrence.inputs.items()
+        for shape in [node.type.shape(net._sizes)]
     }
     real = {n: x for n, x in given.items() if x.is_floating_point()}
 
     def values(leaves: dict[str, dict[str, Tensor]]) -> Tensor:
-        options = {**given, **leaves["inputs"]} or {"steps": 3}
+        options = {**given, **leaves["inputs"], **({} if recurrence.series else {"steps": 3})}
         out = functional_call(net, leaves["parameters"], (), options)
         return torch.cat(
             [x.flatten() for x in (*(out[n] for n in net.circuit.recurrence.returns), *out.state.values())]
@@ -385,7 +390,7 @@ def test_random_circuits(engine: str, number: int, monkeypatch: pytest.MonkeyPat
 
     def of_sample(parameters: dict[str, Tensor], sample: dict[str, Tensor]) -> dict[str, Tensor]:
         def own_loss(parameters: dict[str, Tensor]) -> Tensor:
-            out = functional_call(net, parameters, (), sample or {"steps": 3})
+            out = functional_call(net, parameters, (), {**sample, **({} if recurrence.series else {"steps": 3})})
             return sum(out[n].pow(2).sum() for n in net.circuit.recurrence.returns)
 
         return grad(own_loss)(parameters)
@@ -407,7 +412,7 @@ def test_random_circuits(engine: str, number: int, monkeypatch: pytest.MonkeyPat
         net.use(engine)
         found = [pushed(), second(), per_sample()]
     except EngineError as problem:
-        assert "a step computes a matrix" in str(problem) or "parameter" in str(problem)
+        assert any(word in str(problem) for word in ("matrix", "parameter", "is fixed in time"))
         return
     for a, b in zip(found, right, strict=True):
         close(a, b, 1e-10)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cells_for_tests import CIRCUITS, SIZES
 from unrolled import CircuitError, InputError, Recurrent
 from unrolled.graph.node import order
+from unrolled.plan.stages import EACH, Kinds
 from unrolled.testing.gradients import random_leaves
 from unrolled.testing.strategies import Drawn, circuits
 
@@ -26,10 +27,10 @@ def run_both(cell, sizes, steps, batch):
 
     out = net(
         **{n: values[n] for n in cell.inputs},
-        state=State(**{n: values[n] if n in net.sizes else values[n][:, 0] for n in cell.states}),
-        **({} if cell.inputs else {"steps": steps}),
+        state=State(**{n: values[n] if x.type.dims else values[n][:, 0] for n, x in cell.recurrence.states.items()}),
+        **({} if cell.recurrence.series else {"steps": steps}),
     )
-    unfolded = cell.unfold(steps if cell.inputs else steps + 1).evaluate(**values)
+    unfolded = cell.unfold(steps if cell.recurrence.series else steps + 1).evaluate(**values)
     return out, unfolded
 
 
@@ -55,10 +56,8 @@ def test_each_parameter_once_and_each_piece_once_per_step(name):
     graph = cell.unfold(steps)
     parameters = [n for n in graph.nodes if n.op == "parameter"]
     assert len(parameters) == len(cell.parameters)
-    moving = set()
-    for node in cell.recurrence.nodes:
-        if node.op in ("input", "state") or not moving.isdisjoint(node.args):
-            moving.add(node)
+    kinds = Kinds(cell.recurrence)
+    moving = {node for node in cell.recurrence.nodes if kinds[node] > EACH}
     once = len(cell.recurrence.nodes) - len(moving)
     per_step = len([n for n in moving if n.op != "state"])
     assert len(graph.nodes) == once + len(cell.states) + per_step * len(graph.unfolded.times)

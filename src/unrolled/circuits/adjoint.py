@@ -61,7 +61,7 @@ def check_steps(recurrence: Recurrence, steps: int) -> int:
     Raises:
         CircuitError: it is too small, or not an integer.
     """
-    least = 1 if recurrence.inputs else 2
+    least = 1 if recurrence.series else 2
     if not isinstance(steps, int) or isinstance(steps, bool) or steps < least:
         raise CircuitError(f"the number of steps to unfold '{recurrence.name}' must be {least} or more, got {steps!r}")
     return steps

@@ -110,7 +110,8 @@ class Circuit:
         if not vectors or self.function is _no_function:
             return self
         if vectors not in self._sized:
-            self._sized[vectors] = Circuit(self.function, read(self.function, self.constants, vectors), self.init)
+            again = read(self.function, self.constants, vectors, self.recurrence.fixed)
+            self._sized[vectors] = Circuit(self.function, again, self.init)
         return self._sized[vectors]
 
     def initialise(self, name: str, parameter: Tensor) -> None:
@@ -285,7 +286,10 @@ def _restored(place: tuple[str, str] | None, text: str, doc: str | None, init: P
 def circuit(function: Callable[..., Any], /) -> Circuit: ...
 @overload
 def circuit(
-    *, init: Mapping[str, Start] | None = None, constant: Iterable[str] | Mapping[str, Start] = ()
+    *,
+    init: Mapping[str, Start] | None = None,
+    constant: Iterable[str] | Mapping[str, Start] = (),
+    fixed: Iterable[str] = (),
 ) -> Callable[[Callable[..., Any]], Circuit]: ...
 def circuit(
     function: Callable[..., Any] | None = None,
@@ -293,6 +297,7 @@ def circuit(
     *,
     init: Mapping[str, Start] | None = None,
     constant: Iterable[str] | Mapping[str, Start] = (),
+    fixed: Iterable[str] = (),
 ) -> Any:
     """Read a function as the equations of a recurrent step.
 
@@ -315,22 +320,28 @@ def circuit(
             nested lists): ``@circuit(init={"W": orthogonal(), "b": [0.0, 1.0]})``.
         constant: parameters that are not trained, such as masks. They are saved and moved like the others. Either their
             names, with values in ``init``, or names and values: ``@circuit(constant={"M": mask})``.
+        fixed: inputs that are fixed in time: ``@circuit(fixed=("s", "M"))``. They have one value per sequence, a vector
+            (batch, size) or a matrix (batch, rows, size), whose number of rows may differ from call to call.
 
     Raises:
         CircuitError: the equations do not make sense; the message names the user's file and line.
     """
+    names = (fixed,) if isinstance(fixed, str) else tuple(fixed)
     if function is None:
-        return lambda f: circuit_of(f, init or {}, constant)
-    return circuit_of(function, init or {}, constant)
+        return lambda f: circuit_of(f, init or {}, constant, names)
+    return circuit_of(function, init or {}, constant, names)
 
 
 def circuit_of(
-    function: Callable[..., Any], init: Mapping[str, Start], constant: Iterable[str] | Mapping[str, Start] = ()
+    function: Callable[..., Any],
+    init: Mapping[str, Start],
+    constant: Iterable[str] | Mapping[str, Start] = (),
+    fixed: tuple[str, ...] = (),
 ) -> Circuit:
     """The circuit of a function, as ``circuit`` makes it."""
     constants = tuple(constant) if isinstance(constant, Iterable) and not isinstance(constant, str) else (constant,)
     values = dict(constant) if isinstance(constant, Mapping) else {}
-    recurrence = read(function, constants)
+    recurrence = read(function, constants, fixed=fixed)
 
     def refuse(message: str) -> NoReturn:
         raise CircuitError(message, Trace(function, recurrence.name).definition())

@@ -92,43 +92,55 @@ def minimum(a: Value, b: Value) -> Symbol:
     return record("minimum", a, b)
 
 
-def softmax(x: Value) -> Symbol:
-    """exp(x_i) / sum_j exp(x_j) over the features of a vector: a vector of the same size."""
-    return record("softmax", x)
+def softmax(x: Value, axis: int | None = None) -> Symbol:
+    """exp(x_i) / sum_j exp(x_j) over the features of a vector: a vector of the same size. Of a matrix, over the rows of
+    each column (``axis=0``) or over the columns of each row (``axis=1``): a matrix of the same size."""
+    return _over("softmax", x, axis)
 
 
-def logsumexp(x: Value) -> Symbol:
-    """log(sum_j exp(x_j)) over the features of a vector, without overflow: a scalar."""
-    return record("logsumexp", x)
+def logsumexp(x: Value, axis: int | None = None) -> Symbol:
+    """log(sum_j exp(x_j)) over the features of a vector, without overflow: a scalar. For ``axis`` see ``sum``."""
+    return _over("logsumexp", x, axis)
 
 
-def sum(x: Value) -> Symbol:
-    """Sum over the features of a vector: a scalar."""
-    return record("sum", x)
+def sum(x: Value, axis: int | None = None) -> Symbol:
+    """Sum over the features of a vector, or over all entries of a matrix: a scalar. Of a matrix (rows, columns) along
+    an axis, it is a vector: over the rows (``axis=0``), of the size of the columns; over the columns (``axis=1``), of
+    the size of the rows."""
+    return _over("sum", x, axis)
 
 
-def mean(x: Value) -> Symbol:
-    """Mean over the features of a vector: a scalar."""
-    return record("mean", x)
+def mean(x: Value, axis: int | None = None) -> Symbol:
+    """Mean over the features of a vector: a scalar. For matrices and ``axis`` see ``sum``."""
+    return _over("mean", x, axis)
 
 
-def max(x: Value, *others: Value) -> Symbol:
-    """Largest entry of a vector: a scalar. Entries that tie share the gradient equally."""
-    return _of_one("max", "maximum", x, others)
+def max(x: Value, *others: Value, axis: int | None = None) -> Symbol:
+    """Largest entry of a vector: a scalar. Entries that tie share the gradient equally. For ``axis`` see ``sum``."""
+    return _of_one("max", "maximum", x, others, axis)
 
 
-def min(x: Value, *others: Value) -> Symbol:
-    """Smallest entry of a vector: a scalar. Entries that tie share the gradient equally."""
-    return _of_one("min", "minimum", x, others)
+def min(x: Value, *others: Value, axis: int | None = None) -> Symbol:
+    """Smallest entry of a vector: a scalar. Entries that tie share the gradient equally. For ``axis`` see ``sum``."""
+    return _of_one("min", "minimum", x, others, axis)
 
 
-def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...]) -> Symbol:
-    symbol = record(name, x, *others)
+def _of_one(name: str, of_two: str, x: Value, others: tuple[Value, ...], axis: int | None) -> Symbol:
     if others:
-        symbol._refuse(
+        record(name, x, *others)._refuse(
             f"{name}(x) takes one vector and returns one of its entries. "
             f"To compare two values entry by entry, write {of_two}(a, b)"
         )
+    return _over(name, x, axis)
+
+
+def _over(name: str, x: Value, axis: int | None) -> Symbol:
+    """A reduction along an axis; None is the only one of a vector, or both of a matrix."""
+    if axis is None:
+        return record(name, x)
+    symbol = record(name, x, axis=axis)
+    if axis not in (0, 1) or isinstance(axis, bool):
+        symbol._refuse(f"the axis of {name} must be 0 (over the rows) or 1 (over the columns), got {axis!r}")
     return symbol
 
 
@@ -153,6 +165,23 @@ def split(x: Symbol, n: int) -> tuple[Symbol, ...]:
     if not isinstance(n, int) or isinstance(n, bool) or n < 1:
         raise CircuitError(f"n in split(a, n) must be a positive integer, got {n!r}", x._trace.here())
     return tuple(record("slice", x, index=k, parts=n) for k in range(n))
+
+
+def outer(u: Value, v: Value) -> Symbol:
+    """u vᵀ, the matrix whose entry in row i and column j is u_i v_j."""
+    return record("outer", u, v)
+
+
+def rows(v: Value) -> Symbol:
+    """A matrix each of whose rows is the vector v. The number of rows follows from its use: in ``S + rows(v)`` it is
+    that of S."""
+    return record("repeat", v, axis=0)
+
+
+def columns(v: Value) -> Symbol:
+    """A matrix each of whose columns is the vector v. The number of columns follows from its use: ``columns(f) * S``
+    multiplies row i of S by f_i."""
+    return record("repeat", v, axis=1)
 
 
 def where(condition: Symbol, a: Value, b: Value) -> Symbol:

@@ -6,20 +6,26 @@ import inspect
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
 
-from ..errors import CircuitError, SourceLine
+from ..errors import CircuitError, SourceLine, did_you_mean
 from ..graph.language import RESERVED, RESERVED_FOR_STATES
 from ..graph.recurrence import Recurrence
 from .resolve import resolve
 from .trace import Recording, Symbol, Trace, run
 
 
-def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: Collection[str] = ()) -> Recurrence:
+def read(
+    function: Callable[..., Any],
+    constants: Iterable[str] = (),
+    vectors: Collection[str] = (),
+    fixed: Collection[str] = (),
+) -> Recurrence:
     """The recurrence that a function describes.
 
     Args:
         function: the equations of a step.
         constants: the parameters that are not trained.
         vectors: states that must be vectors although they could be scalars.
+        fixed: the inputs that are fixed in time.
 
     Raises:
         CircuitError: the equations do not make sense; the message names the user's line.
@@ -40,6 +46,7 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     _forgotten_states(recording, positional, symbols, returned, here)
     for n, symbol in symbols.items():
         symbol._op = "parameter" if n in parameters else "state" if n in returned else "input"
+    _mark_fixed(fixed, symbols, here)
     states = {n: symbols[n] for n in positional if n in returned}
     if not states:
         raise CircuitError(
@@ -55,6 +62,20 @@ def read(function: Callable[..., Any], constants: Iterable[str] = (), vectors: C
     }
     inputs = {n: symbols[n] for n in positional if n not in returned}
     return resolve(trace.name, inputs, states, {n: symbols[n] for n in parameters}, returned, local, here, vectors)
+
+
+def _mark_fixed(fixed: Collection[str], symbols: dict[str, Symbol], here: SourceLine) -> None:
+    """Mark the inputs that are fixed in time."""
+    inputs = [n for n, symbol in symbols.items() if symbol._op == "input"]
+    for n in fixed:
+        if n in symbols and n not in inputs:
+            kind = symbols[n]._op
+            why = "is the same at every step anyway" if kind == "parameter" else "gets a new value at every step"
+            raise CircuitError(f"fixed= names '{n}', but a {kind} {why}. Only inputs can be fixed in time", here)
+        if n not in symbols:
+            hint = did_you_mean(str(n), inputs) or f". Its inputs are {', '.join(inputs) or 'none'}"
+            raise CircuitError(f"fixed= names '{n}', which is not an input{hint}", here)
+        symbols[n]._attrs["fixed"] = True
 
 
 def _signature(function: Callable[..., Any], here: SourceLine) -> tuple[list[str], list[str]]:

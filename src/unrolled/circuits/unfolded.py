@@ -12,7 +12,7 @@ from ..graph.node import Node, order
 from ..graph.notation import Format
 from ..graph.size import Conflict, Size, Solver
 from ..graph.stored import as_text, from_text
-from ..transform.evaluate import evaluate
+from ..transform.evaluate import evaluate, every_row
 from ..transform.unfold import Unfolded, unfold
 from ..transform.unfolded_equations import Form, unfolded_equations
 
@@ -30,7 +30,8 @@ class Graph:
     def nodes(self) -> list[Node]:
         """Every node, arguments before their users."""
         u = self.unfolded
-        return order([*u.start.values(), *u.inputs.values(), *u.recurrence.parameters.values(), *u.values.values()])
+        leaves = [*u.start.values(), *u.inputs.values(), *u.fixed.values(), *u.recurrence.parameters.values()]
+        return order([*leaves, *u.values.values()])
 
     def equations(self, format: Format = "text", form: Form = "all") -> str:
         """The equations of the graph.
@@ -91,11 +92,13 @@ class Graph:
         (batch, 5, 2)
 
         Args:
-            values: every input (batch, steps, size), or (batch, steps) for tokens; every initial state (batch, size),
-                or (batch,) for scalars; and every parameter.
+            values: every input (batch, steps, size), or (batch, steps) for tokens, or (batch, size) and (batch, rows,
+                size) if it is fixed in time; every initial state (batch, size), or (batch,) for scalars; and every
+                parameter.
 
         Returns:
-            By name, tensors (batch, steps, size), or (batch, steps) for scalars.
+            By name, tensors (batch, steps, size), (batch, steps) for scalars, (batch, steps, rows, columns) for
+            matrices.
 
         Raises:
             InputError: a value is missing, unknown, or has a shape that does not match the others.
@@ -111,7 +114,7 @@ class Graph:
         if missing := [n for n in expected if n not in values]:
             raise InputError(f"evaluate needs the values of {', '.join(missing)}")
         leaves: dict[Node, Tensor] = {node: _columns(values[n], node) for n, node in u.start.items()}
-        leaves |= {node: values[n] for n, node in u.recurrence.parameters.items()}
+        leaves |= {node: values[n] for n, node in {**u.recurrence.parameters, **u.fixed}.items()}
         for (name, t), node in u.inputs.items():
             steps = values[name].shape[1] if values[name].ndim > 1 else 0
             if steps != len(u.times):
@@ -123,8 +126,9 @@ class Graph:
         result = evaluate(u.values.values(), leaves, _sizes(leaves), like)
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
         batch = len(like)  # a value that depends only on parameters is the same in every sequence
-        together = {n: torch.stack([v.expand(batch, v.shape[-1]) for v in s], 1) for n, s in series.items()}
-        return {n: s if u.recurrence.returns[n].type.dims else s[..., 0] for n, s in together.items()}
+        nodes = u.recurrence.returns
+        together = {n: torch.stack([every_row(v, nodes[n], batch) for v in s], 1) for n, s in series.items()}
+        return {n: s if nodes[n].type.dims else s[..., 0] for n, s in together.items()}
 
 
 def _columns(value: Tensor, node: Node) -> Tensor:
@@ -138,13 +142,14 @@ def _unfolded_again(text: str, steps: int) -> Graph:
 
 
 def _written(name: str, value: Tensor, steps: int) -> list[float | str]:
-    """The numbers to write in the circles of a value: a scalar itself, or the root mean square of a vector."""
-    if value.ndim not in (2, 3) or value.shape[:2] != (1, steps):
+    """The numbers to write in the circles of a value: a scalar itself, or the root mean square of a vector or a
+    matrix."""
+    if value.ndim not in (2, 3, 4) or value.shape[:2] != (1, steps):
         raise InputError(
             f"values['{name}'] must have shape (1, {steps}, ...), for one sequence; got {tuple(value.shape)}"
         )
     rows = value.detach().double()
-    return list((rows if rows.ndim == 2 else rows.square().mean(2).sqrt())[0].tolist())
+    return list((rows if rows.ndim == 2 else rows.flatten(2).square().mean(2).sqrt())[0].tolist())
 
 
 def _sizes(leaves: dict[Node, Tensor]) -> dict[str, int]:

@@ -89,7 +89,7 @@ def memory_capacity(
     if len(net.circuit.inputs) != 1 or tokens:
         given = ", ".join(net.circuit.inputs) + " (tokens)" * tokens if net.circuit.inputs else "none"
         raise InputError(f"memory_capacity needs a network with one input of vectors; the inputs of this one: {given}")
-    units = sum(net.sizes.get(n, 1) for n in net.circuit.states)
+    units = sum(s.type.entries(net._sizes) for s in net.circuit.recurrence.states.values())
     if steps < 4 * units + farthest + warm:
         raise InputError(f"{steps} steps are too few for {units} units: give {4 * units + farthest + warm} or more")
     generator = torch.Generator().manual_seed(seed)

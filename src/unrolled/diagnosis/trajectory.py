@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from ..errors import InputError
 from ..nn.passes import Pass, recorded
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
@@ -87,7 +88,7 @@ class Trajectory:
         for p in held:
             p.requires_grad_(False)
         try:
-            given = State(**{n: s[:, 0] if n in _scalars(self.net) else s for n, s in state.items()})
+            given = State(**_narrow(self.net, state))
             result: Result = self.net(state=given, steps=None if read else steps, **read)
             return Result(_wide(self.net, {n: result[n] for n in result}), State.of(_wide(self.net, result.state)))
         finally:
@@ -120,6 +121,11 @@ def follow(model: nn.Module, loss: Callable[[], Tensor]) -> list[Trajectory]:
 
 
 def _trajectory(run: Pass, direct: Values) -> Trajectory:
+    if fixed := run.net.circuit.recurrence.fixed:
+        raise InputError(
+            f"'{run.net.circuit.name}' reads '{fixed[0]}', which is fixed in time; diagnose examines only networks "
+            "whose inputs have a value at each step"
+        )
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):
         cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]
@@ -130,10 +136,21 @@ def _trajectory(run: Pass, direct: Values) -> Trajectory:
     return Trajectory(run.layer, run.net, inputs, start, out, direct, tuple(stretches))
 
 
-def _scalars(net: Recurrent) -> set[str]:
-    return {n for n, s in net.circuit.recurrence.states.items() if not s.type.dims}
+def _ranks(net: Recurrent) -> dict[str, int]:
+    return {n: len(node.type.dims) for n, node in net.circuit.recurrence.returns.items()}
 
 
 def _wide(net: Recurrent, values: Mapping[str, Tensor]) -> Values:
-    """The same values, where scalar states get a dimension of size 1."""
-    return {n: v[..., None] if n in _scalars(net) else v for n, v in values.items()}
+    """The same values as vectors: scalar states get a dimension of size 1, matrices are flattened."""
+    rank, states = _ranks(net), net.circuit.states
+
+    def vector(n: str, v: Tensor) -> Tensor:
+        return v.flatten(-2) if rank[n] == 2 else v[..., None] if n in states and rank[n] == 0 else v
+
+    return {n: vector(n, v) for n, v in values.items()}
+
+
+def _narrow(net: Recurrent, states: Mapping[str, Tensor]) -> Values:
+    """The states of ``_wide``, (points, size), as the network takes them."""
+    types = {n: node.type for n, node in net.circuit.recurrence.states.items()}
+    return {n: s.view(len(s), *(d.value(net._sizes) for d in types[n].dims)) for n, s in states.items()}

@@ -76,7 +76,7 @@ def _known(path: Trajectory, generator: torch.Generator) -> dict[Node, Tensor]:
     rows, times = rows[chosen], times[chosen]
     before = path.before(rows, times)
     known: dict[Node, Tensor] = {node: getattr(path.net, n).detach() for n, node in step.parameters.items()}
-    known |= {node: before[n] for n, node in step.states.items()}
+    known |= {node: before[n].view(-1, *node.type.shape(path.net._sizes)) for n, node in step.states.items()}
     return known | {step.inputs[n]: _vector(path, n, x[rows, times]) for n, x in path.inputs.items()}
 
 

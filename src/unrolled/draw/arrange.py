@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from .reduce import Arrow, Diagram
+from .reduce import INPUTS, Arrow, Diagram
 
 ROW = 96.0  # distance from row to row
 APART = 14.0  # distance between neighbours in a row
@@ -102,7 +102,7 @@ def _layers(diagram: Diagram) -> dict[str, int]:
     A value is above all values that it is computed from, and above values of the previous step that do not depend on
     it. Targets, which no state depends on, are above the values that are compared with them. Two values that depend on
     themselves are in different rows, so that both of their delayed arrows can be straight lines."""
-    inputs = [n for n, v in diagram.values.items() if v.role == "input"]
+    inputs = [n for n, v in diagram.values.items() if v.role in INPUTS]
     after = {n: _after(n, diagram) for n in diagram.values}
     feeding = {a.source for a in diagram.delayed}
     on_top = [n for n in inputs if after[n] and not after[n] & feeding]

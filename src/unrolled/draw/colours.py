@@ -12,6 +12,7 @@ COLOURS: dict[str, tuple[str, str]] = {
     "block": ("#e9e9e9", "#34373d"),
     "delay": ("#000000", "#ffffff"),
     "input": ("#e3f0fa", "#153247"),
+    "fixed": ("#5f95dc", "#0a0f52"),
     "output": ("#b9e3d0", "#0f5140"),
     "state": ("#f3b94f", "#74510f"),
     "loss": ("#cf93b8", "#99587f"),
@@ -19,7 +20,8 @@ COLOURS: dict[str, tuple[str, str]] = {
     "parameter": ("#00548a", "#7cc4f2"),
     "gradient": ("#b84a00", "#ff9a57"),
 }
-ROLES = ("input", "state", "output", "loss")  # in the legend
+# the words in the legend
+ROLES = {"input": "input", "fixed": "input fixed in time", "state": "state", "output": "output", "loss": "loss"}
 
 
 def variables(dark: bool) -> str:

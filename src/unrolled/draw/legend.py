@@ -38,7 +38,7 @@ def explain(scene: Scene, layout: Layout, delay: bool, *notes: str) -> None:
     roles = [value.role for value in layout.diagram.values.values()]
     for role in dict.fromkeys(roles):
         if role in ROLES:
-            entry(role, labels.words(role))
+            entry(role, labels.words(ROLES[role]))
     names = {letter for arrow in layout.diagram.arrows for way in arrow.letters for letter in way}
     if names:
         entry("", labels.words("the same at every step"), key=labels.letters(tuple((n,) for n in sorted(names))))

@@ -17,7 +17,7 @@ from ..graph.node import REAL, Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import loss_on
 
-Role = Literal["input", "state", "output", "loss", "named"]
+Role = Literal["input", "fixed", "state", "output", "loss", "named"]
 Ways = tuple[tuple[str, ...], ...]  # every path from one value to another: the parameters on it, the outermost first
 Origin = tuple[str, bool]  # the name of a value, and whether it is the value of the previous step
 
@@ -30,6 +30,7 @@ APPLYING = {
     "take",
     "pick",
 }  # a parameter here acts on the other argument
+INPUTS = ("input", "fixed")
 FLAT = ("sign", "floor", "stop_gradient")  # no derivative passes through these
 MOST_WAYS = 3
 
@@ -75,7 +76,7 @@ class Diagram:
         while True:
             more = {a.source for a in self.arrows if a.smooth and a.target in reached} - reached
             if not more:
-                return frozenset(n for n in reached if n in self.values and self.values[n].role != "input")
+                return frozenset(n for n in reached if n in self.values and self.values[n].role not in INPUTS)
             reached |= more
 
     @property
@@ -99,7 +100,8 @@ def reduce(recurrence: Recurrence, gates: bool = True) -> Diagram:
             named.setdefault(name, node)
     arrows = _absorbed(_arrows(recurrence, named, fixed), set(recurrence.returns))
     used = {a.target for a in arrows} | set(recurrence.returns)
-    values = {n: Value(n, "input", is_scalar(node)) for n, node in recurrence.inputs.items()}
+    roles: dict[str, Role] = {n: "fixed" if n in recurrence.fixed else "input" for n in recurrence.inputs}
+    values = {n: Value(n, roles[n], is_scalar(node)) for n, node in recurrence.inputs.items()}
     for name in sorted(named, key=_listed(recurrence)):
         if name in used:
             values[name] = Value(name, _role(recurrence, name), is_scalar(named[name]))

@@ -74,12 +74,13 @@ class Layout:
         value = self.diagram.values[name]
         place, size = self.step.places[name].moved(dx), TYPE.get(value.role, MAIN)
         faint = time == ELSEWHERE
+        shown = None if value.role == "fixed" else time
         below: Lines = ()
         if self.numbers:
             below = self.numbers.lines(name, time)
         elif self.gradient and not small and not faint and value.role != "loss" and name in self.diagram.carrying:
             below = ((labels.gradient(name, time, value.scalar), "nabla"),)
-        return Circle(name, time, value.role, place, labels.value(name, time, value.scalar), size, faint, below)
+        return Circle(name, time, value.role, place, labels.value(name, shown, value.scalar), size, faint, below)
 
 
 def circuit(layout: Layout) -> Scene:
@@ -162,7 +163,8 @@ def sizes(
     times = {t if len(t) < 3 else "0" * len(t) if t.isdigit() else t for t in times}
     for name, value in diagram.values.items():
         size, height = TYPE.get(value.role, MAIN), 2 * RADIUS.get(value.role, MAIN_RADIUS) + 2 * TALLER * lines
-        wide = max(labels.width(labels.value(name, t, value.scalar), size) for t in times) + 10 * lines
+        shown = {None} if value.role == "fixed" else times
+        wide = max(labels.width(labels.value(name, t, value.scalar), size) for t in shown) + 10 * lines
         if numbers:
             wide = max(wide, 0.85 * numbers.width(name, [part * size for part in BELOW]) + 6 * lines)
         result[name] = (max(height, round(wide + 0.45 * height)) if wide > 0.84 * height else height, height)

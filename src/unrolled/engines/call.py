@@ -17,8 +17,9 @@ class Call(NamedTuple):
         recurrence: the step.
         sizes: all sizes by name.
         parameters: by name.
-        inputs: series by name: vectors (rows, size) or tokens (rows,), with one row per step of each sequence.
-        state: the initial states by name, (sequences, size).
+        inputs: series by name: vectors (rows, size), matrices (rows, m, n) or tokens (rows,), with one row per step of
+            each sequence. Those that are fixed in time have one per sequence instead: (sequences, ...).
+        state: the initial states by name, (sequences, size) or (sequences, m, n).
         layout: which rows belong to which sequence.
         like: a tensor with the dtype and device of every new tensor.
     """

@@ -14,9 +14,13 @@ from .border import ordinary, transformed, untraced, unwatched, watched, without
 from .call import Call, Engine
 from .double_backward import Gradient
 from .job import Job
+from .once import once_per_sequence
 from .passes import Tensors, gradients, shaped
 from .plain import PLAIN
+from .restarts import run_parts
+from .row_counts import run_rounded
 
+AS_WRITTEN = ("reference", "plain")  # the engines that compute every value at every step
 _hooks = torch._C._autograd._top_saved_tensors_default_hooks
 
 
@@ -43,6 +47,26 @@ def run_sequences(engine: Engine, call: Call) -> tuple[Tensors, Tensors]:
 @without_autocast
 def differentiable(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     """Run a call of sequences, or of rows; differentiable. Returns all values, then the last states of sequences."""
+    if call.recurrence.fixed and engine.name not in AS_WRITTEN:
+        return _run_fixed(engine, call, sequences)
+    return _run_series(engine, call, sequences)
+
+
+def _run_fixed(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    """Run a call with inputs that are fixed in time: what depends on them alone is computed first."""
+    if engine.name != "c":
+        return _run_series(engine, once_per_sequence(call, run), sequences)
+
+    def step(call: Call) -> tuple[Tensor, ...]:
+        call = once_per_sequence(call, run)
+        if call.layout.resets:
+            return run_parts(call, lambda parts: _run_series(engine, parts, True), sequences)
+        return _run_series(engine, call, sequences)
+
+    return run_rounded(call, step)
+
+
+def _run_series(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if transformed():

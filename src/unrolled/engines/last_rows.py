@@ -28,7 +28,7 @@ def last_rows(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
 
 def with_last_rows(gradient: Tensor | None, of_last: Tensor, layout: Layout) -> Tensor:
     """The gradient of a series (rows, size) plus that of its last rows (sequences, size)."""
-    total = of_last.new_zeros(layout.rows, of_last.shape[1]) if gradient is None else gradient.clone()
+    total = of_last.new_zeros(layout.rows, *of_last.shape[1:]) if gradient is None else gradient.clone()
     if layout.steps:
         total[layout.steps - 1 :: layout.steps] += of_last
         return total

@@ -38,7 +38,7 @@ def shaped(found: Tensors, call: Call, sequences: bool, in_place: bool = True) -
     first = (layout.rows,) if not sequences or layout.steps is None else (layout.count, layout.steps)
     for n, node in call.recurrence.returns.items():
         if len(first) > 1 or not node.type.dims:
-            shape = (*first, *found[n].shape[-1:]) if node.type.dims else first
+            shape = (*first, *found[n].shape[1:]) if node.type.dims else first
             found[n] = _reshaped(found[n], shape) if in_place else found[n].reshape(shape)
     return *found.values(), *ends
 
@@ -78,7 +78,7 @@ def gradients(
         n: _as_rows(readable_gradient(n, g), node) for n, node in returns.items() if (g := next(arrived)) is not None
     }
     of_ends = {n: readable_gradient(n, g) for n, g in zip(call.state, arrived, strict=False) if g is not None}
-    of_ends = {n: g if g.ndim == 2 else g[:, None] for n, g in of_ends.items()}
+    of_ends = {n: g if g.ndim > 1 else g[:, None] for n, g in of_ends.items()}
     given |= {n: with_last_rows(given.get(n), g, layout) for n, g in of_ends.items()}
     found = engine.backward(call, kept, given, set(wanted)) if given else {}
     if layout.empty:
@@ -87,4 +87,5 @@ def gradients(
 
 
 def _as_rows(gradient: Tensor, of: Node) -> Tensor:
-    return gradient.flatten(0, -2) if of.type.dims else gradient.reshape(-1, 1)
+    rank = len(of.type.dims)
+    return gradient.flatten(0, -rank - 1) if rank else gradient.reshape(-1, 1)

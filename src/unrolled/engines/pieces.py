@@ -40,9 +40,15 @@ class Piece:
         state = {n: s[self.alive] for n, s in call.state.items()}
         if not self.fresh.all():
             before = (self.firsts - 1).clamp(min=0)
-            state = {n: torch.where(self.fresh[:, None], s, series[n][before]) for n, s in state.items()}
-        inputs = {n: x[self.rows] for n, x in call.inputs.items()}
+            state = {n: torch.where(beside(self.fresh, s), s, series[n][before]) for n, s in state.items()}
+        fixed = call.recurrence.fixed
+        inputs = {n: x[self.alive if n in fixed else self.rows] for n, x in call.inputs.items()}
         return call._replace(inputs=inputs, state=state, layout=self.layout)
+
+
+def beside(of_rows: Tensor, values: Tensor) -> Tensor:
+    """One number per row (rows,), shaped to combine with values (rows, ...)."""
+    return of_rows.view(-1, *[1] * (values.ndim - 1))
 
 
 class Pieces:
@@ -81,7 +87,7 @@ def forward(engine: Engine, call: Call, every: int) -> Series:
         found, _ = engine.forward(piece.of(call, series), keep=False)
         for n, values in found.items():
             if n not in series:
-                series[n] = values.new_empty(call.layout.rows, values.shape[1])
+                series[n] = values.new_empty(call.layout.rows, *values.shape[1:])
             series[n][piece.rows] = values
     return series
 
@@ -119,7 +125,7 @@ class Gradients:
         for n in self.sums:
             self.sums[n] += found[n]
         for n in self.flows:
-            self.flows[n][piece.rows] += found[n]
+            self.flows[n][piece.alive if n in self.call.recurrence.fixed else piece.rows] += found[n]
 
     @property
     def found(self) -> Series:

@@ -7,7 +7,7 @@ computes the rest step by step. After the loop, gradients of parameters are larg
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -19,12 +19,17 @@ from ..graph.node import Node
 from ..graph.recurrence import Recurrence
 from ..plan.loop import Loop
 from ..plan.plan import Pass, make_plan
+from ..plan.stages import EACH
+from ..plan.totals import total
 from ..transform.differentiate import carried, direct
-from ..transform.evaluate import execute, instructions, rules
+from ..transform.evaluate import every_row, execute, instructions, rules
+from ..transform.terms import parts
 from .accumulate import accumulate
 from .call import Call, Kept
+from .steps import sequence_of_row
 
-Values = dict[Node, Tensor]  # constant values (size,), series (rows, size)
+# constant values (size,) or (m, n); of each sequence (sequences, ...); series (rows, ...)
+Values = dict[Node, Tensor]
 
 
 class RunLoop(Protocol):
@@ -50,9 +55,9 @@ class Planned:
         """See ``Engine.forward``."""
         plan = make_plan(call.recurrence)
         step = plan.step
-        values = _leaves(step, call)
-        self.sweep(plan.forward(keep), values, call.state, call)
-        outputs = {n: _series(values[node], call) for n, node in step.returns.items()}
+        values, way = _leaves(step, call), plan.forward(keep)
+        self.sweep(way, values, call.state, call)
+        outputs = {n: _series(node, values, way, call) for n, node in step.returns.items()}
         return outputs, [{node: _owned(values[node]) for node in plan.kept}] if keep else []
 
     def backward(self, call: Call, kept: Kept, grads: dict[str, Tensor], wanted: set[str]) -> dict[str, Tensor]:
@@ -62,22 +67,26 @@ class Planned:
         adjoint = way.recurrence
         values = {**kept[0], **_leaves(plan.step, call), **{adjoint.inputs[direct(n)]: g for n, g in grads.items()}}
         start = {carried(n): torch.zeros_like(v) for n, v in call.state.items()}
+        start |= {total(n): torch.zeros_like(call.inputs[n]) for n in way.fixed}
         arriving = self.sweep(way, values, start, call)
-        result = {n: _series(values[node], call) for n, node in way.flows.items()}
+        result = {n: _series(node, values, way, call) for n, node in way.flows.items()}
+        result |= {n: arriving[total(n)] for n in way.fixed}
+        added = _at_rows([part for terms in way.sums.values() for t in terms for part in parts(t)], values, way, call)
         for n, terms in way.sums.items():
             result[n] = torch.zeros_like(call.parameters[n])
             for node in terms:
-                accumulate(result[n], node, values)
+                accumulate(result[n], node, added)
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
     def sweep(self, way: Pass, values: Values, start: Mapping[str, Tensor], call: Call) -> dict[str, Tensor]:
         """Run one pass over time, forward or backward: add the values of every stage, and return the final states."""
-        rows, cut, loop = _row_table(), way.stages, way.loop
+        cut, loop = way.stages, way.loop
         execute(instructions(cut.once, call.sizes, call.like), values)
-        execute(instructions(cut.before, call.sizes, call.like, rows), values)
+        execute(instructions(cut.each, call.sizes, call.like, _row_table()), values)
+        _compute(cut.before, values, way, call)
         results = self.run_loop(loop, call, values, [start[n] for n in way.recurrence.states])
         values.update(zip(loop.keep, results, strict=False))
-        execute(instructions(cut.after, call.sizes, call.like, rows), values)
+        _compute(cut.after, values, way, call)
         return dict(zip(way.recurrence.states, results[len(loop.keep) :], strict=True))
 
 
@@ -86,9 +95,26 @@ def _leaves(step: Recurrence, call: Call) -> Values:
     return values | {step.inputs[n]: x for n, x in call.inputs.items()}
 
 
-def _series(value: Tensor, call: Call) -> Tensor:
+def _compute(nodes: tuple[Node, ...], values: Values, way: Pass, call: Call) -> None:
+    """Compute some values for all steps at once."""
+    found = _at_rows((a for n in nodes for a in n.args), values, way, call)
+    execute(instructions(nodes, call.sizes, call.like, _row_table()), found)
+    if found is not values:
+        values.update((n, found[n]) for n in nodes)
+
+
+def _at_rows(nodes: Iterable[Node], values: Values, way: Pass, call: Call) -> Values:
+    """The values, where those of ``nodes`` that are the same at every step of a sequence are repeated for every row."""
+    if not (way.stages.each or call.recurrence.fixed):
+        return values
+    each = {n for n in nodes if way.kinds[n] == EACH}
+    index = sequence_of_row(call.layout, call.like.device)
+    return {**values, **{n: values[n][index] for n in each if n in values}}
+
+
+def _series(node: Node, values: Values, way: Pass, call: Call) -> Tensor:
     """A returned value as a series in its own memory; a constant value is repeated for every row."""
-    return _owned(value if value.ndim == 2 else value.expand(call.layout.rows, -1))
+    return _owned(every_row(_at_rows([node], values, way, call)[node], node, call.layout.rows))
 
 
 def _owned(value: Tensor) -> Tensor:

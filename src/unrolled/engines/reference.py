@@ -14,7 +14,7 @@ from torch import Tensor
 from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
-from ..transform.evaluate import execute, instructions
+from ..transform.evaluate import every_row, execute, instructions
 from ..transform.terms import parts, terms
 from .accumulate import accumulate
 from .call import Call, Kept
@@ -32,15 +32,15 @@ class Reference:
         fixed = _fixed_values(call, order(step.returns.values()))
         program = instructions(order(step.returns.values(), known=[*fixed, *_moving(step)]), call.sizes, call.like)
         needed = residuals(step) if keep else ()
-        inputs = {node: steps.read(call.inputs[n]) for n, node in step.inputs.items()}
+        inputs = {node: steps.read(call.inputs[n]) for n, node in step.series.items()}
         state, kept = [call.state[n] for n in step.states], Kept()
         series: dict[str, list[Tensor]] = {n: [] for n in step.returns}
         for t in range(call.layout.longest):
             now = zip(step.states.values(), steps.cut(t, steps.enter(t, state)), strict=True)
-            values = {**fixed, **dict(now), **{node: x[t] for node, x in inputs.items()}}
+            values = {**fixed, **dict(now), **{node: x[t] for node, x in inputs.items()}, **_of_sequences(call, t)}
             execute(program, values)
             for n, node in step.returns.items():
-                series[n].append(_batched(values[node], steps.alive(t)))
+                series[n].append(every_row(values[node], node, steps.alive(t)))
             state = steps.leave(t, state, [series[n][-1] for n in step.states])
             kept.append({n: values[n] for n in needed if n in values})
         return {n: _joined(s, step.returns[n], call) for n, s in series.items()}, kept
@@ -50,11 +50,13 @@ class Reference:
         adjoint = _adjoint(call.recurrence, tuple(grads))
         step = call.recurrence
         sums = {n: terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
-        flows = {n: adjoint.returns[gradient(n)] for n in step.inputs if n in wanted}
+        flows = {n: adjoint.returns[gradient(n)] for n in step.series if n in wanted}
+        of_sequences = {n: adjoint.sums[gradient(n)] for n in step.fixed if n in wanted}
         back = {n: adjoint.returns[carried(n)] for n in step.states}
         roots = [
             *back.values(),
             *flows.values(),
+            *of_sequences.values(),
             *(part for nodes in sums.values() for node in nodes for part in parts(node)),
         ]
         fixed = _fixed_values(call, order(roots))
@@ -66,19 +68,23 @@ class Reference:
         given = {adjoint.inputs[direct(n)]: steps.read(g.contiguous()) for n, g in grads.items()}
         entering = [adjoint.states[carried(n)] for n in step.states]
         arriving = [torch.zeros_like(call.state[n]) for n in step.states]
-        total = {n: torch.zeros_like(call.parameters[n]) for n in sums}
+        total = {n: torch.zeros_like(call.leaves[n]) for n in (*sums, *of_sequences)}
         series: dict[str, list[Tensor]] = {n: [] for n in flows}
         for t in reversed(range(call.layout.longest)):
             alive, now = steps.alive(t), zip(entering, steps.enter(t, arriving), strict=True)
             values = {**fixed, **kept[t], **dict(now), **{node: g[t] for node, g in given.items()}}
+            values |= _of_sequences(call, t)
             execute(program, values)
-            gone = [_batched(values[node], alive) for node in back.values()]
+            gone = [every_row(values[node], node, alive) for node in back.values()]
             arriving = steps.leave(t, arriving, steps.cut(t, gone))
             for n, nodes in sums.items():
                 for node in nodes:
                     accumulate(total[n], node, values)
+            for n, node in of_sequences.items():
+                now_added = every_row(values[node], node, alive)
+                total[n] = steps.leave(t, [total[n]], [steps.enter(t, [total[n]])[0] + now_added])[0]
             for n, node in flows.items():
-                series[n].append(_batched(values[node], alive))
+                series[n].append(every_row(values[node], node, alive))
         result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}
         return {**result, **total, **{n: g for n, g in zip(step.states, arriving, strict=True) if n in wanted}}
 
@@ -94,11 +100,17 @@ def residuals(step: Recurrence) -> tuple[Node, ...]:
     roots = [*adjoint.returns.values(), *adjoint.sums.values()]
     read = {a for node in order(roots, known=forward) for a in node.args if a in forward}
     read.update(root for root in roots if root in forward)
-    return tuple({*read, *_moving(step)})
+    return tuple({*read, *_moving(step)} - {step.inputs[n] for n in step.fixed})
 
 
 def _moving(step: Recurrence) -> list[Node]:
     return [*step.inputs.values(), *step.states.values()]
+
+
+def _of_sequences(call: Call, t: int) -> dict[Node, Tensor]:
+    """The inputs that are fixed in time, of the sequences that have a step t."""
+    step, steps = call.recurrence, steps_of(call.layout, call.like.device)
+    return {step.inputs[n]: steps.enter(t, [call.inputs[n]])[0] for n in step.fixed}
 
 
 def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
@@ -112,13 +124,7 @@ def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
     return fixed
 
 
-def _batched(value: Tensor, batch: int) -> Tensor:
-    """The value with a batch dimension, which values that depend on no input lack."""
-    return value if value.ndim == 2 else value.expand(batch, -1)
-
-
 def _joined(series: list[Tensor], node: Node, call: Call) -> Tensor:
     if series:
         return steps_of(call.layout, call.like.device).write(series)
-    size = node.type.entries(call.sizes)
-    return call.like.new_empty(0, size)
+    return call.like.new_empty(0, *node.type.shape(call.sizes))

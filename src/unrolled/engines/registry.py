@@ -10,6 +10,7 @@ import torch as pytorch
 from ..errors import EngineError, did_you_mean
 from ..graph.recurrence import Recurrence
 from ..plan.plan import make_plan
+from ..transform.hoist import hoisted
 from . import torch
 from .c.build import compiler, missing
 from .c.engine import Compiled
@@ -78,6 +79,7 @@ def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
         return f"it runs float32 and float64 on the CPU, not {str(dtype).removeprefix('torch.')} on {device}"
     if compiler() is None:
         return missing()
-    plan = make_plan(recurrence)
+    parts = hoisted(recurrence) if recurrence.fixed else None
+    plan = make_plan(parts[1] if parts else recurrence)
     ways = (plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters}))
     return next((reason for way in ways if (reason := obstacle(way))), "")

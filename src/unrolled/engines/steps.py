@@ -16,7 +16,7 @@ class Steps:
 
     Attributes:
         live: for each step, the indices of the sequences that have it; None for all.
-        fresh: for each step, which of these sequences are reset there, (live, 1) booleans; None for none.
+        fresh: for each step, which of these sequences are reset there, (live,) booleans; None for none.
     """
 
     def __init__(self, layout: Layout, device: torch.device) -> None:
@@ -38,7 +38,7 @@ class Steps:
         self.counts = torch.bincount(time, minlength=layout.longest).tolist()
         self.order, self.place = order.to(device), order.argsort().to(device)
         self.live = sequence[order].to(device).split(self.counts)
-        fresh = reset[order][:, None].split(self.counts)
+        fresh = reset[order].split(self.counts)
         self.fresh = [f.to(device) if bool(f.any()) else None for f in fresh]
 
     def read(self, series: Tensor) -> Sequence[Tensor]:
@@ -73,7 +73,15 @@ class Steps:
     def cut(self, t: int, values: Sequence[Tensor]) -> list[Tensor]:
         """States before a step, or gradients going back beyond it, set to zero where a sequence is reset."""
         fresh = self.fresh[t]
-        return [v if fresh is None else v.masked_fill(fresh, 0) for v in values]
+        if fresh is None:
+            return [*values]
+        return [v.masked_fill(fresh.view(-1, *[1] * (v.ndim - 1)), 0) for v in values]
+
+
+@constants
+def sequence_of_row(layout: Layout, device: torch.device) -> Tensor:
+    """The number of the sequence that each row of a series belongs to: (rows,)."""
+    return torch.repeat_interleave(torch.tensor(layout.lengths, dtype=torch.int64)).to(device)
 
 
 @constants

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..graph.node import MASK, Node
 from ..plan.loop import Loop
-from ..transform.evaluate import execute, instructions
+from ..transform.evaluate import every_row, execute, instructions
 from .call import Call
 from .steps import steps_of
 
@@ -26,11 +26,13 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
         entering = steps.enter(t, state)
         entering = entering if loop.reverse else steps.cut(t, entering)
         now = {**fixed, **dict(zip(loop.states, entering, strict=True)), **{n: s[t] for n, s in moving}}
+        now |= zip(loop.each, steps.enter(t, [values[n] for n in loop.each]), strict=True)
         execute(program, now)
         for n, gathered in series.items():
             gathered.append(now[n])
-        new = [now[n].expand(steps.alive(t), -1) for n in loop.new]  # a fixed value is the same in every row
-        state = steps.leave(t, state, steps.cut(t, new) if loop.reverse else new)
+        new = [every_row(now[n], n, steps.alive(t)) for n in loop.new]
+        ends = len(new) - loop.totals
+        state = steps.leave(t, state, [*steps.cut(t, new[:ends]), *new[ends:]] if loop.reverse else new)
     kept = [_joined(s[::-1] if loop.reverse else s, n, call) for n, s in series.items()]
     return [*kept, *state]
 
@@ -38,5 +40,4 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
 def _joined(steps: list[Tensor], node: Node, call: Call) -> Tensor:
     if steps:
         return steps_of(call.layout, call.like.device).write(steps)
-    shape = [d.value(call.sizes) for d in node.type.dims] or [1]
-    return call.like.new_empty(0, *shape, dtype=torch.bool if node.type.kind == MASK else None)
+    return call.like.new_empty(0, *node.type.shape(call.sizes), dtype=torch.bool if node.type.kind == MASK else None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from .call import Call, Kept
-from .pieces import Gradients, Pieces, Recomputing, Series
+from .pieces import Gradients, Pieces, Recomputing, Series, beside
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Truncating(Recomputing):
             piece = pieces[number]
             part = piece.of(call, kept[0])
             _, again = self.engine.forward(part, keep=True)
-            given = {n: g[piece.rows] * piece.new[:, None] for n, g in grads.items()}
+            given = {n: g[piece.rows] * beside(piece.new, g) for n, g in grads.items()}
             found = self.engine.backward(part, again, given, wanted | set(start))
             total.add(piece, found)
             for n, gradient in start.items():
-                gradient[piece.alive] += found[n] * piece.fresh[:, None]
+                gradient[piece.alive] += found[n] * beside(piece.fresh, found[n])
         return total.found | {n: g for n, g in start.items() if n in wanted}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from .node import TOKEN, Node, order
+from .node import TOKEN, Node, is_fixed, order
 from .notation import NOTATIONS, Format, Text
 from .printer import Printer
 from .recurrence import Recurrence
@@ -80,10 +80,10 @@ def speller(
             return notation.name(labels[node], time(base, shift), piece, is_scalar(node))
         if node in earlier:
             return notation.name(node["name"], time(base, shift - 1), piece)
-        if node.op == "input":
+        if node.op == "input" and not is_fixed(node):
             earlier_by = 1 if dict(node.attrs).get("delayed") else 0  # a state given from outside
             return notation.name(node["name"], time(base, shift - earlier_by), piece, is_scalar(node))
-        if node.op == "parameter":
+        if node.op == "parameter" or is_fixed(node):
             return notation.name(node["name"], None, piece)
         return None
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 FUNCTIONS = (
     "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
     "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
-    "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
+    "outer", "rows", "columns", "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
 )  # fmt: skip
 
 # arguments of networks and calls, and attributes of results: no input, state, parameter or output has such a name, and

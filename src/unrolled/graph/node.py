@@ -34,6 +34,10 @@ class Type:
         """The number of entries; 1 for a scalar."""
         return math.prod(d.value(sizes) for d in self.dims)
 
+    def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of a tensor with the value: (n,) or (m, n); (1,) for a scalar."""
+        return tuple(d.value(sizes) for d in self.dims) or (1,)
+
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]
         size = f" of {' × '.join(map(str, self.dims))}" if self.dims else ""
@@ -118,6 +122,11 @@ def _identity(value: object) -> object:
 def leaf(op: str, type: Type, source: SourceLine | None = None, **attrs: Any) -> Node:
     """A new leaf. Leaves are distinct even if they have the same name: two circuits may both have a W."""
     return _new(op, (), tuple(sorted(attrs.items())), type, source)
+
+
+def is_fixed(node: Node) -> bool:
+    """Whether a node is an input that is fixed in time: it has one value per sequence."""
+    return node.op == "input" and bool(dict(node.attrs).get("fixed"))
 
 
 def _new(op: str, args: tuple[Node, ...], attrs: Attrs, type: Type, source: SourceLine | None) -> Node:

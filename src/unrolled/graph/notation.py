@@ -80,6 +80,10 @@ class Text:
         """A function applied to arguments."""
         return f"{'σ' if function == 'sigmoid' else function}({', '.join(args)})"
 
+    def over(self, function: str, axis: int, text: str) -> str:
+        """A function over the rows (axis 0, index i) or the columns (axis 1, index j) of a matrix."""
+        return self.call(f"{function}_{'ij'[axis]}", text)
+
     def stacked(self, *pieces: str) -> str:
         """Vectors one below another."""
         return f"[{'; '.join(pieces)}]"
@@ -95,6 +99,8 @@ class Text:
     def indexed(self, text: str, index: str) -> str:
         """An entry of a vector, or a piece of a split one."""
         return f"{text}[{index}]"
+
+    ones = "1"
 
     def onehot(self, index: str) -> str:
         """The one-hot vector of an index."""
@@ -195,6 +201,10 @@ class Latex(Text):
         name = known if function in COMMANDS else rf"\operatorname{{{self.word(function)}}}"
         return name + self.group(", ".join(args))
 
+    def over(self, function: str, axis: int, text: str) -> str:
+        known = rf"\{function}" if function in COMMANDS else rf"\operatorname{{{function}}}"
+        return rf"{known}_{'ij'[axis]}{self.group(text)}"
+
     def stacked(self, *pieces: str) -> str:
         return r"\begin{bmatrix} " + r" \\ ".join(pieces) + r" \end{bmatrix}"
 
@@ -206,6 +216,8 @@ class Latex(Text):
 
     def indexed(self, text: str, index: str) -> str:
         return rf"\left[{text}\right]_{{{index}}}"
+
+    ones = r"\mathbf{1}"
 
     def onehot(self, index: str) -> str:
         return rf"\mathbf{{1}}_{{{index}}}"

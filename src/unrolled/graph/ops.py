@@ -97,13 +97,23 @@ def _outer(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
 
 
 def _total(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    if "axis" in attrs:
+        return _reduce(eq, types, attrs)
     _need(types[0].kind == REAL and bool(types[0].dims), "expected a vector, got a {}", types[0])
     return SCALAR
 
 
 def _reduce(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    if "axis" in attrs:
+        _rank(types[0], 2, "a value reduced along an axis")
+        return vector(types[0].dims[1 - attrs["axis"]])
     _rank(types[0], 1, "a reduced value")
     return SCALAR
+
+
+def _normalise(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 2 if "axis" in attrs else 1, "the argument")
+    return types[0]
 
 
 def _same_vector(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
@@ -114,6 +124,12 @@ def _same_vector(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> T
 def _broadcast(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     _need(types[0].kind != TOKEN and not types[0].dims, "a broadcast value must be a scalar, got a {}", types[0])
     return Type(types[0].kind, attrs["dims"])
+
+
+def _repeat(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "a repeated value")
+    eq.equal(types[0].dims[0], attrs["dims"][1 - attrs["axis"]])
+    return matrix(*attrs["dims"])
 
 
 def _concat(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
@@ -191,15 +207,16 @@ def _table() -> dict[str, Op]:
         ("matmul", 2, _matmul),
         ("transpose", 1, _transpose),
         ("outer", 2, _outer),
-        # across the features of a vector
+        # across the features of a vector, or with axis=0 over the rows and with axis=1 over the columns of a matrix
         ("sum", 1, _total),
         ("mean", 1, _reduce),
         ("max", 1, _reduce),
         ("min", 1, _reduce),
         ("logsumexp", 1, _reduce),
-        ("softmax", 1, _same_vector),
+        ("softmax", 1, _normalise),
         ("cumsum", 1, _same_vector),
         ("broadcast", 1, _broadcast),
+        ("repeat", 1, _repeat),  # a matrix whose rows (axis=0) or columns (axis=1) are all this vector
         ("concat", None, _concat),
         ("slice", 1, _slice),
         # tokens: one-hot vectors stored as an index
@@ -215,7 +232,9 @@ def _table() -> dict[str, Op]:
 
 OPS = _table()
 POINTWISE = frozenset(name for name, op in OPS.items() if op.rule in (_pointwise, _compare, _where))
-REDUCING = frozenset(name for name, op in OPS.items() if op.rule in (_total, _reduce, _pick))  # to a scalar
+REDUCING = frozenset(
+    name for name, op in OPS.items() if op.rule in (_total, _reduce, _pick)
+)  # to a scalar, or along an axis
 LEAVES = ("input", "state", "parameter")
 
 

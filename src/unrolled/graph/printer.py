@@ -56,6 +56,14 @@ def _call(function: str) -> Row:
     return lambda p, n, *args: (ATOM, p.notation.call(function, *(p.expression(a) for a in args)))
 
 
+def _over(function: str) -> Row:
+    def row(p: Printer, n: Node, x: Node) -> tuple[int, str]:
+        axis = dict(n.attrs).get("axis")
+        return _call(function)(p, n, x) if axis is None else (ATOM, p.notation.over(function, axis, p.expression(x)))
+
+    return row
+
+
 def _relation(symbol: str) -> Row:
     return lambda p, n, a, b: (
         SUM,
@@ -77,7 +85,7 @@ def _sub(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
 def _mul(p: Printer, n: Node, a: Node, b: Node) -> tuple[int, str]:
     if a is b:
         return POSTFIX, p.notation.square(p.expression(a, ATOM))
-    if b in p.carrying and a not in p.carrying and a.op not in ("constant", "broadcast") and n.type.dims:
+    if b in p.carrying and a not in p.carrying and a.op not in ("constant", "broadcast") and len(n.type.dims) == 1:
         return PRODUCT, f"{p.notation.call('diag', p.expression(a))} {p.expression(b, PRODUCT)}"
     plain = not n.type.dims or a.op in ("constant", "broadcast") or b.op in ("constant", "broadcast")
     sign = p.notation.times if plain else p.notation.multiply
@@ -96,6 +104,12 @@ def _matvec(p: Printer, n: Node, a: Node, x: Node) -> tuple[int, str]:
 
 def _outer(p: Printer, n: Node, u: Node, v: Node) -> tuple[int, str]:
     return PRODUCT, f"{p.expression(u, PRODUCT)} {p.notation.transposed(p.expression(v, POSTFIX))}"
+
+
+def _repeat(p: Printer, n: Node, x: Node) -> tuple[int, str]:
+    text, ones = p.expression(x, POSTFIX if n["axis"] == 0 else PRODUCT), p.notation.ones
+    same_rows = f"{ones} {p.notation.transposed(text)}"
+    return PRODUCT, same_rows if n["axis"] == 0 else f"{text} {p.notation.transposed(ones)}"
 
 
 def _transpose(p: Printer, n: Node, a: Node) -> tuple[int, str]:
@@ -122,7 +136,7 @@ def _constant(p: Printer, n: Node) -> tuple[int, str]:
 def _sum(p: Printer, n: Node, a: Node) -> tuple[int, str]:
     if a.type.dims == (Size.of(1),):
         return HADAMARD, p.expression(a, HADAMARD)
-    return ATOM, p.notation.call("sum", p.expression(a))
+    return _over("sum")(p, n, a)
 
 
 def _leaf(p: Printer, n: Node) -> tuple[int, str]:
@@ -163,13 +177,14 @@ ROWS: dict[str, Row] = {
     "transpose": _transpose,
     "outer": _outer,
     "sum": _sum,
-    "mean": _call("mean"),
-    "max": _call("max"),
-    "min": _call("min"),
-    "logsumexp": _call("logsumexp"),
-    "softmax": _call("softmax"),
+    "mean": _over("mean"),
+    "max": _over("max"),
+    "min": _over("min"),
+    "logsumexp": _over("logsumexp"),
+    "softmax": _over("softmax"),
     "cumsum": lambda p, n, a: _call("reverse_cumsum" if n["reverse"] else "cumsum")(p, n, a),
     "broadcast": lambda p, n, a: (HADAMARD, p.expression(a, HADAMARD)),
+    "repeat": _repeat,
     "concat": lambda p, n, *a: (ATOM, p.notation.stacked(*(p.expression(x) for x in a))),
     "slice": _slice,
     "onehot": lambda p, n, t: (ATOM, p.notation.onehot(p.expression(t))),

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .node import Node, order
+from .node import Node, is_fixed, order
 from .verify import verify
 
 
@@ -19,9 +19,11 @@ class Recurrence:
     """One step of a recurrent network.
 
     Attributes:
-        inputs, states, parameters: leaves by name. A state leaf holds the state's value one step earlier.
+        inputs, states, parameters: leaves by name. A state leaf holds the state's value one step earlier. An input that
+            is fixed in time has one value per sequence.
         returns: the values that the step returns, by name: the new value of each state, and the outputs.
-        sums: values that are summed over all steps and over the batch: the gradients of parameters.
+        sums: values that are summed over all steps and over the batch: the gradients of parameters. Those of fixed
+            inputs are summed over the steps of each sequence.
         labels: the names that the user gave to intermediate values.
         reverse: time runs backward; a state leaf then holds the state's value one step later.
         primal: for an adjoint, the recurrence that it was derived from.
@@ -49,6 +51,16 @@ class Recurrence:
     def constants(self) -> tuple[str, ...]:
         """The parameters that are not trained."""
         return tuple(name for name, node in self.parameters.items() if dict(node.attrs).get("constant"))
+
+    @cached_property
+    def fixed(self) -> tuple[str, ...]:
+        """The inputs that are fixed in time."""
+        return tuple(name for name, node in self.inputs.items() if is_fixed(node))
+
+    @cached_property
+    def series(self) -> dict[str, Node]:
+        """The inputs that have a value at each step."""
+        return {name: node for name, node in self.inputs.items() if not is_fixed(node)}
 
     @property
     def leaves(self) -> dict[str, Node]:

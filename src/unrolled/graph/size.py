@@ -74,6 +74,21 @@ class Size:
         return " + ".join(parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Area:
+    """The number of entries of a matrix: a product of two sizes."""
+
+    rows: Size
+    columns: Size
+
+    def value(self, sizes: Mapping[str, int]) -> int:
+        """The number of entries, given a number for every name."""
+        return self.rows.value(sizes) * self.columns.value(sizes)
+
+    def __str__(self) -> str:
+        return f"{self.rows} × {self.columns}"
+
+
 def total(sizes: Iterable[Size]) -> Size:
     """The sum of sizes: the size of a concatenation."""
     terms: dict[str, Fraction] = {}

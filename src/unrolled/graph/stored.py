@@ -42,10 +42,14 @@ LAMBDA = "<lambda>"  # Python's name for a function without a name
 ATTRIBUTES: dict[str, dict[str, type]] = {
     "slice": {"index": int, "sizes": tuple},
     "broadcast": {"dims": tuple},
+    "repeat": {"axis": int, "dims": tuple},
     "constant": {"value": float, "dims": tuple},
     "cumsum": {"reverse": bool},
     "size": {"of": Size},
 }
+
+
+OPTIONAL = {op: {"axis": int} for op in ("sum", "mean", "max", "min", "logsumexp", "softmax")}  # of a matrix
 
 
 class Unfit(Exception):
@@ -175,13 +179,19 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
         attrs: dict[str, Any] = {"name": row["name"]}
         if op == "parameter" and row.get("constant") is True:
             attrs["constant"] = True
+        if op == "input" and row.get("fixed") is True:
+            attrs["fixed"] = True
         return leaf(op, Type(row["kind"], _load_dims(row["dims"])), **attrs)
     _need(op in OPS, "there is no operation {!a:.40}", op)
-    kinds, given = ATTRIBUTES.get(op, {}), row.get("attrs", {})
+    given = row.get("attrs", {})
+    kinds = ATTRIBUTES.get(op, {}) | (OPTIONAL.get(op, {}) if given else {})
     _need(given.keys() == kinds.keys(), "'{}' must have the attributes {}", op, ", ".join(kinds) or "none")
     attrs = {n: READERS[kinds[n]](v) for n, v in given.items()}
     if "dims" in attrs:
         _need(len(attrs["dims"]) <= 2, "a value has at most two sizes")
+    if "axis" in attrs:
+        _need(attrs["axis"] < 2, "an axis must be 0 or 1")
+        _need(op != "repeat" or len(attrs["dims"]) == 2, "a repeated value has two sizes")
     return make(op, *(nodes[i] for i in row["args"]), **attrs)
 
 
@@ -214,7 +224,7 @@ def _load_size(value: Any) -> Size:
         if key != "constant":
             word, _, name = key.partition(" ")
             _need(word == "size", "a size may have names and a constant, but not {!a:.40}", key)
-            _check_name(name)
+            _check_name(name.removesuffix(".rows").removesuffix(".columns"))
             terms.append((name, _load_rational(text)))
     _need(all(c for _, c in terms), "a size must not have a name with the factor 0")
     return Size(tuple(sorted(terms)), _load_rational(value["constant"]))

@@ -3,8 +3,9 @@
 - Every node is a leaf of the recurrence, or an op of the closed set whose arguments keep the contract.
 - Every node has the type that the op's rule computes from its arguments.
 - The new value of a state has the type of the state.
-- Inputs are vectors or tokens, states are vectors or scalars, and parameters are anything but tokens. All of them are
-  leaves under their own name. An input that replaces a state (teacher forcing) has the type of that state.
+- Inputs are vectors, matrices or tokens. States and parameters are anything but tokens. All of them are leaves under
+  their own name. An input that replaces a state (teacher forcing) has the type of that state; one that is fixed in
+  time may be a scalar, too.
 - Names are unique among inputs, states and parameters.
 - An adjoint may also use any node of its primal: the value that the node had at the same step.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import GraphError
-from .node import REAL, TOKEN, Node, order
+from .node import REAL, TOKEN, Node, is_fixed, order
 from .ops import LEAVES, OPS, make
 
 if TYPE_CHECKING:
@@ -39,14 +40,9 @@ def verify(recurrence: Recurrence) -> None:
                 raise GraphError(f"two leaves are called '{name}'")
             leaves[node] = name
             delayed = kind == "input" and "delayed" in dict(node.attrs)
-            ranks = (
-                (0, 1, 2)
-                if kind == "parameter" or recurrence.primal
-                else (0, 1)
-                if kind == "state" or delayed
-                else (1,)
-            )
-            if node.type.kind not in (REAL, TOKEN) or len(node.type.dims) not in ranks:
+            free = delayed or is_fixed(node) or recurrence.primal
+            scalar = not node.type.dims and kind == "input" and not free
+            if node.type.kind not in (REAL, TOKEN) or scalar:
                 raise GraphError(f"{kind} '{name}' cannot be a {node.type}")
     for name, leaf in recurrence.states.items():
         new = recurrence.returns.get(name)

@@ -47,6 +47,7 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
         DataError: the text cannot be read.
         UsageError: the circuit cannot read a text.
     """
+    _only_series(circuit)
     check_seed(seed)
     torch.manual_seed(seed)
     text = read_text(data) if data else EXAMPLE
@@ -76,6 +77,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     Raises:
         InputError: the network has no such inputs, they do not fit it, or their lengths differ.
     """
+    _only_series(net.circuit)
     checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
     given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
     lengths = {n: len(v) for n, v in given.items()}
@@ -93,6 +95,14 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
 
 
+def _only_series(circuit: Circuit) -> None:
+    if fixed := circuit.recurrence.fixed:
+        raise InputError(
+            f"'{circuit.name}' reads '{fixed[0]}', which is fixed in time; the explorer shows only networks whose "
+            "inputs have a value at each step. circuit.unfold(steps).evaluate(...) gives the values of all steps"
+        )
+
+
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
     """A circuit with random parameters and random numbers for every input."""
     scored = with_some_loss(circuit.recurrence)
@@ -104,15 +114,15 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         circuit.initialise(name, parameters[name])
     inputs = {}
     for name, node in step.inputs.items():
-        size = node.type.entries(sizes)
+        shape = node.type.shape(sizes)
         tokens = node.type.kind == TOKEN
-        inputs[name] = torch.randint(size, (steps,)) if tokens else torch.randn(steps, size, dtype=torch.float64)
+        inputs[name] = torch.randint(shape[0], (steps,)) if tokens else torch.randn(steps, *shape, dtype=torch.float64)
     notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
     if scored.recurrence is not circuit.recurrence:
         notes.append(NO_LOSS)
     start = {}
     if not inputs:  # without inputs, a state of zeros would stay zero
-        start = {n: torch.randn(1, s.type.entries(sizes), dtype=torch.float64) for n, s in step.states.items()}
+        start = {n: torch.randn(1, *s.type.shape(sizes), dtype=torch.float64) for n, s in step.states.items()}
     steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
     return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))

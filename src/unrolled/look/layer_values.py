@@ -112,7 +112,7 @@ def _leaves(part: Layer, graph: Unfolded, series: dict[str, list[Tensor]]) -> di
     step = part.recurrence
     leaves = {node: part.parameters[n].clone().requires_grad_() for n, node in step.parameters.items()}
     for name, node in graph.start.items():
-        zero = torch.zeros(1, node.type.entries(part.sizes), dtype=torch.float64)
+        zero = torch.zeros(1, *node.type.shape(part.sizes), dtype=torch.float64)
         leaves[node] = part.start.get(name, zero).clone().requires_grad_()
     for (name, t), node in graph.inputs.items():
         value = series[name][t - graph.times[0]]

@@ -146,7 +146,7 @@ class _Kept:
     """Stored states in one block of memory, since many small ones between large temporary series would fragment it."""
 
     def __init__(self, first: State, count: int) -> None:
-        self.values = {n: s.new_empty(count, s.shape[1]) for n, s in first.items()}
+        self.values = {n: s.new_empty(count, *s.shape[1:]) for n, s in first.items()}
         self[0] = first
 
     def __setitem__(self, place: int, state: State) -> None:

@@ -17,7 +17,9 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
+from ..transform.masked import masked
 from ..transform.restrict import as_tokens, fed, only_states, without
+from .fixed import fixed_inputs
 from .incoming import Incoming, flat, shifted
 
 Tensors = dict[str, Tensor]
@@ -36,20 +38,23 @@ def call_of_step(
         check: the checks of the network.
         sizes: all its sizes.
         weights: its parameters.
-        inputs: by name, vectors (batch, size) or tokens (batch,).
+        inputs: by name, vectors (batch, size), matrices (batch, rows, columns) or tokens (batch,).
         state: the state before the step.
 
     Raises:
         InputError: an argument does not fit.
     """
-    rows = {n: check.one_step(n, x) for n, x in inputs.items()}
+    fixed = fixed_inputs(check, sizes, inputs)
+    rows = {n: check.one_step(n, x) for n, x in inputs.items() if n not in fixed.values} | fixed.values
     batches = {shape_of(x)[0] for x in rows.values()} or {len(next(iter(state.values()))) if state else 1}
     if len(batches) > 1:
         raise InputError(f"all inputs of a step must have the same batch size, got {sorted(batches)}")
     if check.circuit.inputs and not rows:
         raise InputError(f"'{check.circuit.name}' needs the input {', '.join(check.circuit.inputs)}")
     layout = Layout.dense(batches.pop(), 1)
-    return _call_of_rows(check, sizes, weights, rows, check.start(state, layout.count), layout)
+    check, sizes = fixed.check, fixed.sizes
+    start = check.start(state, layout.count)
+    return _call_of_rows(check, sizes, weights, rows, start, layout, ragged=fixed.ragged)
 
 
 def call_of_sequences(
@@ -84,19 +89,27 @@ def call_of_sequences(
     """
     if not states_only:
         variant(check.circuit.recurrence, tuple(n for n in check.circuit.inputs if n not in series), (), ())
-    everything = {**series, **given}
+    fixed = fixed_inputs(check, sizes, series)
+    check, sizes, known = fixed.check, fixed.sizes, fixed.values
+    everything = {**{n: x for n, x in series.items() if n not in known}, **given}
     leading = 1 if check.ragged(everything) else 2
-    values = {n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series}
+    values = {
+        n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series and n not in known
+    }
     forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
-    layout = check.layout(everything, state, steps, reset)
+    layout = check.layout(everything, state, steps, reset, known)
+    for n, x in known.items():
+        if len(x) != layout.count:
+            raise InputError(f"input '{n}' has values for {len(x)} sequences, but the batch has {layout.count}")
     start = check.start(state, layout.count)
     forced = {n: flat(x, layout) for n, x in forced.items()}
+    rows = {n: flat(x, layout) for n, x in values.items()} | known
     if states_only:
-        values = {n: x for n, x in values.items() if n in only_states(check.circuit.recurrence).inputs}
-    rows = {n: flat(x, layout) for n, x in values.items()}
+        unneeded = check.circuit.recurrence.inputs.keys() - only_states(check.circuit.recurrence).inputs.keys()
+        rows = {n: x for n, x in rows.items() if n not in unneeded}
     rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
     names = tuple(sorted(forced))
-    return _call_of_rows(check, sizes, weights, rows, start, layout, names, states_only), start, forced
+    return _call_of_rows(check, sizes, weights, rows, start, layout, names, states_only, fixed.ragged), start, forced
 
 
 def _call_of_rows(
@@ -108,6 +121,7 @@ def _call_of_rows(
     layout: Layout,
     forced: tuple[str, ...] = (),
     states_only: bool = False,
+    ragged: tuple[str, ...] = (),
 ) -> Call:
     """The call of series of rows that are already checked."""
     circuit = check.circuit
@@ -116,6 +130,8 @@ def _call_of_rows(
     known = circuit.recurrence.inputs
     spoken = tuple(n for n in circuit.inputs if n in rows and known[n].type.kind != TOKEN and rows[n].ndim == 1)
     step = variant(recurrence, absent, spoken, forced)
+    if ragged:
+        step = masked(step, ragged)
     begin = {n: start[n] for n in step.states}
     return Call(step, sizes, weights, rows, begin, layout, next(iter(weights.values()), check.like))
 

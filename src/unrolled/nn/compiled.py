@@ -119,7 +119,7 @@ def _obstacle(
 ) -> str:
     """Why a call cannot be an operator; empty if it can."""
     if not net._stored:
-        return f"circuit '{net.circuit.name}' is too large to be stored"
+        return f"circuit '{net.circuit.name}' has matrices or fixed inputs, or is too large to be stored"
     if not isinstance(state, State | dict | None):
         return "the state must be a State"
     names = tuple(named), tuple(given or ()), tuple(state or ())

@@ -28,7 +28,11 @@ _known: WeakValueDictionary[str, Recurrence] = WeakValueDictionary()  # by its t
 
 @lru_cache(maxsize=256)
 def stored(recurrence: Recurrence, sizes: tuple[tuple[str, int], ...]) -> str:
-    """A circuit and its sizes as text; empty if the circuit is too large to be stored."""
+    """A circuit and its sizes as text; empty if the circuit is too large to be stored, or has matrices or fixed inputs,
+    which calls without checks do not know."""
+    values = (*recurrence.inputs.values(), *recurrence.states.values(), *recurrence.returns.values())
+    if recurrence.fixed or any(len(node.type.dims) > 1 for node in values):
+        return ""
     try:
         text = json.dumps({"circuit": dump(recurrence), "sizes": dict(sizes)})
     except CircuitError:
@@ -154,7 +158,7 @@ def unfit(
         check.checked_state({n: None for n in state if n not in about.circuit.states}, 1)
         Description.of(described(network, kind, "auto", Store(), list(series), given, ())).step(())
         if kind == SEQUENCES and not (series or given or timed):
-            check.extent({}, None, None)
+            check.extent({}, {}, None)
     except InputError as problem:
         return str(problem)
     return ""

@@ -24,6 +24,7 @@ from ..engines.border import (
     watched,
 )
 from ..errors import InputError, did_you_mean
+from ..graph.bind import names_of_matrix
 from ..graph.node import TOKEN
 from ..sequence.layout import Layout
 from ..sequence.layouts import some
@@ -82,10 +83,25 @@ class Incoming:
         value = in_dtype_of(self.like, readable(f"input '{name}'", value))
         self.check_device(f"input '{name}'", value)
         whole = not value.is_floating_point() and not value.is_complex() and value.dtype != torch.bool
-        if self.circuit.recurrence.inputs[name].type.kind == TOKEN or (whole and value.ndim == leading):
+        one_hot = whole and value.ndim == leading and name in self.sizes
+        if self.circuit.recurrence.inputs[name].type.kind == TOKEN or one_hot:
             return self.tokens(name, value, leading)
-        self.check_vectors(f"input '{name}'", value, self.sizes[name], leading)
+        self.check_values(f"input '{name}'", value, self.dims(name), leading)
         return value
+
+    def dims(self, name: str) -> tuple[int, ...]:
+        """The sizes of an input or a state: (size,) of a vector, (rows, columns) of a matrix, () of a scalar."""
+        if name in self.sizes:
+            return (self.sizes[name],)
+        recurrence = self.circuit.recurrence
+        rank = len((recurrence.states.get(name) or recurrence.inputs[name]).type.dims)
+        found = tuple(self.sizes[n] for n in names_of_matrix(name) if n in self.sizes)
+        if len(found) < rank:
+            raise InputError(
+                f"the size of state '{name}' is the number of rows of {', '.join(recurrence.fixed)}, which is known "
+                "only in a call. Leave the state out: it starts at zero"
+            )
+        return found
 
     def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
         """Check tokens: integers (batch, time), or (rows,) with one leading dimension."""
@@ -108,39 +124,45 @@ class Incoming:
         return value
 
     def one_step(self, name: str, value: object) -> Tensor:
-        """Check an input of one step: vectors (batch, size) or tokens (batch,)."""
-        if isinstance(value, Tensor) and value.ndim != 2 and (value.ndim != 1 or value.is_floating_point()):
-            expected = f"(batch, {self.sizes[name]}), or integers (batch,)"
+        """Check an input of one step: vectors (batch, size), matrices (batch, rows, columns) or tokens (batch,)."""
+        rank = len(self.dims(name))
+        one_hot = rank == 1 and isinstance(value, Tensor) and value.ndim == 1 and not value.is_floating_point()
+        if isinstance(value, Tensor) and value.ndim != 1 + rank and not one_hot:
+            expected = f"({listed('batch', *self.dims(name))})" + ", or integers (batch,)" * (rank == 1)
             raise InputError(f"for one step, input '{name}' must be {expected}, got {shape_of(value)}")
         return self.series(name, value, leading=1)
 
     def given(self, name: str, value: object, leading: int) -> Tensor:
-        """Check a series that replaces a state (teacher forcing): (batch, time, size), or (batch, time) for scalars."""
+        """Check a series that replaces a state (teacher forcing): (batch, time, size), (batch, time) for scalars, or
+        (batch, time, rows, columns) for matrices."""
         states = self.circuit.states
         if name not in states:
             hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
             raise InputError(f"given= contains '{name}', which is not a state of '{self.circuit.name}'{hint}")
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
-        value, scalar = in_dtype_of(self.like, readable(f"given['{name}']", value)), name not in self.sizes
+        value, scalar = in_dtype_of(self.like, readable(f"given['{name}']", value)), not self.dims(name)
         if scalar:
             self.check_scalars(f"given['{name}']", value, leading)
         else:
-            self.check_vectors(f"given['{name}']", value, self.sizes[name], leading)
+            self.check_values(f"given['{name}']", value, self.dims(name), leading)
         self.check_device(f"given['{name}']", value)
         return value[..., None] if scalar else value
 
-    def check_vectors(self, what: str, value: Tensor, size: int, leading: int) -> None:
-        """Refuse anything but vectors: (batch, time, size), or (rows, size) with one leading dimension."""
+    def check_values(self, what: str, value: Tensor, dims: tuple[int, ...], leading: int) -> None:
+        """Refuse anything but vectors or matrices of these sizes: (batch, time, *dims), or (rows, *dims) with one
+        leading dimension."""
         shape = shape_of(value)
-        if value.ndim != leading + 1 or shape[-1] != size:
+        if value.ndim != leading + len(dims) or shape[leading:] != dims:
             hint = ""
-            if value.ndim == 2 and leading == 2 and shape[1] == size:
+            if leading == 2 and shape[1:] == dims:
                 hint = ". For one sequence write x[None]"
-            elif value.ndim == 3 and shape[1] == size and shape[2] != size:
+                if fixed := self.circuit.recurrence.fixed:
+                    hint += f". Only {', '.join(fixed)} {'is' if len(fixed) == 1 else 'are'} fixed in time"
+            elif len(dims) == 1 and value.ndim == 3 and shape[1:2] == dims != shape[2:]:
                 hint = ". For (batch, feature, time) write x.mT"
-            expected = f"(batch, time, {size})" if leading == 2 else f"(rows, {size})"
-            raise InputError(f"{what} must be {expected}, got {shape}{hint}")
+            expected = listed(*(("batch", "time") if leading == 2 else ("rows",)), *dims)
+            raise InputError(f"{what} must be ({expected}), got {shape}{hint}")
         self.check_dtype(what, value)
 
     def check_scalars(self, what: str, value: Tensor, leading: int) -> None:
@@ -183,7 +205,14 @@ class Incoming:
             raise InputError(f"'{ragged[0]}' is Ragged, but '{plain[0]}' is not. Either all series must be, or none")
         return bool(ragged)
 
-    def layout(self, series: Mapping[str, object], state: State | None, steps: int | None, reset: object) -> Layout:
+    def layout(
+        self,
+        series: Mapping[str, object],
+        state: State | None,
+        steps: int | None,
+        reset: object,
+        fixed: Mapping[str, Tensor] | None = None,
+    ) -> Layout:
         """The lengths and resets of the batch, on which all inputs must agree."""
         ragged = {n: x for n, x in series.items() if isinstance(x, Ragged)}
         if (ragged or reset is not None) and recorded():
@@ -209,22 +238,22 @@ class Incoming:
             if steps is not None:
                 raise InputError(f"steps={steps}, but the inputs have their own lengths. Leave steps out")
             return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
-        batch, length = self.extent(series, state, steps)
+        batch, length = self.extent(series, {**(state or {}), **(fixed or {})}, steps)
         return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
 
-    def extent(self, series: Mapping[str, object], state: State | None, steps: int | None) -> tuple[int, int]:
-        """The batch size and the number of steps of a call that is not ragged."""
+    def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
+        """The batch size and the number of steps of a call that is not ragged; ``others`` have one row per sequence."""
         if not series:
-            if self.circuit.inputs:
-                raise InputError(f"'{self.circuit.name}' needs the input {', '.join(self.circuit.inputs)}")
+            if known := self.circuit.recurrence.series:
+                raise InputError(f"'{self.circuit.name}' needs the input {', '.join(known)}")
             if not isinstance(steps, int | torch.SymInt) or isinstance(steps, bool) or steps < 0:
                 raise InputError(
                     f"'{self.circuit.name}' has no inputs, so it needs a number of steps: net(steps=100); got {steps!r}"
                 )
-            return (shape_of(next(iter(state.values())))[0] if state else 1), steps
+            return (shape_of(next(iter(others.values())))[0] if others else 1), steps
         extents = {n: shape_of(v)[:2] for n, v in series.items() if isinstance(v, Tensor)}
-        (batch, length), *others = extents.values()
-        if any(other != (batch, length) for other in others):  # no set, since torch.export has symbols
+        (batch, length), *different = extents.values()
+        if any(other != (batch, length) for other in different):  # no set, since torch.export has symbols
             raise InputError(f"all series of a call must have the same batch and time, got {extents}")
         if steps is not None and steps != length:
             raise InputError(f"steps={steps}, but the inputs have {length} steps. Leave steps out")
@@ -245,15 +274,23 @@ class Incoming:
     # the state
 
     def start(self, state: object, batch: int) -> dict[str, Tensor]:
-        """The initial states by name: (batch, size), or (batch, 1) for scalars. States that are not given are zero."""
+        """The initial states by name: (batch, size), (batch, 1) for scalars, or (batch, rows, columns) for matrices.
+        States that are not given are zero."""
         given: Mapping[str, Tensor] = {}
         if state is not None:
             given = self.checked_state(state, batch)
-        sizes = {n: self.sizes.get(n, 1) for n in self.circuit.states}
-        return {n: columns(given[n]) if n in given else self.like.new_zeros(batch, s) for n, s in sizes.items()}
+        sizes, zeros = self.sizes, self.like.new_zeros
+        return {
+            n: columns(given[n])
+            if n in given
+            else zeros(batch, sizes[n])
+            if n in sizes
+            else zeros(batch, *(self.dims(n) or (1,)))
+            for n in self.circuit.states
+        }
 
     def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
-        """Check a given state: (batch, size) by name, or (batch,) for scalars."""
+        """Check a given state: (batch, size) by name, (batch,) for scalars, or (batch, rows, columns) for matrices."""
         states, found = self.circuit.states, dict[str, Tensor]()
         if not isinstance(state, Mapping):
             raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
@@ -264,7 +301,7 @@ class Incoming:
             if not isinstance(value, Tensor):
                 raise InputError(f"state '{name}' must be a tensor, got {type(value).__name__}")
             value = found[name] = in_dtype_of(self.like, readable(f"state '{name}'", value))
-            shape = (batch, self.sizes[name]) if name in self.sizes else (batch,)
+            shape = (batch, *self.dims(name))
             if shape_of(value) != shape:
                 raise InputError(f"state '{name}' must be {shape}, got {shape_of(value)}")
             if value.dtype != self.like.dtype:
@@ -296,8 +333,8 @@ def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[i
 
 
 def columns(state: Tensor) -> Tensor:
-    """A state as (batch, size), even if it is a scalar (batch,)."""
-    return state if state.ndim == 2 else state[:, None]
+    """A state as (batch, size), even if it is a scalar (batch,); a matrix unchanged."""
+    return state if state.ndim > 1 else state[:, None]
 
 
 def flat(value: Tensor, layout: Layout) -> Tensor:
@@ -316,7 +353,9 @@ def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
         return torch.cat([start[:, None], steps[:, :-1]], 1).flatten(0, 1)
     source, fresh = _earlier(layout)
     result = torch.cat([start, series])[source.to(series.device)]
-    return result.masked_fill(fresh.to(series.device), 0) if layout.resets else result
+    if not layout.resets:
+        return result
+    return result.masked_fill(fresh.to(series.device).view(-1, *[1] * (result.ndim - 1)), 0)
 
 
 @constants
@@ -326,7 +365,7 @@ def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
     source = torch.arange(layout.rows) + layout.count - 1
     filled = lengths.nonzero().flatten()
     source[(lengths.cumsum(0) - lengths)[filled]] = filled
-    fresh = torch.zeros(layout.rows, 1, dtype=torch.bool)
+    fresh = torch.zeros(layout.rows, dtype=torch.bool)
     fresh[list(layout.resets)] = True
     return source, fresh
 
@@ -339,6 +378,11 @@ def _mixed() -> bool:
     """Whether a FakeTensorMode is active that takes real tensors, too."""
     mode: Any = torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE)
     return mode is not None and mode.allow_non_fake_inputs
+
+
+def listed(*items: object) -> str:
+    """The items, separated by commas."""
+    return ", ".join(map(str, items))
 
 
 def _described(value: object) -> str:

@@ -88,12 +88,7 @@ class SequenceModel(nn.Module):
         self.circuit, self.input = circuit, only_input(circuit)
         plain = answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
-        vectors = [n for n, state in circuit.recurrence.states.items() if state.type.dims]
-        if not (scoring or vectors):
-            raise CircuitError(
-                f"circuit '{circuit.name}' returns only scalars; return a vector 'o' for the layer above"
-            )
-        self.output = "o" if scoring else vectors[0]
+        self.output = "o" if scoring else _passed_on(circuit.recurrence)
         if (len(widths) > 1 or embedding) and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
             raise CircuitError(
                 f"circuit '{circuit.name}' reads tokens, but only the first of layers={len(widths)} gets tokens; the "
@@ -246,6 +241,16 @@ def only_input(circuit: Circuit) -> str:
 def returns_scores(recurrence: Recurrence) -> bool:
     """Whether a circuit returns scores: a vector o."""
     return "o" in recurrence.returns and len(recurrence.returns["o"].type.dims) == 1
+
+
+def _passed_on(recurrence: Recurrence) -> str:
+    """The value that the layer above reads: the first state, or if that is a matrix, the vector h or another one."""
+    states = [n for n, state in recurrence.states.items() if state.type.dims][:1]
+    vectors = [n for n in (*states, "h", *recurrence.returns) if n in recurrence.returns]
+    for n in vectors:
+        if len(recurrence.returns[n].type.dims) == 1:
+            return n
+    raise CircuitError(f"circuit '{recurrence.name}' returns no vector; return a vector 'o' for the layer above")
 
 
 def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..sequence.series import Series, lengths_of, padded
+from ..sequence.series import Series, lengths_of, padded, values_of
 from .calls import parted
 from .recurrent import Recurrent
 from .result import Result
@@ -59,7 +59,9 @@ def recorded(model: nn.Module) -> Iterator[list[Pass]]:
             lengths, reset = lengths_of(first), kwargs.get("reset")
             longest = max(lengths.tolist(), default=0)
             begins = torch.zeros(len(lengths), longest, dtype=torch.bool) if reset is None else padded(reset)
-            read, returned = ({n: padded(v) for n, v in found.items()} for found in (inputs, series))
+            fixed = net.circuit.recurrence.fixed
+            read = {n: values_of(v) if n in fixed else padded(v) for n, v in inputs.items()}
+            returned = {n: padded(v) for n, v in series.items()}
             passes.append(Pass(layer, net, read, start, returned, begins.cpu(), lengths, series))
 
         return hook

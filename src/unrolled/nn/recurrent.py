@@ -50,7 +50,8 @@ class Recurrent(nn.Module):
             ``Truncated(...)`` is not exact.
         device: the device of the parameters, as for torch's modules.
         dtype: the dtype of the parameters, as for torch's modules.
-        sizes: the sizes of inputs, states and outputs by name. Sizes that follow from the equations can be left out.
+        sizes: the sizes of inputs, states and outputs by name: a number for a vector, (rows, columns) for a matrix.
+            Sizes that follow from the equations can be left out.
 
     Raises:
         CircuitError: a size is missing, unknown, or contradicts the equations.
@@ -66,7 +67,7 @@ class Recurrent(nn.Module):
         memory: Memory | None = None,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        **sizes: int,
+        **sizes: int | tuple[int, int],
     ) -> None:
         super().__init__()
         if not isinstance(circuit, Circuit):
@@ -80,7 +81,8 @@ class Recurrent(nn.Module):
         self.memory: Memory = memory or Store()
         check_no_torch_arguments(circuit.recurrence, sizes)
         self._sizes = bind(circuit.recurrence, sizes)
-        self.sizes = {n: size.value(self._sizes) for n, size in nameable(circuit.recurrence).items()}
+        known = nameable(circuit.recurrence).items()  # without those that are read from the data
+        self.sizes = {n: size.value(self._sizes) for n, size in known if self._sizes.keys() >= set(size.names)}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
         self._known: dict[object, KnownCall] = {}  # kinds of calls, by their marks
@@ -163,7 +165,8 @@ class Recurrent(nn.Module):
         Args:
             inputs: one series per input of the circuit, in its order: vectors (batch, time, size), tokens (batch, time)
                 or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
-                all results are.
+                all results are. An input that is fixed in time has one value per sequence: (batch, size), or (batch,
+                rows, size) if it is a matrix, or a Ragged of matrices (rows_i, size) with different numbers of rows.
             state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
                 step t-1 at step t instead of the network's own o.
@@ -205,7 +208,7 @@ class Recurrent(nn.Module):
         (torch.Size([8, 65]), State(h=(8, 256)))
 
         Args:
-            inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,).
+            inputs: one per input of the circuit: vectors (batch, size) or tokens (batch,); fixed inputs as for a call.
             state: the state before the step, by name or after the inputs; zero by default.
             named: inputs by name.
 
@@ -254,15 +257,21 @@ class Recurrent(nn.Module):
             return disable(Recurrent.read)(self, *inputs, state=state, **named)
         positional, state = parted(inputs, state)
         series = self._incoming().by_name(positional, named)
-        fronts = {n: front(n, x) for n, x in series.items()}
+        fixed = {n: series.pop(n) for n in self.circuit.recurrence.fixed if n in series}
+        fronts = {n: front(n, x) for n, x in series.items()} | fixed
         call, start, forced = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
         before = self._results(*remembered(self, None, call), start, forced)
-        return self.step(state=before.state, **{n: last_step(x) for n, x in series.items()})
+        last: dict[str, Any] = {n: last_step(x) for n, x in series.items()} | fixed
+        return self.step(state=before.state, **last)
 
     def initial_state(self, batch: int = 1) -> State:
-        """A state of zeros: (batch, size) by name, (batch,) for scalars."""
+        """A state of zeros: (batch, size) by name, (batch,) for scalars, (batch, rows, columns) for matrices.
+
+        Raises:
+            InputError: the size of a state is the number of rows of a fixed input.
+        """
         start = self._incoming().start(None, batch)
-        return State(**{n: s if n in self.sizes else s[:, 0] for n, s in start.items()})
+        return State(**{n: s if self.circuit.recurrence.states[n].type.dims else s[:, 0] for n, s in start.items()})
 
     def extra_repr(self) -> str:
         """Circuit, sizes and engine, for ``print(net)``."""
@@ -286,7 +295,8 @@ class Recurrent(nn.Module):
         layout, (found, ends) = call.layout, run_sequences(engine, call)
         if start and forced:
             of_given = {n: last_rows(x, start[n], layout) for n, x in forced.items()}
-            ends |= {n: x if n in self.sizes else x[:, 0] for n, x in of_given.items()}
+            states = self.circuit.recurrence.states
+            ends |= {n: x if states[n].type.dims else x[:, 0] for n, x in of_given.items()}
         values: Mapping[str, Series] = found
         if layout.steps is None:
             lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")

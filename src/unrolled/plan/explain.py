@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 PRODUCTS = ("matvec", "matmul", "take")
 LOOP = "in the loop, step by step"
-FREE = ("slice", "broadcast", "constant", "size", "transpose", "concat", "stop_gradient")
+FREE = ("slice", "broadcast", "repeat", "constant", "size", "transpose", "concat", "stop_gradient")
 
 
 def explain(plan: Plan) -> str:
@@ -50,6 +51,7 @@ def _pass(way: Pass, printer: Printer) -> list[str]:
     lines = []
     for title, nodes in (
         ("once, from parameters alone", cut.once),
+        ("once per sequence, from inputs that are fixed in time", cut.each),
         ("before the loop, for all steps at once", cut.before),
         (LOOP, cut.loop),
         ("after the loop, for all steps at once", cut.after),
@@ -62,7 +64,7 @@ def _pass(way: Pass, printer: Printer) -> list[str]:
         lines += [f"    {printer.expression(n)}  ({_work(n)})" for n in products]
         others = len(work) - len(products)
         if others:
-            count = total(_size(n) for n in work if n not in products)
+            count = _count(n for n in work if n not in products)
             what = f"{others} operation{'s' * (others > 1)} entry by entry or over the features"
             lines.append(f"    {what}  ({count} numbers)")
         if not work:
@@ -76,12 +78,17 @@ def _work(product: Node) -> str:
     return {"matvec": f"{dims} multiply-adds", "take": f"a row of {dims}"}.get(product.op, f"{dims} matrix")
 
 
-def _size(node: Node) -> Size:
-    return node.type.dims[0] if len(node.type.dims) == 1 else Size.of(1)
+def _count(nodes: Iterable[Node]) -> str:
+    """The number of entries of some values: a sum of sizes, and the products of those of matrices."""
+    all_nodes = list(nodes)
+    linear = total(n.type.dims[0] if n.type.dims else Size.of(1) for n in all_nodes if len(n.type.dims) < 2)
+    matrices = Counter(_dims(n) for n in all_nodes if len(n.type.dims) == 2)
+    products = [f"{times} × {dims}" if times > 1 else dims for dims, times in matrices.items()]
+    return " + ".join([str(linear)] * bool(linear.terms or linear.constant or not products) + products)
 
 
 def _numbers(nodes: Iterable[Node]) -> str:
-    count = total(_size(n) for n in nodes if n.type.dims)
+    count = _count(n for n in nodes if n.type.dims)
     return f"{count} numbers: 4 × ({count}) bytes in float32"
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..graph.node import Node
 from ..graph.recurrence import Recurrence
-from .stages import ONCE, Kinds, Stages
+from .stages import EACH, ONCE, Kinds, Stages
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,6 +20,8 @@ class Loop:
         new: the next values of the states.
         moving: the series that the loop reads step by step.
         fixed: the values that are the same at every step.
+        each: the values that are the same at every step of a sequence.
+        totals: how many states, the last ones, are sums over the steps: they are never reset.
         keep: the nodes and state leaves whose series the loop stores.
         reverse: the loop runs from the last step to the first.
     """
@@ -29,11 +31,13 @@ class Loop:
     new: tuple[Node, ...]
     moving: tuple[Node, ...]
     fixed: tuple[Node, ...]
+    each: tuple[Node, ...]
     keep: tuple[Node, ...]
     reverse: bool
+    totals: int = 0
 
 
-def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node]) -> Loop:
+def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node], totals: int = 0) -> Loop:
     """The loop of a recurrence that was divided into stages. It stores the ``wanted`` values and those that the stage
     after it reads."""
     kinds = Kinds(step)
@@ -47,8 +51,10 @@ def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node]) -> Loop:
         cut.loop,
         states,
         new,
-        moving=tuple(n for n in read if kinds[n] != ONCE),
+        moving=tuple(n for n in read if kinds[n] > EACH),
         fixed=tuple(n for n in read if kinds[n] == ONCE),
+        each=tuple(n for n in read if kinds[n] == EACH),
         keep=tuple(n for n in (*cut.loop, *states) if n in later),
         reverse=step.reverse,
+        totals=totals,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from ..graph.node import TOKEN, Node, order
@@ -16,7 +16,8 @@ from ..transform.terms import moves, parts, terms
 from .explain import explain
 from .loop import Loop, make_loop
 from .regroup import regroup
-from .stages import Stages, stages
+from .stages import Kinds, Stages, stages
+from .totals import with_totals
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +28,11 @@ class Pass:
     stages: Stages
     loop: Loop
 
+    @cached_property
+    def kinds(self) -> Kinds:
+        """When each value changes."""
+        return Kinds(self.recurrence)
+
 
 @dataclass(frozen=True, eq=False)
 class Backward(Pass):
@@ -35,10 +41,12 @@ class Backward(Pass):
     Attributes:
         sums: for each parameter, the terms whose sum over time and batch is its gradient.
         flows: for each input, its gradient at a step.
+        fixed: the inputs that are fixed in time; their gradients are states of the pass (``totals.total``).
     """
 
     sums: dict[str, list[Node]]
     flows: dict[str, Node]
+    fixed: tuple[str, ...]
 
     @property
     def wanted(self) -> tuple[Node, ...]:
@@ -104,7 +112,7 @@ def make_plan(recurrence: Recurrence) -> Plan:
 # faster to compute again than to read from memory
 CHEAP = (
     "neg", "add", "sub", "mul", "div", "relu", "abs", "sign", "floor", "maximum", "minimum", "stop_gradient",
-    "broadcast", "slice",
+    "broadcast", "repeat", "outer", "transpose", "slice",
 )  # fmt: skip
 
 
@@ -133,12 +141,13 @@ def _forward(plan: Plan, keep: bool) -> Pass:
 
 @lru_cache(maxsize=512)
 def _backward(plan: Plan, of: tuple[str, ...], wanted: tuple[str, ...]) -> Backward:
-    step, adjoint = plan.step, _adjoint(plan.step, of)
+    step, fixed = plan.step, tuple(n for n in wanted if n in plan.step.fixed)
+    adjoint = with_totals(_adjoint(step, of), fixed) if fixed else _adjoint(step, of)
     sums = {n: terms(adjoint.sums[gradient(n)]) for n in wanted if n in step.parameters}
-    flows = {n: adjoint.returns[gradient(n)] for n in wanted if n in step.inputs}
+    flows = {n: adjoint.returns[gradient(n)] for n in wanted if n in step.series}
     roots = _wanted(sums, flows)
     cut = stages(adjoint, roots, (*plan.kept, *step.inputs.values()))
-    return Backward(adjoint, cut, make_loop(adjoint, cut, roots), sums, flows)
+    return Backward(adjoint, cut, make_loop(adjoint, cut, roots, len(fixed)), sums, flows, fixed)
 
 
 def _wanted(sums: dict[str, list[Node]], flows: dict[str, Node]) -> tuple[Node, ...]:

@@ -37,7 +37,7 @@ class State(Mapping[str, Tensor]):
     at zero.
 
     Args:
-        values: by name, each (batch, size), or (batch,) for a scalar.
+        values: by name, each (batch, size), (batch,) for a scalar, or (batch, rows, columns) for a matrix.
 
     Raises:
         InputError: a value is not such a tensor, or batch sizes differ.
@@ -46,12 +46,13 @@ class State(Mapping[str, Tensor]):
     _values: dict[str, Tensor]
 
     def __init__(self, **values: Tensor) -> None:
-        batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim in (1, 2)}
+        batches = {n: v.shape[0] for n, v in values.items() if isinstance(v, Tensor) and v.ndim in (1, 2, 3)}
         for name, value in values.items():
             if name not in batches:
                 shape = f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
                 raise InputError(
-                    f"state '{name}' must be a tensor (batch, size), or (batch,) if it is a scalar; got {shape}"
+                    f"state '{name}' must be a tensor (batch, size), (batch,) if it is a scalar, or (batch, rows, "
+                    f"columns) if it is a matrix; got {shape}"
                 )
         first, *others = batches.values() or [0]
         if any(batch != first for batch in others):  # no set, since torch.export has symbols

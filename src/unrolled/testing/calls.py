@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..engines.registry import choose
 from ..errors import EngineError
-from ..graph.bind import bind, shapes
+from ..graph.bind import bind, of_data, shapes
 from ..graph.node import TOKEN
 from ..nn.memory import Snapshots
 from ..nn.recurrent import Recurrent
@@ -92,7 +92,7 @@ def random_case(drawn: Drawn, seed: int) -> Case:
     r = Random(seed)
     torch.manual_seed(seed)
     recurrence = drawn.circuit.recurrence
-    sizes = bind(recurrence, drawn.sizes)
+    sizes = bind(recurrence, drawn.left_open)
 
     def numbers(*shape: int, scale: float = 1.0) -> Tensor:
         return scale * torch.randn(shape, dtype=torch.float64)
@@ -104,6 +104,7 @@ def random_case(drawn: Drawn, seed: int) -> Case:
     lengths = [r.choice((0, 1, 1, 2, 3, 5)) for _ in range(r.choice((1, 2, 3, 5)))]
     if way != "ragged":
         lengths = [r.choice((1, 2, 4))] * len(lengths)
+    sizes |= {n: r.choice((1, 2, 3, 5)) for n in sorted(of_data(recurrence))}
     width = {
         n: tuple(d.value(sizes) for d in x.type.dims) for n, x in {**recurrence.inputs, **recurrence.states}.items()
     }
@@ -115,12 +116,13 @@ def random_case(drawn: Drawn, seed: int) -> Case:
     for length in lengths:
         inputs = {
             n: torch.randint(width[n][0], (length,)) if x.type.kind == TOKEN else numbers(length, *width[n])
-            for n, x in recurrence.inputs.items()
+            for n, x in recurrence.series.items()
         }
+        fixed = {n: numbers(*width[n]) for n in recurrence.fixed}
         start = {n: numbers(*width[n], scale=0.5 * starts) for n in recurrence.states}
         fed = {n: numbers(length, *width[n], scale=0.5) for n in given}
         reset = [t for t in range(length) if resets and r.random() < 0.4]
-        sequences.append(OneSequence(length, inputs, start, fed, reset))
+        sequences.append(OneSequence(length, inputs, start, fed, reset, fixed))
     leaves = [*parameters, *(n for n, x in recurrence.inputs.items() if x.type.kind != TOKEN), *recurrence.states]
     leaves += [f"given {n}" for n in given]
     everything = r.random() < 0.4
@@ -152,7 +154,7 @@ def expected(case: Case) -> Found:
 def actual(case: Case, engine: str, dtype: torch.dtype = torch.float64) -> Found:
     """The results and gradients of a network on an engine."""
     parameters, sequences = _leaves(case, dtype)
-    memory, sizes = Snapshots(every=2) if case.way == "snapshots" else None, dict[str, Any](case.drawn.sizes)
+    memory, sizes = Snapshots(every=2) if case.way == "snapshots" else None, case.drawn.left_open
     net = Recurrent(case.drawn.circuit, engine=engine, dtype=dtype, memory=memory, **sizes)
     for n, p in parameters.items():
         setattr(net, n, torch.nn.Parameter(p.detach(), requires_grad=n in case.wanted))
@@ -171,22 +173,23 @@ def call(net: Recurrent, way: str, sequences: Sequence[OneSequence]) -> list[dic
     if way == "ragged":
         return _ragged(net, sequences, state)
     inputs = {n: torch.stack([s.inputs[n] for s in sequences]) for n in first.inputs}
+    fixed: dict[str, Any] = {n: torch.stack([s.fixed[n] for s in sequences]) for n in first.fixed}
     steps = None if inputs else first.steps
     if way == "steps":
         taken = []
         for t in range(first.steps):
-            taken.append(net.step(state=state, **{n: x[:, t] for n, x in inputs.items()}))
+            taken.append(net.step(state=state, **fixed, **{n: x[:, t] for n, x in inputs.items()}))
             state = taken[-1].state
         series = {n: torch.stack([step[n] for step in taken], 1) for n in taken[0]}
     elif way == "read" and inputs:
-        answer = net.read(state=state, **inputs)
+        answer = net.read(state=state, **fixed, **inputs)
         series, state = {n: answer[n][:, None] for n in answer}, answer.state
     elif way == "cut":
         at = first.steps // 2
         parts = []
         for piece in (slice(0, at), slice(at, first.steps)):
             length = {} if inputs else {"steps": piece.stop - piece.start}
-            parts.append(net(state=state, **{n: x[:, piece] for n, x in inputs.items()}, **length))
+            parts.append(net(state=state, **fixed, **{n: x[:, piece] for n, x in inputs.items()}, **length))
             state = parts[-1].state
         series = {n: torch.cat([part[n] for part in parts], 1) for n in parts[0]}
     else:
@@ -197,6 +200,7 @@ def call(net: Recurrent, way: str, sequences: Sequence[OneSequence]) -> list[dic
             given=given or None,
             reset=reset if any(s.reset for s in sequences) else None,
             steps=steps,
+            **fixed,
             **inputs,
         )
         series, state = {n: out[n] for n in out}, out.state
@@ -223,7 +227,8 @@ def _ragged(net: Recurrent, sequences: Sequence[OneSequence], state: State) -> l
     reset = None
     if any(s.reset for s in sequences):
         reset = together(torch.tensor([t in s.reset for t in range(s.steps)], dtype=torch.bool) for s in sequences)
-    out = net(state=state, given=given or None, reset=reset, **inputs)
+    fixed: dict[str, Any] = {n: torch.stack([s.fixed[n] for s in sequences]) for n in first.fixed}
+    out = net(state=state, given=given or None, reset=reset, **fixed, **inputs)
     return [
         {**{n: out[n][i] for n in out}, **{f"state {n}": s[i] for n, s in out.state.items()}}
         for i in range(len(sequences))
@@ -242,7 +247,8 @@ def _leaves(case: Case, dtype: torch.dtype = torch.float64) -> tuple[Values, lis
         return {n: leaf(v, prefix + n) for n, v in values.items()}
 
     sequences = [
-        replace(s, inputs=fresh(s.inputs), start=fresh(s.start), given=fresh(s.given, "given ")) for s in case.sequences
+        replace(s, inputs=fresh(s.inputs), fixed=fresh(s.fixed), start=fresh(s.start), given=fresh(s.given, "given "))
+        for s in case.sequences
     ]
     return fresh(case.parameters), sequences
 
@@ -253,7 +259,7 @@ def _gradients(
     """The gradients of a random linear loss over the results in ``losses``."""
     leaves = {n: p for n, p in parameters.items() if n in case.wanted}
     for i, s in enumerate(sequences):
-        flowing = {**s.inputs, **s.start, **{f"given {n}": v for n, v in s.given.items()}}
+        flowing = {**s.inputs, **s.fixed, **s.start, **{f"given {n}": v for n, v in s.given.items()}}
         leaves |= {f"{n} of sequence {i}": v for n, v in flowing.items() if n in case.wanted}
     loss, generator = torch.zeros((), dtype=torch.float64), torch.Generator().manual_seed(case.seed)
     for result in results:

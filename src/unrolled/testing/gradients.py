@@ -8,7 +8,7 @@ adjoint to the last digits of float64 without relying on any other differentiati
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -31,13 +31,24 @@ STEP = 1e-30
 def complex_rules() -> dict[str, Any]:
     """The evaluation table, extended to complex arguments. Comparisons use the real part."""
 
-    def softmax(x: Tensor) -> Tensor:
-        e = (x - x.real.amax(-1, keepdim=True)).exp()
-        return e / e.sum(-1, keepdim=True)
+    def over(axis: int | None) -> int:
+        return -1 if axis is None else axis - 2
 
-    def logsumexp(x: Tensor) -> Tensor:
-        top = x.real.amax(-1, keepdim=True)
-        return (x - top).exp().sum(-1, keepdim=True).log() + top
+    def softmax(x: Tensor, axis: int | None = None) -> Tensor:
+        e = (x - x.real.amax(over(axis), keepdim=True)).exp()
+        return e / e.sum(over(axis), keepdim=True)
+
+    def logsumexp(x: Tensor, axis: int | None = None) -> Tensor:
+        top = x.real.amax(over(axis), keepdim=True)
+        result = (x - top).exp().sum(over(axis), keepdim=True).log() + top
+        return result if axis is None else result.squeeze(over(axis))
+
+    def extreme(place: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def entry(x: Tensor, axis: int | None = None) -> Tensor:
+            found = x.gather(over(axis), place(x.real, over(axis), keepdim=True))
+            return found if axis is None else found.squeeze(over(axis))
+
+        return entry
 
     def sigmoid(x: Tensor) -> Tensor:
         # 1 / (1 + e^-x) in terms of tanh, which does not overflow
@@ -67,9 +78,9 @@ def complex_rules() -> dict[str, Any]:
         "stop_gradient": lambda x: x.real.to(x.dtype),
         "maximum": lambda a, b: torch.where(a.real > b.real, a, b),
         "minimum": lambda a, b: torch.where(a.real < b.real, a, b),
-        "min": lambda x: x.gather(-1, x.real.argmin(-1, keepdim=True)),
+        "min": extreme(torch.argmin),
         "relu": positive,
-        "max": lambda x: x.gather(-1, x.real.argmax(-1, keepdim=True)),
+        "max": extreme(torch.argmax),
         "less": lambda a, b: a.real < b.real,
         "less_equal": lambda a, b: a.real <= b.real,
         "equal": lambda a, b: a.real == b.real,
@@ -86,20 +97,21 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
         batch: number of sequences.
 
     Returns:
-        by name: parameters, inputs (batch, steps, size) or tokens (batch, steps), states (batch, size).
+        by name: parameters, inputs (batch, steps, size), tokens (batch, steps), fixed inputs (batch, ...), states
+        (batch, size).
     """
     values: dict[str, Tensor] = {}
     for name, shape in shapes(recurrence, dict(sizes)).items():
         values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
     for name, node in recurrence.inputs.items():
-        size = node.type.dims[0].value(sizes)
+        shape = node.type.shape(sizes)
+        first = (batch,) if name in recurrence.fixed else (batch, steps)
         if node.type.kind == TOKEN:
-            values[name] = torch.randint(size, (batch, steps))
+            values[name] = torch.randint(shape[0], first)
         else:
-            values[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+            values[name] = torch.randn(*first, *shape, dtype=torch.float64)
     for name, node in recurrence.states.items():
-        size = node.type.entries(sizes)
-        values[name] = torch.randn(batch, size, dtype=torch.float64) / 2
+        values[name] = torch.randn(batch, *node.type.shape(sizes), dtype=torch.float64) / 2
     return values
 
 
@@ -111,8 +123,7 @@ def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int,
     """
     weights = {}
     for name, node in recurrence.returns.items():
-        size = node.type.entries(sizes)
-        weights[name] = torch.randn(batch, steps, size, dtype=torch.float64)
+        weights[name] = torch.randn(batch, steps, *node.type.shape(sizes), dtype=torch.float64)
     return weights
 
 
@@ -146,7 +157,7 @@ def complex_step(
     for name, value in values.items():
         if value.is_floating_point():
             positions = torch.arange(value.numel()).reshape(value.shape)
-            perturbed[name] = positions[:, times].flatten() if name in recurrence.inputs else positions.flatten()
+            perturbed[name] = positions[:, times].flatten() if name in recurrence.series else positions.flatten()
     counts = [len(p) for p in perturbed.values()]
     leaves: dict[str, Tensor] = {}
     start = 0
@@ -158,7 +169,9 @@ def complex_step(
             start += len(perturbed[name])
         leaves[name] = flat.reshape(sum(counts), *(value.shape if name in recurrence.parameters else value.shape[1:]))
     derivative = (_linear_loss(recurrence, sizes, leaves, weights).imag / STEP).split(counts)
-    shapes_of = {n: (1, len(times), -1) if n in recurrence.inputs else values[n].shape for n in perturbed}
+    shapes_of = {
+        n: (1, len(times), *values[n].shape[2:]) if n in recurrence.series else values[n].shape for n in perturbed
+    }
     return {n: g.reshape(shapes_of[n]) for n, g in zip(perturbed, derivative, strict=True)}
 
 
@@ -174,12 +187,13 @@ def _linear_loss(
     state = {n: leaves[n] for n in recurrence.states}
     loss = torch.zeros(next(iter(state.values())).shape[0], dtype=torch.complex128)
     for t in range(next(iter(weights.values())).shape[1]):
-        now = parameters | {node: leaves[n][:, t] for n, node in recurrence.inputs.items()}
+        now = parameters | {node: leaves[n][:, t] for n, node in recurrence.series.items()}
+        now |= {recurrence.inputs[n]: leaves[n] for n in recurrence.fixed}
         now |= {node: state[n] for n, node in recurrence.states.items()}
         result = evaluate(recurrence.returns.values(), now, sizes, like, table)
         state = {n: result[recurrence.returns[n]] for n in recurrence.states}
         for n, node in recurrence.returns.items():
-            loss = loss + (result[node] * weights[n][:, t]).sum(-1)
+            loss = loss + (result[node] * weights[n][:, t]).flatten(1).sum(-1)
     return loss
 
 
@@ -209,7 +223,7 @@ def values_and_gradients(
         recurrence,
         dict(sizes),
         {n: leaves[n] for n in recurrence.parameters},
-        {n: leaves[n].flatten(0, 1) for n in recurrence.inputs},
+        {n: leaves[n] if n in recurrence.fixed else leaves[n].flatten(0, 1) for n in recurrence.inputs},
         {n: leaves[n] for n in recurrence.states},
         Layout.dense(batch, steps),
         like=next(v for v in values.values() if v.is_floating_point()),
@@ -257,7 +271,7 @@ def check_gradients(
     expected = complex_step(recurrence, bound, values, weights)
     _, actual = values_and_gradients(recurrence, bound, values, weights, engine)
     times = spread(steps)
-    seen = {n: actual[n][:, times] if n in recurrence.inputs else actual[n] for n in expected}
+    seen = {n: actual[n][:, times] if n in recurrence.series else actual[n] for n in expected}
     scale = largest([*expected.values(), *weights.values()]) if one_scale else None
     errors = {n: relative_error(seen[n], g, scale) for n, g in expected.items()}
     wrong = {n: f"{e:.3g}" for n, e in errors.items() if e > tolerance}

@@ -38,12 +38,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "stop_gradient": lambda x: x.detach(),
     "maximum": lambda a, b: torch.maximum(*torch.broadcast_tensors(_tensor(a), _tensor(b))),
     "minimum": lambda a, b: torch.minimum(*torch.broadcast_tensors(_tensor(a), _tensor(b))),
-    "softmax": lambda x: torch.softmax(x, 0),
-    "logsumexp": lambda x: torch.logsumexp(x, 0),
-    "sum": torch.sum,
-    "mean": torch.mean,
-    "max": torch.amax,
-    "min": torch.amin,
+    "softmax": lambda x, axis=0: torch.softmax(x, axis),
+    "logsumexp": lambda x, axis=None: torch.logsumexp(x.flatten() if axis is None else x, axis or 0),
+    "sum": lambda x, axis=None: torch.sum(x, axis),
+    "mean": lambda x, axis=None: torch.mean(x, axis),
+    "max": lambda x, axis=None: torch.amax(x) if axis is None else torch.amax(x, axis),
+    "min": lambda x, axis=None: torch.amin(x) if axis is None else torch.amin(x, axis),
+    "outer": torch.outer,
+    "rows": lambda v: v[None],  # as many as the other operand has
+    "columns": lambda v: v[:, None],
     "cumsum": lambda x, reverse=False: x.flip(0).cumsum(0).flip(0) if reverse else x.cumsum(0),
     "stack": lambda *scalars: torch.stack([_tensor(s) for s in scalars]),
     "concat": lambda *pieces: torch.cat(pieces),
@@ -62,7 +65,8 @@ class OneSequence:
     Attributes:
         steps: number of steps.
         inputs: by name, (steps, size) or tokens (steps,).
-        start: the initial states by name, (size,).
+        start: the initial states by name, (size,) or (rows, columns).
+        fixed: the inputs that are fixed in time by name, (size,) or (rows, size).
         given: states fed from outside (teacher forcing) by name, (steps, size).
         reset: the steps before which all states are set to zero.
     """
@@ -72,6 +76,7 @@ class OneSequence:
     start: Values
     given: Values = field(default_factory=dict)
     reset: Sequence[int] = ()
+    fixed: Values = field(default_factory=dict)
 
 
 def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: int = 0) -> tuple[list[Values], Values]:
@@ -95,7 +100,7 @@ def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: in
     for t in range(sequence.steps):
         if t in sequence.reset:
             state = {n: torch.zeros_like(s) for n, s in state.items()}
-        now = {**state, **{n: x[t] for n, x in sequence.inputs.items()}}
+        now = {**state, **sequence.fixed, **{n: x[t] for n, x in sequence.inputs.items()}}
         found.append(equations(*(now[n] for n in flowing), **parameters))
         state = {n: sequence.given[n][t] if n in sequence.given else found[-1][n] for n in state}
     return found, state

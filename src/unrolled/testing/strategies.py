@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .. import circuits as language
 from ..circuits import Circuit
 from ..circuits.read import read as read_equations
-from ..graph.bind import nameable
+from ..graph.bind import nameable, names_of_matrix
+from .random_matrices import Dims, Matrices
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -25,6 +26,7 @@ Choose = Callable[[Sequence[Any]], Any]
 
 SIZES = (1, 2, 3, 4, 6, 8, 12, 15, 16, 17, 18, 24, 31, 33)  # remainders for every vector width
 WIDE = 257
+FIXED = ("f", "F")  # the inputs that are fixed in time: a vector, and a memory with any number of rows
 
 # {a} and {b} are vectors of one size, or a vector and a scalar. Comparisons have an odd offset, so that rounding does
 # not decide between values that are equal on paper. M is a new square matrix and v a new vector of {a}'s size.
@@ -78,6 +80,7 @@ class _Writer:
     lines: dict[str, str] = field(default_factory=dict)  # expressions by name
     parameters: dict[str, tuple[int, ...]] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
+    dims: dict[str, Dims] = field(default_factory=dict)  # of the matrices that flow in
 
     def fresh(self, letter: str, *shape: int) -> str:
         name = f"{letter}{len(self.parameters)}"
@@ -167,18 +170,24 @@ class Drawn:
 
     circuit: Circuit
     source: str
-    sizes: dict[str, int]
+    sizes: dict[str, Any]
+
+    @property
+    def left_open(self) -> dict[str, Any]:
+        """The sizes without the number of rows of the memory, which can be read from the data."""
+        return {n: size[1] if n == "F" else size for n, size in self.sizes.items()}
 
     def __repr__(self) -> str:
         return f"sizes {self.sizes}\n{self.source}"
 
 
-def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
+def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) -> Drawn:
     """Draw a circuit with 0 to 2 inputs, 1 to 3 states and possibly a token with a loss, smooth almost everywhere.
 
     Args:
         choose: picks one of several options.
         most_lines: the largest number of intermediate values; any of them may be returned or become a state.
+        matrices: whether values of a step can be matrices, and inputs fixed in time.
     """
     w = _Writer(choose)
     palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
@@ -194,18 +203,43 @@ def random_circuit(choose: Choose, most_lines: int = 8) -> Drawn:
     if token:
         w.sizes["y"] = choose((1, 2, 5, 17))
         kinds.append(w.token)
+    m = Matrices(w, _matrices(choose, [n for n in palette if n <= 18] or [3]) if matrices else {})
+    if matrices:
+        m.outer()
+        for name in choose([[], ["f"], ["F"], ["f", "F"]]):
+            w.sizes[name] = choose([n for n in palette if n <= 18] or [3])
+            if name == "f":
+                w.values.append(_Value(name, w.sizes[name]))
+            else:
+                m.looked(name, w.sizes[name])
+                kinds += 2 * [lambda: m.looked("F", w.sizes["F"])]
+        kinds += 2 * [m.more, m.outer, m.reduced, m.reduced, lambda: m.entrywise(ENTRYWISE)]
     for _ in range(choose(range(most_lines + 1))):
         choose(kinds)()
     returned = {n: _new_state(w, n) for n in states}
     if scalar:
         value = f"{choose(('1', '0.5', *(v.text for v in w.values if not v.size)))} * mean({choose(w.vectors()).text})"
         returned["m"] = choose(SCALAR_STATE).format(s=value, g=w.fresh("g"))
+    returned |= {n: m.state(n) for n in m.given if n == "S"}
+    if matrices and choose([True, False]):
+        returned["P"], w.dims["P"] = choose([found for found in m.found if found[0] not in m.given])
     for name in ["o", "q", "k"][: choose([0, 1, 1, 2, 3])]:
         returned[name] = choose([*w.values, *w.values[-4:], _Value(w.fresh("b", 3), 3)]).text
     if token:
         o = choose(w.vectors())
         returned["L"] = f"nll({w.fresh('V', w.sizes['y'], o.size)} @ {o.text}, y)"
-    return _written(w, [*inputs, *states, *(["m"] if scalar else []), *(["y"] if token else [])], returned, choose)
+    if "F" in w.sizes and choose([True, False]):
+        returned["w"] = f"softmax(F @ {m.vector(w.sizes['F'])})"
+    w.dims |= m.given
+    fixed = [n for n in FIXED if n in w.sizes]
+    flowing = [*inputs, *states, *m.given, *fixed, *(["m"] if scalar else []), *(["y"] if token else [])]
+    return _written(w, flowing, returned, choose)
+
+
+def _matrices(choose: Choose, palette: Sequence[int]) -> dict[str, Dims]:
+    """The matrices that flow in: a state S, an input X, both or neither."""
+    names = choose([["S"], ["S"], ["X"], ["S", "X"], []])
+    return {n: (choose(palette), choose(palette)) for n in names}
 
 
 def _new_state(w: _Writer, name: str) -> str:
@@ -237,38 +271,42 @@ def _written(w: _Writer, arguments: Iterable[str], returned: dict[str, str], cho
     star = f", *, {', '.join(parameters)}" if parameters else ""
     body = "\n".join(f"    {line}" for line in lines)
     source = f"def drawn({', '.join(order)}{star}):\n{body}\n"
-    circuit = read(source, [n for n in returned if n in ("h", "s", "r")])
+    circuit = read(source, [n for n in returned if n in ("h", "s", "r")], [n for n in order if n in FIXED])
     return Drawn(circuit, source, _sizes(w, circuit, returned))
 
 
-def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, int]:
+def _sizes(w: _Writer, circuit: Circuit, returned: dict[str, str]) -> dict[str, Any]:
     """The sizes that the circuit has names for."""
     known = nameable(circuit.recurrence)
-    sizes = dict(w.sizes)
+    sizes: dict[str, Any] = dict(w.sizes)
     for name, text in returned.items():
         value = next((v for v in w.values if v.text == text), None)
-        if name not in sizes:
+        if name not in sizes and name != "w":
             sizes[name] = value.size if value else 3
-    return {n: size for n, size in sizes.items() if n in known and size}
+    dims = {n: d for n, d in w.dims.items() if names_of_matrix(n)[0] in known}
+    dims |= {"F": (3, w.sizes["F"])} if "F" in circuit.inputs else {}
+    return {n: size for n, size in sizes.items() if n in known and size} | dims
 
 
 def circuits(most_lines: int = 8) -> SearchStrategy[Drawn]:
-    """A ``hypothesis`` strategy for random circuits."""
+    """A ``hypothesis`` strategy for random circuits, every second one with matrices."""
     from hypothesis import strategies as st
 
     @st.composite
     def drawn(draw: st.DrawFn) -> Drawn:
-        return random_circuit(lambda options: draw(st.sampled_from(options)), most_lines)
+        matrices = draw(st.booleans())
+        return random_circuit(lambda options: draw(st.sampled_from(options)), most_lines, matrices)
 
     return drawn()
 
 
-def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
+def read(source: str, vectors: Iterable[str] = (), fixed: Iterable[str] = ()) -> Circuit:
     """The circuit defined by the only function in a source text. Error messages can show its lines.
 
     Args:
         source: the text.
         vectors: states that are vectors even if the equations would allow scalars.
+        fixed: the inputs that are fixed in time.
     """
     file = f"<circuit {abs(hash(source))}>"
     linecache.cache[file] = (len(source), None, source.splitlines(True), file)
@@ -276,4 +314,4 @@ def read(source: str, vectors: Iterable[str] = ()) -> Circuit:
     known = {*scope, "__builtins__"}
     exec(compile(source, file, "exec"), scope)
     (function,) = (value for name, value in scope.items() if name not in known)
-    return Circuit(function, read_equations(function, (), frozenset(vectors)), {})
+    return Circuit(function, read_equations(function, (), frozenset(vectors), tuple(fixed)), {})

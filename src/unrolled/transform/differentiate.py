@@ -5,7 +5,7 @@ its arguments. The adjoint of a recurrence is again a recurrence:
 
 - Its state δh is the gradient that step t+1 sends back to h(t); it starts at zero after the last step.
 - Its inputs ∂L/∂o are the direct gradients of the loss with respect to the returned values.
-- It returns ∇x for the inputs. The gradients of parameters are its sums over time.
+- It returns ∇x for the inputs. The gradients of parameters and of fixed inputs are its sums over time.
 
 It reads the values of the forward pass at the same step (the nodes of ``primal``). Whether those are stored or
 recomputed is not decided here.
@@ -20,6 +20,7 @@ from ..graph.node import REAL, Node, leaf, order
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from .simplify import simplify
+from .terms import moves
 
 
 def direct(name: str) -> str:
@@ -85,8 +86,9 @@ def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Re
         states={carried(n): carry for n, carry in carries.items()},
         parameters=recurrence.parameters,
         returns={carried(n): of_leaf(s) for n, s in recurrence.states.items()}
-        | {gradient(n): of_leaf(x) for n, x in recurrence.inputs.items() if x.type.kind == REAL},
-        sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()},
+        | {gradient(n): of_leaf(x) for n, x in recurrence.series.items() if x.type.kind == REAL},
+        sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()}
+        | {gradient(n): of_leaf(recurrence.inputs[n]) for n in recurrence.fixed},
         labels=labels,
         reverse=True,
         primal=recurrence,
@@ -121,8 +123,26 @@ def T(a: Node) -> Node:
     return make("transpose", a)
 
 
+def turned(g: Node) -> Node:
+    """The transpose of a gradient, term by term, so that no transpose of a sum has to be stored at every step."""
+    if g.op in ("add", "sub"):
+        return make(g.op, *map(turned, g.args))
+    return T(g)
+
+
 def spread(scalar: Node, like: Node) -> Node:
     return make("broadcast", scalar, dims=like.type.dims)
+
+
+def reduced(op: str, x: Node, like: Node) -> Node:
+    """An operation along the same axis as another reduction."""
+    return make(op, x, **{n: v for n, v in like.attrs if n == "axis"})
+
+
+def along(value: Node, y: Node, x: Node) -> Node:
+    """The result y of a reduction of x, or a value of its type, at every entry of x that it was reduced from."""
+    axis = dict(y.attrs).get("axis")
+    return spread(value, x) if axis is None else make("repeat", value, axis=axis, dims=x.type.dims)
 
 
 def where(condition: Node, a: Node, b: Node) -> Node:
@@ -150,12 +170,12 @@ def _erf(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
 
 
 def _extreme(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    attained = where(make("equal", x, spread(y, x)), one(x), zeros(x))
-    return (mul(div(attained, spread(make("sum", attained), x)), spread(g, x)),)
+    attained = where(make("equal", x, along(y, y, x)), one(x), zeros(x))
+    return (mul(div(attained, along(reduced("sum", attained, y), y, x)), along(g, y, x)),)
 
 
 def _softmax(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    return (mul(y, sub(g, spread(make("sum", mul(y, g)), x))),)
+    return (mul(y, sub(g, along(reduced("sum", mul(y, g), y), y, x))),)
 
 
 def _concat(g: Node, y: Node, *pieces: Node) -> tuple[Node, ...]:
@@ -169,7 +189,8 @@ def _slice(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
 
 
 def _mean(g: Node, y: Node, x: Node) -> tuple[Node, ...]:
-    return (spread(div(g, make("size", of=x.type.dims[0])), x),)
+    count = make("size", of=x.type.dims[dict(y.attrs).get("axis", 0)])
+    return (along(div(g, make("broadcast", count, dims=g.type.dims) if g.type.dims else count), y, x),)
 
 
 Vjp = Callable[..., tuple[Node | None, ...]]
@@ -203,16 +224,17 @@ VJP: dict[str, Vjp] = {
     "where": lambda g, y, c, a, b: (None, where(c, g, zeros(g)), where(c, zeros(g), g)),
     "matvec": lambda g, y, A, x: (make("outer", g, x), make("matvec", T(A), g)),
     "matmul": lambda g, y, A, B: (make("matmul", g, T(B)), make("matmul", T(A), g)),
-    "transpose": lambda g, y, A: (T(g),),
+    "transpose": lambda g, y, A: (turned(g) if moves(A) else T(g),),
     "outer": lambda g, y, u, v: (make("matvec", g, v), make("matvec", T(g), u)),
-    "sum": lambda g, y, x: (spread(g, x),),
+    "sum": lambda g, y, x: (along(g, y, x),),
     "mean": _mean,
     "max": _extreme,
     "min": _extreme,
-    "logsumexp": lambda g, y, x: (mul(make("softmax", x), spread(g, x)),),
+    "logsumexp": lambda g, y, x: (mul(reduced("softmax", x, y), along(g, y, x)),),
     "softmax": _softmax,
     "cumsum": _cumsum,
     "broadcast": lambda g, y, x: (make("sum", g),),
+    "repeat": lambda g, y, x: (make("sum", g, axis=y["axis"]),),
     "concat": _concat,
     "slice": _slice,
     "onehot": lambda g, y, t: (None,),

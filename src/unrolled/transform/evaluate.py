@@ -40,9 +40,15 @@ def _attributes(node: Node, sizes: Mapping[str, int], like: torch.Tensor) -> dic
     if node.op == "onehot":
         return {"size": node.type.dims[0].value(sizes), "like": like}
     if node.op == "sum":
-        return {"rank": len(node.args[0].type.dims)}
+        return {"rank": len(node.args[0].type.dims), **dict(node.attrs)}
     attributes = {name: number(value) for name, value in node.attrs}
     return {**attributes, "like": like} if node.op in ("constant", "size") else attributes
+
+
+def every_row(value: Tensor, node: Node, rows: int) -> Tensor:
+    """The value of a node with a leading dimension of ``rows``, which values that depend on no input lack."""
+    has_one = value.ndim > max(1, len(node.type.dims))
+    return value if has_one else value.expand(rows, *value.shape)
 
 
 def execute(program: Iterable[Instruction], values: dict[Node, Tensor]) -> None:

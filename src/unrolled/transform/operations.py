@@ -17,12 +17,13 @@ def _matvec(A: Tensor, x: Tensor) -> Tensor:
     return x @ A.transpose(-2, -1) if A.ndim == 2 else (A @ x[..., None])[..., 0]
 
 
-def _softmax(x: Tensor) -> Tensor:
-    return torch.softmax(x, -1)
+def _over(reduce: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """A reduction over the features of a vector, to a scalar; or along an axis of a matrix, to a vector."""
 
+    def reduced(x: Tensor, axis: int | None = None) -> Tensor:
+        return reduce(x, -1, keepdim=True) if axis is None else reduce(x, axis - 2)
 
-def _logsumexp(x: Tensor) -> Tensor:
-    return torch.logsumexp(x, -1, keepdim=True)
+    return reduced
 
 
 def _concat(*pieces: Tensor) -> Tensor:
@@ -30,12 +31,18 @@ def _concat(*pieces: Tensor) -> Tensor:
     return torch.cat([p.expand(*lead, p.shape[-1]) for p in pieces], -1)
 
 
-def _total(x: Tensor, rank: int) -> Tensor:
+def _total(x: Tensor, rank: int, axis: int | None = None) -> Tensor:
+    if axis is not None:
+        return x.sum(axis - 2)
     return x.sum(-1, keepdim=True) if rank == 1 else x.sum((-2, -1))[..., None]
 
 
 def _broadcast(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     return x.view(*x.shape[:-1], *(1 for _ in dims)).expand(*x.shape[:-1], *dims)
+
+
+def _repeat(x: Tensor, axis: int, dims: tuple[int, ...]) -> Tensor:
+    return x.unsqueeze(axis - 2).expand(*x.shape[:-1], *dims)
 
 
 def _onehot(t: Tensor, size: int, like: Tensor) -> Tensor:
@@ -85,13 +92,14 @@ RULES: dict[str, Callable[..., Any]] = {
     "transpose": lambda A: A.transpose(-2, -1),
     "outer": lambda u, v: u[..., :, None] * v[..., None, :],
     "sum": _total,
-    "mean": lambda x: x.mean(-1, keepdim=True),
-    "max": lambda x: x.amax(-1, keepdim=True),
-    "min": lambda x: x.amin(-1, keepdim=True),
-    "logsumexp": _logsumexp,
-    "softmax": _softmax,
+    "mean": _over(torch.mean),
+    "max": _over(torch.amax),
+    "min": _over(torch.amin),
+    "logsumexp": _over(torch.logsumexp),
+    "softmax": lambda x, axis=None: torch.softmax(x, -1 if axis is None else axis - 2),
     "cumsum": lambda x, reverse: x.flip(-1).cumsum(-1).flip(-1) if reverse else x.cumsum(-1),
     "broadcast": _broadcast,
+    "repeat": _repeat,
     "concat": _concat,
     "slice": lambda x, index, sizes: x.split(sizes, -1)[index],
     "onehot": _onehot,

@@ -55,7 +55,9 @@ def only_states(recurrence: Recurrence) -> Recurrence:
 def as_tokens(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
     """The step with tokens instead of some vector inputs. A token is the index of the 1 in a one-hot vector."""
     spoken = {
-        n: leaf("input", token(x.type.dims[0]), x.source, name=n) for n, x in recurrence.inputs.items() if n in inputs
+        n: leaf("input", token(x.type.dims[0]), x.source, **dict(x.attrs))
+        for n, x in recurrence.inputs.items()
+        if n in inputs
     }
     replace: dict[Node, Node] = {recurrence.inputs[n]: make("onehot", x) for n, x in spoken.items()}
     same = {x: x for x in (*recurrence.leaves.values(),) if x not in replace}

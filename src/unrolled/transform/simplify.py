@@ -85,6 +85,8 @@ def _transpose(node: Node, a: Node) -> Node | None:
         return a.args[0]
     if a.op == "outer":
         return make("outer", a.args[1], a.args[0], source=node.source)
+    if a.op == "repeat":
+        return make("repeat", a.args[0], axis=1 - a["axis"], dims=node.type.dims, source=node.source)
     return constant(a["value"], node.type.dims) if a.op == "constant" else None
 
 
@@ -94,8 +96,9 @@ def _bilinear(node: Node, a: Node, b: Node) -> Node | None:
 
 def _sum(node: Node, a: Node) -> Node | None:
     if a.op == "neg":
-        return make("neg", rebuild(make("sum", a.args[0]), (a.args[0],)), source=node.source)
-    if a.op in ("mul", "div") and a.args[1].op == "broadcast":  # every entry has the same factor
+        inner = make("sum", a.args[0], **dict(node.attrs))
+        return make("neg", rebuild(inner, (a.args[0],)), source=node.source)
+    if not node.type.dims and a.op in ("mul", "div") and a.args[1].op == "broadcast":  # every entry has the same factor
         each, factor = a.args[0], a.args[1].args[0]
         return make(a.op, rebuild(make("sum", each), (each,)), factor, source=node.source)
     return zero(node.type) if is_constant(a, 0) else None
@@ -131,6 +134,7 @@ RULES: dict[str, Callable[..., Node | None]] = {
     "outer": _bilinear,
     "sum": _sum,
     "broadcast": _broadcast,
+    "repeat": _broadcast,
     "concat": _concat,
     "slice": _slice,
     "where": _where,

@@ -20,14 +20,29 @@ from ..graph.node import REAL, Node, leaf, order
 from ..graph.notation import MARKS
 from ..graph.ops import make
 from ..graph.recurrence import Recurrence
-from .differentiate import VJP, mul, one, zeros
+from .differentiate import VJP, mul, one, reduced, zeros
 from .simplify import simplify
 
 LINEAR = frozenset(  # jointly linear in all real arguments
-    ("neg", "add", "sub", "where", "transpose", "sum", "mean", "cumsum", "broadcast", "concat", "slice", "pick", "take")
+    (
+        "neg",
+        "add",
+        "sub",
+        "where",
+        "transpose",
+        "sum",
+        "mean",
+        "cumsum",
+        "broadcast",
+        "repeat",
+        "concat",
+        "slice",
+        "pick",
+        "take",
+    )
 )
 BILINEAR = frozenset(("matvec", "matmul", "outer"))  # linear in each of the two arguments
-TO_SCALAR = frozenset(("max", "min", "logsumexp"))  # from a vector, not linear
+REDUCING = frozenset(("max", "min", "logsumexp"))  # not linear
 
 
 def dotted(name: str, direction: int = 1) -> str:
@@ -114,10 +129,10 @@ def _push(node: Node, dots: list[Node | None]) -> Node | None:
         return make(node.op, *args, **dict(node.attrs))
     if node.op in BILINEAR:
         return _total(make(node.op, *node.args[:k], dot, *node.args[k + 1 :]) for k, dot in pairs)
-    if node.op in TO_SCALAR:
+    if node.op in REDUCING:
         ((_, dot),), (weights,) = pairs, VJP[node.op](one(node), node, *node.args)
         assert weights is not None
-        return make("sum", mul(weights, dot))
+        return reduced("sum", mul(weights, dot), node)
     return _total(VJP[node.op](dot, node, *node.args)[k] for k, dot in pairs)
 
 

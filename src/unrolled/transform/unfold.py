@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..graph.node import Node, leaf, rewrite
 from ..graph.ops import make
@@ -22,6 +22,7 @@ class Unfolded:
         times: the steps that are computed.
         start: the initial states, by name.
         inputs: the input leaves, by name and time.
+        fixed: the leaves of inputs that are fixed in time, by name.
         values: the returned values, by name and time.
         labels: the name and time of every named node.
     """
@@ -33,15 +34,16 @@ class Unfolded:
     inputs: Mapping[At, Node]
     values: Mapping[At, Node]
     labels: Mapping[Node, At]
+    fixed: Mapping[str, Node] = field(default_factory=dict)
 
 
 def first_time(recurrence: Recurrence) -> int:
     """The time of the initial state: 0, or 1 for an autonomous recurrence."""
-    return 0 if recurrence.inputs else 1
+    return 0 if recurrence.series else 1
 
 
 def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
-    """Apply the recurrence repeatedly.
+    """Apply the recurrence repeatedly. Like parameters, inputs that are fixed in time appear once.
 
     A recurrence with inputs runs over t = 1 ... steps, from its initial state at time 0. An autonomous recurrence
     starts from the state at time 1, so it has ``steps`` states and is applied steps - 1 times (Goodfellow, Bengio and
@@ -54,9 +56,10 @@ def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
     inputs: dict[At, Node] = {}
     values: dict[At, Node] = {}
     now = dict(start)
+    fixed = {n: recurrence.inputs[n] for n in recurrence.fixed}
     for t in times:
-        fresh = {n: leaf("input", x.type, x.source, name=n, time=t) for n, x in recurrence.inputs.items()}
-        replace = {recurrence.states[n]: node for n, node in now.items()}
+        fresh = {n: leaf("input", x.type, x.source, name=n, time=t) for n, x in recurrence.series.items()}
+        replace = {recurrence.states[n]: node for n, node in now.items()} | {node: node for node in fixed.values()}
         replace |= {recurrence.inputs[n]: node for n, node in fresh.items()}
         copy = rewrite(recurrence.returns.values(), replace, same_op)
         now = {n: copy[recurrence.returns[n]] for n in recurrence.states}
@@ -67,7 +70,7 @@ def unfold(recurrence: Recurrence, steps: int) -> Unfolded:
                 labels.setdefault(copy[node], (name, t))
         for name, node in fresh.items():
             labels[node] = (name, t)
-    return Unfolded(recurrence, start_time, times, start, inputs, values, labels)
+    return Unfolded(recurrence, start_time, times, start, inputs, values, labels, fixed)
 
 
 def same_op(node: Node, args: tuple[Node, ...]) -> Node:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..graph.equations import is_scalar
-from ..graph.node import Node, order
+from ..graph.node import Node, is_fixed, order
 from ..graph.notation import NOTATIONS, Format, Text
 from ..graph.printer import Printer
 from .unfold import Unfolded
@@ -35,7 +35,10 @@ def unfolded_equations(graph: Unfolded, format: Format = "text", form: Form = "a
 
 def _apply(graph: Unfolded, notation: Text, t: int, previous: list[str]) -> str:
     """f(previous states, inputs at t; θ)."""
-    inputs = [notation.name(n, str(t), None, is_scalar(x)) for n, x in graph.recurrence.inputs.items()]
+    inputs = [
+        notation.name(n, None if n in graph.fixed else str(t), None, is_scalar(x))
+        for n, x in graph.recurrence.inputs.items()
+    ]
     args = ", ".join([*previous, *inputs])
     theta = f"; {notation.name('theta', None)}" if graph.recurrence.parameters else ""
     return "f" + notation.group(args + theta)
@@ -67,7 +70,7 @@ def _full(graph: Unfolded, notation: Text) -> list[str]:
         if node in graph.labels:
             name, t = graph.labels[node]
             return notation.name(name, str(t), piece, is_scalar(node))
-        return notation.name(node["name"], None, piece) if node.op == "parameter" else None
+        return notation.name(node["name"], None, piece) if node.op == "parameter" or is_fixed(node) else None
 
     printer = Printer(notation, spell)
     nodes = order(graph.values.values())

@@ -8,12 +8,17 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ...graph.node import Node
+from ...graph.node import Node, order
 from ...graph.recurrence import Recurrence
 from ...plan.plan import Backward, make_plan
+from ...plan.stages import EACH, Kinds
+from ...plan.totals import total
 from ...transform.differentiate import carried, direct
+from ...transform.evaluate import every_row, execute, instructions
+from ...transform.terms import parts
 from ..call import Call, Kept
 from ..lowering.lower import Lowered, lower
+from ..steps import sequence_of_row
 from .launch import launch_for
 from .series import Block, Tensors, addresses, opened
 from .sums import Sums, plain_terms
@@ -32,7 +37,7 @@ class Compiled:
         tensors = {step.inputs[n]: x.contiguous() for n, x in call.inputs.items()} | made
         at, start = addresses(tensors), [call.state[n].contiguous() for n in step.states]
         tensors |= launch.run(call, at, [s.data_ptr() for s in start], {}, launch.ends(made, at))
-        outputs = {n: _every_row(_returned(node, tensors, call), call) for n, node in step.returns.items()}
+        outputs = {n: _returned(node, tensors, call) for n, node in step.returns.items()}
         if not keep:
             return outputs, []
         states = {leaf: outputs[n] for n, leaf in step.states.items()}
@@ -51,6 +56,7 @@ class Compiled:
         at, start = addresses(tensors), {leaf: call.state[n].contiguous() for n, leaf in step.states.items()}
         first = {leaf: s.data_ptr() for leaf, s in start.items()}
         arriving = {carried(n): call.like.new_empty(call.state[n].shape) for n in call.state if n in wanted}
+        arriving |= {total(n): call.like.new_empty(call.inputs[n].shape) for n in way.fixed}
         for gradient in arriving.values() if call.layout.resets or call.layout.empty else ():
             gradient.zero_()
         ends = zip(adjoint.states, launch.ends(made, at), strict=True)
@@ -58,9 +64,13 @@ class Compiled:
 
         def everything() -> Tensors:
             parameters = {step.parameters[n]: p for n, p in call.parameters.items()}
-            return parameters | opened(tensors, call.layout.rows, call.like.dtype) | fixed
+            return parameters | opened(tensors, call.layout.rows, call.like.dtype, call.sizes) | fixed
 
-        result = {n: _every_row({**tensors, **fixed}[node], call) for n, node in way.flows.items()}
+        result = {n: every_row({**tensors, **fixed}[x], x, call.layout.rows).contiguous() for n, x in way.flows.items()}
+        result |= {n: arriving[total(n)] for n in way.fixed}
+        repeated = _at_rows(way, call)
+        tensors |= repeated
+        at |= {n: t.data_ptr() for n, t in repeated.items()}
         result |= Sums(way, at, start, call, _once(everything), members).all()
         return result | {n: arriving[carried(n)] for n in call.state if n in wanted}
 
@@ -108,9 +118,27 @@ def _once(make: Callable[[], Tensors]) -> Callable[[], Tensors]:
 
 
 def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
-    return call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
+    """A returned value as a series. A fixed value is the same at every step of every sequence, or of one."""
+    if call.recurrence.fixed and Kinds(make_plan(call.recurrence).step)[node] == EACH:
+        return _repeated([node], call)[node]
+    value = call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
+    if value.ndim > 1 and (value.ndim == 3 or len(node.type.dims) < 2):
+        return value
+    return every_row(value, node, call.layout.rows).contiguous()
 
 
-def _every_row(value: Tensor, call: Call) -> Tensor:
-    """A returned value as a series; a fixed value is the same at every step of every sequence."""
-    return value if value.ndim == 2 else value.expand(call.layout.rows, -1).contiguous()
+def _at_rows(way: Backward, call: Call) -> Tensors:
+    """The factors of gradients that are the same at every step of a sequence, repeated for every row."""
+    if not call.recurrence.fixed:
+        return {}
+    return _repeated([p for nodes in way.sums.values() for t in nodes for p in parts(t) if way.kinds[p] == EACH], call)
+
+
+def _repeated(found: list[Node], call: Call) -> Tensors:
+    """Values that are the same at every step of a sequence, repeated for every row."""
+    step = make_plan(call.recurrence).step
+    known = {step.inputs[n]: call.inputs[n] for n in step.fixed}
+    known |= {step.parameters[n]: p for n, p in call.parameters.items()}
+    execute(instructions(order(found, known=known), call.sizes, call.like), known)
+    index = sequence_of_row(call.layout, call.like.device)
+    return {n: known[n][index].contiguous() for n in found}

@@ -21,10 +21,12 @@ from ..lowering.statements import (
     Pick,
     Product,
     Reduction,
+    RowProduct,
+    Total,
     reads,
     writes,
 )
-from .spelling import REDUCTIONS, TOTALS, Spelling
+from .spelling import OF_MATRICES, REDUCTIONS, TOTALS, Spelling
 
 Lines = list[str]
 
@@ -56,34 +58,63 @@ def _ahead(s: Ahead, say: Spelling, in_step: bool) -> Lines:
 
 def _loop(s: Loop[Buffer], say: Spelling) -> Lines:
     """Scalars are read before the loop, and totals are written after it. A single entry needs no loop."""
-    size, scalars = say.number(s.size), dict[str, str]()
-    index = "j" if size > 1 else "0"
+    size, scalars, of_rows = say.number(s.size), dict[str, str](), dict[str, str]()
+    columns = say.number(s.columns) if s.columns else 0
+    index = f"k * {columns} + j" if columns else "j" if size > 1 else "0"
 
     def argument(a: Any) -> str:
         if isinstance(a, Local):
             return f"v{a.line}"
         if isinstance(a, Literal):
             return say.literal(a.value)
+        if isinstance(a, Part) and a.along == 1:
+            return of_rows.setdefault(say.entry(a, "k"), f"{a.of.name}_{say.number(a.offset)}_k")
         if isinstance(a, Part):
-            return say.entry(a, index)
+            return say.entry(a, index if a.along is None else "j")
         return scalars.setdefault(f"{a.of.name}[0]", f"{a.of.name}_0")
 
     computed = [say.ops[line.op].format(*map(argument, line.args)) for line in s.lines]
     body = [f"const real v{i} = {expression};" for i, expression in enumerate(computed)]
-    totals = {t.line: f"total{t.line}" for t in s.totals}
-    body += [f"{total} += v{line};" for line, total in totals.items()]
+    totals = {axis: {t.line: f"total{t.line}" for t in s.totals if t.axis == axis} for axis in (None, 1)}
+    body += [f"{total} += v{line};" for of_axis in totals.values() for line, total in of_axis.items()]
+    body += [f"{say.entry(t.to)} += v{t.line};" for t in s.totals if t.axis == 0]
     body += [f"{say.entry(store.to, index)} = v{store.line};" for store in s.stores]
     first = [f"const real {name} = {number};" for number, name in scalars.items()]
-    first += [f"real {total} = 0;" for total in totals.values()]
-    last = [f"{say.entry(t.to, '0')} = {TOTALS[t.op].format(total=totals[t.line], size=size)};" for t in s.totals]
-    if size > 1:
-        each = f"ADDING({', '.join(totals.values())})" if totals else "EACH"
+    first += [f"real {total} = 0;" for total in totals[None].values()]
+    entries = size * (columns or 1)
+    last = [_total(t, totals[None][t.line], "0", entries, say) for t in s.totals if t.axis is None]
+    names = [*totals[None].values(), *totals[1].values()]
+    each = f"ADDING({', '.join(names)})" if names else "EACH"
+    if s.columns:
+        over_rows = [t for t in s.totals if t.axis == 0]
+        first += [say.each(s.columns, f"{say.entry(t.to)} = 0") for t in over_rows]
+        inner = [f"const real {name} = {entry};" for entry, name in of_rows.items()]
+        inner += [f"real {total} = 0;" for total in totals[1].values()]
+        inner += [f"{each} for (int j = 0; j < {columns}; j++) {{", *indented(body), "}"]
+        inner += [_total(t, totals[1][t.line], "k", columns, say) for t in s.totals if t.axis == 1]
+        body = [f"for (int k = 0; k < {size}; k++) {{", *indented(inner), "}"]
+        last += [say.each(s.columns, f"{say.entry(t.to)} /= {size}") for t in over_rows if t.op == "mean"]
+    elif size > 1:
         body = [f"{each} for (int j = 0; j < {size}; j++) {{", *indented(body), "}"]
     lines = [*first, *body, *last]
-    return ["{", *indented(lines), "}"] if first or size == 1 else lines
+    return ["{", *indented(lines), "}"] if first or (size == 1 and not columns) else lines
+
+
+def _total(t: Total[Buffer], total: str, index: str, size: int, say: Spelling) -> str:
+    return f"{say.entry(t.to, index)} = {TOTALS[t.op].format(total=total, size=size)};"
+
+
+def _row_product(s: RowProduct[Buffer], say: Spelling) -> Lines:
+    function = "u_turned_product" if s.turned else "u_product"
+    operands = ", ".join((say.address(s.to), say.address(s.by), say.address(s.x)))
+    return [f"{function}({operands}, {say.number(s.rows)}, {say.number(s.columns)});"]
 
 
 def _reduction(s: Reduction[Buffer], say: Spelling) -> Lines:
+    if s.columns:
+        rows, columns = say.number(s.size), say.number(s.columns)
+        to, x = say.address(s.to), say.address(s.x)
+        return [OF_MATRICES.format(op=s.op, axis=s.axis, to=to, x=x, rows=rows, columns=columns)]
     return [REDUCTIONS[s.op].format(to=say.address(s.to), x=say.address(s.x), size=say.number(s.size))]
 
 
@@ -115,6 +146,7 @@ FOR_ALL_ROWS: dict[type, Callable[..., Lines]] = {Product: _product, Ahead: _ahe
 FOR_A_ROW: dict[type, Callable[..., Lines]] = {
     Loop: _loop,
     Reduction: _reduction,
+    RowProduct: _row_product,
     Copy: _copy,
     Pick: _pick,
     OneHot: _onehot,

@@ -6,6 +6,9 @@
 typedef struct {
     const piece *next[MOST_LANES], *end[MOST_LANES];
     int64_t done[MOST_LANES], at[MOST_ROWS], from[MOST_ROWS], to[MOST_ROWS];
+#ifdef EACH_SEQUENCE
+    int64_t of[MOST_ROWS]; /* the sequence of each row, if no sequence is reset */
+#endif
     int live[MOST_ROWS], lanes, steps;
 } stretch;
 #define INSIDE -2
@@ -31,6 +34,9 @@ static int next_stretch(stretch *s) {
             s->at[N] = p->first + (REVERSE ? left : done);
             s->from[N] = done ? INSIDE : p->from;
             s->to[N] = left ? INSIDE : p->to;
+#ifdef EACH_SEQUENCE
+            s->of[N] = REVERSE ? p->to : p->from;
+#endif
             if (!left) s->next[r]++, s->done[r] = 0;
         }
         while (s->lanes > 0 && s->next[s->lanes - 1] == s->end[s->lanes - 1]) s->lanes--;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -9,13 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...graph.node import Node
+from ...graph.node import Node, is_fixed, order
 from ...plan.plan import make_plan
 from ...sequence.layout import Layout
 from ...transform.evaluate import execute, instructions
 from ..call import Call
 from ..lowering.assignment import is_turned
 from ..lowering.lower import Lowered
+from ..lowering.schedule import Schedule
 from .blocks import block
 from .kernel import Kernel, kernel
 from .lanes import Groups, deal
@@ -34,7 +36,7 @@ LARGE = 2**18  # numbers of a matrix of which threads take parts
 class Launch:
     """A compiled pass for one layout.
 
-    groups: the lanes, for ``threads`` threads. given: by node, the sizes of the series that the caller receives. block:
+    groups: the lanes, for ``threads`` threads. given: by node, the shapes of the series that the caller gets. block:
     where all others go. ends_in_block: whether the last states go there, too; otherwise, after a single step, the last
     values are all values. direct: whether C reads matrices as they are, and nothing is prepared.
     """
@@ -42,14 +44,14 @@ class Launch:
     kernel: Kernel
     groups: Groups
     threads: int
-    given: dict[Node, int]
+    given: dict[Node, tuple[int, ...]]
     block: Block
     ends_in_block: bool
     direct: bool
 
     def room(self, call: Call) -> Tensors:
         """Memory for the series: tensors for those that the caller receives, and a block."""
-        made: Tensors = {n: call.like.new_empty(call.layout.rows, size) for n, size in self.given.items()}
+        made: Tensors = {n: call.like.new_empty(call.layout.rows, *shape) for n, shape in self.given.items()}
         return made | {self.block: block(self.block.size)} if self.block.size else made
 
     def ends(self, room: Tensors, at: Addresses) -> list[int]:
@@ -82,10 +84,12 @@ class Launch:
         pointers = [at[n] for n in made.moving]
         for n in made.previous:
             pointers += (at[n], previous[n])
+        each = of_sequences(made, values, call) if made.each else []
+        pointers += [value.data_ptr() for value in each]
         pointers += fixed + start + ends
         pointers += [at[n] for n in made.keep]
         self.kernel.run(self.groups, pointers, self.threads)
-        del owner
+        del owner, each
         return values
 
 
@@ -131,7 +135,7 @@ def _launch(
     groups = deal(layout, threads, LANES, made.reverse)
     if len(groups) == 1 and not (compiled.largest >= LARGE and made.states):
         threads = 1
-    received = {n: compiled.sizes[n] for n in made.keep if n in given}
+    received = {n: n.type.shape(dict(sizes)) for n in made.keep if n in given}
     others = {n: compiled.sizes[n] for n in made.keep if n not in given}
     ends_in_block = not (single and all(n in made.keep for n in made.new))
     ends = [layout.count * compiled.sizes[n] for n in made.states] if ends_in_block else []
@@ -158,9 +162,26 @@ def _ready(lowered: Lowered, once_in_c: bool) -> bool:
 def prepare(compiled: Kernel, call: Call) -> Prepared:
     made, step = compiled.schedule, make_plan(call.recurrence).step
     values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
-    execute(instructions(made.once, call.sizes, call.like), values)
+    execute(instructions([n for n in made.once if not _reads_fixed(n)], call.sizes, call.like), values)
     fixed = [_whole(values[n], n, call) for n in made.fixed]
-    return Prepared(fixed, [pack(values[n]) for n in made.matrices], {n: values[n] for n in made.once})
+    return Prepared(fixed, [pack(values[n]) for n in made.matrices], {n: values[n] for n in made.once if n in values})
+
+
+@lru_cache(maxsize=4096)
+def _reads_fixed(node: Node) -> bool:
+    return any(is_fixed(n) for n in order([node]))
+
+
+def of_sequences(made: Schedule, values: Mapping[Node, Tensor], call: Call) -> list[Tensor]:
+    """The values that are the same at every step of a sequence: (sequences, ...), contiguous."""
+    step = make_plan(call.recurrence).step
+    known: dict[Node, Any] = {**values, **{step.parameters[n]: p for n, p in call.parameters.items()}}
+    known |= {step.inputs[n]: call.inputs[n] for n in step.fixed}
+    execute(instructions([n for n in made.once if n not in known], call.sizes, call.like), known)
+    return [
+        known[n].to(call.like.dtype).expand(call.layout.count, *n.type.shape(call.sizes)).contiguous()
+        for n in made.each
+    ]
 
 
 def _whole(value: Tensor, node: Node, call: Call) -> Tensor:

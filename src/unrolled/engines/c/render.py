@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..lowering.buffers import LANE, STRETCH
 from ..lowering.place import Placed, Placement
+from ..lowering.statements import Reduction, RowProduct
 from .forms import FOR_A_ROW, FOR_ALL_ROWS, indented, used
 from .spelling import OPS, ROUNDED, Spelling, numbers
 
@@ -37,7 +38,9 @@ def render(placement: Placement, sizes: Mapping[str, int], double: bool, once: P
             f"#define REVERSE {int(placement.reverse)}",
             f"#define MOST_LANES {LANES}",
             f"#define MOST_ROWS {_most_rows(placement, spelling)}",
+            *(["#define EACH_SEQUENCE"] if placement.each else []),
             part("lanes"),
+            *([part("matrices")] if _has_matrices(placement) else []),
             *functions,
             "",
             "/* Scratch memory for R lanes, in numbers. */",
@@ -60,6 +63,7 @@ def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
     yield "    stretch s;"
     yield "    begin_lanes(&s, R, pieces, of_lane);"
     yield "    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;"
+    yield from ["    const int64_t *const of = s.of;"] if placement.each else []
     yield "    for (int N; (N = next_stretch(&s)) > 0;) {"
     yield from (f"        PREVIOUS({given})" for given in previous)
     yield from (f"        {line}" for line in _rows(placement.before, say, in_step=False))
@@ -69,11 +73,18 @@ def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
     yield "}"
 
 
+def _has_matrices(placement: Placement) -> bool:
+    """Whether a statement works on matrices that differ from row to row of the batch."""
+    statements = (*placement.before, *placement.step, *placement.after)
+    return any(isinstance(s, RowProduct) or (isinstance(s, Reduction) and s.columns) for s in statements)
+
+
 def _pointers(placement: Placement) -> Iterator[str]:
     """The declarations of the pointers that a run is given, in their order."""
     yield from (f"{numbers(b)} *const {b.name}_" for b in placement.moving)
     for b in placement.previous:
         yield from (f"const real *const {b.name}_", f"const real *const start_{b.name}")
+    yield from (f"const real *const {b.name}_" for b in placement.each)
     yield from (f"const real *const {b.name}" for b in (*placement.fixed, *placement.matrices))
     yield from () if placement.reverse else (f"const real *const begin{i}" for i in range(len(placement.states)))
     yield from (f"real *const end{i}" for i in range(len(placement.states)))

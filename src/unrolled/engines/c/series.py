@@ -52,12 +52,12 @@ def addresses(tensors: Tensors) -> Addresses:
     return at
 
 
-def opened(tensors: Tensors, rows: int, kind: torch.dtype) -> Tensors:
-    """The same with the series in blocks as tensors (rows, size)."""
+def opened(tensors: Tensors, rows: int, kind: torch.dtype, sizes: Mapping[str, int]) -> Tensors:
+    """The same with the series in blocks as tensors (rows, ...)."""
     found = dict(tensors)
     for block in [n for n in tensors if isinstance(n, Block)]:
         memory = found.pop(block)
         for n, (first, width) in block.series.items():
             part = memory[first : first + rows * width * kind.itemsize]
-            found[n] = part.view(kind).view(rows, width)
+            found[n] = part.view(kind).view(rows, *n.type.shape(sizes))
     return found

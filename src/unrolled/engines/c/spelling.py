@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from ctypes import c_float
 from dataclasses import dataclass
 
-from ...graph.size import Size
-from ..lowering.buffers import KEPT, LANE, PREVIOUS, SERIES, STRETCH, TABLE_ROW, TOKENS, Buffer
+from ...graph.size import Area, Size
+from ..lowering.buffers import KEPT, LANE, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, TOKENS, Buffer
 from ..lowering.statements import Part
 
 OPS = {
@@ -53,6 +53,8 @@ REDUCTIONS = {
     "cumsum": "u_cumsum({to}, {x}, {size});",
     "cumsum from the last": "u_cumsum_from_last({to}, {x}, {size});",
 }
+# over the rows (0) or the columns (1) of a matrix
+OF_MATRICES = "u_{op}_over_{axis}({to}, {x}, {rows}, {columns});"
 TOTALS = {"sum": "{total}", "mean": "{total} / {size}"}
 
 # the address of the current row: row i of the stretch, which is lane r, and row at[i] of the series
@@ -61,6 +63,7 @@ ADDRESSES = {
     KEPT: "{name}_ + at[i] * {size}",
     TOKENS: "{name}_ + at[i]",
     PREVIOUS: "before_{name}[i]",
+    SEQUENCE: "{name}_ + of[i] * {size}",
     TABLE_ROW: "{table} + ({token})[0] * {size}",
     STRETCH: "{name}_ + i * ROW({size})",
     LANE: "{name}_ + r * ROW({size})",
@@ -75,7 +78,7 @@ class Spelling:
     double: bool
     ops: Mapping[str, str]
 
-    def number(self, size: Size) -> int:
+    def number(self, size: Size | Area) -> int:
         """A size as a number."""
         return size.value(self.sizes)
 
@@ -89,7 +92,7 @@ class Spelling:
         offset = self.number(part.offset)
         return f"{part.of.name}[{offset} + {index}]" if offset else f"{part.of.name}[{index}]"
 
-    def each(self, size: Size, assignment: str) -> str:
+    def each(self, size: Size | Area, assignment: str) -> str:
         """A loop over entries with one assignment."""
         return f"EACH for (int j = 0; j < {self.number(size)}; j++) {assignment};"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ...graph.node import TOKEN, Node
-from ...graph.size import Size
-from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SERIES, STRETCH, TABLE_ROW, TOKENS, TURNED, Buffer
+from ...graph.size import Area, Size
+from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, TOKENS, TURNED, Buffer
 from .lines import size
 from .lower import Lowered
 from .statements import Loop, Number, Part, Product, reads, writes
@@ -41,6 +41,7 @@ class Assignment:
             self.own[n] = Buffer(f"m{i}", TOKENS if n.type.kind == TOKEN else SERIES, size(n))
         self.own |= {n: Buffer(f"q{i}", PREVIOUS, size(n)) for i, n in enumerate(made.previous)}
         self.own |= {n: Buffer(f"f{i}", FIXED, size(n)) for i, n in enumerate(made.fixed)}
+        self.own |= {n: Buffer(f"e{i}", SEQUENCE, size(n)) for i, n in enumerate(made.each)}
         self.matrices = {
             n: Buffer(f"w{i}", TURNED if is_turned(n) else MATRIX, size(n)) for i, n in enumerate(made.matrices)
         }
@@ -72,7 +73,7 @@ class Assignment:
                     passing = n in loop and (n in self.kept or AFTER not in self.read_in.get(n, ()))
                     self.own[n] = self.new_scratch("n", LANE if passing else STRETCH, size(n))
 
-    def new_scratch(self, letter: str, kind: str, size: Size) -> Buffer:
+    def new_scratch(self, letter: str, kind: str, size: Size | Area) -> Buffer:
         """A new scratch buffer, numbered among those of its letter."""
         number = sum(b.name.startswith(letter) for b in self.scratch)
         self.scratch.append(Buffer(f"{letter}{number}", kind, size))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...graph.size import Size
+from ...graph.size import Area, Size
 
 SERIES = "series"  # a row for each step of each sequence, in a tensor that is read
 TOKENS = "tokens"  # an index for each step of each sequence
 KEPT = "kept"  # a row for each step of each sequence, in memory that outlives the pass
 PREVIOUS = "previous"  # a series read one step earlier: at a first step, the starting state
+SEQUENCE = "sequence"  # a row for each sequence
 FIXED = "fixed"  # the same for all rows
 MATRIX = "matrix"  # the same for all rows, in the layout that products read
 TURNED = "turned"  # a matrix that is the transpose of a parameter
@@ -25,5 +26,5 @@ class Buffer:
 
     name: str
     kind: str
-    size: Size
+    size: Size | Area
     row_of: tuple[Buffer, Buffer] | None = None

@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...graph.node import Node
-from .schedule import ENTRYWISE, IN_PLACE, Schedule
+from .schedule import ENTRYWISE, IN_PLACE, SPREAD, Schedule
 
 # operations that are faster than storing the result and loading it
 CHEAP = frozenset(("add", "sub", "mul", "neg", "relu", "abs", "maximum", "minimum", "stop_gradient"))
 # long chains of dependent instructions
 SLOW = frozenset(("tanh", "sigmoid", "exp", "log", "sin", "cos", "softplus", "erf"))
 ADDING = ("sum", "mean")  # added up in the loop that computes their argument
+OF_VECTORS = ("repeat", "outer")  # of vectors to a matrix
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,19 +49,22 @@ def fuse(schedule: Schedule) -> Fusion:
 
 
 def _inlined(schedule: Schedule, users: dict[Node, list[Node]]) -> frozenset[Node]:
-    """Cheap values of which only parts are read, and scalars that are read as vectors."""
+    """Cheap values of which only parts are read, scalars that are read as vectors, and cheap matrices: storing a matrix
+    and loading it again takes longer than to compute it."""
     stored, found = {*schedule.keep, *schedule.new}, set[Node]()
 
     def is_part(n: Node) -> bool:
-        return n.op == "slice" and n not in stored and n in users and all(u.op in ENTRYWISE for u in users[n])
+        of_entries = n in users and all(u.op in ENTRYWISE and u.op not in OF_VECTORS for u in users[n])
+        return n.op == "slice" and n not in stored and of_entries
 
     for n in reversed(schedule.nodes):
         if n in stored or n not in users:
             continue
-        if n.op == "broadcast":
+        if n.op in SPREAD or (len(n.type.dims) == 2 and n.op in (*CHEAP, "outer")):
             fits = all(u.op in ENTRYWISE for u in users[n])
         else:
-            fits = n.op in CHEAP and stored.isdisjoint(users[n]) and all(is_part(u) or u in found for u in users[n])
+            inside = all(is_part(u) or (u in found and u.op not in OF_VECTORS) for u in users[n])
+            fits = n.op in CHEAP and stored.isdisjoint(users[n]) and inside
         if fits:
             found.add(n)
     return frozenset(found)

@@ -14,8 +14,8 @@ from ...graph.node import Node
 from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
-from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule
-from .statements import Copy, OneHot, Part, Pick, Product, Reduction, Statement
+from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
+from .statements import Copy, OneHot, Part, Pick, Product, Reduction, RowProduct, Statement
 from .storage import Storage, places
 
 Statements = tuple[Statement[Node], ...]
@@ -90,10 +90,16 @@ def _single(n: Node, storage: Storage) -> Statement[Node]:
     x, *others = n.args
     if n.op == "matvec":
         rows, columns = x.type.dims
-        return Product(x, rows, columns, storage.part(others[0]), Part(n))
+        if x in storage.schedule.matrices:
+            return Product(x, rows, columns, storage.part(others[0]), Part(n))
+        by = straight(x)
+        rows, columns = by.type.dims
+        return RowProduct(storage.part(by), by is not x, rows, columns, storage.part(others[0]), Part(n))
     if n.op == "pick":
         return Pick(storage.part(x), storage.part(others[0]), Part(n))
     if n.op == "onehot":
-        return OneHot(size(n), storage.part(x), Part(n))
+        return OneHot(n.type.dims[0], storage.part(x), Part(n))
+    if (axis := dict(n.attrs).get("axis")) is not None:
+        return Reduction(n.op, x.type.dims[0], storage.part(x), Part(n), x.type.dims[1], axis)
     op = "cumsum from the last" if n.op == "cumsum" and n["reverse"] else n.op
     return Reduction(op, size(x), storage.part(x), Part(n))

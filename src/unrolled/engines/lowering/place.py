@@ -49,13 +49,14 @@ Placed = Statement[Buffer] | Ahead | Begin | End
 class Placement:
     """A pass over buffers, ready to be printed.
 
-    moving, previous, fixed, matrices: memory of the caller, which is read. kept: memory of the caller, which is
+    moving, previous, each, fixed, matrices: memory of the caller, which is read. kept: memory of the caller, which is
     written. states: one buffer per state. scratch: all memory of the pass itself, with that of the states. before,
     step, after: the statements of each stage.
     """
 
     moving: tuple[Buffer, ...]
     previous: tuple[Buffer, ...]
+    each: tuple[Buffer, ...]
     fixed: tuple[Buffer, ...]
     matrices: tuple[Buffer, ...]
     kept: tuple[Buffer, ...]
@@ -88,6 +89,7 @@ def place(lowered: Lowered) -> Placement:
     return Placement(
         moving=own(made.moving),
         previous=own(made.previous),
+        each=own(made.each),
         fixed=own(made.fixed),
         matrices=tuple(assignment.matrices.values()),
         kept=tuple(assignment.kept.values()),

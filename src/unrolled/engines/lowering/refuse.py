@@ -16,20 +16,15 @@ class Refused(Exception):
 
 def check(made: Schedule) -> None:
     """Raise Refused if no statement can express something that a pass computes."""
-    tables = {n.args[0] for n in made.nodes if n.op == "take"}
     for n in made.nodes:
-        if len(n.type.dims) > 1:
-            raise Refused(f"a step computes a matrix ('{n.op}')")
         if n.op not in STATED:
             raise Refused(f"a step has '{n.op}' of {' and '.join(f'a {a.type}' for a in n.args) or 'nothing'}")
         if n.op == "take" and n.args[0] not in made.fixed:
             raise Refused("a step takes a row of a matrix that changes from step to step")
-    for n in made.matrices:
-        if n in made.moving or n in made.nodes or n in made.previous:
-            raise Refused("a step multiplies by a matrix that changes from step to step")
-    for n in (*made.fixed, *made.moving, *made.previous):
-        if len(n.type.dims) > 1 and n not in tables:
-            raise Refused(f"a step has a {n.type} other than in a product")
+    turned = {n for n in made.nodes if n.op == "transpose"}
+    elsewhere = {a for n in made.nodes for a in n.args[n.op == "matvec" :]}.union(made.keep, made.new)
+    if not turned.isdisjoint(elsewhere):
+        raise Refused("a step uses the transpose of a matrix other than in a product with a vector")
     for n in made.nodes:
         if any(a.type.kind == TOKEN for a in n.args) and n.op not in OF_TOKENS:
             raise Refused(f"a step has '{n.op}' of a token")

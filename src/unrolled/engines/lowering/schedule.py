@@ -14,11 +14,13 @@ from functools import lru_cache
 from ...graph.node import Node, order
 from ...graph.ops import POINTWISE
 from ...plan.plan import Pass
-from ...plan.stages import ONCE, Kinds
+from ...plan.stages import EACH, ONCE, Kinds
 
 LITERALS = ("constant", "size")
-ENTRYWISE = POINTWISE | {"broadcast"}  # operations on entry j of each argument, or on the number of a scalar
-IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
+SPREAD = ("broadcast", "repeat")  # of a scalar to all entries, of a vector to all rows or columns
+# operations on one entry of each argument, on the number of a scalar, or on an entry of the row's or column's vector
+ENTRYWISE = POINTWISE.union(SPREAD, ("outer",))
+IN_PLACE = ("slice", "take", "transpose")  # parts of other values, or other ways to read them, which are not computed
 # operations on vectors that C rounds like torch, whatever comes next; it may fuse a product with an addition
 EXACT = frozenset(("add", "sub", "neg", "stop_gradient", "broadcast", "slice", "concat"))
 
@@ -31,7 +33,8 @@ class Schedule:
     states, new: the states, and what they are after a step.
     moving: series to read. previous: states of the forward pass; the backward pass reads them one step earlier.
     matrices, fixed: values that are the same at every step; matrices are factors of products, fixed are all others.
-    once: the values among these that are computed from parameters before the pass.
+    each: values that are the same at every step of a sequence.
+    once: the values among these that are computed before the pass, from parameters or from fixed inputs.
     keep: the values to store at every step.
     reverse: whether time runs backward.
     """
@@ -45,6 +48,7 @@ class Schedule:
     previous: tuple[Node, ...]
     matrices: tuple[Node, ...]
     fixed: tuple[Node, ...]
+    each: tuple[Node, ...]
     once: tuple[Node, ...]
     keep: tuple[Node, ...]
     reverse: bool
@@ -71,10 +75,10 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
     nodes = (*before, *loop, *after)
     read = {a: None for n in nodes for a in _read(n, kinds)}
     outside = [n for n in {**read, **dict.fromkeys(new)} if n not in computed and n not in states]
-    moving = [n for n in outside if kinds[n] != ONCE]
-    matrices = tuple(dict.fromkeys(n.args[0] for n in nodes if n.op == "matvec"))
-    fixed = tuple(n for n in outside if kinds[n] == ONCE)
-    given = order([*matrices, *fixed, *wanted])
+    moving = [n for n in outside if kinds[n] > EACH]
+    matrices = tuple(dict.fromkeys(n.args[0] for n in nodes if n.op == "matvec" and kinds[n.args[0]] == ONCE))
+    fixed, each = (tuple(n for n in outside if kinds[n] == kind) for kind in (ONCE, EACH))
+    given = order([*matrices, *fixed, *each, *wanted])
     return Schedule(
         before,
         loop,
@@ -85,7 +89,8 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
         previous=tuple(n for n in moving if n.op == "state"),
         matrices=matrices,
         fixed=fixed,
-        once=tuple(n for n in given if kinds[n] == ONCE and n.op != "parameter"),
+        each=each,
+        once=tuple(n for n in given if kinds[n] <= EACH and n.op not in ("parameter", "input")),
         keep=tuple(n for n in dict.fromkeys(wanted) if n in computed or n in states),
         reverse=step.reverse,
     )
@@ -100,7 +105,7 @@ def of_fixed_values(made: Schedule) -> Schedule | None:
     if not wanted or refused:
         return None
     read = tuple(dict.fromkeys(a for n in nodes for a in n.args if a.op == "parameter"))
-    return Schedule(nodes, (), (), (), (), (), (), (), fixed=read, once=(), keep=wanted, reverse=False)
+    return Schedule(nodes, (), (), (), (), (), (), (), fixed=read, each=(), once=(), keep=wanted, reverse=False)
 
 
 def _stages(
@@ -134,17 +139,22 @@ def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
 
 
 def _read(n: Node, kinds: Kinds) -> Iterable[Node]:
-    """The arguments of an operation, without the matrix of a product."""
+    """The arguments of an operation, without the matrix of a product if it is the same at every step."""
     if n.op == "matvec":
-        return n.args[1:]
+        return n.args[1:] if kinds[n.args[0]] == ONCE else (straight(n.args[0]), n.args[1])
     return _opened(n.args, kinds) if n.op in ENTRYWISE else n.args
+
+
+def straight(matrix: Node) -> Node:
+    """The matrix of which another one is the transpose; any other matrix itself."""
+    return matrix.args[0] if matrix.op == "transpose" else matrix
 
 
 def _opened(read: Iterable[Node], kinds: Kinds) -> dict[Node, None]:
     """The values that a loop reads. Literals are not read, but written into its lines."""
     found: dict[Node, None] = {}
     for n in read:
-        if (n.op in LITERALS or n.op == "broadcast") and kinds[n] == ONCE:
+        if n.op in (*LITERALS, *SPREAD) and kinds[n] <= EACH:
             found |= _opened(n.args, kinds)
         else:
             found[n] = None

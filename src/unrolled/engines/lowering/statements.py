@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
-from ...graph.size import Size
+from ...graph.size import Area, Size
 
 V = TypeVar("V")
 W = TypeVar("W")
@@ -19,10 +19,14 @@ START = Size.of(0)
 
 @dataclass(frozen=True)
 class Part(Generic[V]):
-    """The entries of a value, from entry ``offset`` on."""
+    """The entries of a value, from entry ``offset`` on.
+
+    along: in a loop over a matrix, of a vector with an entry for each column (0) or each row (1); else None.
+    """
 
     of: V
     offset: Size = START
+    along: int | None = None
 
 
 @dataclass(frozen=True)
@@ -64,21 +68,26 @@ class Store(Generic[V]):
 
 @dataclass(frozen=True)
 class Total(Generic[V]):
-    """The sum, or the mean, of a line's results over the loop."""
+    """The sum or the mean of the results of a line: of all, or over the rows (axis 0) or the columns (axis 1)."""
 
     op: str
     line: int
     to: Part[V]
+    axis: int | None = None
 
 
 @dataclass(frozen=True)
 class Loop(Generic[V]):
-    """A loop over independent entries; for each entry, first the lines in order, then the stores."""
+    """A loop over independent entries; for each entry, first the lines in order, then the stores.
+
+    size: the number of entries; of a matrix, the number of rows, with the number of columns.
+    """
 
     size: Size
     lines: tuple[Line[V], ...]
     stores: tuple[Store[V], ...]
     totals: tuple[Total[V], ...]
+    columns: Size | None = None
 
 
 @dataclass(frozen=True)
@@ -93,13 +102,29 @@ class Product(Generic[V]):
 
 
 @dataclass(frozen=True)
-class Reduction(Generic[V]):
-    """An operation over all entries of a vector, to a number (sum, max, ...) or to a vector (softmax, cumsum)."""
+class RowProduct(Generic[V]):
+    """A matrix (rows, columns) times a vector, where each row of the batch has a matrix of its own. turned: the product
+    is with the transpose."""
 
-    op: str
-    size: Size
+    by: Part[V]
+    turned: bool
+    rows: Size
+    columns: Size
     x: Part[V]
     to: Part[V]
+
+
+@dataclass(frozen=True)
+class Reduction(Generic[V]):
+    """An operation over all entries of a value, to a number (sum, max, ...) or to a vector (softmax, cumsum). If the
+    number of columns is given, over the rows (axis 0) or the columns (axis 1) of a matrix."""
+
+    op: str
+    size: Size | Area
+    x: Part[V]
+    to: Part[V]
+    columns: Size | None = None
+    axis: int = 0
 
 
 @dataclass(frozen=True)
@@ -124,12 +149,12 @@ class OneHot(Generic[V]):
 class Copy(Generic[V]):
     """Entries of one value become entries of another."""
 
-    size: Size
+    size: Size | Area
     x: Part[V]
     to: Part[V]
 
 
-Statement = Loop[V] | Product[V] | Reduction[V] | Pick[V] | OneHot[V] | Copy[V]
+Statement = Loop[V] | Product[V] | RowProduct[V] | Reduction[V] | Pick[V] | OneHot[V] | Copy[V]
 
 
 def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
@@ -140,6 +165,8 @@ def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
         return
     if not isinstance(statement, OneHot):
         yield statement.x
+    if isinstance(statement, RowProduct):
+        yield statement.by
     if isinstance(statement, Pick | OneHot):
         yield statement.token
 
@@ -166,13 +193,15 @@ def rewritten(
     if isinstance(statement, Loop):
 
         def argument(a: Any) -> Any:
-            return Number(read(Part(a.of)).of) if isinstance(a, Number) else read(a) if isinstance(a, Part) else a
+            if isinstance(a, Part):
+                return replace(read(a), along=a.along)
+            return Number(read(Part(a.of)).of) if isinstance(a, Number) else a
 
         lines = tuple(Line[W](line.op, tuple(map(argument, line.args))) for line in statement.lines)
         stores = dict.fromkeys(Store(s.line, to) for s in statement.stores for to in written(s.to))
-        totals = dict.fromkeys(Total(t.op, t.line, to) for t in statement.totals for to in written(t.to))
-        return Loop(statement.size, lines, tuple(stores), tuple(totals))
-    changed = {name: read(getattr(given, name)) for name in ("x", "token") if hasattr(given, name)}
+        totals = dict.fromkeys(Total(t.op, t.line, to, t.axis) for t in statement.totals for to in written(t.to))
+        return Loop(statement.size, lines, tuple(stores), tuple(totals), statement.columns)
+    changed = {name: read(getattr(given, name)) for name in ("x", "token", "by") if hasattr(given, name)}
     matrix = {"matrix": matrices[statement.matrix]} if isinstance(statement, Product) else {}
     result: Statement[W] = replace(given, **changed, **matrix, to=written(given.to)[0])
     return result
@@ -180,8 +209,11 @@ def rewritten(
 
 def operations(statement: Statement[V], sizes: Mapping[str, int]) -> int:
     """The number of operations of a statement for one row; a multiply-add counts as one."""
-    if isinstance(statement, Product):
+    if isinstance(statement, Product | RowProduct):
         return statement.rows.value(sizes) * statement.columns.value(sizes)
+    columns = statement.columns.value(sizes) if isinstance(statement, Loop | Reduction) and statement.columns else 1
     if isinstance(statement, Loop):
-        return statement.size.value(sizes) * len(statement.lines)
+        return statement.size.value(sizes) * columns * len(statement.lines)
+    if isinstance(statement, Reduction):
+        return statement.size.value(sizes) * columns
     return 1 if isinstance(statement, Pick) else statement.size.value(sizes)

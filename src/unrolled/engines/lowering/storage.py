@@ -26,7 +26,7 @@ class Storage:
         self.schedule, self.fusion = made, fuse(made)
         self.needed_next = {whole for n in made.new for whole in self.fusion.wholes(n)}
         self.stage = {n: k for k, nodes in enumerate(made.stages) for n in nodes}
-        self.given = {*made.states, *made.moving, *made.previous, *made.fixed}
+        self.given = {*made.states, *made.moving, *made.previous, *made.fixed, *made.each}
         self.pieces = self.written_early()
         self.readers = self.reading_stages()
         self.home = {

@@ -1,0 +1,72 @@
+/* Matrices that differ from row to row of the batch: M rows and N columns, one after another. Part of each compiled pass
+   that has such matrices. Sums are in the order of the rows, or as u_sum adds. */
+
+/* y = A x */
+INLINE void u_product(real *y, const real *A, const real *x, const int M, const int N) {
+    for (int k = 0; k < M; k++) {
+        real total = 0;
+        ADDING(total) for (int j = 0; j < N; j++) total += A[k * N + j] * x[j];
+        y[k] = total;
+    }
+}
+
+/* y = transpose of A, times x */
+INLINE void u_turned_product(real *y, const real *A, const real *x, const int M, const int N) {
+    EACH for (int j = 0; j < N; j++) y[j] = A[j] * x[0];
+    for (int k = 1; k < M; k++) {
+        const real factor = x[k];
+        EACH for (int j = 0; j < N; j++) y[j] += A[k * N + j] * factor;
+    }
+}
+
+#define EVERY_ROW(name)                                                                                                \
+    INLINE void u_##name##_over_1(real *y, const real *A, const int M, const int N) {                                  \
+        for (int k = 0; k < M; k++) y[k] = u_##name(A + k * N, N);                                                     \
+    }
+EVERY_ROW(sum)
+EVERY_ROW(mean)
+EVERY_ROW(max)
+EVERY_ROW(min)
+EVERY_ROW(logsumexp)
+
+INLINE void u_softmax_over_1(real *Y, const real *A, const int M, const int N) {
+    for (int k = 0; k < M; k++) u_softmax(Y + k * N, A + k * N, N);
+}
+
+#define EVERY_COLUMN(name, combined)                                                                                   \
+    INLINE void u_##name##_over_0(real *y, const real *A, const int M, const int N) {                                  \
+        EACH for (int j = 0; j < N; j++) y[j] = A[j];                                                                  \
+        for (int k = 1; k < M; k++) {                                                                                  \
+            EACH for (int j = 0; j < N; j++) {                                                                         \
+                const real a = y[j], b = A[k * N + j];                                                                 \
+                y[j] = combined;                                                                                       \
+            }                                                                                                          \
+        }                                                                                                              \
+    }
+EVERY_COLUMN(sum, a + b)
+EVERY_COLUMN(max, b > a || b != b ? b : a)
+EVERY_COLUMN(min, b < a || b != b ? b : a)
+
+INLINE void u_mean_over_0(real *y, const real *A, const int M, const int N) {
+    u_sum_over_0(y, A, M, N);
+    EACH for (int j = 0; j < N; j++) y[j] /= M;
+}
+
+INLINE void u_logsumexp_over_0(real *y, const real *A, const int M, const int N) {
+    for (int j = 0; j < N; j++) {
+        real top = A[j], total = 0;
+        for (int k = 1; k < M; k++) top = u_maximum(top, A[k * N + j]);
+        const real shift = top - top == 0 ? top : 0;
+        for (int k = 0; k < M; k++) total += u_exp(A[k * N + j] - shift);
+        y[j] = u_log(total) + shift;
+    }
+}
+
+INLINE void u_softmax_over_0(real *Y, const real *A, const int M, const int N) {
+    for (int j = 0; j < N; j++) {
+        real top = A[j], total = 0;
+        for (int k = 1; k < M; k++) top = u_maximum(top, A[k * N + j]);
+        for (int k = 0; k < M; k++) total += Y[k * N + j] = u_exp(A[k * N + j] - top);
+        for (int k = 0; k < M; k++) Y[k * N + j] /= total;
+    }
+}
