@@ -362,13 +362,13 @@ def test_what_was_in_memory_before_makes_no_difference(name):
 def test_what_is_not_written_in_c_is_refused_by_name_and_passed_on_otherwise():
     @circuit
     def fast(x, h, *, W, U):
-        """Weights that the state changes."""
-        h = tanh((W * sum(h)) @ h + U @ x)
+        """A product of two matrices in each step."""
+        h = tanh((W @ (W * sum(h))) @ h + U @ x)
         return {"h": h}
 
-    assert "a step computes a matrix" in Recurrent(fast, x=3, h=4).explain()
+    assert "a step has 'matmul' of a matrix" in Recurrent(fast, x=3, h=4).explain()
     assert Recurrent(fast, x=3, h=4).engine == "torch"
-    with pytest.raises(EngineError, match="a step computes a matrix"):
+    with pytest.raises(EngineError, match="a step has 'matmul' of a matrix"):
         Recurrent(fast, x=3, h=4, engine="c")
     with pytest.raises(EngineError, match="not bfloat16 on cpu"):
         Recurrent(CIRCUITS["rnn"], x=3, h=4, engine="c", dtype=torch.bfloat16)

@@ -23,7 +23,7 @@ from unrolled.testing.strategies import random_circuit
 def gated(x, X, S, *, K, V, Q, F, A):
     """A matrix memory with a gate for each row, and a matrix input."""
     k, v, q, f = K @ x, V @ x, Q @ x, sigmoid(F @ x)
-    S = columns(f) * S + outer(v, k) + 0.1 * tanh(X @ A)
+    S = columns(f) * S + outer(v, k) + 0.1 * tanh(A * X)
     h = S @ q
     return {"S": S, "h": h, "a": softmax(S, axis=0).T @ h, "P": S + rows(sum(X, axis=0) * q)}
 
@@ -35,7 +35,7 @@ def by_hand(net, x, X, S):
     p, found = dict(net.named_parameters()), []
     for t in range(x.shape[1]):
         k, v, q, f = (x[:, t] @ p[n].T for n in "KVQF")
-        S = f.sigmoid()[:, :, None] * S + v[:, :, None] * k[:, None] + 0.1 * torch.tanh(X[:, t] @ p["A"])
+        S = f.sigmoid()[:, :, None] * S + v[:, :, None] * k[:, None] + 0.1 * torch.tanh(X[:, t] * p["A"])
         h = (S @ q[:, :, None])[:, :, 0]
         a = (torch.softmax(S, 1).mT @ h[:, :, None])[:, :, 0]
         found.append((S, h, a, S + (X[:, t].sum(1) * q)[:, None]))
