@@ -210,7 +210,8 @@ class Incoming:
             if steps is not None:
                 raise InputError(f"steps={steps}, but the inputs have their own lengths. Leave steps out")
             return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
-        batch, length = self.extent(series, {**(state or {}), **(fixed or {})}, steps)
+        others = fixed if fixed or state is None else state
+        batch, length = self.extent(series, others or {} if isinstance(others, Mapping) else {}, steps)
         return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
 
     def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
