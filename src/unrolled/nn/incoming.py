@@ -238,8 +238,8 @@ class Incoming:
             if steps is not None:
                 raise InputError(f"steps={steps}, but the inputs have their own lengths. Leave steps out")
             return Layout(first, None, self.resets(reset, ragged=True, shape=(sum(first),)))
-        known = state if isinstance(state, Mapping) else {}  # another kind of state is refused later
-        batch, length = self.extent(series, {**known, **(fixed or {})}, steps)
+        others = fixed or (state if isinstance(state, Mapping) else {})  # another kind of state is refused later
+        batch, length = self.extent(series, others, steps)
         return Layout.dense(batch, length, self.resets(reset, ragged=False, shape=(batch, length)))
 
     def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
