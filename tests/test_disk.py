@@ -25,7 +25,7 @@ from unrolled.nn.model import SequenceModel
 from unrolled.nn.stored import save_network
 from unrolled.run import folder as run_folder
 from unrolled.run.checkpoint import checkpoints
-from unrolled.run.folder import CURVES, FILES, LOG, MARK, RunFolder
+from unrolled.run.folder import CURVES, FILES, FORECAST, LOG, MARK, RunFolder
 from unrolled.stream.options import StreamOptions
 from unrolled.stream.streaming import Streaming, open_streamed
 from unrolled.train.snapshot import Snapshot
@@ -131,7 +131,7 @@ def test_a_run_folder_is_on_the_disk_before_it_is_believed(tmp_path: Path, monke
         for path in contents(run):
             disk.check(path)
     assert disk.named[:3] == [Path("new"), Path("new/runs"), Path("new/runs/run")]
-    assert set(FILES) - {LOG} < {path.name for path in disk.named if path.parent == run}
+    assert set(FILES) - {LOG, FORECAST} < {path.name for path in disk.named if path.parent == run}
     assert [p.name for p in disk.named if p.parent.name == "checkpoints"] == [f"{n:08d}" for n in range(4)]
     newest = checkpoints(run)[-1]
     (newest / "optimizer.safetensors").write_bytes(b"damaged")
