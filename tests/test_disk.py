@@ -24,7 +24,7 @@ from unrolled.files import write as files
 from unrolled.nn.model import SequenceModel
 from unrolled.nn.stored import save_network
 from unrolled.run import folder as run_folder
-from unrolled.run.checkpoint import checkpoints
+from unrolled.run.checkpoint import CONFIG, checkpoints
 from unrolled.run.folder import CURVES, FILES, FORECAST, LOG, MARK, RunFolder
 from unrolled.stream.options import StreamOptions
 from unrolled.stream.streaming import Streaming, open_streamed
@@ -139,10 +139,10 @@ def test_a_run_folder_is_on_the_disk_before_it_is_believed(tmp_path: Path, monke
         assert main(["train", "--resume", str(run), "--json"]) == 0
         disk.check(run / LOG)
         disk.check(newest)
-    assert [p.name for p in disk.named] == ["00000003.damaged", LOG, "00000003", CURVES]
+    assert [p.name for p in disk.named] == ["00000003.damaged", LOG, "00000003", CONFIG, CURVES]
     with watched() as disk:
         assert main(["train", "text.txt", *training, "--out", str(run), "--overwrite"]) == 0
-    assert disk.named[-2:] == [run / "checkpoints" / "00000003", run / CURVES] and run / "config.json" in disk.named
+    assert disk.named[-3:] == [run / "checkpoints" / "00000003", run / CONFIG, run / CURVES]
 
 
 def test_a_stream_and_a_network_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
