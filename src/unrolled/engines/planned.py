@@ -7,7 +7,7 @@ computes the rest step by step. After the loop, gradients of parameters are larg
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -123,14 +123,17 @@ def _owned(value: Tensor) -> Tensor:
 
 
 FEWEST_ROWS = 16  # torch's products of at least this many rows round alike
+WHOLE = 64  # torch computes functions of so many numbers at a time, and rounds those of the rest differently
+FUNCTIONS = ("tanh", "sigmoid", "exp", "log", "softplus", "erf", "sin", "cos")
 
 
 @cache
 def _row_table() -> dict[str, Any]:
     """The evaluation table for all steps at once.
 
-    On the CPU, a matrix product with few rows may round differently from one with many. With rows of zeros added, a
-    sequence that is cut gives the same bits as the whole.
+    On the CPU, a matrix product with few rows may round differently from one with many, and a function of the last few
+    numbers differently from that of all others. With zeros added, a sequence that is cut gives the same bits as the
+    whole.
     """
     table = rules()
 
@@ -140,4 +143,13 @@ def _row_table() -> dict[str, Any]:
             return table["matvec"](A, x)
         return table["matvec"](A, torch.cat([x, x.new_zeros(missing, x.shape[1])]))[: len(x)]
 
-    return {**table, "matvec": matvec}
+    def whole(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def run(x: Tensor) -> Tensor:
+            if x.device.type != "cpu" or (x.numel() % WHOLE == 0 and x.is_contiguous()):
+                return function(x)
+            numbers = torch.cat([x.reshape(-1), x.new_zeros(-x.numel() % WHOLE)])
+            return function(numbers)[: x.numel()].view(x.shape)
+
+        return run
+
+    return {**table, "matvec": matvec, **{name: whole(table[name]) for name in FUNCTIONS}}
