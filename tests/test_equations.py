@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
-from unrolled import circuit, tanh
+from unrolled import cells, circuit, tanh
 from unrolled.graph import notation, printer
 from unrolled.graph.ops import LEAVES, OPS
 from unrolled.transform import differentiate, evaluate
@@ -94,6 +94,13 @@ def test_names_become_mathematics():
     assert [name(n, "t") for n in ("yhat", "W_h", "Wf", "h1", "theta", "drive")] == [
         "ŷ(t)", "W_h(t)", "W_f(t)", "h₁(t)", "θ(t)", "drive(t)",
     ]  # fmt: skip
+
+
+def test_shared_values_have_a_letter_of_their_own():
+    """Not that of a value whose parts have its letter and a number."""
+    lines = cells.mlstm.adjoint().equations()
+    assert "p₃(t) = ∇h(t) /" in lines and "g₃" not in lines and "softplus(-g₂(t))" in lines
+    assert "g₁" in cells.layernorm_lstm.adjoint().equations(), "where it is free"
 
 
 def test_brackets_are_where_they_are_needed():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from .node import TOKEN, Node, is_fixed, order
 from .notation import NOTATIONS, Format, Text
@@ -26,21 +26,28 @@ def readable(recurrence: Recurrence) -> dict[Node, str]:
 
 
 def named_once(
-    roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Iterable[Node] = ()
+    roots: Iterable[Node], labels: Mapping[Node, str], letter: str, known: Collection[Node] = ()
 ) -> dict[Node, str]:
-    """The labels, plus a name for every other node that is long and used more than once."""
+    """The labels, plus a name for every other node that is long and used more than once: a letter and a number."""
     named = dict(labels)
     users: dict[Node, set[Node]] = {}
     nodes = order(roots, known)
     for node in nodes:
         for arg in node.args:
             users.setdefault(arg, set()).add(node)
-    count = 0
+    letter, count = _free(letter, (*nodes, *known), labels), 0
     for node in nodes:
         if len(users.get(node, ())) > 1 and node.args and node not in named and length(node, named) > SHORT:
             count += 1
             named[node] = f"{letter}{count}"
     return named
+
+
+def _free(letter: str, nodes: Iterable[Node], labels: Mapping[Node, str]) -> str:
+    """The letter, or another one if the parts of a value, or other values, are printed as that letter and a number."""
+    taken = {labels[n.args[0]] for n in nodes if n.op == "slice" and n.args[0] in labels}
+    taken |= {name.rstrip("0123456789_") for name in labels.values() if name[-1].isdigit()}
+    return letter if letter not in taken else next(x for x in "pryzjl" if x not in {*taken, *labels.values()})
 
 
 def length(node: Node, named: Mapping[Node, str]) -> int:
