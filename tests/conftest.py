@@ -6,6 +6,7 @@ import difflib
 import os
 import random
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -90,6 +91,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write the golden files instead of comparing with them"
     )
+    parser.addoption("--few", type=int, default=0, help="run at most so many cases of each test with parameters")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With ``--few``, keep the first cases of each test, in the order in which they are collected."""
+    if most := config.getoption("--few"):
+        count: Counter[str] = Counter()
+        kept: list[pytest.Item] = []
+        dropped: list[pytest.Item] = []
+        for item in items:
+            name = item.nodeid.partition("[")[0]
+            count[name] += 1
+            (kept if count[name] <= most else dropped).append(item)
+        items[:] = kept
+        config.hook.pytest_deselected(items=dropped)
 
 
 def compare_golden(path: Path, text: str, update: bool) -> None:
