@@ -177,6 +177,7 @@ def train(
     from ..train.distributed import joined
     from . import screen
 
+    more = resume is not None and any(length.values())
     with joined() as ranks:
         if resume is None and data is not None:
             with ranks.together():
@@ -192,7 +193,7 @@ def train(
         elif resume is not None:
             opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
-            if resume is not None and any(length.values()):
+            if more and not (_restarted() and run.training.done < 1):
                 run.extend(updates, minutes)
             return _fit(run, threads, track, json)
 
@@ -298,12 +299,17 @@ def _check_flags(data: Path, kind: type[Kind], flags: dict[str, Any]) -> None:
             raise UsageError(f"--{name} is not an option of the task '{kind.name}'; '{data}' is data for that task")
 
 
+def _restarted() -> bool:
+    """Whether torchrun starts this process again, after one was killed."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+
+
 def _interrupted(name: str, out: Path | None) -> Path | None:
     """The run folder of the same training if torchrun restarts it, after one of its processes was killed."""
     from ..run.config import is_run
     from ..run.folder import latest_folder
 
-    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0:
+    if not _restarted():
         return None
     path = out or latest_folder(RUNS, name)
     return path if path is not None and is_run(path) else None
