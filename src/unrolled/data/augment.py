@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-WARP = 0.15  # the largest change of frequencies: the length of the vocal tract (Jaitly and Hinton 2013)
-SPEED = 0.2  # the largest change of the speed
-TILT = 1.5  # the largest change of the level, in nepers of power, of the lowest and of the highest band
+WARP = 0.1  # the largest change of frequencies: the length of the vocal tract (Jaitly and Hinton 2013)
+SPEED = 0.15  # the largest change of the speed
+TILT = 1.0  # the largest change of the level, in nepers of power, of the lowest and of the highest band
 BANDS, FRAMES = 8, 0.15  # the bands, and the share of the frames, that a mask covers at most
 
 

@@ -123,7 +123,7 @@ def _owned(value: Tensor) -> Tensor:
 
 
 FEWEST_ROWS = 16  # torch's products of at least this many rows round alike
-WHOLE = 64  # torch computes functions of so many numbers at a time, and rounds those of the rest differently
+WHOLE = 64  # torch computes functions of 16 or 32 numbers at a time, and rounds those of the rest differently
 FUNCTIONS = ("tanh", "sigmoid", "exp", "log", "softplus", "erf", "sin", "cos")
 
 

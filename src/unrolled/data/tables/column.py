@@ -141,7 +141,7 @@ def _decided(sheet: Sheet, found: dict[str, tuple[str, str]]) -> str:
         raise DataError(f"'{sheet.path}' has numbers with a point ({x!r} in '{a}') and a comma ({y!r} in '{b}'). {ask}")
     if "point" in found or "comma" in found:
         return "." if "point" in found else ","
-    doubtful = found.get("comma or thousands") or (found.get("either") if ";" in sheet.delimiter else None)
+    doubtful = found.get("comma or thousands") or (found.get("either") if sheet.delimiter not in ("", ",") else None)
     if doubtful:
         name, text = doubtful
         raise DataError(
