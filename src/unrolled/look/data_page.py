@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import ClassVar
 
 from ..data.forecast.kind import Forecast
 from ..data.kind import Data
@@ -15,13 +16,12 @@ from ..data.sequences import Sequences
 from ..data.table import Table
 from ..data.tables.read import read_sheet
 from ..files.toml import Sections
-from ..files.write import write_text
 from ..run.spec import Spec
-from .data_tables import columns_of, rows_of, series_of
+from .data_tables import Grid, columns_of, rows_of, series_of
+from .document import Document
 
 SHOWN = 20  # lines of a text, recordings, pieces
 CLIP = 200  # characters of a line
-Grid = tuple[str, Sequence[str], Iterable[Sequence[object]]]  # a title, the names of columns, rows
 STYLE = (
     ":root{color-scheme:light dark}body{font:15px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;"
     "padding:0 1rem}table{border-collapse:collapse;margin:.5rem 0 2rem;display:block;overflow-x:auto}td,th{text-align:"
@@ -30,27 +30,15 @@ STYLE = (
 
 
 @dataclass(frozen=True)
-class DataPage:
+class DataPage(Document):
     """A page about data. Notebooks show it.
 
     Attributes:
-        html: the whole document.
         notes: what was understood, in words.
     """
 
-    html: str
     notes: list[str]
-
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file, FILE.html.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_text(Path(path), self.html)
-
-    def _repr_html_(self) -> str:
-        return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:700px;border:0"></iframe>'
+    height: ClassVar[int] = 700
 
 
 def look_at_data(path: Path, task: str | None = None, options: Sections | None = None) -> DataPage:

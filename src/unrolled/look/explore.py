@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,8 @@ from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..errors import InputError, UsageError
-from ..files.write import write_text
 from ..nn.recurrent import Recurrent
+from .document import Document
 from .example import of_circuit, of_network
 from .layer_values import evaluate_layer
 from .measurement import Measurement
@@ -24,31 +23,18 @@ LONGEST = 1000  # most steps on a page
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Document):
     """The page of the explorer. Notebooks show it.
 
     Attributes:
-        html: the whole document.
         steps: number of steps that it shows.
         loss: their total loss.
         notes: what it shows, in words.
     """
 
-    html: str
     steps: int
     loss: float
     notes: list[str]
-
-    def save(self, path: str | Path) -> None:
-        """Write the page to a file, FILE.html.
-
-        Raises:
-            DataError: the file cannot be written.
-        """
-        write_text(Path(path), self.html)
-
-    def _repr_html_(self) -> str:
-        return f'<iframe srcdoc="{escape(self.html)}" style="width:100%;height:900px;border:0"></iframe>'
 
 
 def explore(what: Circuit | Recurrent | Path | str, data: Path | str | None = None, **options: Any) -> Page:
