@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from cells_for_tests import CIRCUITS, lecture, lecture_output_recurrence
-from unrolled import cells, circuit, tanh
+from unrolled import cells, circuit, split, tanh
 from unrolled.graph import notation, printer
 from unrolled.graph.ops import LEAVES, OPS
 from unrolled.transform import differentiate, evaluate
@@ -101,6 +101,17 @@ def test_shared_values_have_a_letter_of_their_own():
     lines = cells.mlstm.adjoint().equations()
     assert "p₃(t) = ∇h(t) /" in lines and "g₃" not in lines and "softplus(-g₂(t))" in lines
     assert "g₁" in cells.layernorm_lstm.adjoint().equations(), "where it is free"
+
+
+def test_shared_values_have_names_where_no_letter_is_free():
+    @circuit
+    def crowded(x, h, *, W, U):
+        p, r, y, z, j, l = (tanh(k * h) for k in range(1, 7))
+        g = W @ x + U @ (p + r * y + z * j * l)
+        first, second = split(g, 2)
+        return {"h": tanh(first) * tanh(second) + tanh(first * second), "p": p, "r": r, "y": y, "z": z, "j": j, "l": l}
+
+    assert crowded.adjoint().equations()
 
 
 def test_brackets_are_where_they_are_needed():

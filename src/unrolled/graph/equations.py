@@ -47,7 +47,8 @@ def _free(letter: str, nodes: Iterable[Node], labels: Mapping[Node, str]) -> str
     """The letter, or another one if the parts of a value, or other values, are printed as that letter and a number."""
     taken = {labels[n.args[0]] for n in nodes if n.op == "slice" and n.args[0] in labels}
     taken |= {name.rstrip("0123456789_") for name in labels.values() if name[-1].isdigit()}
-    return letter if letter not in taken else next(x for x in "pryzjl" if x not in {*taken, *labels.values()})
+    others = (x for x in "pryzjl" if x not in {*taken, *labels.values()})
+    return letter if letter not in taken else next(others, 2 * letter)
 
 
 def length(node: Node, named: Mapping[Node, str]) -> int:
