@@ -114,6 +114,18 @@ def test_a_finished_run_goes_on(here: Path, capsys: pytest.CaptureFixture[str]):
     assert "--hidden cannot change" in refused(capsys, "train", "--resume", "run", "--updates", 7, "--hidden", 6)
 
 
+def test_an_unfinished_run_is_finished_first(here: Path, capsys: pytest.CaptureFixture[str]):
+    told(capsys, "train", "text.txt", "--hidden", "5", "--updates", "20", "--out", "cut", "--json")
+    newest = checkpoints(Path("cut"))[-1]
+    newest.rename(newest.with_name("00000020.damaged"))
+    said = refused(capsys, "train", "--resume", "cut", "--updates", 7)
+    assert "'cut' is" in said and "% done; more --updates or --minutes are for a finished training" in said
+    assert "train --resume cut" in said
+    assert "either --updates or --minutes" in refused(
+        capsys, "train", "--resume", "run", "--updates", 7, "--minutes", 1
+    )
+
+
 def test_a_training_starts_from_another_one(here: Path, capsys: pytest.CaptureFixture[str]):
     told(capsys, "train", "other.txt", "--from", "run", "--updates", 2, "--rate", "1e-9", "--out", "tuned")
     first, second = (read_checkpoint(checkpoints(Path(run))[-1]) for run in ("run", "tuned"))

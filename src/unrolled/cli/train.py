@@ -194,7 +194,7 @@ def train(
             opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
             if more and not (_restarted() and run.training.done < 1):
-                run.extend(updates, minutes)
+                _extend(run, resume, updates, minutes)
             return _fit(run, threads, track, json)
 
 
@@ -236,6 +236,17 @@ def _brought(**given: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
             except ValueError:
                 raise no_such_file(Path(value), f"data for --{name}: a file, a folder, or a share") from None
     return files, parts
+
+
+def _extend(run: Run, path: Path | None, updates: int | None, minutes: float | None) -> None:
+    """Go on with a finished training for more updates or minutes."""
+    if run.training.done < 1:
+        again = command_line("train", "--resume", path)
+        raise UsageError(
+            f"'{path}' is {run.training.done:.0%} done; more --updates or --minutes are for a finished training. To "
+            f"finish it first: {again}"
+        )
+    run.training.extend(updates, minutes)
 
 
 def _refuse_options(run: Path, options: dict[str, object]) -> None:

@@ -116,10 +116,6 @@ class Run:
             self.folder.cut_log(self.training.update)
             self.folder.prune()
 
-    def extend(self, updates: int | None, minutes: float | None) -> None:
-        """Go on with a finished training for more updates or minutes: see ``Training.extend``."""
-        self.training.extend(updates, minutes)
-
     def fit(self, stop: Callable[[], bool] = lambda: False) -> Iterator[Progress]:
         """Train, report after each update, and write checkpoints: see ``Training.run``."""
         every = self.training.settings.checkpoint_every
