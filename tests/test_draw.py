@@ -242,6 +242,22 @@ def test_the_checks_see_planted_overlaps():
     assert any("black square" in p for p in overlaps(marks.Scene(squares=[square], dots=[dot])))
 
 
+def drawn_at(d: str) -> list[float]:
+    """The x of points on a path of lines and cubic curves."""
+    found: list[float] = []
+    for command, text in re.findall(r"([A-Za-z])([^A-Za-z]*)", d):
+        assert command in "MLCZ", d
+        xs = [float(v) for v in re.findall(r"-?[\d.]+", text)][::2]
+        for k in range(0, len(xs), 3 if command == "C" else 1):
+            if command == "C":
+                p, q, r, s = found[-1], *xs[k : k + 3]
+                ts = [i / 20 for i in range(1, 21)]
+                found += [(1 - t) ** 3 * p + 3 * (1 - t) ** 2 * t * q + 3 * (1 - t) * t**2 * r + t**3 * s for t in ts]
+            else:
+                found.append(xs[k])
+    return found
+
+
 def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
     """The marks that leave the canvas, by their geometry, and every circle, as written in the SVG."""
     left, top, wide, high = map(float, document.get("viewBox").split())
@@ -253,8 +269,8 @@ def outside(document: ET.Element, picture: marks.Scene) -> list[str]:
             found.append("a circle")
     for path in document.iter(f"{SVG}path"):
         dx = float((path.get("transform") or "translate(0)").removeprefix("translate(").rstrip(")"))
-        xs = [float(x) + dx for x in re.findall(r"[MLC ](-?[\d.]+) -?[\d.]+", path.get("d"))]
-        if not left - 80 < min(xs) <= max(xs) < left + wide + 80:  # control points may be slightly outside
+        xs = [x + dx for x in drawn_at(path.get("d"))]
+        if not left < min(xs) <= max(xs) < left + wide:
             found.append("an arrow")
     return found
 
