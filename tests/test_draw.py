@@ -242,6 +242,15 @@ def test_the_checks_see_planted_overlaps():
     assert any("black square" in p for p in overlaps(marks.Scene(squares=[square], dots=[dot])))
 
 
+@pytest.mark.parametrize("name", CIRCUITS)
+def test_every_circle_has_the_colour_of_its_role(name: str):
+    """A role without a rule in the style sheet is black, and its letter cannot be read."""
+    svg = CIRCUITS[name].draw(2).svg
+    roles = {role for classes in re.findall(r'<circle class="circle ([\w ]+)"', svg) for role in classes.split()}
+    for role in roles - {"faint", "dot"}:
+        assert re.search(rf"\.unrolled \.{role}{{[^}}]*fill:#", svg), role
+
+
 def drawn_at(d: str) -> list[float]:
     """The x of points on a path of lines and cubic curves."""
     found: list[float] = []

@@ -40,6 +40,7 @@ text-anchor:middle;fill:{ink}}
 .unrolled .i{font-style:italic}
 .unrolled .circle{stroke:{ink};stroke-width:1.6}
 .unrolled .input{fill:{input}}
+.unrolled .fixed{fill:{fixed}}
 .unrolled .state{fill:{state};stroke-width:2.6}
 .unrolled .output{fill:{output}}
 .unrolled .loss{fill:{loss}}
