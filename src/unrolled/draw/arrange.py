@@ -7,7 +7,7 @@ order the positions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,7 +18,7 @@ APART = 14.0  # distance between neighbours in a row
 ROUNDS = 8
 SLANT = 20.0  # a horizontal difference up to this is removed
 
-Item = str | tuple[Arrow, int]  # a value's name, or the bend of an arrow in a row
+Item = str | tuple[int, int]  # a value's name, or the bend of an arrow, by its number, in a row
 Rows = list[list[Item]]
 Segments = list[tuple[Item, Item]]  # parts of arrows from one row to the next, the lower end first
 
@@ -88,11 +88,11 @@ def arrange(diagram: Diagram, sizes: Mapping[str, tuple[float, float]]) -> Step:
     xs = _positions(rows, segments, sizes, _weights(diagram, segments))
     places = {n: Place(xs[n], -ROW * layers[n], *sizes[n]) for n in diagram.values}
     bends: dict[Arrow, tuple[tuple[float, float], ...]] = {}
-    for arrow in diagram.inner:
+    for k, arrow in enumerate(diagram.inner):
         down = layers[arrow.source] > layers[arrow.target]
-        levels = sorted((r for r in range(len(rows)) if (arrow, r) in xs), reverse=down)
+        levels = sorted((r for r in range(len(rows)) if (k, r) in xs), reverse=down)
         if levels:
-            bends[arrow] = tuple((xs[arrow, r], -ROW * r) for r in levels)
+            bends[arrow] = tuple((xs[k, r], -ROW * r) for r in levels)
     return Step(places, bends, tuple(tuple(i for i in row if isinstance(i, str)) for row in rows))
 
 
@@ -142,12 +142,12 @@ def _rows(diagram: Diagram, layers: Mapping[str, int]) -> tuple[Rows, Segments]:
     for name in diagram.values:
         rows[layers[name]].append(name)
     segments: Segments = []
-    for arrow in diagram.inner:
+    for k, arrow in enumerate(diagram.inner):
         low, high = sorted((arrow.source, arrow.target), key=layers.__getitem__)
         chain: list[Item] = [low]
         for r in range(layers[low] + 1, layers[high]):
-            rows[r].append((arrow, r))
-            chain.append((arrow, r))
+            rows[r].append((k, r))
+            chain.append((k, r))
         segments += zip(chain, [*chain[1:], high], strict=True)
     return rows, segments
 
@@ -162,18 +162,20 @@ def _ordered(diagram: Diagram, rows: Rows, segments: Segments) -> Rows:
         near[low].append(high)
         near[high].append(low)
 
+    row_of = {item: r for r, row in enumerate(rows) for item in row}
+    groups = [[s for s in segments if row_of[s[0]] == r] for r in range(len(rows))]
+
     def cost(rows: Rows) -> float:
         place = {item: k for row in rows for k, item in enumerate(row)}
         total = 0.0
         for row in rows:
+            before, after = 0, sum([isinstance(i, str) for i in row])  # values on the left and on the right
             for k, item in enumerate(row):
-                values = (
-                    sum(isinstance(i, str) for i in row[:k]),
-                    sum(isinstance(i, str) for i in row[k + 1 :]),
-                )
-                total += 0.3 * values[0] * (item in enters) + 0.1 * values[1] * (item in leaves)
+                after -= isinstance(item, str)
+                total += 0.3 * before * (item in enters) + 0.1 * after * (item in leaves)
                 total += 0.01 * abs(k - listed[item])
-        return total + _crossings(rows, place, segments)
+                before += isinstance(item, str)
+        return total + _crossings(groups, place)
 
     best, lowest = rows, cost(rows)
     for start in (rows, [row[::-1] for row in rows]):
@@ -208,16 +210,13 @@ def _swapped(rows: Rows, cost: Callable[[Rows], float]) -> Rows:
     return rows
 
 
-def _crossings(rows: Rows, place: Mapping[Item, int], segments: Segments) -> int:
-    row_of = {item: r for r, row in enumerate(rows) for item in row}
-    between: list[list[tuple[int, int]]] = [[] for _ in rows]
-    for low, high in segments:
-        between[row_of[low]].append((place[low], place[high]))
+def _crossings(groups: Iterable[Segments], place: Mapping[Item, int]) -> int:
+    """The number of crossings of segments; each group is between the same two rows."""
     total = 0
-    for pairs in between:
+    for segments in groups:
+        pairs = [(place[low], place[high]) for low, high in segments]
         for n, (a, b) in enumerate(pairs):
-            for c, d in pairs[n + 1 :]:
-                total += (a - c) * (b - d) < 0
+            total += sum([(a - c) * (b - d) < 0 for c, d in pairs[n + 1 :]])
     return total
 
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 from .arrange import Place
 
 Point = tuple[float, float]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,15 +200,23 @@ def outline(place: Place) -> Path:
     return Path((*pieces, (pieces[-1][-1], pieces[0][0])))
 
 
-class Trace:
-    """Points along a path, and their bounding box."""
+CHUNK = 6  # segments of a path whose boxes are compared before they are
 
-    __slots__ = ("box", "points")
+
+class Trace:
+    """Points along a path, and their bounding box. ``chunks``: the same piece by piece, each with its own box."""
+
+    __slots__ = ("box", "chunks", "points")
 
     def __init__(self, points: Sequence[Point]) -> None:
-        self.points = points
-        xs, ys = [x for x, _ in points], [y for _, y in points]
-        self.box = min(xs), min(ys), max(xs), max(ys)
+        self.points, self.box = points, _box(points)
+        pieces = [points[k : k + CHUNK + 1] for k in range(0, max(len(points) - 1, 1), CHUNK)]
+        self.chunks = [(_box(piece), piece) for piece in pieces]
+
+
+def _box(points: Sequence[Point]) -> Box:
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    return min(xs), min(ys), max(xs), max(ys)
 
 
 def crossings(one: Trace, other: Trace) -> int:
@@ -216,8 +225,21 @@ def crossings(one: Trace, other: Trace) -> int:
     left, top, right, bottom = one.box
     if right < x0 or left > x1 or bottom < y0 or top > y1:
         return 0
-    total, points = 0, other.points
-    for (ax, ay), (bx, by) in pairwise(one.points):
+    total = 0
+    for (left, top, right, bottom), points in one.chunks:
+        if right < x0 or left > x1 or bottom < y0 or top > y1:
+            continue
+        for (u0, v0, u1, v1), others in other.chunks:
+            if not (right < u0 or left > u1 or bottom < v0 or top > v1):
+                total += _crossings(points, others, (u0, v0, u1, v1))
+    return total
+
+
+def _crossings(some: Sequence[Point], points: Sequence[Point], box: Box) -> int:
+    """The crossings of two pieces; the second one has a bounding box."""
+    x0, y0, x1, y1 = box
+    total = 0
+    for (ax, ay), (bx, by) in pairwise(some):
         if (ax < x0 and bx < x0) or (ax > x1 and bx > x1) or (ay < y0 and by < y0) or (ay > y1 and by > y1):
             continue
         dx, dy = bx - ax, by - ay
