@@ -422,6 +422,8 @@ def test_resume_refuses_what_was_decided_before(tmp_path: Path, capsys: pytest.C
     assert "is not the data that 'run' was trained on, or has changed since" in capsys.readouterr().err
     Path("moved.txt").write_text(torture.TEXT)
     assert main(["train", "moved.txt", "--resume", "run", "--json"]) == 0
+    events = [json.loads(line)["event"] for line in Path("run/log.jsonl").read_text().splitlines()]
+    assert events.count("result") == 1, "a training killed after its result writes it again, in its place"
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path: Path):

@@ -68,6 +68,8 @@ def learn(run: Run, threads: int = 1, for_programs: bool = False, track: Path | 
     ):
         about = {**data.sizes(), "parameters": parameters(model), "engine": model.first.explain()}
         event = "resume" if training.update else "start"
+        if training.done >= 1:
+            folder.cut_log(training.update, result=False)
         note({"event": event, "update": training.update, "run": str(folder.path), **about})
         for progress in run.fit(interrupted):
             if record := report.record(progress):

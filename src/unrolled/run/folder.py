@@ -172,12 +172,13 @@ class RunFolder:
         """Flush log.jsonl to the disk."""
         sync_file(self.path / LOG)
 
-    def cut_log(self, update: int) -> None:
-        """Remove the lines of log.jsonl from after an update, and an incomplete last one."""
+    def cut_log(self, update: int, result: bool = True) -> None:
+        """Remove the lines of log.jsonl from after an update, an incomplete last one, and on request the ``result``
+        of that update, which a training writes again if it was killed after writing it."""
         path = self.path / LOG
         if path.exists():
             lines = read_bytes(path, "the log of a training").decode("utf-8", "replace").splitlines(keepends=True)
-            write_text(path, "".join(line for line in lines if _is_before(line, update)))
+            write_text(path, "".join(line for line in lines if _is_before(line, update, result)))
 
     def save(self, snapshot: Snapshot) -> None:
         """Write a checkpoint, then remove those that are no longer needed.
@@ -302,10 +303,13 @@ def _best_before(folder: Path) -> int | None:
     return best_of(progress) if isinstance(progress, dict) else None
 
 
-def _is_before(line: str, update: int) -> bool:
-    """Whether a line of the log is complete, and not from after an update."""
+def _is_before(line: str, update: int, result: bool) -> bool:
+    """Whether a line of the log is complete, and not from after an update. ``result``: whether its result is."""
     try:
         record = json.loads(line)
     except ValueError:
         return False
-    return line.endswith("\n") and isinstance(record, dict) and record.get("update", 0) <= update
+    if not line.endswith("\n") or not isinstance(record, dict):
+        return False
+    at = record.get("update", 0)
+    return at < update if record.get("event") == "result" and not result else at <= update
