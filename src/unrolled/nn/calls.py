@@ -18,7 +18,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.masked import masked
-from ..transform.restrict import as_tokens, fed, only_states, without
+from ..transform.restrict import as_tokens, expected, fed, only_states, without
 from .fixed import fixed_inputs
 from .incoming import Incoming, flat, shifted
 
@@ -141,10 +141,14 @@ def variant(
     recurrence: Recurrence, absent: tuple[str, ...], spoken: tuple[str, ...], given: tuple[str, ...]
 ) -> Recurrence:
     """The recurrence that runs if some inputs are missing, some are tokens, and some states are given from outside.
+    Missing inputs that are drawn at random are replaced with their means.
 
     Raises:
         InputError: a state depends on a missing input.
     """
+    if drawn := [n for n in absent if n in recurrence.drawn]:
+        recurrence = expected(recurrence, drawn)
+        absent = tuple(n for n in absent if n not in drawn)
     if absent:
         recurrence = without(recurrence, absent)
     if spoken:
