@@ -43,6 +43,10 @@ SIZES = {
     if name in ("mlstm", "delta")
     else {"x": 3, "h": 4, "q": 5, "M": (7, 6)}
     if name == "bahdanau"
+    else {"x": 3, "h": 4, "htilde": 5, "M": (7, 6)}
+    if name == "luong"
+    else {"x": 3, "h": 4, "S": (5, 6)}
+    if name == "neural_stack"
     else {"x": 3, "h": 4}
     for name in ALL
 }

@@ -139,6 +139,53 @@ def test_derivatives_of_higher_order_and_batches_of_calls():
     torch.testing.assert_close(tangent, near, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_calls_like_an_earlier_one_skip_the_checks_and_give_the_same(engine):
+    net, state = network(engine), State(h=data()["h"])
+    for seed, many in ((1, 7), (2, 7), (3, 4), (4, 7)):
+        torch.manual_seed(seed)
+        d = {"x": torch.randn(3, 5, 3).double(), "s": torch.randn(3, 4).double(), "M": torch.randn(3, many, 6).double()}
+        right = by_hand(dict(net.named_parameters()), **d, h=state.h)
+        torch.testing.assert_close(net(d["x"], s=d["s"], M=d["M"], state=state).h, right["h"])
+        torch.testing.assert_close(net.step(d["x"][:, 0], d["s"], d["M"], state).a, right["a"][:, 0])
+        torch.testing.assert_close(
+            net(d["x"], d["s"], d["M"]).h, by_hand(dict(net.named_parameters()), **d, h=0 * state.h)["h"]
+        )
+    assert len(net._known) == 6  # three ways to call, with two numbers of rows
+    with pytest.raises(InputError, match="is fixed in time"):
+        net(d["x"], d["s"], d["M"][0])
+
+
+def test_backpropagate_with_a_memory():
+    """The memory and the summary get the gradient of one backward pass, also where they are computed from others."""
+    net, d = network("torch"), data(1, 20)
+    x = d["x"].detach()[0]
+
+    class Source:
+        length = 20
+
+        def read(self, start, stop):
+            return x[start:stop]
+
+    def leaves():
+        return [d["s"], d["M"], *net.parameters()]
+
+    out = net(x[None], s=d["s"], M=2 * d["M"])
+    right = torch.autograd.grad((out.h**2).sum() + out.a.square().sum(), leaves())
+
+    def square(out, start, stop):
+        return (out.h**2).sum() + out.a.square().sum()
+
+    for memory in (unrolled.Snapshots(every=6), "1 MB"):
+        for leaf in leaves():
+            leaf.grad = None
+        unrolled.backpropagate(net, Source(), square, memory, fixed={"s": d["s"], "M": 2 * d["M"]})
+        for leaf, expected in zip(leaves(), right, strict=True):
+            torch.testing.assert_close(leaf.grad, expected)
+    with pytest.raises(InputError, match="'M' is fixed in time"):
+        unrolled.backpropagate(net, Source(), square, fixed={"s": d["s"], "M": d["M"][0]})
+
+
 def test_keys_are_computed_once_per_sequence():
     first, step = hoisted(look.recurrence)
     assert [n.op for n in first.returns.values()] == ["matmul"] and "K" not in step.parameters

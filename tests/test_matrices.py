@@ -174,6 +174,33 @@ def test_wrong_shapes_are_named():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_products_and_transposes_of_matrices_of_a_step(engine):
+    @circuit
+    def products(x, S, *, L, R, U):
+        S = tanh(L @ S @ R.T + outer(U @ x, x))
+        return {"S": S, "T": S.T, "G": S @ S.T, "P": S.T @ L @ S, "n": (S.T @ S) @ x, "m": (0.5 * S.T) @ (U @ x)}
+
+    torch.manual_seed(0)
+    net = Recurrent(products, x=3, S=(4, 3), engine=engine, dtype=torch.float64)
+    x, S = torch.randn(2, 5, 3, dtype=torch.float64), torch.randn(2, 4, 3, dtype=torch.float64)
+    x.requires_grad_(), S.requires_grad_()
+    found, now = {n: [] for n in "STGPnm"}, S
+    for x_t in x.unbind(1):
+        u = x_t @ net.U.T
+        now = torch.tanh(net.L @ now @ net.R.T + u[:, :, None] * x_t[:, None])
+        for n, value in {
+            "S": now, "T": now.mT, "G": now @ now.mT, "P": now.mT @ net.L @ now,
+            "n": (now.mT @ now @ x_t[:, :, None])[:, :, 0], "m": 0.5 * (now.mT @ u[:, :, None])[:, :, 0],
+        }.items():  # fmt: skip
+            found[n].append(value)
+    out, right = net(x, State(S=S)), {n: torch.stack(values, 1) for n, values in found.items()}
+    leaves = [x, S, *net.parameters()]
+    gradients = [torch.autograd.grad(sum_of([values[n] for n in "STGPnm"]), leaves) for values in (out, right)]
+    for a, b in zip([*(out[n] for n in right), *gradients[0]], [*right.values(), *gradients[1]], strict=True):
+        torch.testing.assert_close(a, b)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_normalised_is_the_layer_norm_of_torch(engine):
     @circuit
     def norms(x, S, *, U):

@@ -1,4 +1,5 @@
-"""The cells with matrices, compared with plain loops in torch: values and all gradients, on every engine."""
+"""The cells with matrices, attention or gated linear recurrences, compared with plain loops in torch: values and all
+gradients, on every engine."""
 
 from __future__ import annotations
 
@@ -64,7 +65,65 @@ def delta(p, x, state):
     return found
 
 
-LOOPS = {f.__name__: f for f in (bahdanau, fast_weights, mlstm, delta)}
+def luong(p, x, state, M):
+    h, c, read, found = state["h"], state["c"], state["htilde"], []
+    for x_t in x.unbind(1):
+        i, f, g, o = (p["b"] + x_t @ p["U"].T + read @ p["F"].T + h @ p["W"].T).chunk(4, 1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * g.tanh()
+        h = torch.sigmoid(o) * c.tanh()
+        a = torch.einsum("bm,bkm->bk", h @ p["A"].T, M).softmax(1)
+        read = torch.tanh(torch.einsum("bk,bkm->bm", a, M) @ p["C"].T + h @ p["D"].T)
+        found.append({"h": h, "htilde": read, "a": a})
+    return found
+
+
+def slstm(p, x, state):
+    """Without the stabiliser: c and n are those of the equations, multiplied by exp(m)."""
+    scale = state["m"].exp()
+    h, c, n, found = state["h"], state["c"] * scale, state["n"] * scale, []
+    for x_t in x.unbind(1):
+        z, i, f, o = (p["b"] + x_t @ p["U"].T + h @ p["W"].T).chunk(4, 1)
+        c = f.sigmoid() * c + i.exp() * z.tanh()
+        n = f.sigmoid() * n + i.exp()
+        h = o.sigmoid() * c / n
+        found.append({"h": h})
+    return found
+
+
+def mingru(p, x, state):
+    z, k = (p["b"] + x @ p["U"].T).chunk(2, 2)
+    h, found = state["h"], []
+    for z_t, k_t in zip(z.sigmoid().unbind(1), k.unbind(1), strict=True):
+        h = h + z_t * (k_t - h)
+        found.append({"h": h})
+    return found
+
+
+def rg_lru(p, x, state):
+    """With the power of the paper: a = sigmoid(λ)^(8 r)."""
+    v, h, found = x @ p["V"].T, state["h"], []
+    r, i = (torch.sigmoid(p[b] + v @ p[w].T) for b, w in (("ba", "A"), ("bb", "B")))
+    a = p["lam"].sigmoid() ** (8 * r)
+    for t in range(x.shape[1]):
+        h = a[:, t] * h + (1 - a[:, t].square()).sqrt() * i[:, t] * v[:, t]
+        found.append({"h": h})
+    return found
+
+
+def neural_stack(p, x, state):
+    h, S, found = state["h"], state["S"], []
+    for x_t in x.unbind(1):
+        h = torch.sigmoid(p["b"] + x_t @ p["U"].T + h @ p["W"].T + S[:, 0] @ p["R"].T)
+        a = (h @ p["A"].T + torch.cat([p[f"b{k}"] for k in (1, 2, 3)])).softmax(1)
+        push, pop, keep = a.T[:, :, None, None]
+        pushed = torch.cat([torch.sigmoid(h @ p["D"].T)[:, None], S[:, :-1]], 1)
+        popped = torch.cat([S[:, 1:], torch.zeros_like(S[:, :1])], 1)
+        S = push * pushed + pop * popped + keep * S
+        found.append({"h": h, "S": S})
+    return found
+
+
+LOOPS = {f.__name__: f for f in (bahdanau, fast_weights, mlstm, delta, luong, slstm, mingru, rg_lru, neural_stack)}
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -78,6 +137,8 @@ def test_cells_are_plain_loops(name, engine):
     x = torch.randn(3, 9, 3, dtype=torch.float64, requires_grad=True)
     shapes = {n: s.shape for n, s in net.initial_state(3).items()}
     state = {n: (0.3 * torch.randn(shape, dtype=torch.float64)).requires_grad_() for n, shape in shapes.items()}
+    if name == "slstm":  # the divisor is positive in all states that the equations reach from zero
+        state["n"] = state["n"].detach().abs().requires_grad_()
     fixed = {n: torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True) for n in net.circuit.recurrence.fixed}
     out, right = net(x, state=State(**state), **fixed), LOOPS[name](p, x, state, **fixed)
     series = {n: torch.stack([step[n] for step in right], 1) for n in right[0]}

@@ -15,16 +15,22 @@ from .layernorm_lstm import layernorm_lstm
 from .leaky import leaky
 from .lstm import lstm
 from .lstm_projected import lstm_projected
+from .luong import luong
 from .mgu import mgu
+from .mingru import mingru
 from .mlstm import mlstm
+from .neural_stack import neural_stack
 from .peephole_lstm import peephole_lstm
+from .rg_lru import rg_lru
 from .rnn import rnn
+from .slstm import slstm
 
 ALL = {
     cell.name: cell
     for cell in (
         elman, jordan, rnn, irnn, lstm, lstm_projected, peephole_lstm, layernorm_lstm, gru, gru_reset_before, mgu,
-        indrnn, leaky, fast_weights, mlstm, delta, bahdanau, autonomous, es_rnn,
+        indrnn, leaky, mingru, rg_lru, slstm, mlstm, fast_weights, delta, neural_stack, bahdanau, luong, autonomous,
+        es_rnn,
     )
 }  # fmt: skip
 
@@ -45,8 +51,13 @@ __all__ = [
     "leaky",
     "lstm",
     "lstm_projected",
+    "luong",
     "mgu",
+    "mingru",
     "mlstm",
+    "neural_stack",
     "peephole_lstm",
+    "rg_lru",
     "rnn",
+    "slstm",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..errors import CircuitError, did_you_mean
@@ -30,12 +31,14 @@ def names_of_matrix(name: str, fixed: bool = False) -> tuple[str, str]:
     return f"{name}.rows", name if fixed else f"{name}.columns"
 
 
-def of_data(recurrence: Recurrence) -> set[str]:
+@lru_cache(maxsize=256)
+def of_data(recurrence: Recurrence) -> frozenset[str]:
     """The names of the sizes that may differ from call to call: how many rows a fixed matrix has, unless a parameter or
     a series has that size, too."""
     others = {*recurrence.parameters.values(), *recurrence.series.values()}
     known = {name for node in others for size in node.type.dims for name in size.names}
-    return {name for n in recurrence.fixed for d in recurrence.inputs[n].type.dims[:-1] for name in d.names} - known
+    rows = {name for n in recurrence.fixed for d in recurrence.inputs[n].type.dims[:-1] for name in d.names}
+    return frozenset(rows - known)
 
 
 def one_by_one(recurrence: Recurrence, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ class Size:
 
     def value(self, sizes: Mapping[str, int]) -> int:
         """The number of entries, given a number for every name."""
+        if len(self.terms) == 1 and not self.constant and self.terms[0][1] == 1:
+            return sizes[self.terms[0][0]]
         total = self.constant + sum((c * sizes[n] for n, c in self.terms), Fraction(0))
         if total.denominator != 1:
             raise ValueError(f"{self} is not an integer for {dict(sizes)}")

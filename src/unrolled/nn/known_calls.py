@@ -33,12 +33,14 @@ Named = Mapping[str, Any]
 
 
 class KnownCall(NamedTuple):
-    """A checked call in the cache: its engine, step and layout, guards on the kinds of its tensors, and what runs it
-    with little Python, if that is possible."""
+    """A checked call in the cache: its engine, step, layout and sizes, the shapes of its states, guards on the kinds of
+    its tensors, and what runs it with little Python, if that is possible."""
 
     engine: Engine
     step: Recurrence
     layout: Layout
+    sizes: dict[str, int]
+    states: dict[str, tuple[int, ...]]
     guards: Guards
     bound: BoundCall | None
 
@@ -50,8 +52,6 @@ def mark_of(net: Recurrent, leading: int, inputs: Positional, named: Named, stat
         leading: the number of leading dimensions: 2 for sequences, 1 for one step.
     """
     if watched() or not (inputs or named):
-        return None
-    if (fixed := net.circuit.recurrence.fixed) and not {*net.circuit.inputs[: len(inputs)], *named}.isdisjoint(fixed):
         return None
     if state is not None and not (isinstance(state, State) and len(state) == len(net.circuit.states)):
         return None
@@ -77,9 +77,11 @@ def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[An
             if len(net._known) >= MOST:
                 net._known.clear()
             dense = all(w.is_contiguous() for w in weights)
-            by_bound = dense and engine.name == "c" and isinstance(net.memory, Store)
+            by_bound = dense and engine.name == "c" and isinstance(net.memory, Store) and not call.recurrence.fixed
             ready = BoundCall.of(call, mark[0] == 2) if by_bound else None
-            net._known[mark] = KnownCall(engine, call.recurrence, call.layout, guards(given, weights), ready)
+            states = {n: tuple(s.shape) for n, s in call.state.items()}
+            how = call.recurrence, call.layout, call.sizes, states
+            net._known[mark] = KnownCall(engine, *how, guards(given, weights), ready)
     return net.memory.around(engine, call), call
 
 
@@ -114,11 +116,12 @@ def again(
     layout, like = known.layout, net._like(weights)
     series: dict[str, Any] = dict(zip(net.circuit.inputs, inputs, strict=False), **named)
     for n, x in series.items():
-        rows = x if x.is_floating_point() else net._incoming(like).series(n, x, leading)
-        series[n] = flat(rows, layout) if leading == 2 else rows
+        fixed = n in net.circuit.recurrence.fixed
+        rows = x if x.is_floating_point() else net._incoming(like).series(n, x, 1 if fixed else leading)
+        series[n] = flat(rows, layout) if leading == 2 and not fixed else rows
     if state is None:
-        start = net._incoming(like).start(None, layout.count)
+        start = {n: like.new_zeros(shape) for n, shape in known.states.items()}
     else:
         start = {n: columns(s) for n, s in state.items()}
-    call = Call(known.step, net._sizes, weights, series, start, layout, like)
+    call = Call(known.step, known.sizes, weights, series, start, layout, like)
     return net.memory.around(known.engine, call), call

@@ -117,9 +117,17 @@ def _once(make: Callable[[], Tensors]) -> Callable[[], Tensors]:
     return get
 
 
+@lru_cache(maxsize=256)
+def _same_at_every_step(recurrence: Recurrence) -> frozenset[Node]:
+    """The returned values that are the same at every step of a sequence."""
+    step = make_plan(recurrence).step
+    kinds = Kinds(step)
+    return frozenset(node for node in step.returns.values() if kinds[node] == EACH)
+
+
 def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
     """A returned value as a series. A fixed value is the same at every step of every sequence, or of one."""
-    if call.recurrence.fixed and Kinds(make_plan(call.recurrence).step)[node] == EACH:
+    if call.recurrence.fixed and node in _same_at_every_step(call.recurrence):
         return _repeated([node], call)[node]
     value = call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
     if value.ndim > 1 and (value.ndim == 3 or len(node.type.dims) < 2):

@@ -16,6 +16,7 @@ from ..lowering.statements import (
     Literal,
     Local,
     Loop,
+    MatrixProduct,
     OneHot,
     Part,
     Pick,
@@ -23,6 +24,7 @@ from ..lowering.statements import (
     Reduction,
     RowProduct,
     Total,
+    Transposed,
     reads,
     writes,
 )
@@ -110,6 +112,18 @@ def _row_product(s: RowProduct[Buffer], say: Spelling) -> Lines:
     return [f"{function}({operands}, {say.number(s.rows)}, {say.number(s.columns)});"]
 
 
+def _matrix_product(s: MatrixProduct[Buffer], say: Spelling) -> Lines:
+    rows, inner, columns = (say.number(size) for size in (s.rows, s.inner, s.columns))
+    steps_of_by = (1, rows) if s.by_turned else (inner, 1)
+    steps_of_x = (1, inner) if s.x_turned else (columns, 1)
+    operands = [say.address(s.to), say.address(s.by), *steps_of_by, say.address(s.x), *steps_of_x]
+    return [f"u_matrix_product({', '.join(map(str, operands))}, {rows}, {inner}, {columns});"]
+
+
+def _transposed(s: Transposed[Buffer], say: Spelling) -> Lines:
+    return [f"u_transpose({say.address(s.to)}, {say.address(s.x)}, {say.number(s.rows)}, {say.number(s.columns)});"]
+
+
 def _reduction(s: Reduction[Buffer], say: Spelling) -> Lines:
     if s.columns:
         rows, columns = say.number(s.size), say.number(s.columns)
@@ -147,6 +161,8 @@ FOR_A_ROW: dict[type, Callable[..., Lines]] = {
     Loop: _loop,
     Reduction: _reduction,
     RowProduct: _row_product,
+    MatrixProduct: _matrix_product,
+    Transposed: _transposed,
     Copy: _copy,
     Pick: _pick,
     OneHot: _onehot,

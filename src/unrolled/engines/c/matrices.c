@@ -19,6 +19,25 @@ INLINE void u_turned_product(real *y, const real *A, const real *x, const int M,
     }
 }
 
+/* Y = A B, (M, N), where entry (i, k) of A is A[i a + k b], and entry (k, j) of B is B[k c + j d] */
+INLINE void u_matrix_product(real *Y, const real *A, const int a, const int b, const real *B, const int c, const int d,
+                             const int M, const int K, const int N) {
+    for (int i = 0; i < M; i++) {
+        EACH for (int j = 0; j < N; j++) Y[i * N + j] = A[i * a] * B[j * d];
+        for (int k = 1; k < K; k++) {
+            const real factor = A[i * a + k * b];
+            EACH for (int j = 0; j < N; j++) Y[i * N + j] += factor * B[k * c + j * d];
+        }
+    }
+}
+
+/* Y = transpose of A */
+INLINE void u_transpose(real *Y, const real *A, const int M, const int N) {
+    for (int k = 0; k < M; k++) {
+        EACH for (int j = 0; j < N; j++) Y[j * M + k] = A[k * N + j];
+    }
+}
+
 #define EVERY_ROW(name)                                                                                                \
     INLINE void u_##name##_over_1(real *y, const real *A, const int M, const int N) {                                  \
         for (int k = 0; k < M; k++) y[k] = u_##name(A + k * N, N);                                                     \

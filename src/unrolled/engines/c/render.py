@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..lowering.buffers import LANE, STRETCH
 from ..lowering.place import Placed, Placement
-from ..lowering.statements import Reduction, RowProduct
+from ..lowering.statements import MatrixProduct, Reduction, RowProduct, Transposed
 from .forms import FOR_A_ROW, FOR_ALL_ROWS, indented, used
 from .spelling import OPS, ROUNDED, Spelling, numbers
 
@@ -76,7 +76,8 @@ def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
 def _has_matrices(placement: Placement) -> bool:
     """Whether a statement works on matrices that differ from row to row of the batch."""
     statements = (*placement.before, *placement.step, *placement.after)
-    return any(isinstance(s, RowProduct) or (isinstance(s, Reduction) and s.columns) for s in statements)
+    of_matrices = RowProduct | MatrixProduct | Transposed
+    return any(isinstance(s, of_matrices) or (isinstance(s, Reduction) and s.columns) for s in statements)
 
 
 def _pointers(placement: Placement) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...graph.node import Node
-from .schedule import ENTRYWISE, IN_PLACE, SPREAD, Schedule
+from .schedule import ENTRYWISE, IN_PLACE, SPREAD, Schedule, operands
 
 # operations that are faster than storing the result and loading it
 CHEAP = frozenset(("add", "sub", "mul", "neg", "relu", "abs", "maximum", "minimum", "stop_gradient"))
@@ -30,7 +30,7 @@ class Fusion:
 
     def needs(self, n: Node) -> list[Node]:
         """The stored values that an operation reads: its arguments, or the values that these are parts of."""
-        return [b for a in n.args for b in self.wholes(a)]
+        return [b for a in operands(n) for b in self.wholes(a)]
 
     def wholes(self, n: Node) -> list[Node]:
         """The stored values from which a value is read: itself, unless it is a part of others or inlined."""
@@ -42,7 +42,7 @@ def fuse(schedule: Schedule) -> Fusion:
     """Put entry-by-entry operations of one size into one loop, as many as their order allows."""
     users: dict[Node, list[Node]] = {}
     for n in schedule.nodes:
-        for a in n.args:
+        for a in operands(n):
             users.setdefault(a, []).append(n)
     start = Fusion((), _inlined(schedule, users), frozenset(schedule.nodes))
     return replace(start, groups=tuple(_grouped(stage, start) for stage in schedule.stages))

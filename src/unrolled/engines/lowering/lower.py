@@ -15,7 +15,18 @@ from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
 from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
-from .statements import Copy, OneHot, Part, Pick, Product, Reduction, RowProduct, Statement
+from .statements import (
+    Copy,
+    MatrixProduct,
+    OneHot,
+    Part,
+    Pick,
+    Product,
+    Reduction,
+    RowProduct,
+    Statement,
+    Transposed,
+)  # fmt: skip
 from .storage import Storage, places
 
 Statements = tuple[Statement[Node], ...]
@@ -95,6 +106,14 @@ def _single(n: Node, storage: Storage) -> Statement[Node]:
         by = straight(x)
         rows, columns = by.type.dims
         return RowProduct(storage.part(by), by is not x, rows, columns, storage.part(others[0]), Part(n))
+    if n.op == "matmul":
+        by, other = straight(x), straight(others[0])
+        rows, columns = n.type.dims
+        sides = storage.part(by), by is not x, storage.part(other), other is not others[0]
+        return MatrixProduct(*sides, rows, x.type.dims[1], columns, Part(n))
+    if n.op == "transpose":
+        rows, columns = x.type.dims
+        return Transposed(rows, columns, storage.part(x), Part(n))
     if n.op == "pick":
         return Pick(storage.part(x), storage.part(others[0]), Part(n))
     if n.op == "onehot":

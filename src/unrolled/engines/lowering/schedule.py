@@ -20,7 +20,8 @@ LITERALS = ("constant", "size")
 SPREAD = ("broadcast", "repeat")  # of a scalar to all entries, of a vector to all rows or columns
 # operations on one entry of each argument, on the number of a scalar, or on an entry of the row's or column's vector
 ENTRYWISE = POINTWISE.union(SPREAD, ("outer",))
-IN_PLACE = ("slice", "take", "transpose")  # parts of other values, or other ways to read them, which are not computed
+IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
+PRODUCTS = ("matvec", "matmul")  # read the matrix of which an argument is the transpose
 # operations on vectors that C rounds like torch, whatever comes next; it may fuse a product with an addition
 EXACT = frozenset(("add", "sub", "neg", "stop_gradient", "broadcast", "slice", "concat"))
 
@@ -70,7 +71,7 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
     step, kinds = way.recurrence, Kinds(way.recurrence)
     states = tuple(step.states.values())
     new = tuple(step.returns[n] for n in step.states)
-    before, loop, after = _stages(way, states, new)
+    before, loop, after = _stages(way, states, new, {*new, *wanted})
     computed = {*before, *loop, *after}
     nodes = (*before, *loop, *after)
     read = {a: None for n in nodes for a in _read(n, kinds)}
@@ -109,12 +110,14 @@ def of_fixed_values(made: Schedule) -> Schedule | None:
 
 
 def _stages(
-    way: Pass, states: tuple[Node, ...], new: tuple[Node, ...]
+    way: Pass, states: tuple[Node, ...], new: tuple[Node, ...], results: set[Node]
 ) -> tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]]:
     cut = way.stages
     computed = {*cut.before, *cut.loop, *cut.after}
+    read = results.union(*(operands(n) for n in computed))
+    computed -= {n for n in computed if n.op == "transpose" and n not in read}
     first = _needed([n for n in cut.before if n.op not in ENTRYWISE and n.op not in IN_PLACE], computed)
-    light = [n for n in cut.before if n not in first]
+    light = [n for n in cut.before if n not in first and n in computed]
     inner = _needed([*cut.loop, *new], computed)
     for n in (*light, *cut.after):
         if n.op == "slice" and (n.args[0] in states or (n.args[0] in inner and n.args[0] not in first)):
@@ -122,7 +125,7 @@ def _stages(
     return (
         tuple(n for n in cut.before if n in first),
         tuple(n for n in (*light, *cut.loop, *cut.after) if n in inner),
-        tuple(n for n in (*light, *cut.after) if n not in inner),
+        tuple(n for n in (*light, *cut.after) if n not in inner and n in computed),
     )
 
 
@@ -134,15 +137,22 @@ def _needed(roots: Iterable[Node], among: set[Node]) -> set[Node]:
         node = waiting.pop()
         if node not in found:
             found.add(node)
-            waiting += [a for a in node.args if a in among]
+            waiting += [a for a in operands(node) if a in among]
     return found
 
 
 def _read(n: Node, kinds: Kinds) -> Iterable[Node]:
     """The arguments of an operation, without the matrix of a product if it is the same at every step."""
-    if n.op == "matvec":
-        return n.args[1:] if kinds[n.args[0]] == ONCE else (straight(n.args[0]), n.args[1])
+    if n.op == "matvec" and kinds[n.args[0]] == ONCE:
+        return n.args[1:]
+    if n.op in PRODUCTS:
+        return operands(n)
     return _opened(n.args, kinds) if n.op in ENTRYWISE else n.args
+
+
+def operands(n: Node) -> tuple[Node, ...]:
+    """The values that an operation reads: its arguments, but in a product the matrices that these are transposes of."""
+    return tuple(map(straight, n.args)) if n.op in PRODUCTS else n.args
 
 
 def straight(matrix: Node) -> Node:

@@ -115,6 +115,31 @@ class RowProduct(Generic[V]):
 
 
 @dataclass(frozen=True)
+class MatrixProduct(Generic[V]):
+    """The product (rows, columns) of two matrices of each row of the batch, by and x, with ``inner`` entries in each
+    sum. by_turned, x_turned: the product is with the transpose of that matrix."""
+
+    by: Part[V]
+    by_turned: bool
+    x: Part[V]
+    x_turned: bool
+    rows: Size
+    inner: Size
+    columns: Size
+    to: Part[V]
+
+
+@dataclass(frozen=True)
+class Transposed(Generic[V]):
+    """The transpose of a matrix (rows, columns)."""
+
+    rows: Size
+    columns: Size
+    x: Part[V]
+    to: Part[V]
+
+
+@dataclass(frozen=True)
 class Reduction(Generic[V]):
     """An operation over all entries of a value, to a number (sum, max, ...) or to a vector (softmax, cumsum). If the
     number of columns is given, over the rows (axis 0) or the columns (axis 1) of a matrix."""
@@ -154,7 +179,17 @@ class Copy(Generic[V]):
     to: Part[V]
 
 
-Statement = Loop[V] | Product[V] | RowProduct[V] | Reduction[V] | Pick[V] | OneHot[V] | Copy[V]
+Statement = (
+    Loop[V]
+    | Product[V]
+    | RowProduct[V]
+    | MatrixProduct[V]
+    | Transposed[V]
+    | Reduction[V]
+    | Pick[V]
+    | OneHot[V]
+    | Copy[V]
+)
 
 
 def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
@@ -165,7 +200,7 @@ def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
         return
     if not isinstance(statement, OneHot):
         yield statement.x
-    if isinstance(statement, RowProduct):
+    if isinstance(statement, RowProduct | MatrixProduct):
         yield statement.by
     if isinstance(statement, Pick | OneHot):
         yield statement.token
@@ -209,8 +244,10 @@ def rewritten(
 
 def operations(statement: Statement[V], sizes: Mapping[str, int]) -> int:
     """The number of operations of a statement for one row; a multiply-add counts as one."""
-    if isinstance(statement, Product | RowProduct):
+    if isinstance(statement, Product | RowProduct | Transposed):
         return statement.rows.value(sizes) * statement.columns.value(sizes)
+    if isinstance(statement, MatrixProduct):
+        return statement.rows.value(sizes) * statement.inner.value(sizes) * statement.columns.value(sizes)
     columns = statement.columns.value(sizes) if isinstance(statement, Loop | Reduction) and statement.columns else 1
     if isinstance(statement, Loop):
         return statement.size.value(sizes) * columns * len(statement.lines)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...graph.node import Node
 from ...graph.size import Size, total
 from .fuse import fuse
-from .schedule import ENTRYWISE, IN_PLACE, Schedule
+from .schedule import ENTRYWISE, IN_PLACE, Schedule, operands
 from .statements import START, Part
 
 BEFORE, LOOP, AFTER = range(3)
@@ -62,7 +62,7 @@ class Storage:
     def read(self, n: Node) -> list[Node]:
         """The arguments that an operation reads; a concatenation only reads the pieces that are not written into it."""
         if n.op != "concat":
-            return [*n.args]
+            return [*operands(n)]
         return [a for a, place in places(n) if place not in self.pieces.get(a, ())]
 
     def copied_parts(self) -> list[Node]:
