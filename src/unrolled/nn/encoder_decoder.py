@@ -129,18 +129,13 @@ class EncoderDecoder(nn.Module):
 
     @property
     def circuit(self) -> Circuit:
-        """The circuit of the decoder."""
-        return self.decoder.circuit
+        """The circuit of the encoder."""
+        return self.encoder.circuit
 
     @property
     def first(self) -> Recurrent:
-        """The first layer of the decoder."""
-        return self.decoder.first
-
-    @property
-    def hidden(self) -> int | list[int | None] | None:
-        """The hidden size of each layer: one number if it is the same for all."""
-        return self.decoder.hidden
+        """The first layer of the encoder, which reads the source."""
+        return self.encoder.first
 
     def forward(self, source: Series, target: Series | None = None) -> Series:
         """The scores of target symbols, each from those before it (teacher forcing).
@@ -267,6 +262,9 @@ class EncoderDecoder(nn.Module):
                     f"start='states' needs the same states in both: '{one.circuit.name}' has {_listed(given)}, "
                     f"'{other.circuit.name}' has {_listed(needed)}. Use start='summary'"
                 )
+
+
+Model = SequenceModel | EncoderDecoder  # what a training builds
 
 
 def _layers(model: SequenceModel) -> list[Recurrent]:
