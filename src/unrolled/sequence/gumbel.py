@@ -24,5 +24,8 @@ def gumbel(
         shape: of the result, such as batch, time, size.
         generator: torch's generator by default.
         dtype, device: of the result, as for torch's functions.
+
+    Returns:
+        a tensor of that shape, such as (batch, time, size) for the noise of ``draw``.
     """
     return -torch.empty(shape, dtype=dtype, device=device).exponential_(generator=generator).log()

@@ -46,9 +46,9 @@ ROUNDED = {**OPS, "mul": "ROUNDED({} * {})"}
 REDUCTIONS = {
     "sum": "{to}[0] = u_sum({x}, {size});",
     "mean": "{to}[0] = u_mean({x}, {size});",
-    "argmax": "{to}[0] = u_argmax({x}, {size});",
     "max": "{to}[0] = u_max({x}, {size});",
     "min": "{to}[0] = u_min({x}, {size});",
+    "argmax": "{to}[0] = u_argmax({x}, {size});",
     "logsumexp": "{to}[0] = u_logsumexp({x}, {size});",
     "softmax": "u_softmax({to}, {x}, {size});",
     "cumsum": "u_cumsum({to}, {x}, {size});",

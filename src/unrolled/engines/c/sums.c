@@ -253,8 +253,7 @@ typedef struct {
 } tokens;
 
 static int64_t token_of(const tokens *t, const piece *p, int64_t row) {
-    if (!t->start) return t->series[row];
-    if (row > p->first) return t->series[row - 1];
+    if (!t->start || row > p->first) return t->series[row - (t->start != NULL)];
     return p->from < 0 ? 0 : t->start[p->from];
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ...graph.node import TOKEN
 from .schedule import ENTRYWISE, IN_PLACE, Schedule
 
-REDUCTIONS = ("sum", "mean", "max", "min", "logsumexp", "softmax", "cumsum", "argmax")
+REDUCTIONS = ("sum", "mean", "max", "min", "argmax", "logsumexp", "softmax", "cumsum")
 STATED = ENTRYWISE.union(IN_PLACE, REDUCTIONS, ("matvec", "concat", "pick", "onehot", "choose"))
 OF_TOKENS = ("take", "pick", "onehot", "choose")
 
