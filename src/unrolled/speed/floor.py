@@ -38,7 +38,7 @@ def work(point: Point) -> Work:
     its operand, unless that operand depends on inputs only.
     """
     recurrence = ALL[point.cell].recurrence
-    sizes = bind(recurrence, point.sizes) | {"M.rows": ROWS[0]}  # memories have at least so many
+    sizes = bind(recurrence, point.sizes) | {"M.rows": ROWS[0]}  # the fewest rows of a memory
     fed = _from_states(recurrence)
     total = weights = 0
     for node in recurrence.nodes:
