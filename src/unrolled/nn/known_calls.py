@@ -117,6 +117,10 @@ def again(
     if state is None:
         start = net._incoming(like).start(None, layout.count)
     else:
-        start = {n: columns(s) for n, s in state.items()}
+        tokens = net.circuit.recurrence.tokens
+        check = net._incoming(like) if tokens else None
+        start = {
+            n: check.tokens(n, s, 1, f"state '{n}'") if check and n in tokens else columns(s) for n, s in state.items()
+        }
     call = Call(known.step, net._sizes, weights, series, start, layout, like)
     return net.memory.around(known.engine, call), call
