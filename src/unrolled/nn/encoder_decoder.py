@@ -3,8 +3,9 @@ attention Bahdanau, Cho and Bengio (2015)."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from ..sequence.ragged import Ragged
 from ..sequence.series import Series, each, lengths_of, values_of
 from ..sequence.state import State
 from .beam import search
+from .joined import Purpose, joined
 from .memory import Memory
 from .model import SequenceModel, States
 from .recurrent import Recurrent
@@ -122,6 +124,7 @@ class EncoderDecoder(nn.Module):
             memory=memory,
         )
         self.dropout = nn.Dropout(dropout)
+        self._writers: dict[str, tuple[list[Tensor], Recurrent]] = {}  # by purpose, each with the tensors it shares
         sizes = [sum(_vector_states(layer).values()) for layer in _layers(self.decoder)]
         self.starts = nn.ModuleList(nn.Linear(width, size) for size in sizes if start == "summary")
         if start == "states":
@@ -176,10 +179,13 @@ class EncoderDecoder(nn.Module):
         if not bool((lengths_of(rows) > 0).all()):
             raise InputError("a source has no steps: there is nothing to read. Give each at least one symbol")
         rows = each(self.dropout, rows)
+        recurrence, device = self.decoder.circuit.recurrence, values_of(rows).device
+        ranks = {n: len(recurrence.inputs[n].type.dims) for n in recurrence.fixed}
+        if self.start != "summary" and 1 not in ranks.values():
+            return Source(reached if self.start == "states" else (), dict.fromkeys(ranks, rows), device)
         summary = self.encoder.summary(rows)
-        inputs = self.decoder.circuit.recurrence.inputs
-        fixed = {n: rows if len(inputs[n].type.dims) == 2 else summary for n in self.decoder.circuit.recurrence.fixed}
-        return Source(reached if self.start == "states" else tuple(self._started(summary)), fixed, summary.device)
+        fixed = {n: rows if rank == 2 else summary for n, rank in ranks.items()}
+        return Source(reached if self.start == "states" else tuple(self._started(summary)), fixed, device)
 
     def log_probability(self, source: Series, target: Series) -> Tensor:
         """The logarithm of the probability of each target, with its end: (batch,).
@@ -241,6 +247,17 @@ class EncoderDecoder(nn.Module):
             InputError: a source has no steps, a number is out of range, or the beam is wider than the vocabulary.
         """
         return search(self, source, beam, longest, length_power)
+
+    def writer(self, purpose: Purpose) -> Recurrent:
+        """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""
+        known = self._writers.get(purpose)
+        parameters = [*self.decoder.parameters(), *self.decoder.buffers()]
+        if known is None or not all(map(operator.is_, known[0], parameters)):
+            known = self._writers[purpose] = parameters, joined(self.decoder, purpose)
+        return known[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writers": {}}
 
     def _started(self, summary: Tensor) -> Iterator[State]:
         """The first states of each layer, from the summary of what was read."""

@@ -1,5 +1,4 @@
-"""Writing until a stop symbol: the network runs in pieces, each as long as all before it, of the sequences that have
-not ended."""
+"""Writing until a stop symbol: the network runs in longer and longer pieces, of the sequences that have not ended."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from .result import Result
 if TYPE_CHECKING:
     from .recurrent import Recurrent
 
-FIRST = 16  # steps of the first piece
+FIRST, FIRST_OF_MANY, MANY = 16, 4, 32  # steps of the first piece; of many sequences, whose steps cost more than calls
 
 
 def write(
@@ -51,16 +50,18 @@ def write(
     _, longest = net._incoming().extent(series, {}, steps)
     pieces, rows, ends, done = list[Result](), list[Tensor](), list[Tensor](), 0
     leave = not any(isinstance(x, Ragged) for x in inputs.values()) or not _states_of_data(net)
-    going = torch.empty(0, dtype=torch.bool)  # which of the sequences of the next piece have not ended
+    batch = max(map(len, (*inputs.values(), *(state or {}).values())), default=1)
+    going = torch.ones(batch, dtype=torch.bool)  # which of the sequences of the next piece have not ended
     while not pieces or (done < longest and bool(going.any())):
-        count = min(max(FIRST, done), longest - done)
+        more = max(FIRST, done) if len(going) < MANY else max(FIRST_OF_MANY, done // 2)
+        count = min(more, longest - done)
         given = {**inputs, **{n: x[:, done : done + count] for n, x in series.items()}}
         if pieces and leave:
             given = {n: _selected(x, rows[-1]) for n, x in given.items()}
         out = net(state=state, **given, **({} if series else {"steps": count}))
         first = torch.stack([_first(out[n], symbol) for n, symbol in until.items()]).amin(0).cpu()
         if not pieces:
-            rows, going = [torch.arange(len(first))], torch.ones_like(first, dtype=torch.bool)
+            rows = [torch.arange(len(first))]
         pieces.append(out)
         ends.append((first + 1).clamp(max=count) * going)
         going, state, done = going & (first == count), out.state, done + count
