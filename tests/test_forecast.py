@@ -391,6 +391,26 @@ def test_the_pinball_loss_is_the_same_in_the_explorer():
     torch.testing.assert_close(values[node][:, 0], exact)
 
 
+def test_a_network_is_kept_if_it_is_better_by_more_than_chance(tmp_path: Path):
+    """The validation loss has the standard error of its difference to the loss of the regression."""
+    data = learned(write(tmp_path / "y.csv", DRAW(16).normal(size=120)), ahead=2)
+    model = untrained(data)
+    (example,) = data.validation
+    left = example.y[~torch.isnan(example.y).all(1)].double().numpy()
+    spread = data.kind.spread
+
+    def losses(quantiles: numpy.ndarray) -> numpy.ndarray:
+        errors, q = left[:, None] - quantiles, numpy.array([0.1, 0.5, 0.9])[:, None]
+        return numpy.maximum(q * errors, (q - 1) * errors).sum(1).mean(1)
+
+    assert data.validate(model) == pytest.approx(losses(spread).mean())
+    with torch.no_grad():
+        model.read_out.bias += 0.1
+    change = losses(spread + 0.1) - losses(spread)
+    chance = change.std(ddof=1) / (len(left) / 2) ** 0.5
+    assert data.validate(model) == pytest.approx(losses(spread + 0.1).mean() + chance) and chance > 0.01
+
+
 # ES-RNN
 
 
