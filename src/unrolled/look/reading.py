@@ -61,8 +61,8 @@ def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1)
         reading = of_text(kind.vocabulary, read_text(data, kind.line_ends), data, first, steps, kind.options.unit)
     else:
         trained.check(data)
-        reading = _of_sequence(trained.model, kind, data, first, steps, piece)
-    return of_model(run.name or str(run), trained.model, reading)
+        reading = _of_sequence(trained.layers, kind, data, first, steps, piece)
+    return of_model(run.name or str(run), trained.layers, reading)
 
 
 def of_text(units: Units, text: str, path: Path | None, first: int, steps: int, unit: str = "character") -> Reading:

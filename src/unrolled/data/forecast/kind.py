@@ -187,6 +187,10 @@ class Forecast(SequenceKind):
                 model.read_out.weight.zero_()
                 model.read_out.bias.copy_(torch.from_numpy(self.spread.reshape(-1)))
 
+    def starts(self, model: SequenceModel) -> bool:
+        """Whether the untrained network leaves the forecast of the regression as it is."""
+        return self.base.features.reads == "view" and isinstance(model.read_out, nn.Linear)
+
     def report(self, score: Mapping[str, Any]) -> list[str]:
         return report(score, self.options.quantiles)
 
