@@ -48,7 +48,7 @@ demo: $(READY)  ## run the guided demonstration
 
 test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-seed=N" repeats an earlier order
 	@echo "test         the whole suite in random order, in two processes"
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --durations=25 --durations-min=4 $(ARGS)
 
 .PHONY: test-ecosystem
 test-ecosystem: $(ECOSYSTEM)  ## run models in Lightning, skorch, Accelerate, Opacus, Captum and torchinfo; a minute

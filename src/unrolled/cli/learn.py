@@ -14,7 +14,7 @@ from .progress import Bar
 from .track import tracked
 
 if TYPE_CHECKING:
-    from ..nn.model import SequenceModel
+    from ..nn.encoder_decoder import Model
     from ..run.run import Run
     from ..train.lesson import Progress
 
@@ -154,7 +154,7 @@ def worse_than(result: dict[str, float]) -> tuple[str, ...]:
     return tuple(n for n, other in result.items() if n.startswith("by_") and sign * value > sign * other)
 
 
-def parameters(model: SequenceModel) -> int:
+def parameters(model: Model) -> int:
     """The number of parameters of a model."""
     return sum(p.numel() for p in model.parameters())
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..errors import DataError
-from ..files.read import read_text
+from ..files.text import TextFile
 from ..sequence.ragged import Ragged
 from .example import divided
 from .given import completed, parts_of_folders
@@ -35,6 +35,7 @@ class Documents:
     held_out: the shares for validation and for testing.
     by_line: whether each line is a document. It then includes the line breaks before and after it, so that its first
         character and its end are predicted as well. Empty lines are skipped.
+    line_ends: the names of the line ends that were read as LF: CR LF, CR.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Documents:
     many: bool
     by_line: bool
     held_out: tuple[float, float] = SHARES[1:]
+    line_ends: tuple[str, ...] = ()
 
     @cached_property
     def texts(self) -> list[str]:
@@ -131,19 +133,25 @@ def _encoded(units: Units, texts: Sequence[str]) -> Ragged:
     return Ragged([units.encode(text) for text in texts])
 
 
-def read_documents(path: Path, by_line: bool = False) -> Documents:
+def read_documents(path: Path, by_line: bool = False, line_ends: bool = True) -> Documents:
     """Read a text file, or the .txt files of a folder and its subfolders.
+
+    Args:
+        path: of the file or the folder.
+        by_line: whether each line is a document.
+        line_ends: whether the line ends CR LF and CR are read as LF.
 
     Raises:
         DataError: nothing is there, there is no text in it, or one is empty or not UTF-8.
     """
-    if not path.is_dir():
-        return Documents(str(path), {path.name: read_text(path)}, by_line, by_line)
-    files = text_files(path)
+    folder = path.is_dir()
+    files = text_files(path) if folder else [path]
     if not files:
         raise DataError(f"'{path}' is a folder without texts ({SUFFIX}). Name a file, or rename those in it")
-    texts = {file.relative_to(path).as_posix(): read_text(file) for file in files}
-    return Documents(str(path), texts, True, by_line)
+    found = {file.relative_to(path).as_posix() if folder else path.name: TextFile(file, line_ends) for file in files}
+    texts = {name: "".join(file.pieces()) for name, file in found.items()}
+    ends = sorted({end for file in found.values() for end in file.found}, reverse=True)
+    return Documents(str(path), texts, folder or by_line, by_line, line_ends=tuple(ends))
 
 
 def text_files(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
+from ..files.text import with_line_ends
 from ..nn.model import SequenceModel, States
 from ..sequence.losses import nll
 from ..sequence.ragged import Ragged
@@ -78,14 +79,19 @@ class Language(Kind):
 
     options: LanguageOptions
     vocabulary: Units
+    line_ends: bool = True  # whether CR LF and CR are read as LF; early versions left them as they are
 
     @classmethod
-    def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
+    def learn(cls, path: Path, options: LanguageOptions, reading: Reading, line_ends: bool = True) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents = _divided(read_documents(path, options.document == "line"), reading)
+        documents = _divided(read_documents(path, options.document == "line", line_ends), reading)
         _check_length(path, len(documents.text), reading.batch)
         units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
-        return cls(options, reading, units)._text(documents, path, True, 0).trainable()
+        return cls(options, reading, units, line_ends)._text(documents, path, True, 0).trainable()
+
+    @classmethod
+    def learn_again(cls, path: Path, options: LanguageOptions, reading: Reading, description: Checked) -> Text:
+        return cls.learn(path, options, reading, "line_ends" in description.values)
 
     def adapt(self, path: Path) -> Text:
         text = super().adapt(path)
@@ -96,11 +102,12 @@ class Language(Kind):
     @classmethod
     def stored(cls, options: LanguageOptions, reading: Reading, description: Checked) -> Self:
         vocabulary = description.values.get("vocabulary") if isinstance(description.values, dict) else None
-        return cls(options, reading, stored_units(options.unit, vocabulary))
+        line_ends = isinstance(description.values, dict) and "line_ends" in description.values
+        return cls(options, reading, stored_units(options.unit, vocabulary), line_ends)
 
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
-        documents, skipped = read_documents(path, self.options.document == "line"), 0
+        documents, skipped = read_documents(path, self.options.document == "line", self.line_ends), 0
         documents = _divided(documents, self.reading)
         known = fingerprint(documents.sha256, self.reading) == sha256
         for name, text in documents.files.items():
@@ -127,7 +134,7 @@ class Language(Kind):
         return Text(self, path, sha256, known, documents, train, validation, test, skipped)
 
     def description(self) -> dict[str, Any]:
-        return {"vocabulary": self.vocabulary.dump()}
+        return {"vocabulary": self.vocabulary.dump(), **({"line_ends": "LF"} if self.line_ends else {})}
 
     @property
     def unit(self) -> str:
@@ -178,6 +185,7 @@ class Language(Kind):
         Raises:
             UsageError: the prompt has a character that the model has never seen.
         """
+        prompt = with_line_ends(prompt) if self.line_ends else prompt
         if unknown := self.vocabulary.unknown(prompt):
             raise UsageError(
                 f"the model has never seen the prompt's character {unknown.character!r} (line {unknown.line}, column "
@@ -271,7 +279,9 @@ class Text(Data):
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
         documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
         parts = described(self.path, list(self.documents.files), self.kind.reading)
-        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}"), *parts]
+        ends = self.documents.line_ends
+        read = [("lines", f"the line ends {' and '.join(ends)} are read as LF")] if ends else []
+        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}"), *read, *parts]
 
 
 def _check_length(path: Path, characters: int, batch: int) -> None:
