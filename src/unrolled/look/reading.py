@@ -24,7 +24,7 @@ from ..data.table import Table
 from ..data.units import Units
 from ..data.voice import Voice
 from ..errors import DataError, UsageError
-from ..files.read import read_text
+from ..files.text import read_text
 from ..nn.model import SequenceModel
 from ..run.trained import Trained
 from ..sources import LogMel
@@ -58,7 +58,7 @@ def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1)
     if data is None:
         raise UsageError(f"name the data for the model of '{run}' to read: --data FILE, {READS[kind.name]}")
     if isinstance(kind, Language):
-        reading = of_text(kind.vocabulary, read_text(data), data, first, steps, kind.options.unit)
+        reading = of_text(kind.vocabulary, read_text(data, kind.line_ends), data, first, steps, kind.options.unit)
     else:
         trained.check(data)
         reading = _of_sequence(trained.layers, kind, data, first, steps, piece)

@@ -244,7 +244,8 @@ class Incoming:
     def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
         """The batch size and the number of steps of a call that is not ragged; ``others`` have one row per sequence."""
         if not series:
-            if known := self.circuit.recurrence.series:
+            drawn = self.circuit.recurrence.drawn
+            if known := [n for n in self.circuit.recurrence.series if n not in drawn]:
                 raise InputError(f"'{self.circuit.name}' needs the input {', '.join(known)}")
             if not isinstance(steps, int | torch.SymInt) or isinstance(steps, bool) or steps < 0:
                 raise InputError(

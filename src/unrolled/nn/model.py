@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
+from ..circuits.regularise import regularised
 from ..errors import CircuitError, UsageError
 from ..graph.bind import nameable, of_data
 from ..graph.node import TOKEN, order
@@ -52,6 +53,10 @@ class SequenceModel(nn.Module):
         dropout: the share of values set to zero in training, before each layer except the first and before the
             read-out.
         weight_dropout: the share of recurrent weights set to zero in training, see ``weight_drop``.
+        zoneout: the probability that an entry of a state keeps its value in training, see ``zoneout``: one for all
+            states, or one per state, in their order.
+        variational: the share of the entries of each layer's input, and of the states that are multiplied by a matrix,
+            dropped at all steps of a sequence in training, see ``variational``.
         answer: compute scores at 'every' step, from the 'last' state, or from the 'mean' over steps. The last state of
             a backward layer is the one at the first step, as in torch's ``h_n``.
         fixed: the sizes of the inputs that are fixed in time, by name. Every layer gets the same ones.
@@ -76,13 +81,15 @@ class SequenceModel(nn.Module):
         tied: bool = False,
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        zoneout: float | Sequence[float] = 0.0,
+        variational: float = 0.0,
         answer: Answer = "every",
         fixed: Mapping[str, int] | None = None,
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
         widths = _widths(hidden, layers)
-        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout), ("variational", variational)):
             if not 0 <= share < 1:
                 raise UsageError(f"{name} must be at least 0 and less than 1, got {share}")
         if tied and not (embedding and outputs):
@@ -100,13 +107,14 @@ class SequenceModel(nn.Module):
         self.residual, self.answer, self.weight_dropout = residual, answer, weight_dropout
         self.dropout = nn.Dropout(dropout)
         self.layers, self.backward_layers = nn.ModuleList(), nn.ModuleList()
+        regular = regularised(circuit, self.input, zoneout, variational)
         width = embedding or inputs
         for number, size in enumerate(widths, 1):
             scores = outputs if plain and outputs and number == len(widths) else size or HIDDEN
             sizes = _sizes(circuit, {self.input: width, **(fixed or {})}, scores, size)
             for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
                 try:
-                    direction.append(Recurrent(circuit, memory=memory, **sizes))
+                    direction.append(Recurrent(regular, memory=memory, **sizes))
                 except RuntimeError as problem:  # torch raises it when memory is exhausted
                     raise UsageError(f"a model with hidden={size} cannot be created: {str(problem)[:200]}") from None
             width = _recurrent(direction[-1]).sizes[self.output] * (1 + bidirectional)
@@ -264,7 +272,8 @@ def only_input(circuit: Circuit, fixed: Collection[str] = ()) -> str:
     roots = [recurrence.returns[n] for n in recurrence.states]
     roots += [recurrence.returns["o"]] if returns_scores(recurrence) else []
     reached = set(order(roots))
-    needed = [n for n, node in recurrence.inputs.items() if node in reached and n not in fixed]
+    own = recurrence.inputs.keys() - {*recurrence.drawn, *fixed}
+    needed = [n for n, node in recurrence.inputs.items() if node in reached and n in own]
     if len(needed) != 1:
         has = f"has the inputs {', '.join(needed)}" if needed else "has no input that its states depend on"
         raise CircuitError(f"the circuit of a model needs exactly one input; '{circuit.name}' {has}")

@@ -46,6 +46,8 @@ class ModelOptions:
     tied: bool = False
     dropout: float = 0.0
     weight_dropout: float = 0.0
+    zoneout: float | list[float] = 0.0
+    variational: float = 0.0
     decoder: str = ""
 
 
@@ -185,7 +187,8 @@ def _checked(value: Any, hint: Any, name: str) -> Any:
             return float(value)
         if get_origin(kind) is list:
             (of,) = get_args(kind)
-            if isinstance(value, list) and all(isinstance(v, of) and not isinstance(v, bool) for v in value):
+            those = (int, float) if of is float else of
+            if isinstance(value, list) and all(isinstance(v, those) and not isinstance(v, bool) for v in value):
                 return value
         elif kind in (int, str, bool) and type(value) is kind:
             return value
