@@ -9,7 +9,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..graph.node import TOKEN, Node, Type, leaf, matrix, order, token, vector
+from ..graph.node import SCALAR, TOKEN, Node, Type, leaf, matrix, order, token, vector
 from ..graph.ops import make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
@@ -17,7 +17,7 @@ from ..sequence.state import State
 from .model import SequenceModel, States
 from .recurrent import Recurrent
 
-SYMBOL = "w"  # the state that is the last symbol
+SYMBOL, TOTAL = "w", "p"  # the states that are the last symbol, and the log-probability of all symbols so far
 Purpose = Literal["best", "drawn", "scores"]
 
 
@@ -30,8 +30,9 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
 
     Args:
         model: reads symbols in one direction, and answers at every step with as many scores.
-        purpose: 'best', the most probable symbol is next; 'drawn', that of the scores plus an input ``noise``; both
-            return its log-probability p. 'scores' is as 'best', but returns the scores o instead.
+        purpose: 'best', the most probable symbol is next; 'drawn', that of the scores plus an input ``noise``. Both
+            have a state p, the log-probability of all symbols so far. 'scores' is as 'best', but returns the scores o
+            instead.
 
     Returns:
         a network without inputs per step, apart from the noise. Fixed inputs are those of the layers; the states of
@@ -60,8 +61,12 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
     noise = leaf("input", number, name="noise")
     inputs |= {"noise": noise} if purpose == "drawn" else {}
     returns[SYMBOL] = make("argmax", make("add", x, noise) if purpose == "drawn" else x)
-    scored = make("sub", make("pick", x, returns[SYMBOL]), make("logsumexp", x))
-    returns |= {"o": x} if purpose == "scores" else {"p": scored}
+    if purpose == "scores":
+        returns["o"] = x
+    else:
+        states[TOTAL] = leaf("state", SCALAR, name=TOTAL)
+        scored = make("sub", make("pick", x, returns[SYMBOL]), make("logsumexp", x))
+        returns[TOTAL] = make("add", states[TOTAL], scored)
     parameters = {name: node for name, (node, _) in values.items()}
     recurrence = Recurrence(f"{model.circuit.name} that reads its own symbol", inputs, states, parameters, returns)
     return _with(recurrence, {name: value for name, (_, value) in values.items()}, model.first)

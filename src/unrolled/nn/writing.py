@@ -110,6 +110,8 @@ def _selected(value: Any, rows: Tensor) -> Any:
 
 def _joined(pieces: list[Result], rows: list[Tensor], ends: list[Tensor]) -> Result:
     """The results of all pieces, each of which has the sequences ``rows``, of which it counts the steps ``ends``."""
+    if len(pieces) == 1:
+        return _of_one(pieces[0], ends[0])
     sequence, source, first = list[Tensor](), list[Tensor](), 0
     for out, own, end in zip(pieces, rows, ends, strict=False):
         count = int(next(iter(out.values())).shape[1])
@@ -126,6 +128,16 @@ def _joined(pieces: list[Result], rows: list[Tensor], ends: list[Tensor]) -> Res
     }
     last = pieces[0].state if not len(index) else State.of({n: values[n].last for n in pieces[0].state})
     return Result(values, last)
+
+
+def _of_one(piece: Result, ends: Tensor) -> Result:
+    """The results of a single piece, of which the steps ``ends`` of each sequence count."""
+    count = int(next(iter(piece.values())).shape[1])
+    index = (torch.arange(count) < ends[:, None]).flatten().nonzero().flatten()
+    values = {n: Ragged(values=x.flatten(0, 1)[index.to(x.device)], lengths=ends) for n, x in piece.items()}
+    last = torch.arange(len(ends)) * count + ends - 1
+    states = {n: piece[n].flatten(0, 1)[last.to(piece[n].device)] for n in piece.state}
+    return Result(values, State.of(states) if count else piece.state)
 
 
 def _rows(series: Tensor, shape: torch.Size) -> Tensor:

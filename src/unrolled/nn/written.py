@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..sequence.gumbel import gumbel
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series
-from .joined import SYMBOL, start_of
+from .joined import SYMBOL, TOTAL, start_of
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -62,11 +62,16 @@ def write(
             inputs["noise"] = inputs["noise"].to(read.device) * temperature
         writer = net.writer("drawn" if temperature else "best")
         out = writer(state=start_of(begin, read.states), until={SYMBOL: net.end}, **inputs, **read.fixed)
-        ended = out[SYMBOL].last == net.end
-        lengths = out[SYMBOL].lengths - ended.cpu().long()
-        kept = torch.arange(int(out[SYMBOL].lengths.max())) < lengths[:, None]
-        symbols = Ragged(values=out[SYMBOL].to_padded()[0][kept.to(read.device)], lengths=lengths)
-        return Written(symbols, out.p.to_padded()[0].sum(1), ended)
+        return Written(_without(out[SYMBOL], net.end), out.state[TOTAL], out.state[SYMBOL] == net.end)
+
+
+def _without(written: Ragged, end: int) -> Ragged:
+    """Answers without their end, which only the last symbol can be."""
+    kept = written.values != end
+    ends = (~kept).nonzero().flatten().cpu()
+    lengths = written.lengths.clone()
+    lengths[torch.searchsorted(written.offsets, ends, right=True) - 1] -= 1
+    return Ragged(values=written.values[kept], lengths=lengths)
 
 
 def check_longest(longest: int) -> None:
