@@ -61,7 +61,8 @@ class EncoderDecoder(nn.Module):
         hidden, layers: of the encoder and of the decoder, see ``SequenceModel``.
         bidirectional: the encoder reads in both directions.
         embedding: the size of the embeddings of source and target symbols; 0 for one-hot vectors.
-        dropout, weight_dropout: see ``SequenceModel``. Dropout also applies to what the decoder gets from the encoder.
+        dropout, weight_dropout, zoneout, variational: see ``SequenceModel``. Dropout also applies to what the
+            decoder gets from the encoder.
         start: the first states of the decoder: 'summary', tanh of a linear map of the encoder's summary, for states
             that are vectors; 'states', the last states of the encoder's layers; or 'zero'.
         begin: the symbol that the decoder reads first.
@@ -86,6 +87,8 @@ class EncoderDecoder(nn.Module):
         embedding: int = 0,
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        zoneout: float | Sequence[float] = 0.0,
+        variational: float = 0.0,
         start: Start = "summary",
         begin: int = 0,
         end: int = 0,
@@ -108,6 +111,8 @@ class EncoderDecoder(nn.Module):
             embedding=embedding,
             dropout=dropout,
             weight_dropout=weight_dropout,
+            zoneout=zoneout,
+            variational=variational,
             memory=memory,
         )
         width = self.encoder.width
@@ -120,7 +125,9 @@ class EncoderDecoder(nn.Module):
             embedding=embedding,
             dropout=dropout,
             weight_dropout=weight_dropout,
-            fixed=dict.fromkeys(decoder.recurrence.fixed, width),
+            zoneout=zoneout,
+            variational=variational,
+            fixed=dict.fromkeys(_looked_at(decoder), width),
             memory=memory,
         )
         self.dropout = nn.Dropout(dropout)
@@ -180,7 +187,7 @@ class EncoderDecoder(nn.Module):
             raise InputError("a source has no steps: there is nothing to read. Give each at least one symbol")
         rows = each(self.dropout, rows)
         recurrence, device = self.decoder.circuit.recurrence, values_of(rows).device
-        ranks = {n: len(recurrence.inputs[n].type.dims) for n in recurrence.fixed}
+        ranks = {n: len(recurrence.inputs[n].type.dims) for n in _looked_at(self.decoder.circuit)}
         if self.start != "summary" and 1 not in ranks.values():
             return Source(reached if self.start == "states" else (), dict.fromkeys(ranks, rows), device)
         summary = self.encoder.summary(rows)
@@ -286,6 +293,11 @@ Model = SequenceModel | EncoderDecoder  # what a training builds
 
 def _layers(model: SequenceModel) -> list[Recurrent]:
     return [layer for layer in model.layers if isinstance(layer, Recurrent)]
+
+
+def _looked_at(decoder: Circuit) -> list[str]:
+    """The inputs that are fixed in time and come from the encoder; masks are drawn by the network itself."""
+    return [n for n in decoder.recurrence.fixed if n not in decoder.recurrence.drawn]
 
 
 def _vector_states(layer: Recurrent) -> dict[str, int]:

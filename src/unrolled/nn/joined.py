@@ -14,6 +14,7 @@ from ..graph.ops import make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..sequence.state import State
+from ..transform.restrict import expected
 from .model import SequenceModel, States
 from .recurrent import Recurrent
 
@@ -90,7 +91,9 @@ def _placed(
 ) -> dict[str, Node]:
     """What a layer returns when it reads x. Its own states and parameters get names that end in ``end``; fixed inputs
     are shared by all layers."""
-    recurrence, known = layer.circuit.recurrence, {n: Size.of(size) for n, size in layer._sizes.items()}
+    known = {n: Size.of(size) for n, size in layer._sizes.items()}
+    recurrence = layer.circuit.recurrence
+    recurrence = expected(recurrence, list(recurrence.drawn)) if recurrence.drawn else recurrence
     done: dict[Node, Node] = {}
     for n, node in recurrence.inputs.items():
         if n in recurrence.fixed:
