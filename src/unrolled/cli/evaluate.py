@@ -27,13 +27,8 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, beam: int 
     from .reading import reading
 
     trained = Trained.load(run)
-<<<<<<< HEAD
     with reading(quiet=json):
-        score = trained.evaluate(data, skip_unknown)
-=======
-    with processor_threads():
         score = trained.evaluate(data, skip_unknown, beam)
->>>>>>> main
     if json:
         print(screen.as_json({"run": str(run), "data": str(data), **score}))
         return
