@@ -14,6 +14,7 @@ import torch
 
 from unrolled import Recurrent, cells
 from unrolled.cli import main
+from unrolled.data.example import Example
 from unrolled.data.forecast.bounds import bounds
 from unrolled.data.forecast.calendar import circles, cycles_of, following, shown
 from unrolled.data.forecast.choice import Choice
@@ -22,6 +23,7 @@ from unrolled.data.forecast.features import Features, Rows
 from unrolled.data.forecast.given import joined
 from unrolled.data.forecast.goal import Quantiles
 from unrolled.data.forecast.kind import Forecast
+from unrolled.data.forecast.learning import spread_of
 from unrolled.data.forecast.options import ForecastOptions
 from unrolled.data.forecast.parts import Ends, Origins, ends_of_all, origins
 from unrolled.data.forecast.regression import BLOCKS, fit, left_out
@@ -151,6 +153,16 @@ def test_noise_gets_no_coefficients():
     draw = DRAW(3)
     rows = Rows(numpy.concatenate([numpy.ones((60, 1)), draw.normal(size=(60, 8))], 1), draw.normal(size=(60, 1)))
     assert not fit(lambda _: rows, 1).whole.any()
+
+
+@pytest.mark.parametrize("known", [15, 40])
+def test_an_interval_from_few_values_holds_as_often_as_it_says(known: int):
+    draw, held = DRAW(17), []
+    for _ in range(1000):
+        values = torch.from_numpy(draw.normal(size=(known, 1)))
+        low, _, high = spread_of([Example(values, values, "noise")], options())[:, 0] + values.median().item()
+        held.append(low <= draw.normal() <= high)
+    assert 0.77 < numpy.mean(held) < 0.83
 
 
 # series that are known exactly

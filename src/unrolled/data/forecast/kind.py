@@ -80,7 +80,7 @@ class Forecast(SequenceKind):
         )
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
         data = kind._data(sheet, ends, cases, [*lines, *gaps])
-        return replace(data, kind=replace(kind, spread=spread_of(data.train, options)))
+        return replace(data, kind=replace(kind, spread=spread_of([*data.train, *data.validation], options)))
 
     @classmethod
     def learn_again(cls, path: Path, options: ForecastOptions, reading: Reading, description: Checked) -> Forecasts:
