@@ -24,8 +24,8 @@ def write(
     top_p: float = 1.0,
     border: int | None = None,
 ) -> Iterator[int]:
-    """Draw tokens, each from the model's prediction after those before it. The model writes inside the engine's loop over
-    time; with ``top_p`` below 1, or if it cannot be joined into one circuit, it is called once per token.
+    """Draw tokens, each from the model's prediction after those before it. The model writes inside the engine's loop
+    over time; with ``top_p`` below 1, or if it cannot be joined into one circuit, it is called once per token.
 
     >>> for token in write(model, kind.encode("The "), length=400):
     ...     print(token)

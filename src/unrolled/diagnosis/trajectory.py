@@ -128,8 +128,8 @@ def _trajectory(run: Pass, direct: Values) -> Trajectory:
         )
     if tokens := sorted(run.net.circuit.recurrence.tokens):
         raise InputError(
-            f"the state '{tokens[0]}' of '{run.net.circuit.name}' is a token, through which no gradient flows; diagnose "
-            "examines only networks whose states are numbers"
+            f"the state '{tokens[0]}' of '{run.net.circuit.name}' is a token, through which no gradient flows; "
+            "diagnose examines only networks whose states are numbers"
         )
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):

@@ -1,5 +1,5 @@
-"""A model that predicts the next token, as one circuit that reads its own symbol: embedding, layers, read-out and choice
-of the symbol run inside the engine's loop over time."""
+"""A model that predicts the next token, as one circuit that reads its own symbol: embedding, layers, read-out and the
+choice of the symbol run inside the engine's loop over time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
 
 
 def state_of(symbol: Tensor, states: Sequence[State]) -> State:
-    """The state of a writer that has read everything before a symbol (batch,), from the states of the model's layers."""
+    """The state of a writer that has read all before a symbol (batch,), from the states of the model's layers."""
     return State(**{SYMBOL: symbol}, **{_name(n, k): x for k, s in enumerate(states) for n, x in s.items()})
 
 

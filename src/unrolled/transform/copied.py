@@ -1,4 +1,4 @@
-"""A recurrence as a part of another one: its equations on other inputs, with states and parameters under other names, and
+"""A recurrence as a part of another one: its equations on other inputs, with other names for states and parameters, and
 with numbers for sizes, which two parts may call by the same name."""
 
 from __future__ import annotations
