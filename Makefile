@@ -7,7 +7,7 @@ BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
 
-.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text figures torture sanitize results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-writing figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series results-m4 format clean
 .DELETE_ON_ERROR:
 
@@ -86,6 +86,9 @@ bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before a
 
 bench-small: $(READY)  ## compare short calls and single steps with torch.nn, and derivatives with one gradient; 4 minutes
 	@$(BIN)/python benchmarks/small.py $(ARGS)
+
+bench-writing: $(READY)  ## compare writing inside the engine's loop with loops in Python; a minute
+	@$(BIN)/python benchmarks/writing.py $(ARGS)
 
 bench-compile: $(READY)  ## compile a model with torch.compile and train it on longer and longer sequences; 5 minutes, rewrites benchmarks/COMPILE.md
 	@$(BIN)/python benchmarks/compiled.py $(ARGS)

@@ -88,6 +88,7 @@ def test_probabilities_and_gradients_are_those_of_a_loop(engine):
         (cells.gru, cells.elman, {}),
         (cells.mlstm, cells.bahdanau, {"start": "zero"}),
         (cells.gru, cells.mlstm, {}),
+        (cells.gru, cells.bahdanau, {"zoneout": 0.2, "variational": 0.3}),
     ],
 )
 def test_a_pair_has_the_same_probability_in_every_batch_and_layout(encoder, decoder, options):
@@ -113,9 +114,17 @@ def test_the_probabilities_of_all_answers_sum_to_one():
     torch.testing.assert_close(ended + open_ends, torch.tensor(1.0).double())
 
 
-@pytest.mark.parametrize("decoder", [cells.bahdanau, cells.lstm])
-def test_greedy_answers_are_the_most_probable_symbols(decoder):
-    net = network(decoder=decoder, spread=1.0).double()
+@pytest.mark.parametrize(
+    ("decoder", "options"),
+    [
+        (cells.bahdanau, {}),
+        (cells.lstm, {"layers": 2, "embedding": 3}),
+        (cells.elman, {}),
+        (cells.gru, {"layers": 2, "zoneout": 0.3, "variational": 0.2}),
+    ],
+)
+def test_greedy_answers_are_the_most_probable_symbols(decoder, options):
+    net = network(decoder=decoder, spread=1.0, **options).double()
     source, _ = pairs()
     written = net.write(source, longest=6)
     assert len(written.symbols.values) > 3
