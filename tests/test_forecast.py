@@ -14,6 +14,7 @@ import torch
 
 from unrolled import Recurrent, cells
 from unrolled.cli import main
+from unrolled.cli.learn import worse_than
 from unrolled.data.example import Example
 from unrolled.data.forecast.bounds import bounds
 from unrolled.data.forecast.calendar import circles, cycles_of, following, shown
@@ -27,6 +28,7 @@ from unrolled.data.forecast.learning import spread_of
 from unrolled.data.forecast.options import ForecastOptions
 from unrolled.data.forecast.parts import Ends, Origins, ends_of_all, origins
 from unrolled.data.forecast.regression import BLOCKS, fit, left_out
+from unrolled.data.forecast.report import advice
 from unrolled.data.forecast.ridge import Basis, cross_fitted, solutions, triangle
 from unrolled.data.forecast.scores import past_error, scores
 from unrolled.data.forecast.season import seasons_of
@@ -274,6 +276,18 @@ def test_a_forecast_that_is_worse_than_a_yardstick_says_so(tmp_path: Path, monke
     assert Trained.load(Path("run")).evaluate(Path("y.csv"))["mase"] == pytest.approx(last["mase"])
     assert main(["evaluate", "run", "y.csv"]) == 0
     assert "a ridge regression on lags" in capsys.readouterr().out
+
+
+def test_a_yardstick_that_is_better_by_another_metric_is_named():
+    result = {"mase": 0.77, "by_a_ridge_regression": 0.82, "by_the_drift": 0.7, "smape": 11.31,
+              "mean_absolute_error": 5.0, "smape_by_a_ridge_regression": 11.09, "smape_by_the_drift": 11.3,
+              "mean_absolute_error_by_a_ridge_regression": 4.5, "coverage": 0.8}  # fmt: skip
+    found = worse_than(result)
+    assert found == ("by_the_drift", "smape_by_a_ridge_regression", "mean_absolute_error_by_a_ridge_regression")
+    assert advice(found).startswith(
+        "The forecast is worse than the drift on the test data. By MAE and sMAPE, the forecast is worse than a ridge "
+        "regression on lags on the test data, where the series may have changed."
+    )
 
 
 def test_files_for_testing_go_on_where_the_data_end(tmp_path: Path, monkeypatch, capsys):
