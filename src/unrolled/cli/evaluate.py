@@ -22,12 +22,12 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, beam: int 
         Print one JSON object.
     """
     from ..data.forecast.kind import Forecast
-    from ..engines.threads import processor_threads
     from ..run.trained import Trained
     from . import screen
+    from .reading import reading
 
     trained = Trained.load(run)
-    with processor_threads():
+    with reading(quiet=json):
         score = trained.evaluate(data, skip_unknown, beam)
     if json:
         print(screen.as_json({"run": str(run), "data": str(data), **score}))

@@ -59,6 +59,7 @@ def look(
     from ..run.spec import parsed
     from . import screen
     from .cell import find_cell
+    from .reading import reading
 
     for name, number in (("--steps", steps), ("--first", first), ("--piece", piece), ("--hidden", hidden)):
         if number < 1:
@@ -67,7 +68,8 @@ def look(
         raise UsageError(f"--out must end in .html, such as {out.with_suffix('.html').name}; got '{out}'")
     found: Page | DataPage
     if _is_data(what):
-        found = look_at_data(Path(what), task, parsed(set or ()))
+        with reading(quiet=json):
+            found = look_at_data(Path(what), task, parsed(set or ()))
         shown: dict[str, object] = {}
     else:
         run = Path(what) if _is_folder(what) else None

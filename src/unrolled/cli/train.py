@@ -177,6 +177,7 @@ def train(
     from ..run.trained import Trained, begin
     from ..train.distributed import joined
     from . import screen
+    from .reading import reading
 
     more = resume is not None and any(length.values())
     with joined() as ranks:
@@ -187,12 +188,13 @@ def train(
                 spec, circuit, decoder = _decide(data, task, made_from, options, flags, set or [])
             name = f"{data.absolute().stem}-{circuit.name}"
             resume = ranks.from_first(_interrupted(name, out))
-        if resume is None and data is not None:
-            with ranks.together():
-                learned, model = begin(spec, circuit, data, made_from, decoder)
-            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
-        elif resume is not None:
-            opened = Run.resume(resume, data, ranks, screen.warn)
+        with reading(threads, quiet=json or not ranks.first):
+            if resume is None and data is not None:
+                with ranks.together():
+                    learned, model = begin(spec, circuit, data, made_from, decoder)
+                opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
+            elif resume is not None:
+                opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
             if more and not (_restarted() and run.training.done < 1):
                 _extend(run, resume, updates, minutes)

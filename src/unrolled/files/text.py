@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import weakref
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
+from contextlib import contextmanager
 from io import IncrementalNewlineDecoder
 from pathlib import Path
+from shutil import copyfileobj
+from tempfile import TemporaryFile
+from typing import BinaryIO, cast
 
 from ..errors import DataError
 from .encoding import content_of, found_encoding
@@ -33,16 +40,20 @@ class TextFile:
     def __init__(self, path: Path, line_ends: bool = True) -> None:
         self.path, self.line_ends = path, line_ends
         self.found: frozenset[str] = frozenset()  # the line ends that were read as LF, by name
+        self.place = 0  # bytes that were read
+        self._copy: BinaryIO | None = None
+        self._state: tuple[int, int] | None = None  # size and time of the file when it was read first
 
     def pieces(self) -> Iterator[str]:
         """The text in pieces of at most a MiB."""
         decoder = getincrementaldecoder("utf-8")()
         ends = IncrementalNewlineDecoder(None, translate=True)
         place = line = length = 0
-        with open_bytes(self.path, WHAT) as file:
+        with self._opened() as file:
             begin = content = file.read(PIECE)
             while content:
                 place += len(content)
+                self.place = place
                 following = file.read(PIECE)
                 try:
                     text = decoder.decode(content, final=not following)
@@ -59,6 +70,35 @@ class TextFile:
         self.found = _names(ends.newlines)
         if not length:
             raise DataError(f"'{self.path}' is empty; expected a text")
+
+    def texts(self) -> Iterator[Iterator[str]]:
+        """The only text of the file, in pieces."""
+        yield self.pieces()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    @contextmanager
+    def _opened(self) -> Iterator[BinaryIO]:
+        """The file; of a pipe, which can be read only once, a copy."""
+        if self._copy:
+            self._copy.seek(0)
+            yield self._copy
+            return
+        with open_bytes(self.path, WHAT) as file:
+            about = os.fstat(file.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                self._copy = cast(BinaryIO, TemporaryFile())  # noqa: SIM115
+                weakref.finalize(self, self._copy.close)
+                copyfileobj(file, self._copy)
+                self._copy.seek(0)
+            state = about.st_size, about.st_mtime_ns
+            if self._copy is None and self._state not in (None, state):
+                raise DataError(f"'{self.path}' has changed while it was read. Try again when it is complete")
+            self._state = state
+            yield self._copy or file
 
     def _check(self, begin: bytes, text: str) -> None:
         """Refuse what is not a text, though it can be decoded."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import DataError
-from ...files.read import read_text
+from ...files.text import read_text
 from ..tables.numbers import is_number
 
 SUFFIX = ".tsv"
@@ -104,7 +104,7 @@ def are_pairs(path: Path) -> bool:
 
 def _lines(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The number of each line that is not empty, and its cells."""
-    text = read_text(path).replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(path)
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield number, [cell.strip(" ") for cell in line.split("\t")]
