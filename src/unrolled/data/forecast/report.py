@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -65,5 +66,9 @@ def _listed(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
-def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _short(value: float | None) -> str:
+    """A score in at most eight characters; empty without one, and a dash where there is nothing to measure."""
+    if value is None or math.isnan(value):
+        return "" if value is None else "-"
+    text = f"{value:.4g}"
+    return f"{value:.3g}" if "e" in text else text
