@@ -39,6 +39,7 @@ _HOME = {
     "explore": "look.explore",
     "measure": "look.explore",
     "diagnose": "diagnosis.diagnose",
+    **dict.fromkeys(("zoneout", "variational", "noise"), "circuits.regularise"),
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
 }
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
     from .circuits.circuit import circuit as circuit
     from .circuits.functional import *  # noqa: F403
+    from .circuits.regularise import noise as noise
+    from .circuits.regularise import variational as variational
+    from .circuits.regularise import zoneout as zoneout
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403

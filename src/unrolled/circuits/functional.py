@@ -144,6 +144,18 @@ def _over(name: str, x: Value, axis: int | None) -> Symbol:
     return symbol
 
 
+def normalised(x: Value, axis: int | None = None) -> Symbol:
+    """x, shifted and scaled to zero mean and unit variance over the features of a vector: layer normalisation without
+    gain and bias (Ba, Kiros and Hinton 2016). 1e-5 is added to the variance, as in torch. Of a matrix, over the rows of
+    each column (``axis=0``) or over the columns of each row (``axis=1``)."""
+
+    def each(statistic: Symbol) -> Symbol:
+        return statistic if axis is None else record("repeat", statistic, axis=axis)
+
+    centred = record("sub", x, each(mean(x, axis)))
+    return centred / each(sqrt(mean(centred * centred, axis) + 1e-5))
+
+
 def cumsum(x: Value, reverse: bool = False) -> Symbol:
     """Cumulative sum over the features of a vector: entry i is the sum of the entries up to and including i, or with
     ``reverse`` the sum of the entries from i to the end."""

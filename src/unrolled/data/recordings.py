@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, reason
+from ..files.progress import progress
 from ..files.read import read_bytes
 from ..sources import LogMel
 from ..sources.audio import promised
@@ -108,7 +109,8 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
         raise DataError(f"'{path}' has no recordings ({COMMON})")
     found: dict[str, Recording] = {}
     problems: dict[str, DataError] = {}
-    for name in names:
+    for number, name in enumerate(names):
+        progress(number / len(names), "reading recordings")
         try:
             found[name] = read_recording(path / name)
         except DataError as problem:
@@ -118,6 +120,13 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
         also = f" {more} more cannot be read either." if more else ""
         raise DataError(f"{first}.{also} Remove it, or skip unreadable recordings with --set data.skip_unreadable=true")
     return found, list(problems)
+
+
+def compute_features(recordings: Mapping[str, Recording]) -> None:
+    """Compute the features of recordings, and show how far that is."""
+    for number, recording in enumerate(recordings.values(), 1):
+        assert len(recording.features)
+        progress(number / len(recordings), "computing features")
 
 
 def visible(folder: Path) -> list[Path]:

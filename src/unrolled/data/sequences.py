@@ -44,6 +44,13 @@ class Batch(NamedTuple):
         y = [example.y for example in examples]
         return Batch(read.values, torch.cat(y) if y[0].ndim else torch.stack(y), read.lengths)
 
+    def select(self, rows: Sequence[int]) -> Batch:
+        """Some of the sequences, in the given order."""
+        read = self.read.select(rows)
+        if len(self.y) == len(self.x):
+            return Batch(read.values, Ragged(values=self.y, lengths=self.lengths).select(rows).values, read.lengths)
+        return Batch(read.values, self.y[torch.as_tensor(rows, dtype=torch.long)], read.lengths)
+
 
 @dataclass(frozen=True)
 class SequenceKind(Kind):

@@ -19,7 +19,7 @@ from .example import Example, divided
 from .given import completed, described, fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
-from .recordings import COMMON, MELS, Recording, other_files, read_folder, sha256_of
+from .recordings import COMMON, MELS, Recording, compute_features, other_files, read_folder, sha256_of
 from .sequences import ScoredKind, Sequences
 
 LEAST = 2  # recordings of a class
@@ -95,6 +95,7 @@ class Voice(ScoredKind):
         labels = _labels(path, recordings, options.label)
         _check_folders(path, list(recordings))
         parts = _parts(path, labels, options, reading)
+        compute_features(recordings)
         train = torch.cat([levelled(recordings[name].features, options.level) for name in parts[0]])
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-3)
         kind = cls(options, reading, sorted(set(labels.values())), rate, mean.tolist(), deviation.tolist())
@@ -132,6 +133,7 @@ class Voice(ScoredKind):
         parts: Names,
         known: bool,
     ) -> Sequences:
+        compute_features(recordings)
         made = {name: self.example(name, recordings[name], labels[name]) for part in parts for name in part}
         own = [[made[name] for name in part] for part in parts]
         train, validation, test = self.with_given((own[0], own[1], own[2]), known)

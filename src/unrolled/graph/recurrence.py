@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from .drawn import Distribution, distribution
 from .node import TOKEN, Node, is_fixed, order
 from .verify import verify
 
@@ -66,6 +67,12 @@ class Recurrence:
     def tokens(self) -> frozenset[str]:
         """The states that are tokens."""
         return frozenset(name for name, node in self.states.items() if node.type.kind == TOKEN)
+
+    @cached_property
+    def drawn(self) -> dict[str, Distribution]:
+        """The inputs that are drawn at random, and their distributions."""
+        found = {name: distribution(node) for name, node in self.inputs.items()}
+        return {name: each for name, each in found.items() if each is not None}
 
     @property
     def leaves(self) -> dict[str, Node]:

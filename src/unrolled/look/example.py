@@ -13,7 +13,7 @@ from ..circuits.circuit import Circuit
 from ..data.characters import Vocabulary
 from ..data.reading import check_seed
 from ..errors import CircuitError, InputError, UsageError
-from ..files.read import read_text
+from ..files.text import read_text
 from ..graph.bind import bind, nameable, shapes
 from ..graph.node import TOKEN, Node
 from ..graph.recurrence import Recurrence

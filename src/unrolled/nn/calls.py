@@ -18,7 +18,7 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.masked import masked
-from ..transform.restrict import as_tokens, fed, mixed, only_states, without
+from ..transform.restrict import as_tokens, expected, fed, mixed, only_states, without
 from .fixed import fixed_inputs
 from .forced import Forced, checked_mask, rows_of, with_masks
 from .incoming import Incoming
@@ -149,11 +149,14 @@ def variant(
     masked: tuple[str, ...] = (),
 ) -> Recurrence:
     """The recurrence that runs if some inputs are missing, some are tokens, and some states are given from outside, at
-    all steps or where a mask says so.
+    all steps or where a mask says so. Missing inputs that are drawn at random are replaced with their means.
 
     Raises:
         InputError: a state depends on a missing input.
     """
+    if drawn := [n for n in absent if n in recurrence.drawn]:
+        recurrence = expected(recurrence, drawn)
+        absent = tuple(n for n in absent if n not in drawn)
     if absent:
         recurrence = without(recurrence, absent)
     if spoken:

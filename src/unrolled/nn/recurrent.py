@@ -21,6 +21,7 @@ from ..sequence.state import State
 from . import compiled
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
 from .description import stored
+from .drawn import with_drawn
 from .forced import Forced
 from .incoming import Incoming, Series, checked_parameters, short
 from .known_calls import KnownCall, again, bound, mark_of, remembered
@@ -60,6 +61,8 @@ class Recurrent(nn.Module):
         EngineError: the engine is not available.
     """
 
+    _draws = False  # whether it draws inputs in training; of networks that were pickled before there were any
+
     def __init__(
         self,
         circuit: Circuit,
@@ -86,6 +89,7 @@ class Recurrent(nn.Module):
         self.sizes = {n: size.value(self._sizes) for n, size in known if self._sizes.keys() >= set(size.names)}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
+        self._draws = bool(circuit.recurrence.drawn)
         self._known: dict[object, KnownCall] = {}  # kinds of calls, by their marks
         self._shapes = shapes(circuit.recurrence, self._sizes)
         self._stored = stored(circuit.recurrence, tuple(self.sizes.items()))  # for torch.compile
@@ -143,10 +147,13 @@ class Recurrent(nn.Module):
         return self
 
     def explain(self) -> str:
-        """Which engine runs this network, and why; under ``torch.autocast`` also the dtype in which it computes."""
+        """Which engine runs this network, and why; what it draws in training; and under ``torch.autocast`` the dtype in
+        which it computes."""
         like = self._like()
         cast = f". torch.autocast is on, but it computes in {short(like.dtype)}" if under_autocast(like) else ""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}"
+        drawn = ", ".join(f"{n} ({each})" for n, each in self.circuit.recurrence.drawn.items())
+        drawn = f". In training it draws {drawn}" if drawn else ""
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}{drawn}"
 
     def forward(
         self,
@@ -169,6 +176,8 @@ class Recurrent(nn.Module):
                 or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
                 all results are. An input that is fixed in time has one value per sequence: (batch, size), or (batch,
                 rows, size) if it is a matrix, or a Ragged of matrices (rows_i, size) with different numbers of rows.
+                Masks and noise of a regularised circuit may be left out: they are drawn in training mode, and
+                replaced with their means in evaluation mode.
             state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
                 step t-1 at step t instead of the network's own o. ``given={"o": (targets, mask)}`` with booleans
@@ -189,6 +198,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or a state does not fit; the message names the expected shape.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 2, inputs, named, state, given, steps)
         if is_compiling() and not for_onnx():
             return compiled.forward(Recurrent.forward, self, inputs, state, given, reset, steps, until, named)
         if dynamo_is_active():  # torch.compile has refused a function that calls this one
@@ -229,6 +241,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or the state does not fit.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 1, inputs, named, state)
         if is_compiling() and not for_onnx():
             return compiled.step(Recurrent.step, self, inputs, state, named)
         if dynamo_is_active():
@@ -262,6 +277,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a sequence has no steps, or an input or the state does not fit.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 2, inputs, named, state)
         if is_compiling() and not for_onnx():
             return compiled.read(Recurrent.read, self, inputs, state, named)
         if dynamo_is_active():
@@ -287,7 +305,8 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         """Circuit, sizes and engine, for ``print(net)``."""
         sizes = self.sizes
-        shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
+        named = *self.circuit.inputs, *self.circuit.states, *self.circuit.outputs
+        shown = [n for n in named if n in sizes and n not in self.circuit.recurrence.drawn]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
     def _prepared(self) -> tuple[Incoming, dict[str, int], dict[str, Tensor]]:

@@ -47,6 +47,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "outer": torch.outer,
     "rows": lambda v: v[None],  # as many as the other operand has
     "columns": lambda v: v[:, None],
+    "normalised": lambda x, axis=0: (x - x.mean(axis, True)) / (x.var(axis, correction=0, keepdim=True) + 1e-5).sqrt(),
     "cumsum": lambda x, reverse=False: x.flip(0).cumsum(0).flip(0) if reverse else x.cumsum(0),
     "stack": lambda *scalars: torch.stack([_tensor(s) for s in scalars]),
     "concat": lambda *pieces: torch.cat(pieces),

@@ -41,6 +41,7 @@ ENTRYWISE = (
 VECTOR = (
     "v + {a}", "v * {a} + {b}", "tanh(v) * {a}", "mean(v) * (v + {a})", "softmax(v) + {a}", "M @ {a}", "M.T @ {a}",
     "sigmoid(M) @ {a}", "(M @ M) @ {a}", "(0.5 * M - M.T) @ {a}", "softmax({a})", "{a} - mean({a})",
+    "normalised(v + {a})",
     "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}", "where(mean({a}) > 0.0317, {a}, {b})",
     "sigmoid(mean({a})) * {b}", "(mean({a}) * M) @ {b}", "min({a}) * {b}", "tanh(cumsum({a}))",
     "cumsum(softmax({a}), reverse=True)", "logsumexp(stack(min({a}), 0.5)) * {b}",

@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..graph.node import SCALAR, TOKEN, Node, leaf, order, rewrite, token
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
+from .simplify import rebuild
 from .unfold import same_op
 
 
@@ -49,6 +50,32 @@ def only_states(recurrence: Recurrence) -> Recurrence:
         recurrence.parameters,
         returns,
         labels={node: n for node, n in recurrence.labels.items() if node in needed},
+    )
+
+
+def expected(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
+    """The step with the mean of some inputs that are drawn at random instead of these inputs."""
+    names = set(inputs)
+    means = {
+        recurrence.inputs[n]: constant(each.mean, recurrence.inputs[n].type.dims)
+        for n, each in recurrence.drawn.items()
+        if n in names
+    }
+    same = {x: x for x in recurrence.leaves.values() if x not in means}
+
+    def build(node: Node, args: tuple[Node, ...]) -> Node:
+        return node if args == node.args else rebuild(node, args)
+
+    done = rewrite(recurrence.nodes, {**same, **means}, build)
+    returns = {n: done[node] for n, node in recurrence.returns.items()}
+    kept = set(order(returns.values()))
+    return Recurrence(
+        recurrence.name,
+        {n: x for n, x in recurrence.inputs.items() if n not in names},
+        recurrence.states,
+        recurrence.parameters,
+        returns,
+        labels={done[node]: n for node, n in recurrence.labels.items() if done[node] in kept},
     )
 
 

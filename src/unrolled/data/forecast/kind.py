@@ -80,7 +80,7 @@ class Forecast(SequenceKind):
         )
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
         data = kind._data(sheet, ends, cases, [*lines, *gaps])
-        return replace(data, kind=replace(kind, spread=spread_of(data.train, options)))
+        return replace(data, kind=replace(kind, spread=spread_of([*data.train, *data.validation], options)))
 
     @classmethod
     def learn_again(cls, path: Path, options: ForecastOptions, reading: Reading, description: Checked) -> Forecasts:
@@ -186,6 +186,10 @@ class Forecast(SequenceKind):
             with torch.no_grad():
                 model.read_out.weight.zero_()
                 model.read_out.bias.copy_(torch.from_numpy(self.spread.reshape(-1)))
+
+    def starts(self, model: SequenceModel) -> bool:
+        """Whether the untrained network leaves the forecast of the regression as it is."""
+        return self.base.features.reads == "view" and isinstance(model.read_out, nn.Linear)
 
     def report(self, score: Mapping[str, Any]) -> list[str]:
         return report(score, self.options.quantiles)

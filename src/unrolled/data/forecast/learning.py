@@ -76,7 +76,11 @@ def features_of(
 
 
 def spread_of(examples: Sequence[Example], options: ForecastOptions) -> Array:
-    """The quantiles of what the regression leaves of training data, relative to the median: (quantiles, ahead)."""
+    """The quantiles of what the regression leaves of known values, relative to the median: (quantiles, ahead).
+
+    The quantile q of n values is at place q · (n + 1) of them, so that the next value is below it with probability q
+    (Lei et al. 2018, for values in any order).
+    """
     left = torch.cat([example.y for example in examples]).double().numpy()
-    found = numpy.nanquantile(left, options.quantiles, axis=0)
+    found = numpy.nanquantile(left, options.quantiles, axis=0, method="weibull")
     return found - found[options.quantiles.index(0.5)]

@@ -1,4 +1,4 @@
-"""From a file to a table: CSV, TSV, Parquet, JSON lines and Excel, each also packed (.gz, .zip)."""
+"""From a file to a table: CSV, TSV, Parquet, JSON and Excel, each also packed (.gz, .zip)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .content import kind_of, unpacked
 from .csv_text import read_csv
 from .excel import read_excel
 from .form import Form
-from .json_lines import read_json_lines
+from .json_records import read_json
 from .parquet import read_parquet
 from .sheet import Sheet
 from .wide import is_wide, made_long
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 READERS: dict[str, Callable[[Path, bytes, Form], Found]] = {
     ".parquet": read_parquet,
-    ".jsonl": read_json_lines,
-    ".ndjson": read_json_lines,
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".json": read_json,
     ".xlsx": read_excel,
 }
-WHAT = "a table (CSV, TSV, Parquet, JSON lines, Excel)"
+WHAT = "a table (CSV, TSV, Parquet, JSON, Excel)"
 
 
 def read_sheet(path: Path, form: Form | None = None) -> Sheet:
