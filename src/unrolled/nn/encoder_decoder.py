@@ -18,10 +18,11 @@ from ..sequence.ragged import Ragged
 from ..sequence.series import Series, each, lengths_of, values_of
 from ..sequence.state import State
 from .beam import search
-from .joined import SYMBOL, Purpose, joined, start_of
+from .joined import Purpose, joined
 from .memory import Memory
 from .model import SequenceModel, States
 from .recurrent import Recurrent
+from .writer import SYMBOL, state_of
 from .written import LONGEST, Written, write
 
 Start = Literal["summary", "states", "zero"]
@@ -273,7 +274,7 @@ class EncoderDecoder(nn.Module):
             raise UsageError("scheduled sampling needs a decoder without dropout, zoneout and variational dropout")
         known = each(lambda symbols: torch.rand(symbols.shape, device=symbols.device) >= own, answers)
         begin = torch.full((len(answers),), self.begin, device=read.device)
-        start = start_of(begin, read.states)
+        start = state_of(begin, read.states)
         scores: Series = self.writer("scores")(state=start, given={SYMBOL: (answers, known)}, **read.fixed).o
         return scores
 
