@@ -14,6 +14,7 @@ import torch
 
 from unrolled import Recurrent, cells
 from unrolled.cli import main
+from unrolled.cli.learn import worse_than
 from unrolled.data.example import Example
 from unrolled.data.forecast.bounds import bounds
 from unrolled.data.forecast.calendar import circles, cycles_of, following, shown
@@ -27,6 +28,7 @@ from unrolled.data.forecast.learning import spread_of
 from unrolled.data.forecast.options import ForecastOptions
 from unrolled.data.forecast.parts import Ends, Origins, ends_of_all, origins
 from unrolled.data.forecast.regression import BLOCKS, fit, left_out
+from unrolled.data.forecast.report import advice, report
 from unrolled.data.forecast.ridge import Basis, cross_fitted, solutions, triangle
 from unrolled.data.forecast.scores import past_error, scores
 from unrolled.data.forecast.season import seasons_of
@@ -168,26 +170,67 @@ def test_an_interval_from_few_values_holds_as_often_as_it_says(known: int):
 # series that are known exactly
 
 
+@pytest.mark.parametrize("steps", [100, 2000])
 @pytest.mark.parametrize("kind", ["ramp", "sine"])
-def test_a_ramp_and_a_sine_go_on_beyond_what_was_seen(kind: str, tmp_path: Path):
-    t = numpy.arange(212.0)
+def test_a_ramp_and_a_sine_go_on_beyond_what_was_seen(kind: str, steps: int, tmp_path: Path):
+    t = numpy.arange(steps + 12.0)
     y = 3 * t - 50 if kind == "ramp" else 20 * numpy.sin(t / 5) + 7
-    data = learned(write(tmp_path / "y.csv", y[:200]), ahead=12)
+    data = learned(write(tmp_path / "y.csv", y[:steps]), ahead=12)
     rows = list(data.kind.predict(untrained(data), data.path))
     assert [row["step"] for row in rows] == [*range(1, 13)]
-    numpy.testing.assert_allclose([row["forecast"] for row in rows], y[200:], atol=0.001 * numpy.ptp(y))
+    numpy.testing.assert_allclose([row["forecast"] for row in rows], y[steps:], atol=0.001 * numpy.ptp(y))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_random_walk_is_forecast_as_its_last_value_and_noise_as_its_mean(seed: int, tmp_path: Path):
-    steps = DRAW(seed).normal(size=400)
+    steps = DRAW(seed).normal(size=400 * (seed + 1))
     walk = learned(write(tmp_path / "walk.csv", steps.cumsum()))
     result = walk.result(untrained(walk))
     assert result["root_mean_squared_error"] <= 1.02 * result["by_the_last_value"]
-    noise = learned(write(tmp_path / "noise.csv", steps))
+    noise, tested = learned(write(tmp_path / "noise.csv", steps)), steps[-60 * (seed + 1) :]
     result = noise.result(untrained(noise))
-    assert 0.97 * steps[-60:].std() < result["root_mean_squared_error"] < 1.1 * steps[-60:].std()
+    assert 0.97 * tested.std() < result["root_mean_squared_error"] < 1.1 * tested.std()
     assert result["root_mean_squared_error"] < 0.85 * result["by_the_last_value"]
+
+
+def mixture(draw: numpy.random.Generator) -> numpy.ndarray:
+    """A series with some of a trend, a season, noise, a constant part, gaps and a level far from zero, of any size."""
+    steps = int(draw.choice([12, 20, 40, 100, 300]))
+    t = numpy.arange(steps)
+    trend = draw.choice([0.0 * t, draw.normal() * t / 10, draw.normal(size=steps).cumsum(), numpy.exp(8 * t / steps)])
+    season = draw.choice([0.0, draw.uniform(0.1, 5)]) * numpy.sin(t * 2 * numpy.pi / draw.choice([4, 7, 12]))
+    noise = draw.choice([0.0 * t, draw.normal(size=steps), draw.standard_t(2, size=steps), draw.poisson(0.3, steps)])
+    y = trend + season + noise
+    if draw.random() < 0.3:
+        first = int(draw.integers(steps))
+        y[first : first + steps // 3] = y[first]
+    y = y * 10.0 ** draw.integers(-6, 10)
+    y = y + draw.choice([0, 0, 1e6]) * numpy.abs(y).max()
+    if draw.random() < 0.3:
+        y[draw.random(steps) < draw.choice([0.05, 0.5])] = numpy.nan
+    return y
+
+
+@pytest.mark.slow
+def test_series_of_any_shape_and_size_are_forecast_or_refused(tmp_path: Path):
+    forecast = 0
+    for seed in range(20):
+        draw = DRAW(seed)
+        y, ahead = mixture(draw), int(draw.choice([1, 3, 12]))
+        path = tmp_path / "y.csv"
+        path.write_text("t,y\n" + "".join(f"{t},{'' if numpy.isnan(v) else repr(float(v))}\n" for t, v in enumerate(y)))
+        try:
+            data = learned(path, time="t", target="y", ahead=ahead)
+        except DataError as refused:
+            assert any(why in str(refused) for why in ("too few", "never changes", "nothing to measure", "no number"))
+            continue
+        forecast += 1
+        result = data.result(untrained(data))
+        assert numpy.isfinite([v for name, v in result.items() if "mase" not in name]).all(), seed
+        rows = list(data.kind.predict(untrained(data), path))
+        assert len(rows) == ahead
+        assert all(row["10%"] <= row["forecast"] <= row["90%"] and abs(row["90%"]) < numpy.inf for row in rows), seed
+    assert forecast > 10
 
 
 # invariances of a whole training
@@ -246,6 +289,17 @@ def test_forecasts_have_dates_and_history_beside_what_came(tmp_path: Path, monke
     assert "Forecasts of y" in picture and "2018-04-01" in picture and "from 10 % to 90 %" in picture
 
 
+def test_large_numbers_that_change_little_are_written_with_all_digits(tmp_path: Path):
+    """A population, counted each month."""
+    y = 331_002_651 + 7 * numpy.arange(90) + DRAW(18).integers(-3, 3, 90)
+    data = learned(write(tmp_path / "people.csv", y.astype(float)), ahead=2)
+    rows = list(data.kind.predict_all(untrained(data), data.path, data.sha256))
+    assert [row["actual"] for row in rows[-6:-2]] == y[-4:].tolist()
+    for ahead, row in enumerate(rows[-2:], 1):
+        assert row["10%"] < row["forecast"] < row["90%"]
+        assert abs(row["forecast"] - (331_002_651 + 7 * (89 + ahead))) < 5
+
+
 def test_values_known_ahead_are_read_beyond_the_end(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     promo = (DRAW(6).random(160) < 0.3).astype(int)
@@ -274,6 +328,23 @@ def test_a_forecast_that_is_worse_than_a_yardstick_says_so(tmp_path: Path, monke
     assert Trained.load(Path("run")).evaluate(Path("y.csv"))["mase"] == pytest.approx(last["mase"])
     assert main(["evaluate", "run", "y.csv"]) == 0
     assert "a ridge regression on lags" in capsys.readouterr().out
+
+
+def test_a_yardstick_that_is_better_by_another_metric_is_named():
+    result = {"mase": 0.77, "by_a_ridge_regression": 0.82, "by_the_drift": 0.7, "smape": 11.31,
+              "mean_absolute_error": 5.0, "smape_by_a_ridge_regression": 11.09, "smape_by_the_drift": 11.3,
+              "mean_absolute_error_by_a_ridge_regression": 4.5, "coverage": 0.8}  # fmt: skip
+    found = worse_than(result)
+    assert found == ("by_the_drift", "smape_by_a_ridge_regression", "mean_absolute_error_by_a_ridge_regression")
+    assert advice(found).startswith(
+        "The forecast is worse than the drift on the test data. By MAE and sMAPE, the forecast is worse than a ridge "
+        "regression on lags on the test data, where the series may have changed."
+    )
+
+
+def test_scores_of_any_size_stand_apart():
+    lines = report({"mase": float("nan"), "by_the_drift": 1.0, "smape": 123456.0, "coverage": 0.8}, [0.1, 0.5, 0.9])
+    assert lines[1].split()[-2:] == ["-", "1.23e+05"] and lines[2].split()[-1] == "1"
 
 
 def test_files_for_testing_go_on_where_the_data_end(tmp_path: Path, monkeypatch, capsys):

@@ -172,6 +172,8 @@ MODELS = {
     "tied": (cells.gru, {"embedding": 12, "tied": True, "hidden": 20}),
     "residual": (cells.rnn, {"layers": 3, "residual": True, "embedding": 24, "hidden": 24}),
     "matrix state": (cells.mlstm, {"hidden": 8}),
+    "zoneout": (cells.gru, {"zoneout": 0.2}),
+    "variational": (cells.gru, {"variational": 0.2}),
 }
 
 

@@ -22,6 +22,7 @@ from .joined import Purpose, joined
 from .memory import Memory
 from .model import SequenceModel, States
 from .recurrent import Recurrent
+from .writer import SYMBOL, state_of
 from .written import LONGEST, Written, write
 
 Start = Literal["summary", "states", "zero"]
@@ -147,7 +148,7 @@ class EncoderDecoder(nn.Module):
         """The first layer of the encoder, which reads the source."""
         return self.encoder.first
 
-    def forward(self, source: Series, target: Series | None = None) -> Series:
+    def forward(self, source: Series, target: Series | None = None, own: float = 0.0) -> Series:
         """The scores of target symbols, each from those before it (teacher forcing).
 
         >>> net(source, target).lengths.tolist(), net(source, target).values.shape
@@ -157,16 +158,21 @@ class EncoderDecoder(nn.Module):
             source: what is read: tokens (batch, time), vectors (batch, time, inputs), or a Ragged of either.
             target: tokens (batch, length), or a Ragged of them, without the symbols of begin and end. None, for the
                 scores of the first symbol alone.
+            own: the share of target symbols, drawn at random, in whose place the decoder reads the most probable symbol
+                by its own scores (scheduled sampling, Bengio et al. 2015).
 
         Returns:
             one score per target symbol and then of the end: (batch, length + 1, outputs), or a Ragged if the target is.
 
         Raises:
             InputError: a source has no steps, or shapes do not fit.
+            UsageError: ``own`` for a decoder with dropout, zoneout or variational dropout.
         """
         if target is None:
             target = torch.zeros(len(source), 0, dtype=torch.long, device=values_of(source).device)
         read = self.read(source)
+        if own:
+            return self._sampled(read, succeeded(target, self.end), own)
         scores: Series = self.decoder(preceded(target, self.begin), read.states or None, fixed=read.fixed)[0]
         return scores
 
@@ -254,6 +260,23 @@ class EncoderDecoder(nn.Module):
             InputError: a source has no steps, a number is out of range, or the beam is wider than the vocabulary.
         """
         return search(self, source, beam, longest, length_power)
+
+    def _sampled(self, read: Source, answers: Series, own: float) -> Series:
+        """The scores of a decoder that reads some symbols as it wrote them."""
+        if not 0 <= own <= 1:
+            raise UsageError(f"own must be a share from 0 to 1, got {own}")
+        decoder = self.decoder
+        if (
+            decoder.dropout.p
+            or decoder.weight_dropout
+            or any(bool(x.circuit.recurrence.drawn) for x in _layers(decoder))
+        ):
+            raise UsageError("scheduled sampling needs a decoder without dropout, zoneout and variational dropout")
+        known = each(lambda symbols: torch.rand(symbols.shape, device=symbols.device) >= own, answers)
+        begin = torch.full((len(answers),), self.begin, device=read.device)
+        start = state_of(begin, read.states)
+        scores: Series = self.writer("scores")(state=start, given={SYMBOL: (answers, known)}, **read.fixed).o
+        return scores
 
     def writer(self, purpose: Purpose) -> Recurrent:
         """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""

@@ -21,6 +21,7 @@ from ..sequence.state import State
 from .bound_calls import BoundCall
 from .incoming import columns
 from .memory import Store
+from .rows import flat
 
 if TYPE_CHECKING:
     from .recurrent import Recurrent

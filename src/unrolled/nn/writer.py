@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
-from ..graph.node import TOKEN, Node, leaf, matrix, order, token, vector
+from ..graph.node import TOKEN, Node, Type, leaf, matrix, order, token, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..plan.regroup import regroup
 from ..sequence.state import State
 from ..transform.copied import copied
-from ..transform.restrict import without
+from ..transform.restrict import expected, without
 from .model import SequenceModel
 from .recurrent import Recurrent
 
@@ -42,10 +42,10 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
         every step, or if a layer has states or other inputs that no joined circuit has.
     """
     recurrences = [layer.circuit.recurrence for layer in model.layers if isinstance(layer, Recurrent)]
-    plain = all(not r.fixed and not r.tokens for r in recurrences)
+    plain = all(not set(r.fixed) - set(r.drawn) and not r.tokens for r in recurrences)
     if model.backward_layers or model.answer != "every" or not plain:
         return None
-    made = _Joined(model, border)
+    made = Joined(model, border)
     net = Recurrent(Circuit.stored(made.recurrence()), device="meta", dtype=model.first._like().dtype)
     for n in net.circuit.parameters:
         setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
@@ -62,13 +62,15 @@ def _name(name: str, layer: int) -> str:
     return f"{name}_layer{layer + 1}"
 
 
-class _Joined:
-    """The joined circuit, as it is made: its parameters with their values, its states and what they become."""
+class Joined:
+    """The layers of a model as one circuit, as it is made: its parameters with their values, its fixed inputs, its
+    states and what they become."""
 
     def __init__(self, model: SequenceModel, border: int | None) -> None:
         self.model = model
         self.weights, self.parameters = dict[str, Tensor](), dict[str, Node]()
         self.states, self.new = dict[str, Node](), dict[str, Node]()
+        self.fixed = dict[str, Node]()
         embedding = model.embedding
         count = model.first.sizes[model.input] if embedding is None else embedding.num_embeddings
         self.symbol = leaf("state", token(Size.of(count)), name=SYMBOL)
@@ -78,15 +80,19 @@ class _Joined:
             marks = torch.nn.functional.one_hot(torch.tensor(border), count).to(model.first._like())
             self.restarts = make("pick", self.parameter("border", marks), self.symbol)
 
-    def recurrence(self) -> Recurrence:
-        """The joined circuit."""
+    def scores(self) -> Node:
+        """The scores of the next symbol."""
         value = self.symbol if self.table is None else make("take", self.table, self.symbol)
         for number, layer in enumerate(self.model.layers):
             assert isinstance(layer, Recurrent)
             given = self.layer(layer, number, value)
             residual = self.model.residual and value.type == given.type
             value = make("add", value, given) if residual else given
-        scores = self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
+        return self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
+
+    def recurrence(self) -> Recurrence:
+        """The joined circuit, which adds noise to the scores."""
+        scores = self.scores()
         noise = leaf("input", scores.type, name=NOISE)
         returns = {SYMBOL: make("argmax", make("add", scores, noise)), **self.new}
         used, states = set(order(returns.values())), {SYMBOL: self.symbol, **self.states}
@@ -96,10 +102,18 @@ class _Joined:
     def layer(self, layer: Recurrent, number: int, value: Node) -> Node:
         """Add a layer that reads a value; returns what the layer above reads."""
         whole, reads = layer.circuit.recurrence, self.model.input
-        step = regroup(without(whole, [n for n in whole.inputs if n != reads]))  # in the order of the layer's own plan
+        whole = expected(whole, list(whole.drawn)) if whole.drawn else whole
+        unread = [n for n in whole.series if n != reads]
+        step = regroup(without(whole, unread))  # in the order of the layer's own plan
         if value.type.kind == TOKEN and step.inputs[reads].type.kind != TOKEN:
             value = make("onehot", value)
-        part = copied(step, layer._sizes, {reads: value}, lambda n: _name(n, number), self.before)
+        known = {n: Size.of(size) for n, size in layer._sizes.items()}
+        for n in step.fixed:
+            x = step.inputs[n]
+            dims = tuple(size.replace(known) for size in x.type.dims)
+            self.fixed.setdefault(n, leaf(x.op, Type(x.type.kind, dims), x.source, **dict(x.attrs)))
+        inputs = {n: self.fixed[n] for n in step.fixed} | {reads: value}
+        part = copied(step, layer._sizes, inputs, lambda n: _name(n, number), self.before)
         self.states |= part.states
         self.parameters |= part.parameters
         self.weights |= {_name(n, number): weight for n, weight in layer._weights().items()}

@@ -135,9 +135,10 @@ def _of_one(piece: Result, ends: Tensor) -> Result:
     count = int(next(iter(piece.values())).shape[1])
     index = (torch.arange(count) < ends[:, None]).flatten().nonzero().flatten()
     values = {n: Ragged(values=x.flatten(0, 1)[index.to(x.device)], lengths=ends) for n, x in piece.items()}
+    if not len(index):
+        return Result(values, piece.state)
     last = torch.arange(len(ends)) * count + ends - 1
-    states = {n: piece[n].flatten(0, 1)[last.to(piece[n].device)] for n in piece.state}
-    return Result(values, State.of(states) if count else piece.state)
+    return Result(values, State.of({n: piece[n].flatten(0, 1)[last.to(piece[n].device)] for n in piece.state}))
 
 
 def _rows(series: Tensor, shape: torch.Size) -> Tensor:

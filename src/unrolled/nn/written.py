@@ -13,7 +13,8 @@ from ..errors import InputError
 from ..sequence.gumbel import gumbel
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series
-from .joined import SYMBOL, TOTAL, start_of
+from .joined import TOTAL
+from .writer import NOISE, SYMBOL, state_of
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -58,10 +59,10 @@ def write(
         inputs: dict[str, Any] = {"steps": longest}
         if temperature:
             like = next(net.parameters())
-            inputs = {"noise": gumbel(len(source), longest, net.outputs, generator=generator, dtype=like.dtype)}
-            inputs["noise"] = inputs["noise"].to(read.device) * temperature
+            inputs = {NOISE: gumbel(len(source), longest, net.outputs, generator=generator, dtype=like.dtype)}
+            inputs[NOISE] = inputs[NOISE].to(read.device) * temperature
         writer = net.writer("drawn" if temperature else "best")
-        out = writer(state=start_of(begin, read.states), until={SYMBOL: net.end}, **inputs, **read.fixed)
+        out = writer(state=state_of(begin, read.states), until={SYMBOL: net.end}, **inputs, **read.fixed)
         return Written(_without(out[SYMBOL], net.end), out.state[TOTAL], out.state[SYMBOL] == net.end)
 
 

@@ -31,16 +31,17 @@ def copied(
 
     Args:
         recurrence: the step.
-        sizes: all its sizes by name.
+        sizes: its sizes by name; those that are read from the data keep their names.
         inputs: the value that takes the place of each input.
         name: the new name of a state or a parameter.
         before: what the equations read in place of a state.
     """
+    known = {n: Size.of(size) for n, size in sizes.items()}
 
     def number(value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(map(number, value))
-        return Size.of(value.value(sizes)) if isinstance(value, Size) else value
+        return value.replace(known) if isinstance(value, Size) else value
 
     def renamed(group: Mapping[str, Node]) -> dict[str, Node]:
         return {

@@ -17,6 +17,7 @@ from .parts import Ends, Origins, steps_known
 from .view import Array
 
 NAMES = ("training", "validation", "test")
+MOST = 15  # digits that every float64 has
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,9 @@ class ForecastWriter:
         middle = self.levels.index(0.5)
         for step, time in enumerate(times_from(series, first, values.shape[1])):
             when = {self.roles.time: time} if self.roles.time else {"row": time}
+            digits = _digits(values[:, step])
             of = {
-                f"{level:.10%}".rstrip("0%").rstrip(".") + "%": _number(values[k, step])
+                f"{level:.10%}".rstrip("0%").rstrip(".") + "%": _number(values[k, step], digits)
                 for k, level in enumerate(self.levels)
             }
             name = list(of)[middle]
@@ -93,10 +95,16 @@ def times_from(series: Series, first: int, count: int) -> list[Any]:
     return [shown(time) if is_dates(times) else _number(time) for time in times]
 
 
-def _number(value: Any) -> Any:
-    """A number as JSON with eight digits, whole if it is; None where it is missing."""
+def _digits(quantiles: Array) -> int:
+    """The significant digits of a forecast: eight, and more for an interval that is narrow beside its values."""
+    width = float(numpy.ptp(quantiles))
+    return min(max(8, 5 + int(numpy.log10(max(numpy.abs(quantiles).max() / width, 1.0)))), MOST) if width > 0 else MOST
+
+
+def _number(value: Any, digits: int = MOST) -> Any:
+    """A number as JSON, whole if it is; None where it is missing."""
     value = float(value)
     if numpy.isnan(value):
         return None
-    rounded = float(f"{value:.8g}")
+    rounded = float(f"{value:.{digits}g}")
     return int(rounded) if rounded.is_integer() and abs(rounded) < 2**53 else rounded
