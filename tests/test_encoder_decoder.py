@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.utils import parametrizations
 
 from cells_for_tests import ENGINES
 from unrolled import CircuitError, InputError, Ragged, UsageError, cells
@@ -227,6 +228,16 @@ def test_what_is_written_follows_the_parameters():
     assert torch.equal(copied.write(source, 6).log_probability, net.write(source, 6).log_probability)
     torch.testing.assert_close(net.double().write(source, 6).log_probability.float(), copied.write(source, 6)[1])
     assert set(net.state_dict()) == set(other.state_dict()), "nothing is stored twice"
+
+
+def test_what_is_written_follows_weights_that_are_computed_from_others():
+    net, (source, _) = network(spread=1.0), pairs()
+    parametrizations.weight_norm(net.decoder.layers[0], "W")
+    before = net.write(source, 6).log_probability
+    with torch.no_grad():
+        net.decoder.layers[0].parametrizations.W.original0.mul_(30)
+    after = net.write(source, 6).log_probability
+    assert not torch.allclose(before, after) and torch.equal(after, copy.deepcopy(net).write(source, 6).log_probability)
 
 
 def test_writing_uses_no_dropout_and_leaves_the_mode():

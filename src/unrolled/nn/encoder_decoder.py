@@ -280,10 +280,10 @@ class EncoderDecoder(nn.Module):
 
     def writer(self, purpose: Purpose) -> Recurrent:
         """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""
-        known = self._writers.get(purpose)
-        parameters = [*self.decoder.parameters(), *self.decoder.buffers()]
-        if known is None or not all(map(operator.is_, known[0], parameters)):
-            known = self._writers[purpose] = parameters, joined(self.decoder, purpose)
+        weights = [w for layer in _layers(self.decoder) for w in layer._weights().values()]  # some may be computed
+        shared, known = [*self.decoder.parameters(), *weights], self._writers.get(purpose)
+        if known is None or not all(map(operator.is_, known[0], shared)):
+            known = self._writers[purpose] = shared, joined(self.decoder, purpose)
         return known[1]
 
     def __getstate__(self) -> dict[str, Any]:
