@@ -199,8 +199,9 @@ class Forecast(SequenceKind):
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """The values after the end of each series."""
-        writer = self.writer(model)
-        for one in self.series(path)[1]:
+        series = self.series(path)[1]
+        writer = self.writer(model, series)
+        for one in series:
             yield from writer.after(one)
 
     def predict_all(self, model: SequenceModel, path: Path, sha256: str) -> Iterator[dict[str, Any]]:
@@ -212,7 +213,7 @@ class Forecast(SequenceKind):
             sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
         """
         sheet, series = self.series(path)
-        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model)
+        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model, series)
         if known:
             given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
@@ -223,9 +224,10 @@ class Forecast(SequenceKind):
             more = {"actual": None} | ({"part": "future"} if known else {})
             yield from (row | more for row in writer.after(one))
 
-    def writer(self, model: SequenceModel) -> ForecastWriter:
-        """Writes forecasts of a model as rows."""
-        return ForecastWriter(model, self.base, self.options.quantiles, self.roles)
+    def writer(self, model: SequenceModel, series: Sequence[Series] = ()) -> ForecastWriter:
+        """Writes forecasts of a model for some series as rows."""
+        longest = max((one.time for one in series if one.time is not None), key=len, default=None)
+        return ForecastWriter(model, self.base, self.options.quantiles, self.roles, longest)
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:
