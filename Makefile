@@ -6,14 +6,15 @@ READY := .venv/ready
 BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
+PAIRS := .venv-pairs/ready
 
-.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text figures torture sanitize results-music results-voice results-text
-.PHONY: results-synthetic results-series results-m4 format clean
+.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-writing figures torture sanitize results-music results-voice results-text
+.PHONY: results-synthetic results-series results-m4 results-pairs results-g2p format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -33,6 +34,12 @@ $(ACCELERATE): benchmarks/accelerate.txt
 	@echo "environment  creating .venv-accelerate for the models of others"
 	@$(PYTHON) -m venv .venv-accelerate
 	@.venv-accelerate/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+$(PAIRS): examples/pairs.txt
+	@echo "environment  creating .venv-pairs for a dictionary and a network of others"
+	@$(PYTHON) -m venv .venv-pairs
+	@.venv-pairs/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
 $(ECOSYSTEM): tests/ecosystem/requirements.txt pyproject.toml constraints.txt
@@ -86,6 +93,9 @@ bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before a
 
 bench-small: $(READY)  ## compare short calls and single steps with torch.nn, and derivatives with one gradient; 4 minutes
 	@$(BIN)/python benchmarks/small.py $(ARGS)
+
+bench-writing: $(READY)  ## compare writing inside the engine's loop with loops in Python; a minute
+	@$(BIN)/python benchmarks/writing.py $(ARGS)
 
 bench-compile: $(READY)  ## compile a model with torch.compile and train it on longer and longer sequences; 5 minutes, rewrites benchmarks/COMPILE.md
 	@$(BIN)/python benchmarks/compiled.py $(ARGS)
@@ -145,6 +155,16 @@ M4_OPTIONS = --ahead 48 --set data.validation=48 --hidden 64 --rate 0.003 --set 
 results-m4: $(READY) data  ## forecast the hourly series of the M4 competition 48 steps ahead; 15 minutes
 	$(BIN)/unrolled train $(M4)/Hourly-train.csv --test $(M4)/Hourly-test.csv $(M4_OPTIONS) --minutes 12 --overwrite --out $(RESULTS)/m4
 
+PRONUNCIATIONS = --set data.target_unit=word --hidden 256 --batch 64 --rate 0.002 --set model.dropout=0.2 --set training.validations=12
+
+results-pairs: $(READY) $(PAIRS)  ## learn how English words are pronounced, from the CMU dictionary; an hour on two cores
+	$(BIN)/python examples/pronunciations.py --packages .venv-pairs --out $(RESULTS)/words.tsv
+	$(BIN)/unrolled train $(RESULTS)/words.tsv $(PRONUNCIATIONS) --minutes 55 --threads 2 --overwrite --out $(RESULTS)/words
+	$(BIN)/unrolled evaluate $(RESULTS)/words $(RESULTS)/words.tsv --beam 5
+
+results-g2p: $(READY) $(PAIRS)  ## load the network of the package g2p-en, and compare what it writes with its own code
+	$(BIN)/python examples/g2p.py --packages .venv-pairs
+
 results-synthetic: $(READY)  ## train on the adding problem, temporal order and the embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding
 	$(BIN)/python examples/long_memory.py order
@@ -172,5 +192,5 @@ mutants: $(READY)  ## plant faults in the sources, each of which a test must det
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem .venv-pairs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -114,9 +114,8 @@ def main() -> int:
     theirs = [package.predict(word) for word in words]
     together, alone = pronounced(net, words, package), [pronounced(net, [word], package)[0] for word in words[:200]]
     same = sum(a == b for a, b in zip(together, theirs, strict=True))
-    print(
-        f"{same:,} of {len(words):,} words written alike; one at a time {sum(map(list.__eq__, alone, theirs))} of 200"
-    )
+    singly = sum(a == b for a, b in zip(alone, theirs, strict=False))
+    print(f"{same:,} of {len(words):,} words are written alike; one at a time, {singly} of {len(alone)}")
     each = seconds(lambda: [package.predict(word) for word in words[:200]]) / 200
     batched = seconds(lambda: pronounced(net, words, package)) / len(words)
     single = seconds(lambda: [pronounced(net, [word], package) for word in words[:200]]) / 200

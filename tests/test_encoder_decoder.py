@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import pytest
 import torch
+from torch.nn.utils import parametrizations
 
 from cells_for_tests import ENGINES
 from unrolled import CircuitError, InputError, Ragged, UsageError, cells
@@ -88,6 +90,7 @@ def test_probabilities_and_gradients_are_those_of_a_loop(engine):
         (cells.gru, cells.elman, {}),
         (cells.mlstm, cells.bahdanau, {"start": "zero"}),
         (cells.gru, cells.mlstm, {}),
+        (cells.gru, cells.bahdanau, {"zoneout": 0.2, "variational": 0.3}),
     ],
 )
 def test_a_pair_has_the_same_probability_in_every_batch_and_layout(encoder, decoder, options):
@@ -113,9 +116,17 @@ def test_the_probabilities_of_all_answers_sum_to_one():
     torch.testing.assert_close(ended + open_ends, torch.tensor(1.0).double())
 
 
-@pytest.mark.parametrize("decoder", [cells.bahdanau, cells.lstm])
-def test_greedy_answers_are_the_most_probable_symbols(decoder):
-    net = network(decoder=decoder, spread=1.0).double()
+@pytest.mark.parametrize(
+    ("decoder", "options"),
+    [
+        (cells.bahdanau, {}),
+        (cells.lstm, {"layers": 2, "embedding": 3}),
+        (cells.elman, {}),
+        (cells.gru, {"layers": 2, "zoneout": 0.3, "variational": 0.2}),
+    ],
+)
+def test_greedy_answers_are_the_most_probable_symbols(decoder, options):
+    net = network(decoder=decoder, spread=1.0, **options).double()
     source, _ = pairs()
     written = net.write(source, longest=6)
     assert len(written.symbols.values) > 3
@@ -178,6 +189,55 @@ def test_drawn_symbols_are_as_frequent_as_they_are_probable():
     torch.testing.assert_close(shares, expected, atol=0.015, rtol=0.0)
     again = net.write(source, longest=1, temperature=1.0, generator=torch.Generator().manual_seed(0))
     assert torch.equal(again.symbols.values, drawn.symbols.values)
+
+
+def test_scheduled_sampling_reads_its_own_symbols():
+    """With none of its own symbols, or with only its own, in the places of a greedy answer's symbols, the scores are
+    those of teacher forcing; gradients as well."""
+    net = network(spread=1.0, embedding=3, layers=2).double().train()
+    source, target = pairs()
+    forced, answers = net(source, target), net.write(source, longest=6).symbols
+    torch.testing.assert_close(net(source, target, own=1e-12).values, forced.values)
+    torch.testing.assert_close(net(source, answers, own=1.0).values, net(source, answers).values)
+    mixed = net(source, target, own=1.0)
+    assert not torch.allclose(mixed.values, forced.values)
+    weight = torch.randn_like(forced.values)
+    ours, theirs = (
+        torch.autograd.grad((net(source, answers, own=own).values[:3] * weight[:3]).sum(), list(net.parameters()))
+        for own in (1.0, 0.0)
+    )
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)
+    with pytest.raises(UsageError, match="without dropout"):
+        network(dropout=0.1)(source, target, own=0.5)
+    with pytest.raises(UsageError, match="own must be a share from 0 to 1"):
+        net(source, target, own=1.5)
+
+
+def test_what_is_written_follows_the_parameters():
+    """The circuit that writes shares the tensors of the layers, also after they were moved, loaded or copied."""
+    net, (source, _) = network(spread=1.0), pairs()
+    other = network(spread=1.0, hidden=8)
+    for parameter in other.parameters():
+        torch.nn.init.normal_(parameter)
+    assert net.write(source, 6).symbols.values.tolist() != other.write(source, 6).symbols.values.tolist()
+    copied = copy.deepcopy(net)
+    net.load_state_dict(other.state_dict())
+    assert net.write(source, 6).symbols.values.tolist() == other.write(source, 6).symbols.values.tolist()
+    copied.load_state_dict(other.state_dict())
+    assert torch.equal(copied.write(source, 6).log_probability, net.write(source, 6).log_probability)
+    torch.testing.assert_close(net.double().write(source, 6).log_probability.float(), copied.write(source, 6)[1])
+    assert set(net.state_dict()) == set(other.state_dict()), "nothing is stored twice"
+
+
+def test_what_is_written_follows_weights_that_are_computed_from_others():
+    net, (source, _) = network(spread=1.0), pairs()
+    parametrizations.weight_norm(net.decoder.layers[0], "W")
+    before = net.write(source, 6).log_probability
+    with torch.no_grad():
+        net.decoder.layers[0].parametrizations.W.original0.mul_(30)
+    after = net.write(source, 6).log_probability
+    assert not torch.allclose(before, after) and torch.equal(after, copy.deepcopy(net).write(source, 6).log_probability)
 
 
 def test_writing_uses_no_dropout_and_leaves_the_mode():

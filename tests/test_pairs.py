@@ -312,6 +312,13 @@ def test_decoders_may_have_no_memory(spelling: Path):
     assert model.decoder.circuit is cells.lstm and model.encoder.width == 10
 
 
+def test_scheduled_sampling_is_for_training(spelling: Path):
+    _, data, model = made(spelling, data={"target_unit": "word", "own": 0.9})
+    batch = next(iter(data.batches(0)))
+    losses = [data.loss(model.train(training), batch, ()).total for training in (True, True, False, False)]
+    assert losses[0] != losses[1] and losses[2] == losses[3]
+
+
 def test_features_reach_the_answer(tmp_path: Path):
     rows = [(word, word[::-1] if way == "BACK" else word, way) for word in words(30) for way in ("BACK", "ON")]
     _, data, model = made(write(tmp_path / "p.tsv", rows))
@@ -357,6 +364,7 @@ case("not UTF-8", *TRAIN[:2], text="")
 case("one source", *TRAIN, rows=[("a", "b"), ("a", "c")])
 case("an unknown unit", *TRAIN, "--set", "data.target_unit=phoneme")
 case("a share too large", *TRAIN, "--set", "data.test=0.6")
+case("only own symbols", *TRAIN, "--set", "data.own=1.0")
 case("no vocabulary", *TRAIN, "--set", "data.vocabulary=0")
 case("no decoder", *TRAIN, "--set", "model.decoder=")
 case("a decoder that is no cell", *TRAIN, "--set", "model.decoder=bahdanu")

@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from cells_for_tests import ENGINES
-from unrolled import InputError, Ragged, Recurrent, State, argmax, circuit, draw, gumbel, softmax, take, tanh
+from unrolled import InputError, Ragged, Recurrent, State, argmax, cells, circuit, draw, gumbel, softmax, take, tanh
+from unrolled.data import writing
+from unrolled.nn import SequenceModel
+from unrolled.nn.writer import writer
 
 
 @circuit
@@ -160,3 +163,43 @@ def test_under_torch_compile_a_writer_runs_between_two_graphs():
     assert torch.equal(compiled(x), net(steps=12, state=State(w=x)).w + 1)
     until = torch.compile(lambda x: net(steps=12, state=State(w=x), until={"w": 3}).w.values + 1, backend="eager")
     assert torch.equal(until(x), net(steps=12, state=State(w=x), until={"w": 3}).w.values + 1)
+
+
+MODELS = {
+    "gru": (cells.gru, {}),
+    "two lstm": (cells.lstm, {"layers": 2, "embedding": 8}),
+    "scores of the circuit": (cells.elman, {}),
+    "tied": (cells.gru, {"embedding": 12, "tied": True, "hidden": 20}),
+    "residual": (cells.rnn, {"layers": 3, "residual": True, "embedding": 24, "hidden": 24}),
+    "matrix state": (cells.mlstm, {"hidden": 8}),
+    "zoneout": (cells.gru, {"zoneout": 0.2}),
+    "variational": (cells.gru, {"variational": 0.2}),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_joined_into_one_circuit_writes_what_it_writes_step_by_step(name: str):
+    """The same symbols for a seed, at all temperatures, and with documents that begin anew."""
+    cell, options = MODELS[name]
+    torch.manual_seed(0)
+    model = SequenceModel(cell, 17, 17, **{"hidden": 24, **options}).eval()
+    for p in model.parameters():
+        p.data.mul_(3)
+    before = torch.get_rng_state()
+    for temperature, border, start in ((0.0, None, [4]), (0.8, 3, [5, 3, 6]), (1.3, 3, [3]), (1.0, None, [1, 2])):
+        given = model, torch.tensor(start), 90, temperature
+        by_steps = writing._by_steps(*given, torch.Generator().manual_seed(7), 1.0, border)
+        assert list(writing.write(*given, 7, 1.0, border)) == list(by_steps), (temperature, border)
+    assert torch.equal(torch.get_rng_state(), before)
+    net = writer(model)
+    assert all(p.data_ptr() in {q.data_ptr() for q in model.parameters()} for p in net.parameters())
+
+
+def test_what_no_joined_circuit_expresses_is_written_step_by_step():
+    torch.manual_seed(0)
+    both_ways = SequenceModel(cells.gru, 9, 9, hidden=8, bidirectional=True).eval()
+    assert writer(both_ways) is None and writer(SequenceModel(cells.gru, 9, 9, answer="last")) is None
+    assert len(list(writing.write(both_ways, torch.tensor([1]), 5))) == 5
+    model = SequenceModel(cells.gru, 9, 9, hidden=8).eval()
+    likely = list(writing.write(model, torch.tensor([1]), 40, seed=1, top_p=1e-9))
+    assert likely == list(writing.write(model, torch.tensor([1]), 40, temperature=0))

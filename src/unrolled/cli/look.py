@@ -67,9 +67,10 @@ def look(
     if out is not None and out.suffix != ".html":
         raise UsageError(f"--out must end in .html, such as {out.with_suffix('.html').name}; got '{out}'")
     found: Page | DataPage
-    if _is_data(what):
+    options = parsed(set or ())
+    if _is_data(what, options.get("data", {}).get("field")):
         with reading(quiet=json):
-            found = look_at_data(Path(what), task, parsed(set or ()))
+            found = look_at_data(Path(what), task, options)
         shown: dict[str, object] = {}
     else:
         run = Path(what) if _is_folder(what) else None
@@ -90,7 +91,7 @@ def look(
         webbrowser.open(path.resolve().as_uri())
 
 
-def _is_data(what: str) -> bool:
+def _is_data(what: str, field: str | None) -> bool:
     """Whether it is data: a file that is no Python file, or a folder that is no run and has recordings or texts."""
     from ..data.kinds import recognise
     from ..errors import DataError
@@ -100,6 +101,8 @@ def _is_data(what: str) -> bool:
         return path.suffix not in (".py", ".safetensors")
     if not path.is_dir() or (path / "config.json").exists():
         return False
+    if field:
+        return True
     try:
         recognise(path)
     except DataError:

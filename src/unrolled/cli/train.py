@@ -42,6 +42,7 @@ def train(
     future: list[str] | None = None,
     ahead: int | None = None,
     split: Literal["time", "sequence"] | None = None,
+    field: str | None = None,
     validation: str | None = None,
     test: str | None = None,
     cell: Annotated[str | None, default("model", "cell")] = None,
@@ -72,7 +73,7 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON lines, Excel), pairs of a source and a
+        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON, Excel), pairs of a source and a
         target (TSV), a MATLAB file of music, or a folder of recordings. It is divided into training, validation and
         test data.
     target
@@ -91,6 +92,8 @@ def train(
         Table only: number of steps to forecast (default: 1).
     split
         Table only: hold out the end of each sequence, or whole sequences (default: the end for a forecast).
+    field
+        Text only: the field of JSON records that has the texts; each record is a document.
     validation
         Data for validation: a file or folder, or a share such as 0.1 (default: a part of DATA).
     test
@@ -147,7 +150,7 @@ def train(
     """
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
-    columns = {"target": target, "time": time, "goal": goal, "split": split}
+    columns = {"target": target, "time": time, "goal": goal, "split": split, "field": field}
     columns |= {"sequence": sequence, "inputs": inputs, "future": future}  # type: ignore[dict-item]
     files, parts = _brought(validation=validation, test=test)
     flags: Sections = {
@@ -265,7 +268,7 @@ def _decide(
     data: Path, task: str | None, source: Trained | None, config: Sections, flags: Sections, assignments: list[str]
 ) -> tuple[Spec, Circuit, Circuit | None]:
     """The options of a training, its circuit, and the one that writes. ``source``: the trained model to start from."""
-    from ..data.kinds import kind_of, of_goal, recognise
+    from ..data.kinds import kind_for
     from ..run.run import decoder_of
     from ..run.spec import Spec, parsed
     from .cell import find_cell
@@ -279,7 +282,7 @@ def _decide(
         return again, source.model.circuit, decoder_of(source.model)
     cell = named("model", "cell")
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
-    kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
+    kind = kind_for(data, task, named("data", "goal"), named("data", "field"))
     _check_flags(data, kind, flags["data"])
     spec = Spec.read(kind.name, config, flags, assignments)
     return spec, circuit or find_cell(spec.model.cell), find_cell(spec.model.decoder) if kind.writes else None

@@ -15,6 +15,7 @@ from ..files.text import TextFile
 from .characters import Unknown
 from .document_parts import Division
 from .filtered import Filtered, unknown_in
+from .record_texts import RecordTexts, has_records
 from .scan import Scan, scanned
 from .texts import Texts, first_characters, lines, watched
 from .token_documents import TokenDocuments
@@ -99,6 +100,11 @@ class Documents:
         return sorted({end for file in self.files.values() for end in file.found}, reverse=True)
 
     @property
+    def left_out(self) -> int:
+        """The number of records without a text."""
+        return sum(file.left_out for file in self.files.values() if isinstance(file, RecordTexts))
+
+    @property
     def shares(self) -> tuple[float, float, float]:
         """The shares for training, validation and testing."""
         return SHARES if self.held_out == SHARES[1:] else (1 - sum(self.held_out), *self.held_out)
@@ -168,28 +174,33 @@ def _if(kept: bool, pieces: Iterable[str]) -> Iterable[str]:
     return (piece for piece in pieces if kept)
 
 
-def read_documents(path: Path, by_line: bool = False, line_ends: bool = True) -> Documents:
-    """A text file, or the .txt files of a folder and its subfolders.
+def read_documents(path: Path, by_line: bool = False, line_ends: bool = True, field: str = "") -> Documents:
+    """A text file, or the .txt files of a folder and its subfolders; or JSON records.
 
     Args:
         path: of the file or the folder.
         by_line: whether each line is a document.
         line_ends: whether the line ends CR LF and CR are read as LF.
+        field: of JSON records that have the texts; files are then JSON lines, or arrays of records.
 
     Raises:
         DataError: nothing is there, or the folder has no texts. When they are read: one is empty or not UTF-8.
     """
     folder = path.is_dir()
-    files = text_files(path) if folder else [path]
+    files = text_files(path, field) if folder else [path]
     if not files:
-        raise DataError(f"'{path}' is a folder without texts ({SUFFIX}). Name a file, or rename those in it")
-    found = {file.relative_to(path).as_posix() if folder else path.name: TextFile(file, line_ends) for file in files}
-    return Documents(str(path), dict(found), folder or by_line, by_line)
+        what = "JSON records (.jsonl, .json)" if field else f"texts ({SUFFIX})"
+        raise DataError(f"'{path}' is a folder without {what}. Name a file, or rename those in it")
+    names = [file.relative_to(path).as_posix() if folder else path.name for file in files]
+    texts = [RecordTexts(file, field, line_ends) if field else TextFile(file, line_ends) for file in files]
+    found: dict[str, Texts] = dict(zip(names, texts, strict=True))
+    return Documents(str(path), found, folder or by_line or bool(field), by_line, records=bool(field))
 
 
-def text_files(folder: Path) -> list[Path]:
-    """The texts of a folder, sorted by name, without those in run folders."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() == SUFFIX and file.is_file())
+def text_files(folder: Path, field: str = "") -> list[Path]:
+    """The texts of a folder, or its files of JSON records, sorted by name, without those in run folders."""
+    chosen = has_records if field else lambda file: file.suffix.lower() == SUFFIX
+    found = (file for file in folder.rglob("*") if chosen(file) and file.is_file())
     return sorted(
         (file for file in found if not (file.parent / "config.json").exists()),
         key=lambda file: file.relative_to(folder).as_posix(),

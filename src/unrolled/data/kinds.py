@@ -18,6 +18,7 @@ from .pairs.rows import are_pairs
 from .recordings import COMMON, SUFFIXES, visible
 from .table import Table
 from .tables.content import is_table
+from .tables.parquet_folder import parquet_files
 from .voice import Voice
 
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table, Forecast, Pairs)}
@@ -40,6 +41,20 @@ def of_goal(kind: type[Kind], goal: str | None) -> type[Kind]:
     return Forecast if kind is Table and goal in (None, "forecast") else kind
 
 
+def kind_for(path: Path, task: str | None, goal: str | None, field: str | None) -> type[Kind]:
+    """The kind of data for a training.
+
+    Args:
+        path: of the data.
+        task: the name of the kind, if it is given.
+        goal: of a table.
+        field: of JSON records, if they are texts.
+    """
+    if field and task is None:
+        return Language
+    return of_goal(kind_of(task) if task else recognise(path), goal)
+
+
 def can_read(kind: Kind, recognised: type[Kind]) -> bool:
     """Whether a kind reads files that were recognised as another one. A text may have any name, and pairs may be in a
     table or a text."""
@@ -52,7 +67,8 @@ def can_read(kind: Kind, recognised: type[Kind]) -> bool:
 def recognise(path: Path) -> type[Kind]:
     """The kind of some data: a MATLAB file or MIDI files are music, a folder of recordings is voice, a folder of texts
     is language, a TSV file of two or three columns without numbers is pairs (or a folder of them), another TSV, CSV,
-    Parquet, JSON lines or Excel file is a table (also packed: .gz, .zip), any other file is a text.
+    Parquet, JSON lines or Excel file or a JSON array of records is a table (also packed: .gz, .zip; or a folder of
+    Parquet files), any other file is a text.
 
     Raises:
         DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
@@ -66,6 +82,10 @@ def recognise(path: Path) -> type[Kind]:
             return Language
         if is_folder_of_pairs(path):
             return Pairs
+        if parquet_files(path):
+            return Table
+        if text_files(path, field="any"):
+            raise DataError(f"'{path}' has JSON records. If they are texts, name their field, such as: --field text")
         raise DataError(
             f"'{path}' is a folder without recordings ({COMMON}), without MIDI files ({', '.join(MIDI)}), without "
             f"texts ({SUFFIX}) and without pairs (.tsv)"

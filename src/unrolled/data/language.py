@@ -46,11 +46,13 @@ class LanguageOptions:
     unit: what is predicted: the next 'character', 'byte', 'word' or 'subword'.
     vocabulary: the largest number of words or subwords.
     document: what starts with a new state: each 'file' (of a folder) or each 'line'.
+    field: of JSON records that have the texts. Each record is a document then.
     """
 
     unit: str = "character"
     vocabulary: int = 8000
     document: str = "file"
+    field: str = ""
 
     @property
     def predicts(self) -> str:
@@ -86,7 +88,7 @@ class Language(Kind):
     @classmethod
     def learn(cls, path: Path, options: LanguageOptions, reading: Reading, line_ends: bool = True) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents = _divided(read_documents(path, options.document == "line", line_ends), reading)
+        documents = _divided(read_documents(path, options.document == "line", line_ends, options.field), reading)
         _check_length(path, documents.scan.length, reading.batch)
         units = units_of(options.unit, documents.scan.characters, documents.training_pieces, options.vocabulary)
         return cls(options, reading, units, line_ends)._text(documents, path, True, 0).trainable()
@@ -109,7 +111,7 @@ class Language(Kind):
 
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
-        documents = _divided(read_documents(path, self.options.document == "line", self.line_ends), self.reading)
+        documents = _divided(self.documents(path), self.reading)
         known, skipped = fingerprint(documents.sha256, self.reading) == sha256, 0
         if self.vocabulary.unknown(documents.scan.characters):
             for name, unknown in documents.unknown(self.vocabulary):
@@ -122,6 +124,10 @@ class Language(Kind):
                 skipped += unknown.count
             documents = documents.without_unknown(self.vocabulary)
         return self._text(documents, path, known, skipped)
+
+    def documents(self, path: Path) -> Documents:
+        """The texts of a file or a folder, as this kind reads them."""
+        return read_documents(path, self.options.document == "line", self.line_ends, self.options.field)
 
     def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
         if not known:
@@ -287,7 +293,10 @@ class Text(Data):
         documents = f"{scan.count:,} documents, " if self.documents.many else ""
         parts = described(self.path, list(self.documents.files), self.kind.reading)
         ends = self.documents.line_ends
-        read = [("lines", f"the line ends {' and '.join(ends)} are read as LF")] if ends else []
+        left_out = self.documents.left_out
+        without = [("records", f"{left_out:,} without a text in '{self.kind.options.field}' are left out")]
+        read = without if left_out else []
+        read += [("lines", f"the line ends {' and '.join(ends)} are read as LF")] if ends else []
         return [("text", f"{documents}{scan.length:,} characters, {known}"), *read, *parts]
 
 

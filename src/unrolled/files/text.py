@@ -6,7 +6,7 @@ import os
 import stat
 import weakref
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import IncrementalNewlineDecoder
 from pathlib import Path
@@ -20,6 +20,7 @@ from .read import open_bytes
 
 PIECE = 1 << 20  # bytes
 WHAT = "a text file (UTF-8)"
+Unpack = Callable[[BinaryIO, BinaryIO], None]  # from a packed file to another one
 NAMES = {"\r\n": "CR LF", "\r": "CR"}
 
 
@@ -32,13 +33,14 @@ class TextFile:
     Args:
         path: of the text.
         line_ends: whether the line ends CR LF and CR are read as LF.
+        unpack: copies what is packed in the file to another one.
 
     Raises:
         DataError: there is no such file, it is empty, not UTF-8 (with byte and line), or not a text.
     """
 
-    def __init__(self, path: Path, line_ends: bool = True) -> None:
-        self.path, self.line_ends = path, line_ends
+    def __init__(self, path: Path, line_ends: bool = True, unpack: Unpack | None = None) -> None:
+        self.path, self.line_ends, self._unpack = path, line_ends, unpack
         self.found: frozenset[str] = frozenset()  # the line ends that were read as LF, by name
         self.place = 0  # bytes that were read
         self._copy: BinaryIO | None = None
@@ -82,17 +84,17 @@ class TextFile:
 
     @contextmanager
     def _opened(self) -> Iterator[BinaryIO]:
-        """The file; of a pipe, which can be read only once, a copy."""
+        """The file; of a packed file, and of a pipe, which can be read only once, a copy."""
         if self._copy:
             self._copy.seek(0)
             yield self._copy
             return
         with open_bytes(self.path, WHAT) as file:
             about = os.fstat(file.fileno())
-            if not stat.S_ISREG(about.st_mode):
+            if self._unpack or not stat.S_ISREG(about.st_mode):
                 self._copy = cast(BinaryIO, TemporaryFile())  # noqa: SIM115
                 weakref.finalize(self, self._copy.close)
-                copyfileobj(file, self._copy)
+                (self._unpack or copyfileobj)(file, self._copy)
                 self._copy.seek(0)
             state = about.st_size, about.st_mtime_ns
             if self._copy is None and self._state not in (None, state):
@@ -134,6 +136,17 @@ def with_line_ends(text: str) -> str:
     'one\\ntwo\\n'
     """
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def line_ends_of(text: str) -> frozenset[str]:
+    """The names of the line ends in a text, but for LF.
+
+    >>> sorted(line_ends_of("one\\r\\ntwo\\n"))
+    ['CR LF']
+    """
+    ends = IncrementalNewlineDecoder(None, translate=True)
+    ends.decode(text, final=True)
+    return _names(ends.newlines)
 
 
 def _names(newlines: object) -> frozenset[str]:

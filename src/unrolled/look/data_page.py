@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from ..data.forecast.kind import Forecast
 from ..data.kind import Data
-from ..data.kinds import kind_of, of_goal, recognise
+from ..data.kinds import kind_for
 from ..data.language import Text
 from ..data.sequences import Sequences
 from ..data.table import Table
@@ -57,8 +57,9 @@ def look_at_data(path: Path, task: str | None = None, options: Sections | None =
         DataError: the data cannot be read, or can be understood in several ways.
         UsageError: an option that is not known.
     """
-    goal = (options or {}).get("data", {}).get("goal")
-    spec = Spec.read(of_goal(kind_of(task) if task else recognise(path), goal).name, options or {})
+    named = (options or {}).get("data", {})
+    kind = kind_for(path, task, named.get("goal"), named.get("field"))
+    spec = Spec.read(kind.name, options or {})
     data = spec.kind.learn(path, spec.data, spec.reading)
     about = data.describe()
     show = next((show for kind, show in SHOW.items() if isinstance(data.kind, kind)), _first_ones)

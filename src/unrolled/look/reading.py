@@ -59,11 +59,16 @@ def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1)
     if data is None:
         raise UsageError(f"name the data for the model of '{run}' to read: --data FILE, {READS[kind.name]}")
     if isinstance(kind, Language):
-        reading = of_text(kind.vocabulary, read_text(data, kind.line_ends), data, first, steps, kind.options.unit)
+        reading = of_text(kind.vocabulary, _text(kind, data), data, first, steps, kind.options.unit)
     else:
         trained.check(data)
         reading = _of_sequence(trained.layers, kind, data, first, steps, piece)
     return of_model(run.name or str(run), trained.layers, reading)
+
+
+def _text(kind: Language, path: Path) -> str:
+    """A text; of JSON records, all texts one after the other."""
+    return "".join(kind.documents(path).texts) if kind.options.field else read_text(path, kind.line_ends)
 
 
 def of_text(units: Units, text: str, path: Path | None, first: int, steps: int, unit: str = "character") -> Reading:

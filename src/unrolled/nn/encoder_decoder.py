@@ -3,8 +3,9 @@ attention Bahdanau, Cho and Bengio (2015)."""
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +18,11 @@ from ..sequence.ragged import Ragged
 from ..sequence.series import Series, each, lengths_of, values_of
 from ..sequence.state import State
 from .beam import search
+from .joined import Purpose, joined
 from .memory import Memory
 from .model import SequenceModel, States
 from .recurrent import Recurrent
+from .writer import SYMBOL, state_of
 from .written import LONGEST, Written, write
 
 Start = Literal["summary", "states", "zero"]
@@ -59,7 +62,8 @@ class EncoderDecoder(nn.Module):
         hidden, layers: of the encoder and of the decoder, see ``SequenceModel``.
         bidirectional: the encoder reads in both directions.
         embedding: the size of the embeddings of source and target symbols; 0 for one-hot vectors.
-        dropout, weight_dropout: see ``SequenceModel``. Dropout also applies to what the decoder gets from the encoder.
+        dropout, weight_dropout, zoneout, variational: see ``SequenceModel``. Dropout also applies to what the
+            decoder gets from the encoder.
         start: the first states of the decoder: 'summary', tanh of a linear map of the encoder's summary, for states
             that are vectors; 'states', the last states of the encoder's layers; or 'zero'.
         begin: the symbol that the decoder reads first.
@@ -84,6 +88,8 @@ class EncoderDecoder(nn.Module):
         embedding: int = 0,
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        zoneout: float | Sequence[float] = 0.0,
+        variational: float = 0.0,
         start: Start = "summary",
         begin: int = 0,
         end: int = 0,
@@ -106,6 +112,8 @@ class EncoderDecoder(nn.Module):
             embedding=embedding,
             dropout=dropout,
             weight_dropout=weight_dropout,
+            zoneout=zoneout,
+            variational=variational,
             memory=memory,
         )
         width = self.encoder.width
@@ -118,10 +126,13 @@ class EncoderDecoder(nn.Module):
             embedding=embedding,
             dropout=dropout,
             weight_dropout=weight_dropout,
-            fixed=dict.fromkeys(decoder.recurrence.fixed, width),
+            zoneout=zoneout,
+            variational=variational,
+            fixed=dict.fromkeys(_looked_at(decoder), width),
             memory=memory,
         )
         self.dropout = nn.Dropout(dropout)
+        self._writers: dict[str, tuple[list[Tensor], Recurrent]] = {}  # by purpose, each with the tensors it shares
         sizes = [sum(_vector_states(layer).values()) for layer in _layers(self.decoder)]
         self.starts = nn.ModuleList(nn.Linear(width, size) for size in sizes if start == "summary")
         if start == "states":
@@ -137,7 +148,7 @@ class EncoderDecoder(nn.Module):
         """The first layer of the encoder, which reads the source."""
         return self.encoder.first
 
-    def forward(self, source: Series, target: Series | None = None) -> Series:
+    def forward(self, source: Series, target: Series | None = None, own: float = 0.0) -> Series:
         """The scores of target symbols, each from those before it (teacher forcing).
 
         >>> net(source, target).lengths.tolist(), net(source, target).values.shape
@@ -147,16 +158,21 @@ class EncoderDecoder(nn.Module):
             source: what is read: tokens (batch, time), vectors (batch, time, inputs), or a Ragged of either.
             target: tokens (batch, length), or a Ragged of them, without the symbols of begin and end. None, for the
                 scores of the first symbol alone.
+            own: the share of target symbols, drawn at random, in whose place the decoder reads the most probable symbol
+                by its own scores (scheduled sampling, Bengio et al. 2015).
 
         Returns:
             one score per target symbol and then of the end: (batch, length + 1, outputs), or a Ragged if the target is.
 
         Raises:
             InputError: a source has no steps, or shapes do not fit.
+            UsageError: ``own`` for a decoder with dropout, zoneout or variational dropout.
         """
         if target is None:
             target = torch.zeros(len(source), 0, dtype=torch.long, device=values_of(source).device)
         read = self.read(source)
+        if own:
+            return self._sampled(read, succeeded(target, self.end), own)
         scores: Series = self.decoder(preceded(target, self.begin), read.states or None, fixed=read.fixed)[0]
         return scores
 
@@ -176,10 +192,13 @@ class EncoderDecoder(nn.Module):
         if not bool((lengths_of(rows) > 0).all()):
             raise InputError("a source has no steps: there is nothing to read. Give each at least one symbol")
         rows = each(self.dropout, rows)
+        recurrence, device = self.decoder.circuit.recurrence, values_of(rows).device
+        ranks = {n: len(recurrence.inputs[n].type.dims) for n in _looked_at(self.decoder.circuit)}
+        if self.start != "summary" and 1 not in ranks.values():
+            return Source(reached if self.start == "states" else (), dict.fromkeys(ranks, rows), device)
         summary = self.encoder.summary(rows)
-        inputs = self.decoder.circuit.recurrence.inputs
-        fixed = {n: rows if len(inputs[n].type.dims) == 2 else summary for n in self.decoder.circuit.recurrence.fixed}
-        return Source(reached if self.start == "states" else tuple(self._started(summary)), fixed, summary.device)
+        fixed = {n: rows if rank == 2 else summary for n, rank in ranks.items()}
+        return Source(reached if self.start == "states" else tuple(self._started(summary)), fixed, device)
 
     def log_probability(self, source: Series, target: Series) -> Tensor:
         """The logarithm of the probability of each target, with its end: (batch,).
@@ -242,6 +261,34 @@ class EncoderDecoder(nn.Module):
         """
         return search(self, source, beam, longest, length_power)
 
+    def _sampled(self, read: Source, answers: Series, own: float) -> Series:
+        """The scores of a decoder that reads some symbols as it wrote them."""
+        if not 0 <= own <= 1:
+            raise UsageError(f"own must be a share from 0 to 1, got {own}")
+        decoder = self.decoder
+        if (
+            decoder.dropout.p
+            or decoder.weight_dropout
+            or any(bool(x.circuit.recurrence.drawn) for x in _layers(decoder))
+        ):
+            raise UsageError("scheduled sampling needs a decoder without dropout, zoneout and variational dropout")
+        known = each(lambda symbols: torch.rand(symbols.shape, device=symbols.device) >= own, answers)
+        begin = torch.full((len(answers),), self.begin, device=read.device)
+        start = state_of(begin, read.states)
+        scores: Series = self.writer("scores")(state=start, given={SYMBOL: (answers, known)}, **read.fixed).o
+        return scores
+
+    def writer(self, purpose: Purpose) -> Recurrent:
+        """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""
+        weights = [w for layer in _layers(self.decoder) for w in layer._weights().values()]  # some may be computed
+        shared, known = [*self.decoder.parameters(), *weights], self._writers.get(purpose)
+        if known is None or not all(map(operator.is_, known[0], shared)):
+            known = self._writers[purpose] = shared, joined(self.decoder, purpose)
+        return known[1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_writers": {}}
+
     def _started(self, summary: Tensor) -> Iterator[State]:
         """The first states of each layer, from the summary of what was read."""
         for layer, linear in zip(_layers(self.decoder), self.starts, strict=False):
@@ -269,6 +316,11 @@ Model = SequenceModel | EncoderDecoder  # what a training builds
 
 def _layers(model: SequenceModel) -> list[Recurrent]:
     return [layer for layer in model.layers if isinstance(layer, Recurrent)]
+
+
+def _looked_at(decoder: Circuit) -> list[str]:
+    """The inputs that are fixed in time and come from the encoder; masks are drawn by the network itself."""
+    return [n for n in decoder.recurrence.fixed if n not in decoder.recurrence.drawn]
 
 
 def _vector_states(layer: Recurrent) -> dict[str, int]:

@@ -15,7 +15,8 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..transform.restrict import mask_of, target_of
-from .incoming import Incoming, flat, shifted
+from .incoming import Incoming
+from .rows import flat, shifted
 
 Tensors = dict[str, Tensor]
 

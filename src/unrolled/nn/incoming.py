@@ -14,7 +14,6 @@ from ..circuits.circuit import Circuit
 from ..engines.border import (
     FLOATS,
     OWN,
-    constants,
     in_dtype_of,
     ordinary,
     readable,
@@ -342,39 +341,6 @@ def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[i
 def columns(state: Tensor) -> Tensor:
     """A state as (batch, size), even if it is a scalar (batch,); a matrix and tokens (batch,) unchanged."""
     return state if state.ndim > 1 or not state.is_floating_point() else state[:, None]
-
-
-def flat(value: Tensor, layout: Layout) -> Tensor:
-    """A series (batch, time, ...) as rows; those of a Ragged are returned unchanged."""
-    if layout.steps is None:
-        return value
-    if torch._C._get_tracing_state() is not None:  # a traced model accepts only this batch and time: let it check
-        value = value.split_with_sizes([layout.count])[0].split_with_sizes([layout.steps], 1)[0]
-    return value.flatten(0, 1)
-
-
-def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
-    """The series delayed by one step: in each sequence the initial state, then all rows except the last."""
-    if layout.steps and not layout.resets:
-        steps = series.unflatten(0, (layout.count, layout.steps))
-        return torch.cat([start[:, None], steps[:, :-1]], 1).flatten(0, 1)
-    source, fresh = _earlier(layout)
-    result = torch.cat([start, series])[source.to(series.device)]
-    if not layout.resets:
-        return result
-    return result.masked_fill(fresh.to(series.device).view(-1, *[1] * (result.ndim - 1)), 0)
-
-
-@constants
-def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
-    """For each row, the index of the previous one in (initial states, series), and whether the state is reset there."""
-    lengths = torch.tensor(layout.lengths, dtype=torch.int64)
-    source = torch.arange(layout.rows) + layout.count - 1
-    filled = lengths.nonzero().flatten()
-    source[(lengths.cumsum(0) - lengths)[filled]] = filled
-    fresh = torch.zeros(layout.rows, dtype=torch.bool)
-    fresh[list(layout.resets)] = True
-    return source, fresh
 
 
 def _fake(tensor: Tensor) -> bool:

@@ -19,8 +19,9 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.state import State
 from .bound_calls import BoundCall
-from .incoming import columns, flat
+from .incoming import columns
 from .memory import Store
+from .rows import flat
 
 if TYPE_CHECKING:
     from .recurrent import Recurrent

@@ -186,6 +186,7 @@ class SequenceModel(nn.Module):
     def summary(self, values: Series, reset: Series | None = None) -> Tensor:
         """The final state of each direction: (batch, size).
 
+        >>> model = SequenceModel(unrolled.cells.gru, inputs=3, outputs=2, hidden=40)
         >>> model.summary(unrolled.Ragged([torch.randn(5, 40), torch.randn(3, 40)])).shape
         torch.Size([2, 40])
 

@@ -1,5 +1,4 @@
-"""Writing until a stop symbol: the network runs in pieces, each as long as all before it, of the sequences that have
-not ended."""
+"""Writing until a stop symbol: the network runs in longer and longer pieces, of the sequences that have not ended."""
 
 from __future__ import annotations
 
@@ -18,7 +17,7 @@ from .result import Result
 if TYPE_CHECKING:
     from .recurrent import Recurrent
 
-FIRST = 16  # steps of the first piece
+FIRST, FIRST_OF_MANY, MANY = 16, 4, 32  # steps of the first piece; of many sequences, whose steps cost more than calls
 
 
 def write(
@@ -51,16 +50,18 @@ def write(
     _, longest = net._incoming().extent(series, {}, steps)
     pieces, rows, ends, done = list[Result](), list[Tensor](), list[Tensor](), 0
     leave = not any(isinstance(x, Ragged) for x in inputs.values()) or not _states_of_data(net)
-    going = torch.empty(0, dtype=torch.bool)  # which of the sequences of the next piece have not ended
+    batch = max(map(len, (*inputs.values(), *(state or {}).values())), default=1)
+    going = torch.ones(batch, dtype=torch.bool)  # which of the sequences of the next piece have not ended
     while not pieces or (done < longest and bool(going.any())):
-        count = min(max(FIRST, done), longest - done)
+        more = max(FIRST, done) if len(going) < MANY else max(FIRST_OF_MANY, done // 2)
+        count = min(more, longest - done)
         given = {**inputs, **{n: x[:, done : done + count] for n, x in series.items()}}
         if pieces and leave:
             given = {n: _selected(x, rows[-1]) for n, x in given.items()}
         out = net(state=state, **given, **({} if series else {"steps": count}))
         first = torch.stack([_first(out[n], symbol) for n, symbol in until.items()]).amin(0).cpu()
         if not pieces:
-            rows, going = [torch.arange(len(first))], torch.ones_like(first, dtype=torch.bool)
+            rows = [torch.arange(len(first))]
         pieces.append(out)
         ends.append((first + 1).clamp(max=count) * going)
         going, state, done = going & (first == count), out.state, done + count
@@ -109,6 +110,8 @@ def _selected(value: Any, rows: Tensor) -> Any:
 
 def _joined(pieces: list[Result], rows: list[Tensor], ends: list[Tensor]) -> Result:
     """The results of all pieces, each of which has the sequences ``rows``, of which it counts the steps ``ends``."""
+    if len(pieces) == 1:
+        return _of_one(pieces[0], ends[0])
     sequence, source, first = list[Tensor](), list[Tensor](), 0
     for out, own, end in zip(pieces, rows, ends, strict=False):
         count = int(next(iter(out.values())).shape[1])
@@ -125,6 +128,17 @@ def _joined(pieces: list[Result], rows: list[Tensor], ends: list[Tensor]) -> Res
     }
     last = pieces[0].state if not len(index) else State.of({n: values[n].last for n in pieces[0].state})
     return Result(values, last)
+
+
+def _of_one(piece: Result, ends: Tensor) -> Result:
+    """The results of a single piece, of which the steps ``ends`` of each sequence count."""
+    count = int(next(iter(piece.values())).shape[1])
+    index = (torch.arange(count) < ends[:, None]).flatten().nonzero().flatten()
+    values = {n: Ragged(values=x.flatten(0, 1)[index.to(x.device)], lengths=ends) for n, x in piece.items()}
+    if not len(index):
+        return Result(values, piece.state)
+    last = torch.arange(len(ends)) * count + ends - 1
+    return Result(values, State.of({n: piece[n].flatten(0, 1)[last.to(piece[n].device)] for n in piece.state}))
 
 
 def _rows(series: Tensor, shape: torch.Size) -> Tensor:

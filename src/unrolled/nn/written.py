@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..sequence.gumbel import gumbel
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series
+from .joined import TOTAL
+from .writer import NOISE, SYMBOL, state_of
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -52,20 +55,24 @@ def write(
         raise InputError(f"temperature must be at least 0, got {temperature}")
     with in_use(net):
         read = net.read(source)
-        count = len(source)
-        symbol, states = torch.full((count,), net.begin, device=read.device), read.states
-        total, found = torch.zeros(count, device=read.device), list[Tensor]()
-        ended = torch.zeros(count, dtype=torch.bool, device=read.device)
-        for _ in range(longest):
-            scores, states = net.decoder(symbol[:, None], states or None, fixed=read.fixed)
-            chances = scores[:, 0].log_softmax(-1)
-            symbol = _chosen(chances, temperature, generator)
-            total = total + chances.gather(1, symbol[:, None])[:, 0].masked_fill(ended, 0.0)
-            found.append(symbol.masked_fill(ended, net.end))
-            ended = ended | (symbol == net.end)
-            if bool(ended.all()):
-                break
-        return Written.of(torch.stack(found, 1), net.end, total)
+        begin = torch.full((len(source),), net.begin, device=read.device)
+        inputs: dict[str, Any] = {"steps": longest}
+        if temperature:
+            like = next(net.parameters())
+            inputs = {NOISE: gumbel(len(source), longest, net.outputs, generator=generator, dtype=like.dtype)}
+            inputs[NOISE] = inputs[NOISE].to(read.device) * temperature
+        writer = net.writer("drawn" if temperature else "best")
+        out = writer(state=state_of(begin, read.states), until={SYMBOL: net.end}, **inputs, **read.fixed)
+        return Written(_without(out[SYMBOL], net.end), out.state[TOTAL], out.state[SYMBOL] == net.end)
+
+
+def _without(written: Ragged, end: int) -> Ragged:
+    """Answers without their end, which only the last symbol can be."""
+    kept = written.values != end
+    ends = (~kept).nonzero().flatten().cpu()
+    lengths = written.lengths.clone()
+    lengths[torch.searchsorted(written.offsets, ends, right=True) - 1] -= 1
+    return Ragged(values=written.values[kept], lengths=lengths)
 
 
 def check_longest(longest: int) -> None:
@@ -78,16 +85,11 @@ def check_longest(longest: int) -> None:
 def in_use(net: nn.Module) -> Iterator[None]:
     """While the block runs, the network is as it would be used: without dropout and without gradients."""
     before = net.training
-    net.eval()
+    if before:
+        net.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        net.train(before)
-
-
-def _chosen(scores: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-    """The most probable symbol of each row (batch,), or a drawn one."""
-    if not temperature:
-        return scores.argmax(-1)
-    return (scores / temperature).softmax(-1).multinomial(1, generator=generator)[:, 0]
+        if before:
+            net.train()

@@ -155,6 +155,8 @@ class Trained:
 
     def check(self, path: Path) -> None:
         """Refuse data of another kind. A text may have any name."""
+        if isinstance(self.kind, Language) and self.kind.options.field:
+            return
         kind = recognise(path)
         if not can_read(self.kind, kind):
             raise DataError(

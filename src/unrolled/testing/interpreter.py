@@ -54,6 +54,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "split": lambda x, n: x.reshape(n, -1).unbind(0),
     "where": torch.where,
     "take": lambda table, t: table[t],
+    "argmax": lambda x: torch.argmax(x),
+    "draw": lambda o, noise: torch.argmax(o + noise),
     "nll": lambda o, y: torch.logsumexp(o, 0) - o[y],
     "squared_error": lambda o, y: (o - y).square().sum(),
 }

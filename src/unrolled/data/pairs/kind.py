@@ -123,7 +123,9 @@ class Pairs(Kind):
 
     def loss(self, model: EncoderDecoder, batch: Batch, states: States) -> Loss:
         """Symbols that training never had are no targets."""
-        scores, answers = values_of(model(batch.source, batch.target)), values_of(succeeded(batch.target, END))
+        own = self.options.own if model.training else 0.0
+        scores = values_of(model(batch.source, batch.target, own))
+        answers = values_of(succeeded(batch.target, END))
         known = answers != UNKNOWN
         scores, answers = (scores, answers) if known.all() else (scores[known], answers[known])
         return Loss(nll(scores, answers), len(answers))

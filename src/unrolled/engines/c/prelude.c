@@ -207,11 +207,18 @@ INLINE real u_max(const real *x, const int size) {
     return top;
 }
 
-/* The index of the first of the largest entries. */
+/* The index of the first of the largest entries, or of the first NaN. */
 INLINE int64_t u_argmax(const real *x, const int size) {
-    int top = 0;
-    for (int j = 1; j < size; j++) top = x[j] > x[top] || (x[j] != x[j] && x[top] == x[top]) ? j : top;
-    return top;
+    real top = x[0];
+    int nan = 0, j = 0;
+    PRAGMA(omp simd reduction(max : top) reduction(| : nan))
+    for (int k = 0; k < size; k++) {
+        top = x[k] > top ? x[k] : top;
+        nan |= x[k] != x[k];
+    }
+    if (nan) while (x[j] == x[j]) j++;
+    else while (x[j] != top) j++;
+    return j;
 }
 
 INLINE real u_min(const real *x, const int size) {
