@@ -290,6 +290,16 @@ def test_forecasts_have_dates_and_history_beside_what_came(tmp_path: Path, monke
     assert "Forecasts of y" in picture and "2018-04-01" in picture and "from 10 % to 90 %" in picture
 
 
+def test_columns_that_say_nothing_or_too_much_are_named(tmp_path: Path):
+    units = DRAW(19).integers(10, 99, 60)
+    lines = [f"{t},19,{2 * u},{v},{u}" for t, (u, v) in enumerate(zip(units, DRAW(20).random(60), strict=True))]
+    (tmp_path / "y.csv").write_text("\n".join(["t,vat,revenue,temperature,units", *lines]) + "\n")
+    about = learned(tmp_path / "y.csv", time="t", target="units", future=["revenue", "temperature"]).describe()
+    said = [text for word, text in about if word == "note"]
+    assert len(said) == 2 and said[0].startswith("'vat' never changes")
+    assert said[1].startswith("'revenue' is almost the same as 'units'. Is it known beforehand?")
+
+
 def test_a_series_of_one_row_goes_on_as_the_others_without_an_interval(tmp_path: Path):
     months = numpy.arange("2019-01", "2024-01", dtype="datetime64[M]")
     lines = [f"old,{month}-01,{5 + k % 12}" for k, month in enumerate(months)]

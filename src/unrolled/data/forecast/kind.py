@@ -29,7 +29,7 @@ from .data import Forecasts
 from .features import stored_features
 from .future import ForecastWriter
 from .goal import Quantiles
-from .learning import features_of, gaps_of, spread_of, with_files
+from .learning import doubts_of, features_of, gaps_of, spread_of, with_files
 from .options import ForecastOptions
 from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
 from .report import advice, report
@@ -69,7 +69,7 @@ class Forecast(SequenceKind):
         understood = find_roles(sheet, options)
         given = with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
         series, ends = [one.series for one in given], ends_of_all(path, given, options)
-        gaps = gaps_of(path, series, understood.roles, options)
+        notes = [*gaps_of(path, series, understood.roles, options), *doubts_of(series, understood.roles)]
         features = features_of(path, series, ends, understood.roles, options)
         first, found = learn_base(features, series, [end.train for end in ends])
         base, _ = learn_base(features, series, [end.validation for end in ends])
@@ -79,7 +79,7 @@ class Forecast(SequenceKind):
             for one, end in zip(series, ends, strict=True)
         )
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
-        data = kind._data(sheet, ends, cases, [*lines, *gaps])
+        data = kind._data(sheet, ends, cases, [*lines, *notes])
         return replace(data, kind=replace(kind, spread=spread_of([*data.train, *data.validation], options)))
 
     @classmethod
