@@ -276,7 +276,7 @@ def _decide(
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
     kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
     _check_flags(data, kind, flags["data"])
-    spec = Spec.read(kind.name, config, flags, assignments)
+    spec = Spec.read(kind.name, config, flags, assignments, circuit, kind.suited(data))
     return spec, circuit or find_cell(spec.model.cell)
 
 
@@ -335,7 +335,10 @@ def _describe(run: Run, path: Path) -> None:
     data, model = run.data, run.model
     for number, (word, text) in enumerate(data.describe()):
         screen.out(escape(f"  {word:<7} {f'{data.path.name}: ' if number == 0 else ''}{text}"))
-    screen.out(f"  model   {model.circuit.name}, {parameters(model):,} parameters, engine {model.first.engine}")
+    dropout = f", dropout {model.dropout.p:g}" if model.dropout.p else ""
+    screen.out(
+        f"  model   {model.circuit.name}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}"
+    )
     screen.out(escape(f"  run     {path}"))
     if update := run.training.update:
         screen.out(f"  resumed after update {update:,}, {run.training.done:.0%} done")
