@@ -7,6 +7,7 @@ import itertools
 
 import pytest
 import torch
+from torch.nn.utils import parametrizations
 
 from cells_for_tests import ENGINES
 from unrolled import CircuitError, InputError, Ragged, UsageError, cells
@@ -55,7 +56,7 @@ def attention_loop(net, source, target):
     back = gru_loop(parameters(net, "encoder.backward_layers.0."), x.flip(0)).flip(0)
     M, p = torch.cat([ahead, back], 1), parameters(net, "decoder.layers.0.")
     h = torch.tanh(net.starts[0](torch.cat([ahead[-1], back[0]])))
-    total, last = 0.0, net.begin
+    total, last, looked = 0.0, net.begin, []
     for symbol in [*target.tolist(), net.end]:
         a = (torch.tanh(M @ p["K"].T + p["A"] @ h) @ p["v"]).softmax(0)
         z, r, k = (p["b"] + p["U"] @ net.decoder.embedding.weight[last] + p["C"] @ (a @ M)).chunk(3)
@@ -63,7 +64,8 @@ def attention_loop(net, source, target):
         z, r = torch.sigmoid(z + zh), torch.sigmoid(r + rh)
         h = (1 - z) * h + z * torch.tanh(k + p["V"] @ (r * h))
         total, last = total + net.decoder.read_out(h).log_softmax(0)[symbol], symbol
-    return total
+        looked.append(a)
+    return total, torch.stack(looked)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -73,7 +75,9 @@ def test_probabilities_and_gradients_are_those_of_a_loop(engine):
         layer.use(engine)
     source, target = pairs()
     found = net.log_probability(source, target)
-    expected = torch.stack([attention_loop(net, *pair) for pair in zip(source, target, strict=True)])
+    totals, looked = zip(*(attention_loop(net, *pair) for pair in zip(source, target, strict=True)), strict=True)
+    expected = torch.stack(totals)
+    torch.testing.assert_close(net.attention(source[0][None], target[0][None])[0], looked[0])
     torch.testing.assert_close(found, expected)
     weights, leaves = torch.randn(len(found)).double(), list(net.parameters())
     ours, theirs = (torch.autograd.grad(total @ weights, leaves) for total in (found, expected))
@@ -227,6 +231,16 @@ def test_what_is_written_follows_the_parameters():
     assert torch.equal(copied.write(source, 6).log_probability, net.write(source, 6).log_probability)
     torch.testing.assert_close(net.double().write(source, 6).log_probability.float(), copied.write(source, 6)[1])
     assert set(net.state_dict()) == set(other.state_dict()), "nothing is stored twice"
+
+
+def test_what_is_written_follows_weights_that_are_computed_from_others():
+    net, (source, _) = network(spread=1.0), pairs()
+    parametrizations.weight_norm(net.decoder.layers[0], "W")
+    before = net.write(source, 6).log_probability
+    with torch.no_grad():
+        net.decoder.layers[0].parametrizations.W.original0.mul_(30)
+    after = net.write(source, 6).log_probability
+    assert not torch.allclose(before, after) and torch.equal(after, copy.deepcopy(net).write(source, 6).log_probability)
 
 
 def test_writing_uses_no_dropout_and_leaves_the_mode():

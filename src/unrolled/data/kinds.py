@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import DataError, UsageError, did_you_mean
+from ..files.folder import visible
 from ..files.read import no_such_file
 from .documents import SUFFIX, text_files
 from .forecast.kind import Forecast
@@ -15,9 +16,10 @@ from .music import Music, midi_files
 from .pairs.content import is_folder_of_pairs
 from .pairs.kind import Pairs
 from .pairs.rows import are_pairs
-from .recordings import COMMON, SUFFIXES, visible
+from .recordings import COMMON, SUFFIXES
 from .table import Table
 from .tables.content import is_table
+from .tables.parquet_folder import parquet_files
 from .voice import Voice
 
 KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Language, Music, Voice, Table, Forecast, Pairs)}
@@ -66,8 +68,8 @@ def can_read(kind: Kind, recognised: type[Kind]) -> bool:
 def recognise(path: Path) -> type[Kind]:
     """The kind of some data: a MATLAB file or MIDI files are music, a folder of recordings is voice, a folder of texts
     is language, a TSV file of two or three columns without numbers is pairs (or a folder of them), another TSV, CSV,
-    Parquet, JSON lines or Excel file or a JSON array of records is a table (also packed: .gz, .zip), any other file is
-    a text.
+    Parquet, JSON lines or Excel file or a JSON array of records is a table (also packed: .gz, .zip; or a folder of
+    Parquet files), any other file is a text.
 
     Raises:
         DataError: nothing is there, or it is a folder without recordings, MIDI files and texts.
@@ -81,6 +83,8 @@ def recognise(path: Path) -> type[Kind]:
             return Language
         if is_folder_of_pairs(path):
             return Pairs
+        if parquet_files(path):
+            return Table
         if text_files(path, field="any"):
             raise DataError(f"'{path}' has JSON records. If they are texts, name their field, such as: --field text")
         raise DataError(
