@@ -94,7 +94,8 @@ def call_of_sequences(
     check, sizes, known = fixed.check, fixed.sizes, fixed.values
     given, masks = with_masks(given)
     everything = {**{n: x for n, x in series.items() if n not in known}, **given}
-    everything |= {f"mask of {n}": m for n, m in masks.items()}
+    if masks:
+        everything |= {f"mask of {n}": m for n, m in masks.items()}
     leading = 1 if check.ragged(everything) else 2
     values = {
         n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series and n not in known
@@ -131,8 +132,8 @@ def _call_of_rows(
     absent = tuple(n for n in circuit.inputs if n not in rows and n in recurrence.inputs)
     known = circuit.recurrence.inputs
     spoken = tuple(n for n in circuit.inputs if n in rows and known[n].type.kind != TOKEN and rows[n].ndim == 1)
-    masks = tuple(sorted(forced.masks)) if forced else ()
-    given = tuple(sorted(n for n in forced.targets if n not in masks)) if forced else ()
+    masks = tuple(sorted(forced.masks)) if forced and forced.masks else ()
+    given = tuple(sorted(n for n in forced.targets if n not in masks)) if forced and forced.targets else ()
     step = variant(recurrence, absent, spoken, given, masks)
     if ragged:
         step = masked(step, ragged)

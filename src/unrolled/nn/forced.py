@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,8 +21,7 @@ from .rows import flat, shifted
 Tensors = dict[str, Tensor]
 
 
-@dataclass(frozen=True)
-class Forced:
+class Forced(NamedTuple):
     """The series that replace the states of a call, as rows.
 
     Attributes:
@@ -41,6 +40,8 @@ class Forced:
         """The inputs of the step, which are those of the step before."""
         layout, start = self.layout, self.start
         whole = {n: shifted(x, start[n], layout) for n, x in self.targets.items() if n not in self.masks}
+        if not self.masks:
+            return whole
         mixed = {target_of(n): shifted(self.targets[n], start[n], layout) for n in self.masks}
         own = {mask_of(n): shifted(m, m.new_zeros(layout.count, 1), layout) for n, m in self.masks.items()}
         return whole | mixed | own
@@ -69,7 +70,7 @@ def with_masks(given: Mapping[str, object]) -> tuple[dict[str, object], dict[str
     """
     targets, masks = dict[str, object](), dict[str, object]()
     for n, value in given.items():
-        if not isinstance(value, tuple | list):
+        if not isinstance(value, (tuple, list)):
             targets[n] = value
             continue
         if len(value) != 2:
