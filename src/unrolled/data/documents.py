@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError
+from ..files.folder import visible
 from ..files.text import TextFile
 from .characters import Unknown
 from .document_parts import Division
@@ -198,9 +199,9 @@ def read_documents(path: Path, by_line: bool = False, line_ends: bool = True, fi
 
 
 def text_files(folder: Path, field: str = "") -> list[Path]:
-    """The texts of a folder, or its files of JSON records, sorted by name, without those in run folders."""
+    """The texts of a folder, or its files of JSON records, sorted by name, without hidden ones and those of runs."""
     chosen = has_records if field else lambda file: file.suffix.lower() == SUFFIX
-    found = (file for file in folder.rglob("*") if chosen(file) and file.is_file())
+    found = (file for file in visible(folder) if chosen(file))
     return sorted(
         (file for file in found if not (file.parent / "config.json").exists()),
         key=lambda file: file.relative_to(folder).as_posix(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..errors import DataError, UsageError, did_you_mean
+from ..files.folder import visible
 from ..files.read import no_such_file
 from .documents import SUFFIX, text_files
 from .forecast.kind import Forecast
@@ -15,7 +16,7 @@ from .music import Music, midi_files
 from .pairs.content import is_folder_of_pairs
 from .pairs.kind import Pairs
 from .pairs.rows import are_pairs
-from .recordings import COMMON, SUFFIXES, visible
+from .recordings import COMMON, SUFFIXES
 from .table import Table
 from .tables.content import is_table
 from .tables.parquet_folder import parquet_files

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, reason
+from ..files.folder import visible
 from ..files.progress import progress
 from ..files.read import read_bytes
 from ..sources import LogMel
@@ -127,14 +128,6 @@ def compute_features(recordings: Mapping[str, Recording]) -> None:
     for number, recording in enumerate(recordings.values(), 1):
         assert len(recording.features)
         progress(number / len(recordings), "computing features")
-
-
-def visible(folder: Path) -> list[Path]:
-    """The files of a folder and its subfolders, without hidden ones and those that a system adds (__MACOSX/)."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return [
-        file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
-    ]
 
 
 def other_files(folder: Path) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError, check_choice, did_you_mean
 from ..files.checked import Checked
+from ..files.folder import SYSTEM
 from ..nn.model import Answer
 from .augment import varied
 from .example import Example, divided
@@ -250,7 +251,7 @@ def _check_folders(path: Path, names: list[str]) -> None:
     """Refuse a folder without recordings beside those of the classes."""
     within = {(path / name).parent for name in names} - {path}
     for folder in sorted(f for parent in {f.parent for f in within} for f in parent.iterdir() if f.is_dir()):
-        if not folder.name.startswith(".") and not any(folder in (w, *w.parents) for w in within):
+        if not folder.name.startswith(SYSTEM) and not any(folder in (w, *w.parents) for w in within):
             raise DataError(
                 f"'{path}': class '{folder.name}' has no recordings ({COMMON}). Add some, or remove the folder"
             )

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ...errors import DataError
+from ...files.folder import visible
 from ...files.read import read_bytes
 from ..example import divided
 from ..given import completed, parts_of_folders, shares
@@ -89,7 +90,7 @@ def read_content(path: Path) -> Content:
 
 def tsv_files(folder: Path) -> list[Path]:
     """The .tsv files of a folder and its subfolders, sorted by name."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() == SUFFIX and file.is_file())
+    found = (file for file in visible(folder) if file.suffix.lower() == SUFFIX)
     return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 
 

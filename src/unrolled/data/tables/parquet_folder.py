@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import DataError
+from ...files.folder import visible
 from ...files.progress import progress
 from ..given import parts_of_folders
 from .found import Found
@@ -20,8 +21,8 @@ SUFFIX = ".parquet"
 def parquet_files(folder: Path) -> list[Path]:
     """The Parquet files of a folder and its subfolders, sorted by name, without hidden ones and those that begin with
     _ (as _metadata)."""
-    found = (file for file in folder.rglob(f"*{SUFFIX}") if file.is_file())
-    return sorted(file for file in found if not any(p.startswith((".", "_")) for p in file.relative_to(folder).parts))
+    found = (file for file in visible(folder) if file.suffix.lower() == SUFFIX)
+    return sorted(file for file in found if not any(p.startswith("_") for p in file.relative_to(folder).parts))
 
 
 def read_parquet_folder(folder: Path) -> tuple[Found, str]:
