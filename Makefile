@@ -146,7 +146,7 @@ results-text: $(READY) data  ## compare with torch.nn.LSTM on tinyshakespeare, t
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
 	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
-results-series: $(READY)  ## forecast classic series with default options, compared with ARIMA and ETS; 5 minutes
+results-series: $(READY)  ## forecast classic series with default options, compared with ARIMA and ETS; 15 minutes
 	$(BIN)/python examples/series.py --out $(RESULTS)/series
 
 M4 = $(UNROLLED_DATA)/m4

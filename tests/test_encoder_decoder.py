@@ -56,7 +56,7 @@ def attention_loop(net, source, target):
     back = gru_loop(parameters(net, "encoder.backward_layers.0."), x.flip(0)).flip(0)
     M, p = torch.cat([ahead, back], 1), parameters(net, "decoder.layers.0.")
     h = torch.tanh(net.starts[0](torch.cat([ahead[-1], back[0]])))
-    total, last = 0.0, net.begin
+    total, last, looked = 0.0, net.begin, []
     for symbol in [*target.tolist(), net.end]:
         a = (torch.tanh(M @ p["K"].T + p["A"] @ h) @ p["v"]).softmax(0)
         z, r, k = (p["b"] + p["U"] @ net.decoder.embedding.weight[last] + p["C"] @ (a @ M)).chunk(3)
@@ -64,7 +64,8 @@ def attention_loop(net, source, target):
         z, r = torch.sigmoid(z + zh), torch.sigmoid(r + rh)
         h = (1 - z) * h + z * torch.tanh(k + p["V"] @ (r * h))
         total, last = total + net.decoder.read_out(h).log_softmax(0)[symbol], symbol
-    return total
+        looked.append(a)
+    return total, torch.stack(looked)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -74,7 +75,9 @@ def test_probabilities_and_gradients_are_those_of_a_loop(engine):
         layer.use(engine)
     source, target = pairs()
     found = net.log_probability(source, target)
-    expected = torch.stack([attention_loop(net, *pair) for pair in zip(source, target, strict=True)])
+    totals, looked = zip(*(attention_loop(net, *pair) for pair in zip(source, target, strict=True)), strict=True)
+    expected = torch.stack(totals)
+    torch.testing.assert_close(net.attention(source[0][None], target[0][None])[0], looked[0])
     torch.testing.assert_close(found, expected)
     weights, leaves = torch.randn(len(found)).double(), list(net.parameters())
     ours, theirs = (torch.autograd.grad(total @ weights, leaves) for total in (found, expected))

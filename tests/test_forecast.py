@@ -21,6 +21,7 @@ from unrolled.data.forecast.calendar import circles, cycles_of, following, shown
 from unrolled.data.forecast.choice import Choice
 from unrolled.data.forecast.data import Forecasts
 from unrolled.data.forecast.features import Features, Rows
+from unrolled.data.forecast.future import times_from
 from unrolled.data.forecast.given import joined
 from unrolled.data.forecast.goal import Quantiles
 from unrolled.data.forecast.kind import Forecast
@@ -287,6 +288,36 @@ def test_forecasts_have_dates_and_history_beside_what_came(tmp_path: Path, monke
     assert [row["part"] for row in told[-5:]] == ["test", *["future"] * 4] and told[0]["part"] == "training"
     picture = Path("run/forecast.svg").read_text()
     assert "Forecasts of y" in picture and "2018-04-01" in picture and "from 10 % to 90 %" in picture
+
+
+def test_columns_that_say_nothing_or_too_much_are_named(tmp_path: Path):
+    units = DRAW(19).integers(10, 99, 60)
+    lines = [f"{t},19,{2 * u},{v},{u}" for t, (u, v) in enumerate(zip(units, DRAW(20).random(60), strict=True))]
+    (tmp_path / "y.csv").write_text("\n".join(["t,vat,revenue,temperature,units", *lines]) + "\n")
+    about = learned(tmp_path / "y.csv", time="t", target="units", future=["revenue", "temperature"]).describe()
+    said = [text for word, text in about if word == "note"]
+    assert len(said) == 2 and said[0].startswith("'vat' never changes")
+    assert said[1].startswith("'revenue' is almost the same as 'units'. Is it known beforehand?")
+
+
+def test_a_series_of_one_row_goes_on_as_the_others_without_an_interval(tmp_path: Path):
+    months = numpy.arange("2019-01", "2024-01", dtype="datetime64[M]")
+    lines = [f"old,{month}-01,{5 + k % 12}" for k, month in enumerate(months)]
+    path = tmp_path / "items.csv"
+    path.write_text("\n".join(["item,month,y", *lines, "new,2023-12-01,7"]) + "\n")
+    data = learned(path, sequence="item", ahead=2)
+    rows = list(data.kind.predict(untrained(data), path))
+    assert rows[:2] == [
+        {"item": "new", "month": f"2024-0{k}-01", "step": k, "forecast": 7, "10%": None, "90%": None} for k in (1, 2)
+    ]
+    assert rows[2]["10%"] <= rows[2]["forecast"] <= rows[2]["90%"]
+
+
+def test_times_have_a_clock_if_any_of_them_has():
+    hours = numpy.arange("2024-03-30T20", "2024-03-30T23", dtype="datetime64[h]").astype("datetime64[ns]")
+    assert times_from(series(numpy.ones(3), time=hours), 3, 2) == ["2024-03-30 23:00:00", "2024-03-31 00:00:00"]
+    days = numpy.arange("2024-03-30", "2024-04-02", dtype="datetime64[D]").astype("datetime64[ns]")
+    assert times_from(series(numpy.ones(3), time=days), 3, 2) == ["2024-04-02", "2024-04-03"]
 
 
 def test_large_numbers_that_change_little_are_written_with_all_digits(tmp_path: Path):

@@ -120,11 +120,11 @@ def test_every_part_is_inside_its_buffer(name):
 
 def test_every_part_of_random_circuits_is_inside_its_buffer():
     checked = 0
-    for seed in range(150):
-        drawn = random_circuit(random.Random(seed).choice, matrices=seed >= 100)
+    for seed in range(190):
+        drawn = random_circuit(random.Random(seed).choice, matrices=100 <= seed < 150, tokens=seed >= 150)
         both = passes(drawn.circuit.recurrence)
         if not any(obstacle(way) for way, _ in both):
             for way, wanted in both:
                 check(place(lower(way, wanted)), bind(drawn.circuit.recurrence, drawn.sizes))
                 checked += 1
-    assert checked > 150
+    assert checked > 200

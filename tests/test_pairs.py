@@ -312,6 +312,29 @@ def test_decoders_may_have_no_memory(spelling: Path):
     assert model.decoder.circuit is cells.lstm and model.encoder.width == 10
 
 
+def test_a_page_shows_where_the_model_looks(spelling: Path, monkeypatch, capsys):
+    monkeypatch.chdir(spelling.parent)
+    command = ["train", "spelling.tsv", "--hidden", "5", "--updates", "3", "--set", "data.target_unit=word"]
+    assert main([*command, "--out", "run", "--json"]) == 0
+    Path("new.tsv").write_text("abc\tA B C\n<f>\tF\n")
+    assert main(["look", "run", "--data", "new.tsv", "--out", "a.html"]) == 0
+    page, trained = Path("a.html").read_text(), Trained.load(Path("run"))
+    assert "&lt;f&gt;" in page and "in the file: A B C" in page and "rows 1 to 2 of new.tsv" in page
+    pair = trained.kind.pair(Row(1, "abc", "", ""))
+    symbols = trained.kind.written(trained.model, [pair])[0][0][0]
+    weights = trained.model.attention(pair.x[None], symbols[None])[0]
+    assert weights.shape == (len(symbols) + 1, 3) and page.count('class="w"') >= weights.numel()
+    for weight in weights.flatten().tolist():
+        assert f"rgba(37,99,235,{weight:.3f})" in page
+    assert main(["look", "spelling.tsv", "--out", "b.html"]) == 0
+    assert f"<td>{words()[0]}</td>" in Path("b.html").read_text() or "training" in Path("b.html").read_text()
+    capsys.readouterr()
+    options = ["--set", "model.decoder=gru", "--out", "plain", "--json"]
+    assert main([*command, *options]) == 0
+    assert main(["look", "plain", "--data", "new.tsv", "--out", "c.html"]) == 2
+    assert "looks at no memory" in capsys.readouterr().err
+
+
 def test_scheduled_sampling_is_for_training(spelling: Path):
     _, data, model = made(spelling, data={"target_unit": "word", "own": 0.9})
     batch = next(iter(data.batches(0)))
@@ -377,7 +400,8 @@ with_run("a beam of nothing", "predict", "run", "new.tsv", "--beam", "0", text="
 with_run("an empty source to predict from", "predict", "run", "new.tsv", text="ab\n\tb\n")
 with_run("too many columns to predict from", "predict", "run", "new.tsv", text="a\tb\tc\td\n")
 with_run("no features to predict from", "predict", "run", "new.tsv", features=True, text="ab\n")
-with_run("a model with two circuits in the explorer", "look", "run", "--data", "p.tsv")
+with_run("a model of pairs without data", "look", "run")
+with_run("fewer rows than the first to look at", "look", "run", "--data", "p.tsv", "--first", "99")
 with_run("text of a model of pairs", "sample", "run")
 with_run("one column to evaluate on", "evaluate", "run", "new.tsv", text="ab\n")
 

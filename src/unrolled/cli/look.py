@@ -22,7 +22,8 @@ def look(
     json: bool = False,
 ) -> None:
     """Make a page that shows a network while it reads: its circuit, its unfolded graph, every value and gradient. Of
-    data alone, the page shows what was understood of them: columns, series, parts, the first rows.
+    data alone, the page shows what was understood of them: columns, series, parts, the first rows. Of a model of pairs,
+    it shows where the model looks in the source while it writes.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def look(
     steps
         Maximum number of steps to show.
     first
-        First step to show: a character of a text, a frame of a recording, a row of a table.
+        First step to show: a character of a text, a frame of a recording, a row of a table or of pairs.
     piece
         Number of the recording in a folder, piece of music or sequence of a table.
     layer
@@ -47,16 +48,20 @@ def look(
     seed
         Random seed of the parameters of a cell.
     task
-        Data only: language, table, music or voice. By default, it depends on the type of the file.
+        Data only: language, table, pairs, music or voice. By default, it depends on the type of the file.
     set
         Data only: an option of a training, as SECTION.KEY=VALUE, such as data.sequence=shop. Can be repeated.
     json
         Print one JSON object: the name of the page, and what it shows.
     """
     from ..errors import UsageError
+    from ..look.attention import look_at_attention
     from ..look.data_page import DataPage, look_at_data
     from ..look.explore import Page, explore
+    from ..run.checkpoint import CONFIG
+    from ..run.config import Config
     from ..run.spec import parsed
+    from ..run.trained import Trained
     from . import screen
     from .cell import find_cell
     from .reading import reading
@@ -74,10 +79,12 @@ def look(
         shown: dict[str, object] = {}
     else:
         run = Path(what) if _is_folder(what) else None
-        found = explore(
-            run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed
-        )
-        shown = {"steps": found.steps, "loss": found.loss}
+        if run and (run / CONFIG).is_file() and Config(run).task == "pairs":
+            found, shown = look_at_attention(Trained.load(run), data, first), {}
+        else:
+            shown_part = {"first": first, "steps": steps, "piece": piece}
+            page = explore(run or find_cell(what), data, layer=layer, hidden=hidden, seed=seed, **shown_part)
+            found, shown = page, {"steps": page.steps, "loss": page.loss}
     path = out or _somewhere(what)
     found.save(path)
     if json:

@@ -284,7 +284,7 @@ def _decide(
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
     kind = kind_for(data, task, named("data", "goal"), named("data", "field"))
     _check_flags(data, kind, flags["data"])
-    spec = Spec.read(kind.name, config, flags, assignments)
+    spec = Spec.read(kind.name, config, flags, assignments, circuit, kind.suited(data))
     return spec, circuit or find_cell(spec.model.cell), find_cell(spec.model.decoder) if kind.writes else None
 
 
@@ -346,7 +346,8 @@ def _describe(run: Run, path: Path) -> None:
         screen.out(escape(f"  {word:<7} {f'{data.path.name}: ' if number == 0 else ''}{text}"))
     decoder = decoder_of(model)
     cells = f"{model.circuit.name} reads, {decoder.name} writes" if decoder else model.circuit.name
-    screen.out(f"  model   {cells}, {parameters(model):,} parameters, engine {model.first.engine}")
+    dropout = f", dropout {model.dropout.p:g}" if model.dropout.p else ""
+    screen.out(f"  model   {cells}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}")
     screen.out(escape(f"  run     {path}"))
     if update := run.training.update:
         screen.out(f"  resumed after update {update:,}, {run.training.done:.0%} done")

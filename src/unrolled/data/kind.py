@@ -50,6 +50,11 @@ class Kind(ABC):
         """The data to train on. Raises DataError if they cannot be used."""
 
     @classmethod
+    def suited(cls, path: Path) -> dict[str, dict[str, Any]]:
+        """The options, as sections, whose defaults depend on the data."""
+        return {}
+
+    @classmethod
     def learn_again(cls, path: Path, options: Any, reading: Reading, description: Checked) -> Data:
         """The data to resume a training with, from a kind that ``description`` described."""
         return cls.learn(path, options, reading)

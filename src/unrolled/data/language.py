@@ -20,8 +20,8 @@ from ..sequence.losses import nll
 from ..sequence.streams import Piece, Window, document_windows, overlapping_windows, predicted, windows
 from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
-from .defaults import BY_TASK
-from .documents import Documents, Series, read_documents
+from .defaults import BY_TASK, SHORT, SHORT_TEXT
+from .documents import Documents, Series, read_documents, text_files
 from .given import described, fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
@@ -96,6 +96,12 @@ class Language(Kind):
     @classmethod
     def learn_again(cls, path: Path, options: LanguageOptions, reading: Reading, description: Checked) -> Text:
         return cls.learn(path, options, reading, "line_ends" in description.values)
+
+    @classmethod
+    def suited(cls, path: Path) -> dict[str, dict[str, Any]]:
+        """A short text needs dropout, because it is read many times."""
+        files = text_files(path) if path.is_dir() else [path] if path.is_file() else []
+        return SHORT_TEXT if sum(file.stat().st_size for file in files) < SHORT else {}
 
     def adapt(self, path: Path) -> Text:
         text = super().adapt(path)

@@ -13,6 +13,8 @@ from ..data.forecast.kind import Forecast
 from ..data.kind import Data
 from ..data.kinds import kind_for
 from ..data.language import Text
+from ..data.pairs.data import PairsData
+from ..data.pairs.kind import Pairs
 from ..data.sequences import Sequences
 from ..data.table import Table
 from ..data.tables.read import read_sheet
@@ -50,7 +52,7 @@ def look_at_data(path: Path, task: str | None = None, options: Sections | None =
 
     Args:
         path: of the data.
-        task: 'language', 'table', 'music' or 'voice'; by default it depends on the type of the file.
+        task: 'language', 'table', 'pairs', 'music' or 'voice'; by default it depends on the type of the file.
         options: the sections of a training; [data] and [reading] matter.
 
     Raises:
@@ -96,4 +98,12 @@ def _first_ones(path: Path, data: Data) -> list[Grid]:
     return [("first sequences", ("name", "part", data.kind.read_steps), rows)]
 
 
-SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table, Forecast: _of_table}
+def _of_pairs(path: Path, data: Data) -> list[Grid]:
+    """The first pairs of each part."""
+    assert isinstance(data, PairsData)
+    named = zip(("training", "validation", "test"), data.parts, strict=True)
+    rows = [(p.row.source, p.row.target, p.row.features, part) for part, pairs in named for p in pairs[:SHOWN]]
+    return [("first pairs", ("source", "target", "features", "part"), rows)]
+
+
+SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table, Forecast: _of_table, Pairs: _of_pairs}

@@ -15,6 +15,7 @@ from ..data.characters import Vocabulary
 from ..data.forecast.features import columns_of
 from ..data.forecast.kind import Forecast
 from ..data.forecast.parts import steps_known
+from ..data.forecast.picture import draw_forecasts
 from ..data.goal import Class
 from ..data.language import Language, printable
 from ..data.music import Music
@@ -119,7 +120,7 @@ def _of_sequence(model: SequenceModel, kind: object, data: Path, first: int, ste
     elif isinstance(kind, Music):
         reading = _music(kind, data, piece)
     elif isinstance(kind, Forecast):
-        reading = _forecast(kind, data, piece)
+        reading = _forecast(model, kind, data, piece)
     else:
         assert isinstance(kind, Table)
         reading = _table(kind, data, piece)
@@ -193,7 +194,7 @@ def _table(kind: Table, path: Path, piece: int) -> Reading:
     return _rows(kind, x[:count], y[:count], note, tuple(kind.classes), track)
 
 
-def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
+def _forecast(model: SequenceModel, kind: Forecast, path: Path, piece: int) -> Reading:
     """A series, as far as all targets are known. The target is what the regression leaves of the next values."""
     series = kind.series(path)[1]
     name = _chosen(path, [one.name for one in series], piece, "series")
@@ -210,6 +211,8 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
     columns = numpy.concatenate([one.y[:, None], columns_of(one)], 1)[:count]
     track = Track("rows", torch.from_numpy(columns), (kind.roles.target, *kind.roles.inputs, *kind.roles.future))
     notes = (f"The series is '{name}'.",) if name else ()
+    before = steps_known(one.y) - max(2 * kind.options.ahead, steps_known(one.y) * 15 // 100)
+    figure = draw_forecasts(kind.writer(model, series), [one], [max(before, 1)], path.stem)
     by_view = kind.options.reads == "view"
     what = "what the regression on lags leaves of the next values" if by_view else "changes from the last value"
     return Reading(
@@ -218,6 +221,7 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
         kind.goal,
         (*notes, f"The targets are {what}, in units of usual changes."),
         track=track,
+        figure=figure,
     )
 
 

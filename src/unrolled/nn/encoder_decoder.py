@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, InputError, UsageError
+from ..graph.bind import of_data
 from ..graph.node import REAL
 from ..sequence.borders import preceded, succeeded
 from ..sequence.ragged import Ragged
@@ -215,6 +216,34 @@ class EncoderDecoder(nn.Module):
             return found.sum(-1)
         rows = torch.arange(len(answers)).repeat_interleave(answers.lengths).to(found.device)
         return found.new_zeros(len(answers)).index_add(0, rows, found)
+
+    def attention(self, source: Series, target: Series) -> Tensor:
+        """Where the last layer of the decoder looks while it writes each symbol of a target and the end: (batch,
+        length + 1, steps of the source), each row with the sum 1.
+
+        >>> net.attention(torch.randint(30, (2, 7)), torch.randint(1, 42, (2, 5))).shape
+        torch.Size([2, 6, 7])
+
+        Args:
+            source: tokens (batch, time) or vectors (batch, time, inputs), not Ragged.
+            target: tokens (batch, length).
+
+        Raises:
+            UsageError: the decoder returns no value with one entry per row of a memory.
+        """
+        recurrence = self.decoder.circuit.recurrence
+        rows = of_data(recurrence)
+        found = [n for n, x in recurrence.outputs.items() if len(x.type.dims) == 1 and {*x.type.dims[0].names} & rows]
+        if not found:
+            raise UsageError(f"the decoder '{recurrence.name}' looks at no memory, or does not return where it looks")
+        read, x = self.read(source), preceded(target, self.begin)
+        x = x if self.decoder.embedding is None else each(self.decoder.embedding, x)
+        for number, layer in enumerate(_layers(self.decoder)):
+            state = read.states[number] if read.states else None
+            out = layer(**{self.decoder.input: x, "state": state, **read.fixed})
+            x = out[self.decoder.output]
+        weights: Tensor = out[found[0]]
+        return weights
 
     def write(
         self,

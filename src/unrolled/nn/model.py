@@ -281,6 +281,20 @@ def only_input(circuit: Circuit, fixed: Collection[str] = ()) -> str:
     return needed[0]
 
 
+def takes_any_size(circuit: Circuit) -> bool:
+    """Whether a circuit reads vectors of any size, with any number of hidden units.
+
+    >>> takes_any_size(cells.gru)
+    True
+    """
+    try:
+        source = only_input(circuit)
+        _sizes(circuit, {source: 3}, scores=5, hidden=7)
+    except (CircuitError, UsageError):
+        return False
+    return circuit.recurrence.inputs[source].type.kind != TOKEN
+
+
 def returns_scores(recurrence: Recurrence) -> bool:
     """Whether a circuit returns scores: a vector o."""
     return "o" in recurrence.returns and len(recurrence.returns["o"].type.dims) == 1

@@ -25,6 +25,7 @@ from ..errors import UsageError, did_you_mean
 from ..files.toml import Sections
 from ..nn.encoder_decoder import Model
 from ..nn.memory import Memory, Snapshots, Truncated
+from ..nn.model import takes_any_size
 from ..train.settings import Settings
 
 T = TypeVar("T")
@@ -71,22 +72,34 @@ class Spec:
 
     @classmethod
     def read(
-        cls, task: str, config: Sections | None = None, flags: Sections | None = None, assignments: Iterable[str] = ()
+        cls,
+        task: str,
+        config: Sections | None = None,
+        flags: Sections | None = None,
+        assignments: Iterable[str] = (),
+        circuit: Circuit | None = None,
+        suited: Sections | None = None,
     ) -> Spec:
-        """The options of a task: its defaults, those of its cell, overridden by a file, by flags and by assignments, in
-        this order.
+        """The options of a task: its defaults, those of the data and of the cell, overridden by a file, by flags and by
+        assignments, in this order.
 
         Args:
             task: a name of ``data.kinds.KINDS``.
             config: the sections of a file.
             flags: sections of values, None where a flag is not given.
             assignments: such as ``training.rate=0.01``.
+            circuit: of the model. If its equations fix its sizes, the defaults of the task do not.
+            suited: sections of defaults that depend on the data: see ``Kind.suited``.
         """
         defaults = {name: section for name, section in USUAL.items() if name != "model"}
         given = config or {}, flags or {}, parsed(assignments)
         cells = [layer.get("model", {}).get("cell") for layer in given]
         of_cell = next((BY_CELL.get(cell, {}) for cell in reversed(cells) if cell), {})
-        return cls.of(task, defaults, BY_TASK[task], of_cell.get(task, {}), *given)
+        of_task = BY_TASK[task]
+        if circuit is not None and not takes_any_size(circuit):
+            model = {n: value for n, value in of_task.get("model", {}).items() if n not in ("hidden", "embedding")}
+            of_task = {**of_task, "model": model}
+        return cls.of(task, defaults, of_task, suited or {}, of_cell.get(task, {}), *given)
 
     @classmethod
     def of(cls, task: str, *layers: Sections) -> Spec:
