@@ -142,7 +142,12 @@ results-voice: $(READY) data  ## train on spoken digits, with recordings 0 to 4 
 		$(BIN)/unrolled train $(DIGITS) --set "data.test=*_$${speaker}_*.wav" $(VOICE) --out $(RESULTS)/digits-$$speaker || exit; \
 	done
 
-results-text: $(READY) data  ## compare with torch.nn.LSTM on tinyshakespeare, then train the best model for 20 minutes
+results-text: $(READY) data  ## train on tinyshakespeare with default options, compare with torch.nn.LSTM, then train the best model for 20 minutes
+	mkdir -p $(RESULTS)
+	for text in 20000:2500 200000:2600 1115394:2187; do \
+		head -c $${text%:*} $(SHAKESPEARE) > $(RESULTS)/shakespeare-$${text%:*}.txt && \
+		$(BIN)/unrolled train $(RESULTS)/shakespeare-$${text%:*}.txt --updates $${text#*:} --overwrite --out $(RESULTS)/shakespeare-$${text%:*} || exit; \
+	done
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
 	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
