@@ -126,7 +126,7 @@ def test_train_evaluate_and_sample_agree(unrolled: Callable[..., Outcome], here:
 def test_train_tells_people_what_it_does(unrolled: Callable[..., Outcome]):
     told = unrolled("train", "text.txt", *SMALL, "--cell", "jordan").out
     assert "text.txt: 2,580 characters, 32 different ones" in told
-    assert "jordan, 808 parameters, engine" in told
+    assert "jordan, 3,112 parameters, dropout 0.3, engine" in told
     assert "bits per character" in told and "by frequency alone" in told
     assert "100%   update 6" in told, "lines where there is no terminal"
     assert "unrolled sample runs/text-jordan" in told
@@ -356,7 +356,7 @@ CATALOGUE = [
     misuse("options outside of a section", *TRAIN, "--config", "o.toml", o_dot_toml="hidden = 3\n"),
     misuse("options that are missing", *TRAIN, "--config", "p.toml", o_dot_toml="[model]\nhidden = 3\n"),
     misuse("unit with a typing error", *TRAIN, "--set", "data.unit=wrod"),
-    misuse("tied without an embedding", *TRAIN, "--set", "model.tied=true"),
+    misuse("tied without an embedding", *TRAIN, "--set", "model.embedding=0", "--set", "model.tied=true"),
     misuse("a prediction of a text", "predict", "run", "text.txt"),
     misuse("resumed without a run", "train", "--resume", "rum"),
     misuse("run with invalid JSON", "sample", "run", run__config_dot_json='{"format": 1,'),
@@ -442,7 +442,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     out, err = child.communicate()
     assert (child.returncode, out) == (2, "")
     assert err == (
-        "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
+        "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), pairs (TSV), "
         "a MATLAB file of music or a folder of recordings, MIDI files or texts. Did you mean 'text.txt'?\n"
     )
 

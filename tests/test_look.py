@@ -18,12 +18,15 @@ import unrolled
 from unrolled import Recurrent, State, circuit, sigmoid, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
+from unrolled.data.goal import Class
 from unrolled.data.recordings import read_recording
-from unrolled.errors import UsageError
+from unrolled.errors import DataError, UsageError
 from unrolled.look import example, reading, readout
 from unrolled.look.explore import explore
 from unrolled.look.layer_values import evaluate_layer, locate
 from unrolled.look.pack import TOP, pack
+from unrolled.look.subject import Reading, of_model
+from unrolled.nn.model import SequenceModel
 from unrolled.run.trained import Trained
 
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
@@ -129,6 +132,26 @@ def test_the_loss_is_that_of_the_trained_model(run: Path):
     assert "".join(data["text"]) == TEXT[10:71]
     assert page.notes[0] == "Of the 2,580 characters of text.txt, the network reads numbers 11 to 70."
     assert "Shows layer 2 of 2." in page.notes
+
+
+def test_an_embedding_is_part_of_the_matrices_that_read_it(run: Path):
+    looked, trained = reading.of_run(run, run.parent / "text.txt", 1, 25), Trained.load(run)
+    assert trained.model.embedding is not None, "a text has one by default"
+    first = trained.model.first
+    composed = first.U.detach().double() @ trained.model.embedding.weight.detach().double().T
+    torch.testing.assert_close(looked.layers[0].parameters["U"], composed, rtol=0, atol=0)
+    assert looked.layers[0].sizes["x"] == len(trained.kind.vocabulary)
+
+
+def test_an_embedding_that_is_not_multiplied_by_a_matrix_alone(run: Path):
+    @circuit
+    def added(x, h, *, U, W):
+        h = tanh(U @ x + W @ h + unrolled.sum(x))
+        return {"h": h}
+
+    model = SequenceModel(added, 5, 5, 6, embedding=3)
+    with pytest.raises(DataError, match=r"embedding that is not only multiplied by matrices.*model\.embedding=0"):
+        of_model("mine", model, Reading(torch.arange(4), torch.arange(4), Class()))
 
 
 def test_what_is_written_in_the_page_is_what_was_measured():
@@ -377,6 +400,9 @@ def test_rows_of_numbers(tmp_path: Path):
     assert [tuple(at) for at in numpy.argwhere(codes == 255)] == [(30, 1)], "what is missing is a gap"
     drawn = data["track"]["low"][0] + codes[:, 0] / 254 * (data["track"]["high"][0] - data["track"]["low"][0])
     numpy.testing.assert_allclose(drawn, rows.y[:50], atol=0.005)
+    (picture,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page.html)
+    svg = base64.b64decode(picture).decode()
+    assert "Forecasts of b" in svg and "from 10 % to 90 %" in svg and "what came" in svg
 
 
 def test_music(tmp_path: Path):
@@ -424,8 +450,8 @@ def test_words_and_bytes(tmp_path: Path):
         (("RUN", "--data", "DATA/low_7.wav", "--layer", "3"), "--layer 3 does not exist: the network has 1 layer"),
         (
             ("BOTH", "--data", "DATA/low_7.wav"),
-            "the model of 'BOTH' has an embedding, residual connections or two directions, which the "
-            "explorer cannot show. Choose a model without them, or only its cell",
+            "the model of 'BOTH' has residual connections or two directions, which the explorer cannot show. "
+            "Choose a model without them, or only its cell",
         ),
         (("lstm", "--steps", "0"), "--steps must be a whole number from 1, got 0"),
         (("lstm", "--out", "page.pdf"), "--out must end in .html, such as page.html; got 'page.pdf'"),

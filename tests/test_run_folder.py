@@ -226,7 +226,8 @@ def last(path: str) -> dict:
 
 
 def test_a_training_that_did_harm_says_so(here: Path, capsys: pytest.CaptureFixture[str]):
-    more = ("--hidden", "12", "--updates", "60", "--rate", "3")
+    plain = ("--set", "model.embedding=0", "--set", "model.dropout=0")
+    more = ("--hidden", "12", "--updates", "60", "--rate", "3", *plain)
     capsys.readouterr()
     assert main(["train", "text.txt", *more, "--out", "bad"]) == 0
     told = capsys.readouterr().out
@@ -235,7 +236,8 @@ def test_a_training_that_did_harm_says_so(here: Path, capsys: pytest.CaptureFixt
     result = last("bad")
     assert result["worse_than"] == ["by_frequency_alone", "by_5_grams", "by_gzip", "untrained"]
     assert result["validation"] > result["untrained"] > 0
-    assert main(["train", "text.txt", "--hidden", "12", "--updates", "60", "--rate", "0.02", "--out", "good"]) == 0
+    good = ("--hidden", "12", "--updates", "60", "--rate", "0.02", *plain)
+    assert main(["train", "text.txt", *good, "--out", "good"]) == 0
     told = capsys.readouterr().out
     assert "\n  done after 60 updates" in told and "worse than by 5 grams and by gzip" in told
     assert last("good")["worse_than"] == ["by_5_grams", "by_gzip"], "the text repeats itself"

@@ -13,11 +13,12 @@ import pytest
 import torch
 
 from trainings import made
-from unrolled import Ragged, Recurrent, State, Truncated, cells, circuit
+from unrolled import Ragged, Recurrent, State, Truncated, cells, circuit, take, tanh
 from unrolled.cli import main
 from unrolled.data.example import divided
 from unrolled.data.goal import mean_loss
 from unrolled.data.kinds import recognise
+from unrolled.data.language import Language
 from unrolled.data.recordings import Recording, read_recording
 from unrolled.data.sequences import Batch
 from unrolled.errors import DataError, InputError, UsageError
@@ -144,6 +145,36 @@ def test_models_refuse_what_makes_no_model(wrong: dict, message: str):
 
 
 # options
+
+
+def test_defaults_give_way_to_equations_that_fix_the_sizes():
+    @circuit
+    def added(x, h, *, W):
+        h = tanh(W @ h + x)
+        return {"h": h}
+
+    @circuit
+    def taken(x, h, *, E, W):
+        h = tanh(take(E, x) + W @ h)
+        return {"h": h}
+
+    assert Spec.read("language", circuit=cells.gru).model == Spec.read("language").model
+    assert (Spec.read("language").model.hidden, Spec.read("language").model.embedding) == (256, 64)
+    for cell in (added, taken):
+        options = Spec.read("language", circuit=cell).model
+        assert (options.hidden, options.embedding) == (None, 0)
+    assert Spec.read("language", {"model": {"embedding": 3}}, circuit=taken).model.embedding == 3, "a choice stays"
+    assert Spec.read("voice", circuit=added).model.hidden is None
+
+
+def test_a_short_text_has_dropout(tmp_path: Path):
+    (tmp_path / "short.txt").write_text("a" * 300_000)
+    short = Language.suited(tmp_path / "short.txt")
+    assert Spec.read("language", suited=short).model.dropout == 0.3
+    assert Spec.read("language", {"model": {"dropout": 0.0}}, suited=short).model.dropout == 0, "a choice stays"
+    assert Language.suited(tmp_path) == short
+    (tmp_path / "more.txt").write_text("b" * 300_000)
+    assert Language.suited(tmp_path) == {} and Spec.read("language", suited={}).model.dropout == 0
 
 
 def test_options_survive_toml_and_single_values_are_replaced(tmp_path: Path):

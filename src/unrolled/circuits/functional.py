@@ -221,6 +221,21 @@ def onehot(token: Symbol) -> Symbol:
     return record("onehot", token)
 
 
+def argmax(x: Value) -> Symbol:
+    """The token of the largest entry of a vector, the first one if several are equal: of the size of the vector. It can
+    be the new value of a state, which is then a token, too, and starts at token 0 unless it is given. No gradient flows
+    through it."""
+    return record("argmax", x)
+
+
+def draw(o: Value, noise: Value) -> Symbol:
+    """A token drawn with the probabilities softmax(o): argmax(o + noise), where ``noise`` is an input that holds
+    independent Gumbel numbers, one for each of the scores o, as ``unrolled.gumbel`` makes them (Gumbel 1954; Maddison,
+    Tarlow and Minka 2014). For another temperature, write ``draw(o / temperature, noise)``. No gradient flows through
+    it."""
+    return argmax(record("add", o, noise))
+
+
 def nll(o: Symbol, y: Symbol) -> Symbol:
     """Negative log-likelihood -log softmax(o)[y] of token y under the scores o: a scalar."""
     return logsumexp(o) - record("pick", o, y)

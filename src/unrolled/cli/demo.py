@@ -29,6 +29,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     from ..cells import gru
     from ..data.language import Language
     from ..files.write import write_text
+    from ..nn.model import SequenceModel
     from ..run.config import description
     from ..run.folder import RunFolder, free_folder
     from ..run.run import Run
@@ -39,11 +40,13 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
 
     text = python_reference()
     training = {"minutes": seconds / 60, "rate": RATE}
-    spec = Spec.read("language", {"training": training, "reading": {"window": WINDOW, "seed": seed}})
+    reading = {"window": WINDOW, "seed": seed}
+    spec = Spec.read("language", {"model": MODEL, "training": training, "reading": reading})
     with RunFolder(out or free_folder(Path("runs"), "demo-gru")) as folder:
         write_text(folder.path / "text.txt", text)
         data = Language.learn(folder.path / "text.txt", spec.data, spec.reading)
         model = initial_model(spec, gru, data)
+        assert isinstance(model, SequenceModel)
         run = Run(folder, Training(model, data, spec.training))
         run.begin(gru, description(spec, data, model))
         if not json:
@@ -54,6 +57,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     return ended.code
 
 
+MODEL = {"hidden": 128, "embedding": 0}  # so that its equations are all that it is
 WINDOW, RATE = 32, 1.2e-2  # short windows and a high learning rate, to learn much within a minute
 
 

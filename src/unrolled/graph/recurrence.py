@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from .drawn import Distribution, distribution
-from .node import Node, is_fixed, order
+from .node import TOKEN, Node, is_fixed, order
 from .verify import verify
 
 
@@ -62,6 +62,11 @@ class Recurrence:
     def series(self) -> dict[str, Node]:
         """The inputs that have a value at each step."""
         return {name: node for name, node in self.inputs.items() if not is_fixed(node)}
+
+    @cached_property
+    def tokens(self) -> frozenset[str]:
+        """The states that are tokens."""
+        return frozenset(name for name, node in self.states.items() if node.type.kind == TOKEN)
 
     @cached_property
     def drawn(self) -> dict[str, Distribution]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..data.goal import Goal
 from ..errors import DataError
 from ..graph.bind import bind, nameable
+from ..graph.node import order
 from ..graph.recurrence import Recurrence
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
@@ -69,6 +70,7 @@ class Reading:
         text: the characters, words or subwords of a text, and the one after the last.
         vocabulary: the text of each token.
         track: the input as it is drawn, unless it is a text.
+        figure: what the model makes of the data as SVG, if there is a picture of it.
     """
 
     x: Tensor
@@ -78,6 +80,7 @@ class Reading:
     text: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     track: Track | None = None
+    figure: str = ""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Subject:
         text: as in ``Reading``.
         vocabulary: as in ``Reading``.
         track: as in ``Reading``.
+        figure: as in ``Reading``.
         once: whether the loss counts at the last step only; otherwise it is summed over steps.
     """
 
@@ -106,19 +110,20 @@ class Subject:
     text: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     track: Track | None = None
+    figure: str = ""
     once: bool = False
 
 
 def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
-    """The subject of a trained model that reads a sequence.
+    """The subject of a trained model that reads a sequence. An embedding is shown as part of the matrices that read it.
 
     Raises:
         DataError: the model is more than a stack of layers.
     """
-    if model.embedding is not None or model.residual or model.backward_layers:
+    if model.residual or model.backward_layers:
         raise DataError(
-            f"the model of '{title}' has an embedding, residual connections or two directions, which the explorer "
-            "cannot show. Choose a model without them, or only its cell"
+            f"the model of '{title}' has residual connections or two directions, which the explorer cannot show. "
+            "Choose a model without them, or only its cell"
         )
     steps, last = len(reading.x), len(model.layers) - 1
     layers = []
@@ -131,11 +136,40 @@ def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
         part = scored.recurrence if k == last else without(step, set(step.inputs) - {model.input})
         parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
         sizes = {n: v for n, v in net.sizes.items() if n in nameable(part)}
+        if model.embedding is not None and k == 0:
+            parameters |= _without_embedding(title, part, model.input, parameters, model.embedding.weight)
+            sizes[model.input] = len(model.embedding.weight)
         if read_out is not None:
             weight, bias = read_out.weight.detach().double(), read_out.bias.detach().double()
             parameters |= {scored.weight: weight, scored.bias: bias}
             sizes[scored.scores] = len(bias)
         layers.append(Layer(part, parameters, bind(part, sizes), model.input, model.output))
     inputs = {model.input: reading.x, scored.target: reading.y}
-    about = (reading.notes, reading.text, reading.vocabulary, reading.track)
+    about = (reading.notes, reading.text, reading.vocabulary, reading.track, reading.figure)
     return Subject(title, tuple(layers), scored, inputs, steps, *about, once=model.answer != "every")
+
+
+def _without_embedding(
+    title: str, step: Recurrence, source: str, parameters: Mapping[str, Tensor], table: Tensor
+) -> dict[str, Tensor]:
+    """The matrices that read one-hot vectors instead of their embeddings: U @ (E @ onehot) = (U @ E) @ onehot.
+
+    Args:
+        source: the input.
+        parameters: by name.
+        table: the embedding of each token, (tokens, size).
+
+    Raises:
+        DataError: the step reads the embedding in another way than by a product with a matrix.
+    """
+    names = {node: name for name, node in step.parameters.items()}
+    matrices = set()
+    for node in order([*step.returns.values()]):
+        if step.inputs[source] in node.args:
+            if node.op != "matvec" or node.args[0] not in names:
+                raise DataError(
+                    f"the model of '{title}' has an embedding that is not only multiplied by matrices, which the "
+                    "explorer cannot show. Train without it: --set model.embedding=0"
+                )
+            matrices.add(names[node.args[0]])
+    return {name: parameters[name] @ table.detach().double().T for name in matrices}

@@ -38,7 +38,8 @@ def with_drawn(
     """
     recurrence, named = net.circuit.recurrence, dict(named)
     known = {**dict(zip(recurrence.inputs, inputs, strict=False)), **named}
-    series = [x for n, x in known.items() if n not in recurrence.fixed] + [*(given or {}).values()]
+    series = [x for n, x in known.items() if n not in recurrence.fixed]
+    series += [x[0] if isinstance(x, tuple) else x for x in (given or {}).values()]  # with a mask
     like = net._like()
     for n, each in recurrence.drawn.items():
         if n not in known:

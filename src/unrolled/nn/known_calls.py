@@ -19,8 +19,9 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.state import State
 from .bound_calls import BoundCall
-from .incoming import columns, flat
+from .incoming import columns
 from .memory import Store
+from .rows import flat
 
 if TYPE_CHECKING:
     from .recurrent import Recurrent
@@ -119,9 +120,14 @@ def again(
         fixed = n in net.circuit.recurrence.fixed
         rows = x if x.is_floating_point() else net._incoming(like).series(n, x, 1 if fixed else leading)
         series[n] = flat(rows, layout) if leading == 2 and not fixed else rows
+    tokens = net.circuit.recurrence.tokens
     if state is None:
-        start = {n: like.new_zeros(shape) for n, shape in known.states.items()}
+        of_token = dict.fromkeys(tokens, torch.int64)
+        start = {n: like.new_zeros(shape, dtype=of_token.get(n)) for n, shape in known.states.items()}
     else:
-        start = {n: columns(s) for n, s in state.items()}
+        check = net._incoming(like) if tokens else None
+        start = {
+            n: check.tokens(n, s, 1, f"state '{n}'") if check and n in tokens else columns(s) for n, s in state.items()
+        }
     call = Call(known.step, known.sizes, weights, series, start, layout, like)
     return net.memory.around(known.engine, call), call

@@ -16,6 +16,7 @@ from .lines import loop, size
 from .refuse import Refused, check
 from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
 from .statements import (
+    Choose,
     Copy,
     MatrixProduct,
     OneHot,
@@ -25,8 +26,9 @@ from .statements import (
     Reduction,
     RowProduct,
     Statement,
+    Take,
     Transposed,
-)  # fmt: skip
+)
 from .storage import Storage, places
 
 Statements = tuple[Statement[Node], ...]
@@ -116,6 +118,10 @@ def _single(n: Node, storage: Storage) -> Statement[Node]:
         return Transposed(rows, columns, storage.part(x), Part(n))
     if n.op == "pick":
         return Pick(storage.part(x), storage.part(others[0]), Part(n))
+    if n.op == "take":
+        return Take(n.type.dims[0], storage.part(x), storage.part(others[0]), Part(n))
+    if n.op == "choose":
+        return Choose(storage.part(x), storage.part(others[0]), storage.part(others[1]), Part(n))
     if n.op == "onehot":
         return OneHot(n.type.dims[0], storage.part(x), Part(n))
     if (axis := dict(n.attrs).get("axis")) is not None:

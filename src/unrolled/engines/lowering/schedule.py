@@ -20,10 +20,16 @@ LITERALS = ("constant", "size")
 SPREAD = ("broadcast", "repeat")  # of a scalar to all entries, of a vector to all rows or columns
 # operations on one entry of each argument, on the number of a scalar, or on an entry of the row's or column's vector
 ENTRYWISE = POINTWISE.union(SPREAD, ("outer",))
-IN_PLACE = ("slice", "take")  # parts of other values, which are not computed
+IN_PLACE = ("slice", "take")  # see in_place
 PRODUCTS = ("matvec", "matmul")  # read the matrix of which an argument is the transpose
 # operations on vectors that C rounds like torch, whatever comes next; it may fuse a product with an addition
 EXACT = frozenset(("add", "sub", "neg", "stop_gradient", "broadcast", "slice", "concat"))
+
+
+def in_place(n: Node) -> bool:
+    """Whether a value is a part of others, or another way to read them, and so is not computed. A row of a table is one
+    if its token is given; a computed token may be overwritten before the row is read."""
+    return n.op in IN_PLACE and (n.op != "take" or n.args[1].op == "input")
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +122,7 @@ def _stages(
     computed = {*cut.before, *cut.loop, *cut.after}
     read = results.union(*(operands(n) for n in computed))
     computed -= {n for n in computed if n.op == "transpose" and n not in read}
-    first = _needed([n for n in cut.before if n.op not in ENTRYWISE and n.op not in IN_PLACE], computed)
+    first = _needed([n for n in cut.before if n.op not in ENTRYWISE and not in_place(n)], computed)
     light = [n for n in cut.before if n not in first and n in computed]
     inner = _needed([*cut.loop, *new], computed)
     for n in (*light, *cut.after):
