@@ -78,7 +78,8 @@ def encoded(words: Sequence[str], numbers: dict[str, int]) -> list[torch.Tensor]
 
 def pronounced(net: EncoderDecoder, words: Sequence[str], package: SimpleNamespace) -> list[list[str]]:
     """The phonemes of each word, all words as one batch."""
-    written = net.write(unrolled.Ragged(encoded(words, package.g2idx)), longest=LONGEST)
+    sources = encoded(words, package.g2idx)
+    written = net.write(sources[0][None] if len(words) == 1 else unrolled.Ragged(sources), longest=LONGEST)
     return [[package.idx2p[int(number)] for number in symbols] for symbols in written.symbols]
 
 

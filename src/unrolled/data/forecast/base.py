@@ -54,7 +54,7 @@ def learn_base(features: Features, series: Sequence[Series], known: Sequence[int
         one = series[learned[number]]
         return rows_of(features, one, features.view(one), known[learned[number]])
 
-    found = fit(rows, len(learned), partial(choose, features))
+    found = fit(rows, len(learned), partial(choose, features, len(series) > 1))
     return Base(features, found.whole, len(series) > 1), found
 
 

@@ -57,15 +57,16 @@ class Choice:
         return Basis(numpy.concatenate(read, 1), numpy.concatenate(penalties))
 
 
-def choose(features: Features, fit: Callable[[Basis], CrossFitted], nothing: CrossFitted) -> CrossFitted:
+def choose(features: Features, several: bool, fit: Callable[[Basis], CrossFitted], nothing: CrossFitted) -> CrossFitted:
     """The regression with the features that reduce the error of rows that were left out: first the drift, then past
     values with or without the calendar, then the mean, then other columns.
 
     A regression that returns to a mean is wrong without end where a series grows, and rows between others do not show
-    it. So the mean must reduce the error by more.
+    it. So the mean must reduce the error by more. Several series, which grow differently, show it.
 
     Args:
         features: all features.
+        several: whether the rows are those of several series.
         fit: the regression in some directions.
         nothing: the forecast of the last value.
     """
@@ -73,7 +74,7 @@ def choose(features: Features, fit: Callable[[Basis], CrossFitted], nothing: Cro
     stages: tuple[tuple[float, Callable[[Choice], list[Choice]]], ...] = (
         (0.5, lambda best: [best]),
         (0.5, lambda best: [Choice(True, decay, also) for decay in DECAYS for also in calendar]),
-        (2.0, lambda best: [replace(best, mean=True)]),
+        (0.0 if several else 2.0, lambda best: [replace(best, mean=True)]),
         (1.0, lambda best: [one for one in _with_others(best) if features.optional]),
     )
     best, choice = nothing, Choice()

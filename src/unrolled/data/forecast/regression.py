@@ -39,7 +39,8 @@ def fit(rows_of: Callable[[int], Rows], series: int, choose: Choose = everything
         choose: the features, given what fits a regression, and what forecasts the last value.
     """
     features, ahead = rows_of(0).features.shape[1], rows_of(0).targets.shape[1]
-    return _chosen(_joined(_blocks(rows_of(number)) for number in range(series)), features, ahead, choose)
+    blocks = _joined(_blocks(rows_of(number)) for number in range(series))
+    return _chosen([merged([rows]) for rows in blocks], features, ahead, choose)
 
 
 def left_out(rows: Rows, shared: CrossFitted, several: bool) -> Array:
