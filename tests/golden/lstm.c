@@ -129,7 +129,7 @@ void run(const int R, const piece *pieces, const int64_t *of_lane, void **p, rea
     begin_lanes(&s, R, pieces, of_lane);
     const int64_t *const at = s.at, *const from = s.from, *const to = s.to;
     for (int N; (N = next_stretch(&s)) > 0;) {
-        PREVIOUS(before_q0, q0_, start_q0, 20)
+        PREVIOUS(before_q0, q0_, start_q0, 20, zero)
         for (int step = 0, base = 0; step < s.steps; base += s.live[step++]) {
             const int R = s.live[step];
             for (int i = base + R; i < base + 2 * R && i < N; i++) {
