@@ -6,14 +6,15 @@ READY := .venv/ready
 BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
+PAIRS := .venv-pairs/ready
 
-.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel figures torture sanitize results-music results-voice results-text
-.PHONY: results-synthetic results-series results-m4 format clean
+.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-writing figures torture sanitize results-music results-voice results-text
+.PHONY: results-synthetic results-series results-m4 results-pairs results-g2p format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
 	@echo "usage: make TARGET [PYTHON=python3.12]"
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -35,6 +36,12 @@ $(ACCELERATE): benchmarks/accelerate.txt
 	@.venv-accelerate/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
+$(PAIRS): examples/pairs.txt
+	@echo "environment  creating .venv-pairs for a dictionary and a network of others"
+	@$(PYTHON) -m venv .venv-pairs
+	@.venv-pairs/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
 $(ECOSYSTEM): tests/ecosystem/requirements.txt pyproject.toml constraints.txt
 	@echo "environment  creating .venv-ecosystem for libraries around PyTorch"
 	@$(PYTHON) -m venv .venv-ecosystem
@@ -48,7 +55,7 @@ demo: $(READY)  ## run the guided demonstration
 
 test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-seed=N" repeats an earlier order
 	@echo "test         the whole suite in random order, in two processes"
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --durations=25 --durations-min=4 $(ARGS)
 
 .PHONY: test-ecosystem
 test-ecosystem: $(ECOSYSTEM)  ## run models in Lightning, skorch, Accelerate, Opacus, Captum and torchinfo; a minute
@@ -87,6 +94,9 @@ bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before a
 bench-small: $(READY)  ## compare short calls and single steps with torch.nn, and derivatives with one gradient; 4 minutes
 	@$(BIN)/python benchmarks/small.py $(ARGS)
 
+bench-writing: $(READY)  ## compare writing inside the engine's loop with loops in Python; a minute
+	@$(BIN)/python benchmarks/writing.py $(ARGS)
+
 bench-compile: $(READY)  ## compile a model with torch.compile and train it on longer and longer sequences; 5 minutes, rewrites benchmarks/COMPILE.md
 	@$(BIN)/python benchmarks/compiled.py $(ARGS)
 
@@ -95,6 +105,9 @@ bench-memory: $(READY)  ## compare the memory of the gradient with torch.nn, fro
 
 bench-parallel: $(READY) data  ## compare two training processes under torchrun with one; 10 minutes, UNROLLED_DATA names the data
 	@$(BIN)/python benchmarks/parallel.py $(ARGS)
+
+bench-text: $(READY)  ## train on 300 MB of text in less than 600 MB of memory; 3 minutes
+	@$(BIN)/python benchmarks/text_memory.py $(ARGS)
 
 bench-long: $(READY)  ## compute the exact gradient through 30,000,000 steps of a voice recording; 20 minutes
 	@$(BIN)/python benchmarks/long.py $(ARGS)
@@ -138,7 +151,7 @@ results-text: $(READY) data  ## train on tinyshakespeare with default options, c
 	$(BIN)/python examples/twin_lstm.py $(SHAKESPEARE)
 	$(BIN)/unrolled train $(SHAKESPEARE) --minutes 20 $(BEST) --overwrite --out $(RESULTS)/shakespeare
 
-results-series: $(READY)  ## forecast classic series with default options, compared with ARIMA and ETS; 5 minutes
+results-series: $(READY)  ## forecast classic series with default options, compared with ARIMA and ETS; 15 minutes
 	$(BIN)/python examples/series.py --out $(RESULTS)/series
 
 M4 = $(UNROLLED_DATA)/m4
@@ -146,6 +159,16 @@ M4_OPTIONS = --ahead 48 --set data.validation=48 --hidden 64 --rate 0.003 --set 
 
 results-m4: $(READY) data  ## forecast the hourly series of the M4 competition 48 steps ahead; 15 minutes
 	$(BIN)/unrolled train $(M4)/Hourly-train.csv --test $(M4)/Hourly-test.csv $(M4_OPTIONS) --minutes 12 --overwrite --out $(RESULTS)/m4
+
+PRONUNCIATIONS = --set data.target_unit=word --hidden 256 --batch 64 --rate 0.002 --set model.dropout=0.2 --set training.validations=12
+
+results-pairs: $(READY) $(PAIRS)  ## learn how English words are pronounced, from the CMU dictionary; an hour on two cores
+	$(BIN)/python examples/pronunciations.py --packages .venv-pairs --out $(RESULTS)/words.tsv
+	$(BIN)/unrolled train $(RESULTS)/words.tsv $(PRONUNCIATIONS) --minutes 55 --threads 2 --overwrite --out $(RESULTS)/words
+	$(BIN)/unrolled evaluate $(RESULTS)/words $(RESULTS)/words.tsv --beam 5
+
+results-g2p: $(READY) $(PAIRS)  ## load the network of the package g2p-en, and compare what it writes with its own code
+	$(BIN)/python examples/g2p.py --packages .venv-pairs
 
 results-synthetic: $(READY)  ## train on the adding problem, temporal order and the embedded Reber grammar
 	$(BIN)/python examples/long_memory.py adding
@@ -174,5 +197,5 @@ mutants: $(READY)  ## plant faults in the sources, each of which a test must det
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem .venv-pairs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -10,6 +10,7 @@ from unrolled.speed.timing import Effort
 
 STANDARD = ("rnn", "gru", "lstm")
 CUSTOM = ("jordan", "peephole_lstm", "layernorm_lstm", "mgu")
+MATRIX = ("mlstm", "delta")
 ONNX = (*STANDARD, "peephole_lstm")
 
 # steps, batch, input size, hidden size
@@ -18,6 +19,8 @@ MIDDLE = [(100, 20, 64, 128), (100, 32, 64, 128), (100, 32, 128, 256)]
 WIDE = [(50, 64, 256, 512), (50, 16, 256, 1024)]
 FEW = [(500, 1, 40, 128), (100, 32, 64, 128), (50, 16, 256, 1024)]
 ANY_CELL = [(100, 1, 40, 128), (100, 32, 64, 128), (50, 64, 256, 512)]
+ATTENTION = [(40, 32, 256, 256)]
+MATRICES = [(512, 1, 64, 64), (128, 8, 64, 64)]
 COMPILED = [
     (25, 1, 40, 128),
     (25, 32, 64, 128),
@@ -44,6 +47,8 @@ FULL = [
     *_cases(STANDARD, ALONE + MIDDLE + WIDE, "unrolled", "torch.nn", "JAX"),
     *_cases(CUSTOM, ANY_CELL, "unrolled", "torch loop", "JAX"),
     *_cases(CUSTOM, COMPILED, "unrolled", "torch.compile"),
+    *_cases(("bahdanau",), ATTENTION, "unrolled", "torch loop", "JAX"),
+    *_cases(MATRIX, MATRICES, "unrolled", "torch loop", "JAX"),
     *_cases(STANDARD, FEW, "unrolled", "torch.nn", "torch loop", "JAX", "ONNX", training=False),
     *_cases(CUSTOM, [ANY_CELL[1]], "unrolled", "torch loop", "JAX", "ONNX", training=False),
     *_cases(STANDARD, [MIDDLE[1], *WIDE], "unrolled", "unrolled, 1 thread", "torch.nn", "JAX", threads=2),
@@ -55,6 +60,8 @@ QUICK = [
     *_cases(STANDARD, [(200, 1, 40, 128), (50, 32, 64, 128)], "unrolled", "torch.nn", "JAX"),
     *_cases(CUSTOM, [(50, 1, 40, 128), (50, 32, 64, 128)], "unrolled", "torch loop", "JAX"),
     *_cases(("rnn",), [(10, 1, 40, 128)], "unrolled", "torch.compile"),
+    *_cases(("bahdanau",), ATTENTION, "unrolled", "torch loop", "JAX"),
+    *_cases(MATRIX, [(100, 1, 64, 64)], "unrolled", "torch loop", "JAX"),
     *_cases(STANDARD, [(50, 32, 64, 128)], "unrolled", "torch.nn", "JAX", "ONNX", training=False),
     *_cases(("gru",), [(50, 32, 64, 128)], "unrolled", "unrolled, 1 thread", "torch.nn", "JAX", threads=2),
 ]

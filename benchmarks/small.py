@@ -136,7 +136,7 @@ def single_steps(kind: Callable[..., Call], turns: int) -> Iterator[Row]:
     """Five steps of the cells, each a call."""
     for name, circuit in CELLS.items():
         for batch in BATCHES:
-            for hidden in (*HIDDEN, 128):
+            for hidden in (*HIDDEN, 128, 256):
                 theirs, ours = (getattr(m, f"{name}Cell")(hidden, hidden) for m in (nn, unrolled.nn))
                 net, xs = unrolled.Recurrent(circuit, x=hidden, h=hidden), torch.randn(5, batch, hidden)
                 found = times((kind(stepped(m, xs), m) for m in (theirs, ours, net)), turns)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from once import FirstUse, Streaming
-from points import CUSTOM
+from points import CUSTOM, MATRIX
 
 from unrolled.speed.timing import Row
 
@@ -50,7 +50,8 @@ def targets(rows: list[Row], first: list[FirstUse], stream: Streaming | None) ->
 
     one, middle, wide, all_batches = range(1, 2), range(20, 41), range(16, 65), range(1, 1000)
     two = [r for r in training if r.point.threads == 2 and r.point.batch >= 16]
-    heavy = [r for r in alone if r.point.batch >= 32 and 128 <= r.point.hidden <= 1024]
+    products = [r for r in alone if r.point.cell not in ("bahdanau", *MATRIX)]  # whose products take most of the time
+    heavy = [r for r in products if r.point.batch >= 32 and 128 <= r.point.hidden <= 1024]
     jax = _ratios(alone, lambda r: r.ratio("JAX"))
     return [
         Target("torch.nn, tanh RNN and GRU, batch 1, hidden 64-256: at least 15 times as fast", 15,
@@ -70,6 +71,12 @@ def targets(rows: list[Row], first: list[FirstUse], stream: Streaming | None) ->
         Target("torch.compile, custom cells, batch 1: at least 10", 10, against("torch.compile", CUSTOM, one)),
         Target("torch.compile, custom cells, batch 32: at least 1.5", 1.5,
                against("torch.compile", CUSTOM, range(32, 33))),
+        Target("torch loop, attention (Bahdanau), batch 32, hidden 256: at least 3", 3,
+               against("torch loop", ("bahdanau",), all_batches)),
+        Target("JAX, attention (Bahdanau), batch 32, hidden 256: at least 1.5", 1.5,
+               against("JAX", ("bahdanau",), all_batches)),
+        Target("torch loop, matrix memories (mLSTM, gated delta rule) of 64 x 64: at least 5", 5,
+               against("torch loop", MATRIX, all_batches)),
         Target("the floor, batch 32 and more, hidden 128-1024: at least 0.75 of its rate", 0.75,
                _ratios(heavy, lambda r: _of_the_floor(r))),
         Target("two threads, batch 16 and more: at least 1.7 times one thread", 1.7,

@@ -23,35 +23,42 @@ import pandas
 from statsmodels import datasets
 from statsmodels.tsa.exponential_smoothing.ets import ETSModel
 from statsmodels.tsa.statespace.sarimax import SARIMAX
+from statsmodels.tsa.stattools import kpss
 
 
 class Classic(NamedTuple):
-    """A series: its values by date, the length of its season (1 for none), and how often ARIMA differences it."""
+    """A series: its values by date, the length of its season (1 for none), and how often ARIMA differences it; by
+    default as often as a unit root test says."""
 
     values: pandas.Series
     season: int
-    differences: int
-    seasonal_differences: int
+    differences: int | None = None
+    seasonal_differences: int = 0
 
 
 def classics() -> dict[str, Classic]:
-    """Carbon dioxide by month, sunspots by year, the Nile by year, El Niño by month, and US unemployment by quarter."""
+    """Carbon dioxide by month, sunspots by year, the Nile by year, El Niño by month, and the US economy by quarter."""
     co2 = datasets.co2.load_pandas().data["co2"].resample("MS").mean().interpolate()
     sunspots = datasets.sunspots.load_pandas().data.set_index("YEAR")["SUNACTIVITY"]
     nile = datasets.nile.load_pandas().data.set_index("year")["volume"]
     wide = datasets.elnino.load_pandas().data.set_index("YEAR")
     months = pandas.date_range(f"{int(wide.index[0])}-01-01", periods=wide.size, freq="MS")
     elnino = pandas.Series(wide.to_numpy().ravel(), months, name="temperature")
-    macro = datasets.macrodata.load_pandas().data
-    quarters = pandas.date_range(f"{int(macro['year'][0])}-01-01", periods=len(macro), freq="QS")
-    unemployment = pandas.Series(macro["unemp"].to_numpy(), quarters, name="unemployment")
+    economy = datasets.macrodata.load_pandas().data.drop(columns="quarter")
+    quarters = pandas.date_range(f"{int(economy.pop('year')[0])}-01-01", periods=len(economy), freq="QS")
     return {
         "co2": Classic(co2, 12, 1, 1),
         "sunspots": Classic(sunspots, 1, 0, 0),
         "nile": Classic(nile, 1, 0, 0),
         "elnino": Classic(elnino, 12, 0, 1),
-        "unemployment": Classic(unemployment, 4, 1, 0),
+        **{name: Classic(values.set_axis(quarters), 4) for name, values in economy.items()},
     }
+
+
+def differences(y: numpy.ndarray) -> int:
+    """How often to difference a series: until it is stationary by the test of Kwiatkowski et al. (1992), at most twice,
+    as in Hyndman and Khandakar (2008)."""
+    return next((times for times in range(2) if kpss(numpy.diff(y, times), nlags="auto")[1] >= 0.05), 2)
 
 
 def write(path: Path, values: pandas.Series) -> Path:
@@ -74,13 +81,14 @@ def trained(path: Path, out: Path, more: list[str]) -> dict[str, float]:
 def arima(y: numpy.ndarray, first: int, classic: Classic) -> numpy.ndarray:
     """One-step forecasts of the values from ``first``: the orders have the least AIC on those before."""
     best = None
+    times = differences(y[:first]) if classic.differences is None else classic.differences
     seasonal = product((0, 1), (0, 1)) if classic.season > 1 else [(0, 0)]
     for (p, q), (big_p, big_q) in product(product(range(4), range(3)), seasonal):
         if classic.season == 12 and p + q > 3:  # the others take minutes
             continue
-        order = p, classic.differences, q
+        order = p, times, q
         of_season = (big_p, classic.seasonal_differences, big_q, classic.season) if classic.season > 1 else (0, 0, 0, 0)
-        trend = "c" if classic.differences + classic.seasonal_differences == 0 else None
+        trend = "c" if times + classic.seasonal_differences == 0 else None
         model = SARIMAX(y[:first], order=order, seasonal_order=of_season, trend=trend, enforce_stationarity=False)
         fitted = model.fit(disp=0, maxiter=50)
         if best is None or fitted.aic < best.aic:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from unrolled import circuit, nll, softmax, tanh
+from unrolled import circuit, nll, noise, softmax, tanh, variational, zoneout
 from unrolled.cells import ALL
 from unrolled.engines.c.build import compiler
 
@@ -46,8 +46,18 @@ SIZES = {
     else {"x": 3, "h": 4}
     for name in ALL
 }
-CIRCUITS = {**ALL, "lecture": lecture, "lecture_output_recurrence": lecture_output_recurrence}
-SIZES |= {"lecture": {"x": 3, "h": 4, "o": 2}, "lecture_output_recurrence": {"x": 3, "h": 4, "o": 2}}
+regularised = zoneout(noise(variational(ALL["lstm"], x=0.2, h=0.3), x=0.1, c=0.1), h=0.1, c=0.5)
+CIRCUITS = {
+    **ALL,
+    "lecture": lecture,
+    "lecture_output_recurrence": lecture_output_recurrence,
+    "regularised": regularised,
+}
+SIZES |= {
+    "regularised": {"x": 3, "h": 4},
+    "lecture": {"x": 3, "h": 4, "o": 2},
+    "lecture_output_recurrence": {"x": 3, "h": 4, "o": 2},
+}
 
 needs_compiler = pytest.mark.skipif(compiler() is None, reason="needs a C compiler")
 ENGINES = ["reference", "torch", pytest.param("c", marks=needs_compiler)]

@@ -46,7 +46,7 @@ def try_circuits(first: int, circuits: int, engines: list[str]) -> None:
     for number in range(first, first + circuits):
         done, failures = Counter[str](), []
         try:
-            drawn = random_circuit(random.Random(number).choice, matrices=number % 3 == 2)
+            drawn = random_circuit(random.Random(number).choice, matrices=number % 3 == 2, tokens=number % 5 == 4)
         except Exception as problem:
             failures.append((f"generator: {_kind(problem)}", f"number {number}\n{traceback.format_exc(limit=-3)}"))
         else:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from unrolled.engines.lowering.lower import Lowered
 from unrolled.engines.lowering.statements import (
     START,
+    Choose,
     Copy,
     Literal,
     Local,
@@ -22,6 +23,7 @@ from unrolled.engines.lowering.statements import (
     Pick,
     Product,
     Statement,
+    Take,
     writes,
 )
 from unrolled.graph.equations import speller
@@ -113,6 +115,10 @@ def _statement(s: Statement[Node], names: Names) -> Iterator[str]:
         yield f"{to} = {_part(s.x, names)}[{_part(s.token, names)}]"
     elif isinstance(s, OneHot):
         yield f"{to} = onehot({_part(s.token, names)})    ({s.size})"
+    elif isinstance(s, Take):
+        yield f"{to} = {_part(s.x, names)}[{_part(s.token, names)}]    ({s.size})"
+    elif isinstance(s, Choose):
+        yield f"{to} = {_part(s.x, names)} ? {_part(s.token, names)} : {_part(s.other, names)}"
     else:
         yield f"{to} = {s.op}({_part(s.x, names)})    ({s.size})"
 

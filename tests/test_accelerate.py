@@ -213,6 +213,9 @@ def test_compiled_layers_are_left():
 def test_where_nothing_is_gained():
     assert left(nn.LSTM(3, 4, device="meta")) == "it is on meta, where nothing is gained"
     assert left(nn.GRUCell(3, 4, dtype=torch.bfloat16)) == "it is in bfloat16, where nothing is gained"
+    for cell in (nn.RNNCell(3, 4), nn.GRUCell(3, 129), nn.LSTMCell(3, 129)):
+        assert left(cell) == "a single step of it is no faster here"
+    assert len(unrolled.accelerate(nn.LSTMCell(3, 128)).replaced) == 1
 
 
 def test_without_a_compiler(monkeypatch):

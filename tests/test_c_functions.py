@@ -129,6 +129,18 @@ def test_rows_of_tokens_are_added_up(dtype: type):
     for at, series in ((0, v), (start.ctypes.data, earlier(v, start, pieces))):
         total, expected = np.ones((3, 5)), np.ones((3, 5))
         np.add.at(expected, tokens, series)
-        factor = (I64 * 3)(v.ctypes.data, at, 5)
-        library.scatter_sum(tokens.ctypes.data, factor, pieces.ctypes.data, 3, total.ctypes.data, zero.ctypes.data)
+        factor, of_tokens = (I64 * 3)(v.ctypes.data, at, 5), (I64 * 2)(tokens.ctypes.data, 0)
+        library.scatter_sum(of_tokens, factor, pieces.ctypes.data, 3, total.ctypes.data, zero.ctypes.data)
         assert np.allclose(total, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_of_the_tokens_one_step_earlier_are_added_up(dtype: type):
+    draw, library = np.random.default_rng(0), sums(dtype is np.float64)
+    pieces = np.array([[0, 4, 1, -1], [4, 3, -1, -1], [7, 2, 0, -1]], np.int64)
+    tokens, start, v = draw.integers(0, 3, 9), np.array([2, 1]), draw.standard_normal((9, 5)).astype(dtype)
+    total, expected, zero = np.ones((3, 5)), np.ones((3, 5)), aligned(1, 5, dtype)
+    np.add.at(expected, [1, *tokens[:3], 0, *tokens[4:6], 2, tokens[7]], v)
+    factor, of_tokens = (I64 * 3)(v.ctypes.data, 0, 5), (I64 * 2)(tokens.ctypes.data, start.ctypes.data)
+    library.scatter_sum(of_tokens, factor, pieces.ctypes.data, 3, total.ctypes.data, zero.ctypes.data)
+    assert np.allclose(total, expected, rtol=1e-12)

@@ -442,7 +442,7 @@ def test_a_process_ends_with_the_code_and_the_message(here: Path):
     out, err = child.communicate()
     assert (child.returncode, out) == (2, "")
     assert err == (
-        "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), "
+        "unrolled: there is no file 'texxt.txt'; expected a text, a table (CSV, Parquet), pairs (TSV), "
         "a MATLAB file of music or a folder of recordings, MIDI files or texts. Did you mean 'text.txt'?\n"
     )
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from processes import in_processes
+from unrolled.data.example import Example
+from unrolled.data.sequences import Batch
 from unrolled.run.trained import best_model
 from unrolled.sequence.ragged import Ragged
 from unrolled.sequence.state import State
@@ -81,6 +83,18 @@ def test_joined_sequences_are_shared_by_their_steps():
     found = [Ranks(rank, 2).share(batch) for rank in (0, 1)]
     assert [share.x.lengths.tolist() for share in found] == [[5], [1, 2, 2]]
     assert [share.y.tolist() for share in found] == [[0], [1, 2, 3]]
+
+
+@pytest.mark.parametrize("each", [True, False])
+def test_batches_of_sequences_are_shared_by_their_steps(each: bool):
+    """With a target per step, and with one per sequence."""
+    lengths = (5, 1, 2, 2)
+    y = [torch.arange(n) + 10 * n if each else torch.tensor(i) for i, n in enumerate(lengths)]
+    batch = Batch.of([Example(torch.ones(n, 2) * n, target, "") for n, target in zip(lengths, y, strict=True)])
+    found = [Ranks(rank, 2).share(batch) for rank in (0, 1)]
+    assert [[row.shape for row in share.read] for share in found] == [[(5, 2)], [(1, 2), (2, 2), (2, 2)]]
+    assert torch.equal(found[0].y, batch.y[:5] if each else batch.y[:1])
+    assert torch.equal(found[1].y, batch.y[5:] if each else batch.y[1:])
 
 
 # several processes

@@ -133,8 +133,9 @@ DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batch
 DOCTESTED += ["unrolled.sequence.losses", "unrolled.look.explore", "unrolled.diagnosis.diagnose"]
 DOCTESTED += ["unrolled.train.schedule", "unrolled.data.example", "unrolled.nn.model", "unrolled.nn.weight_drop"]
 DOCTESTED += [f"unrolled.data.tables.{name}" for name in ("numbers", "dates", "labels", "encoding", "content")]
-DOCTESTED += [f"unrolled.data.tables.{name}" for name in ("dialect", "found", "form", "json_lines")]
+DOCTESTED += [f"unrolled.data.tables.{name}" for name in ("dialect", "found", "form", "json_records")]
 DOCTESTED += ["unrolled.data.given", "unrolled.files.encoding"]
+DOCTESTED += [f"unrolled.data.{name}" for name in ("texts", "records", "record_texts")]
 DOCTESTED += ["unrolled.data.recordings", "unrolled.data.defaults", "unrolled.errors"]
 DOCTESTED += ["unrolled.circuits.advice", "unrolled.cli.synonyms", "unrolled.plan.segments", "unrolled.draw.numbers"]
 

@@ -66,15 +66,21 @@ def test_a_document_is_a_file_or_a_line(here: Path):
     assert recognise(Path("texts")) is Language
 
 
+def in_parts(documents: Documents) -> list[list[str]]:
+    """The texts of each part."""
+    return [[text for text, p in zip(documents.texts, documents.parts, strict=True) if p == part] for part in range(3)]
+
+
 def test_parts_are_whole_disjoint_and_follow_from_the_documents_alone(here: Path):
     documents = read_documents(Path("names.txt"), by_line=True)
-    train, validation, test = documents.parts
+    train, validation, test = in_parts(documents)
     assert sorted([*train, *validation, *test]) == sorted(documents.texts)
     assert not set(train) & set(validation) and not set(train) & set(test) and not set(validation) & set(test)
     assert 0.8 < len(train) / len(NAMES) < 0.98
-    turned = Documents("x", {"x": "\n".join(NAMES[::-1])}, many=True, by_line=True)
-    assert [sorted(part) for part in turned.parts] == [sorted(part) for part in documents.parts]
-    assert documents.training_text == "".join(train)
+    Path("turned.txt").write_text("\n".join(NAMES[::-1]))
+    turned = read_documents(Path("turned.txt"), by_line=True)
+    assert [sorted(part) for part in in_parts(turned)] == [sorted(part) for part in (train, validation, test)]
+    assert "".join(documents.training_pieces()) == "".join(train)
 
 
 def test_a_text_and_a_folder_have_fingerprints_of_all_that_is_in_them(here: Path):
@@ -129,11 +135,13 @@ def test_bits_are_those_of_each_document_by_itself(piece: int):
     assert bits_per_step(model, documents, piece) == pytest.approx(bits, rel=1e-6 if exact else 0.05)
 
 
-def test_the_gradient_is_that_of_each_document_by_itself():
+def test_the_gradient_is_that_of_each_document_by_itself(tmp_path: Path):
     """One row over all documents, in one window: the reset mask parts them as if each were alone."""
-    documents = Documents("some", {str(i): name for i, name in enumerate(NAMES[:40])}, many=True, by_line=False)
-    vocabulary = sorted(set(documents.text))
-    kind = Language(LanguageOptions(), Reading(batch=1, window=1000), Vocabulary("".join(vocabulary)))
+    for i, name in enumerate(NAMES[:40]):
+        (tmp_path / f"{i}.txt").write_text(name)
+    documents = read_documents(tmp_path)
+    vocabulary = documents.scan.characters
+    kind = Language(LanguageOptions(), Reading(batch=1, window=1000), Vocabulary(vocabulary))
     data = Text(kind, Path(), "", True, documents, *documents.encoded(kind.vocabulary))
     model = SequenceModel(cells.lstm, len(vocabulary), len(vocabulary), 5, 2)
     (batch,) = data.batches(0)

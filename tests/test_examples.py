@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy
 import pytest
 import torch
+
+from unrolled import Ragged
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -123,3 +126,47 @@ def test_accelerated_models_answer_the_same():
     assert all(row.difference < 1e-5 and min(*row.inference, *row.training) > 0 for row in rows)
     page = accelerate.page(rows, pretrained=False)
     assert page.count("\n| ") == 6 and "random weights" in page
+
+
+# pairs
+
+
+def test_pronunciations_are_pairs_without_stress():
+    lines = ["abandon AH0 B AE1 N D AH0 N", "a AH0", "a(2) EY1 # as a letter", "a(3) AH0", "", "# nothing"]
+    found = list(script("pronunciations").pairs(lines))
+    assert found == [("abandon", "AH B AE N D AH N"), ("a", "AH"), ("a", "EY")]
+    assert list(script("pronunciations").pairs(lines[:1], stress=True)) == [("abandon", "AH0 B AE1 N D AH0 N")]
+
+
+def test_the_network_of_g2p_en_is_its_numpy(tmp_path):
+    """With random weights in the form of its checkpoint, as a loop in NumPy."""
+    draw = numpy.random.default_rng(0)
+    shapes = {"emb": (9, 4), "w_ih": (15, 4), "w_hh": (15, 5), "b_ih": (15,), "b_hh": (15,)}
+    w = {f"{side}_{n}": draw.normal(size=shape) for side in ("enc", "dec") for n, shape in shapes.items()}
+    w |= {"fc_w": draw.normal(size=(9, 5)), "fc_b": draw.normal(size=9)}
+    w = {n: value.astype(numpy.float32) for n, value in w.items()}
+    numpy.savez(tmp_path / "checkpoint.npz", **w)
+
+    def step(side, x, h):
+        (ir, iz, n), (hr, hz, m) = (
+            numpy.split(w[f"{side}_w_{k}"] @ v + w[f"{side}_b_{k}"], 3) for k, v in (("ih", x), ("hh", h))
+        )
+        r, z = 1 / (1 + numpy.exp(-(ir + hr))), 1 / (1 + numpy.exp(-(iz + hz)))
+        return (1 - z) * numpy.tanh(n + r * m) + z * h
+
+    def written(letters):
+        h, found, last = numpy.zeros(5, dtype=numpy.float32), [], 2
+        for letter in letters:
+            h = step("enc", w["enc_emb"][letter], h)
+        for _ in range(20):
+            h = step("dec", w["dec_emb"][last], h)
+            last = int((w["fc_w"] @ h + w["fc_b"]).argmax())
+            if last == 3:
+                break
+            found.append(last)
+        return found
+
+    sources = [torch.from_numpy(draw.integers(0, 9, draw.integers(1, 8))) for _ in range(40)]
+    answers = script("g2p").load(tmp_path / "checkpoint.npz").write(Ragged(sources), longest=20).symbols
+    assert [answer.tolist() for answer in answers] == [written(source.tolist()) for source in sources]
+    assert len({len(answer) for answer in answers}) > 2

@@ -149,7 +149,8 @@ def test_lines_of_the_folders_stay_in_their_parts():
         Path("t", name).write_text("".join(f"{name} line {i}\n" for i in range(60)))
     options = {"data": {"document": "line"}, "reading": {"batch": 2}}
     documents = made(Path("t"), cells.gru, options).data.documents
-    train, validation, test = documents.parts
+    texts = list(zip(documents.texts, documents.parts, strict=True))
+    train, validation, test = ([text for text, part in texts if part == number] for number in range(3))
     assert len(test) == 60 and all("test/b.txt" in line for line in test)
     assert 0 < len(validation) < 20 and all("train/a.txt" in line for line in [*train, *validation])
 

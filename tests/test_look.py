@@ -400,6 +400,9 @@ def test_rows_of_numbers(tmp_path: Path):
     assert [tuple(at) for at in numpy.argwhere(codes == 255)] == [(30, 1)], "what is missing is a gap"
     drawn = data["track"]["low"][0] + codes[:, 0] / 254 * (data["track"]["high"][0] - data["track"]["low"][0])
     numpy.testing.assert_allclose(drawn, rows.y[:50], atol=0.005)
+    (picture,) = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page.html)
+    svg = base64.b64decode(picture).decode()
+    assert "Forecasts of b" in svg and "from 10 % to 90 %" in svg and "what came" in svg
 
 
 def test_music(tmp_path: Path):

@@ -7,10 +7,25 @@ from random import Random
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import unrolled
 from cells_for_tests import ENGINES
-from unrolled import InputError, Ragged, Recurrent, State, circuit, columns, outer, rows, sigmoid, softmax, sum, tanh
+from unrolled import (
+    InputError,
+    Ragged,
+    Recurrent,
+    State,
+    circuit,
+    columns,
+    normalised,
+    outer,
+    rows,
+    sigmoid,
+    softmax,
+    sum,
+    tanh,
+)  # fmt: skip
 from unrolled.engines.registry import choose
 from unrolled.errors import EngineError
 from unrolled.graph import stored
@@ -156,6 +171,28 @@ def test_wrong_shapes_are_named():
         net.step(x[:, 0], X)
     with pytest.raises(InputError, match=r"given\['S'\] must be \(batch, time, 4, 5\)"):
         net(x, X, given={"S": S})
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_normalised_is_the_layer_norm_of_torch(engine):
+    @circuit
+    def norms(x, S, *, U):
+        S = 0.5 * S + outer(U @ x, x)
+        return {"S": S, "down": normalised(S, axis=0), "across": normalised(S, axis=1), "n": normalised(x)}
+
+    torch.manual_seed(0)
+    net = Recurrent(norms, x=4, S=(5, 4), engine=engine, dtype=torch.float64)
+    x = torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True)
+    out = net(x)
+    right = [F.layer_norm(out.S.mT, (5,)).mT, F.layer_norm(out.S, (4,)), F.layer_norm(x, (4,))]
+    leaves, mine = [x, net.U], [out.down, out.across, out.n]
+    gradients = [torch.autograd.grad(sum_of(found), leaves, retain_graph=True) for found in (mine, right)]
+    for a, b in zip([*mine, *gradients[0]], [*right, *gradients[1]], strict=True):
+        torch.testing.assert_close(a, b)
+
+
+def sum_of(values):
+    return torch.stack([v.sin().sum() * k for k, v in enumerate(values, 1)]).sum()
 
 
 @pytest.mark.parametrize("engine", ENGINES)

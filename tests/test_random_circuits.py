@@ -30,6 +30,15 @@ def test_random_calls(drawn: Drawn, seed, engine):
     calls.check(calls.random_case(drawn, seed), engine)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_random_calls_of_circuits_whose_tokens_come_back(engine):
+    equal = 0
+    for number in range(8 if engine == "c" else 60):
+        drawn = random_circuit(Random(number).choice, most_lines=5, matrices=number % 3 == 2, tokens=True)
+        equal += calls.check(calls.random_case(drawn, number), engine) == "equal"
+    assert equal > (5 if engine == "c" else 45)
+
+
 # Past failures: each line is a kind of circuit on which an engine crashed, or which it computed wrongly.
 ONCE = {  # name: arguments, lines, returned values
     "one product of a concatenation": ("x, h, *, W, b", "", "'h': tanh(W @ concat(x, h) + b)"),

@@ -56,7 +56,9 @@ def lesson(
 # dropout
 
 
-@pytest.mark.parametrize("options", [{"dropout": 0.5}, {"weight_dropout": 0.5}, {}], ids=["values", "weights", "none"])
+@pytest.mark.parametrize(
+    "options", [{"dropout": 0.5}, {"weight_dropout": 0.5}, {"zoneout": 0.5}, {"variational": 0.5}, {}]
+)
 def test_every_update_has_masks_of_its_own(options: dict[str, float]):
     """Repeats one batch at a learning rate of nearly zero, so that only the masks differ."""
     once = next(iter(windows(SERIES, 4, 20)))
@@ -165,7 +167,7 @@ def test_all_of_a_training_is_restored(way: dict[str, object], tmp_path: Path):
     """Stopped after the best validation, in the middle of a pass over the data: a restored training gives the same
     snapshot, continues with the same numbers, and ends with the same best model."""
     settings = Settings(**{"updates": 20, "rate": 0.05, **way})
-    whole = Training(*lesson(model(dropout=0.3, weight_dropout=0.2), FALLING), settings)
+    whole = Training(*lesson(model(dropout=0.3, weight_dropout=0.2, zoneout=0.1, variational=0.2), FALLING), settings)
     kept, seen, cut = {}, [], None
     for p in whole.run():
         seen.append((p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done))
@@ -177,7 +179,9 @@ def test_all_of_a_training_is_restored(way: dict[str, object], tmp_path: Path):
     assert equal(whole.model.state_dict(), kept), "at the end the model is the best one"
 
     torch.manual_seed(99), numpy.random.seed(99), random.seed(99)
-    again = Training(*lesson(model(seed=3, dropout=0.3, weight_dropout=0.2), FALLING[5:]), settings)
+    again = Training(
+        *lesson(model(seed=3, dropout=0.3, weight_dropout=0.2, zoneout=0.1, variational=0.2), FALLING[5:]), settings
+    )
     restore(again, cut, kept)
     assert equal(vars(through_the_disk(tmp_path / "again", capture(again))), vars(cut))
     found = [(p.update, p.loss, p.mean, p.norm, p.rate, p.validation, p.best, p.steps, p.done) for p in again.run()]

@@ -55,7 +55,7 @@ ISO = days("%Y-%m-%d")
 HALF = {"validation": 0.3, "test": 0.3}  # of few rows
 
 # how the file is cut into cells
-said("commas", ISO, f"time date, {DAILY}", "forecast 'load' 1 ahead, from load")
+said("commas", ISO, f"time date, {DAILY}", "1 series, divided in time; forecast 'load' 1 ahead, from load")
 said("semicolons", ISO.replace(",", ";"), "file semicolons between cells", DAILY)
 said("tabs", ISO.replace(",", "\t"), "tabs between cells", DAILY, file="d.tsv")
 said("tabs in a .csv", ISO.replace(",", "\t"), "tabs between cells", DAILY)

@@ -361,9 +361,10 @@ def test_random_circuits(engine: str, number: int, matrices: bool, monkeypatch: 
     recurrence = net.circuit.recurrence
     lead = {n: (2,) if n in recurrence.fixed else (2, 3) for n in recurrence.inputs}
     given = {
-        n: torch.randint(shape[0], lead[n]) if node.type.kind == TOKEN else torch.randn(*lead[n], *shape).double()
+        n: torch.randint(node.type.dims[0].value(net._sizes), lead[n])
+        if node.type.kind == TOKEN
+        else torch.randn(*lead[n], *node.type.shape(net._sizes)).double()
         for n, node in recurrence.inputs.items()
-        for shape in [node.type.shape(net._sizes)]
     }
     real = {n: x for n, x in given.items() if x.is_floating_point()}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import sys
+import types
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
@@ -34,9 +35,11 @@ _HOME = {
     "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
     "State": "sequence.state",
+    "gumbel": "sequence.gumbel",
     "explore": "look.explore",
     "measure": "look.explore",
     "diagnose": "diagnosis.diagnose",
+    **dict.fromkeys(("zoneout", "variational", "noise"), "circuits.regularise"),
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
 }
@@ -52,6 +55,9 @@ if TYPE_CHECKING:
     from .circuits.circuit import Circuit as Circuit
     from .circuits.circuit import circuit as circuit
     from .circuits.functional import *  # noqa: F403
+    from .circuits.regularise import noise as noise
+    from .circuits.regularise import variational as variational
+    from .circuits.regularise import zoneout as zoneout
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
@@ -67,6 +73,7 @@ if TYPE_CHECKING:
     from .nn.torch_layers import GRU as GRU
     from .nn.torch_layers import LSTM as LSTM
     from .nn.torch_layers import RNN as RNN
+    from .sequence.gumbel import gumbel as gumbel
     from .sequence.ragged import Ragged as Ragged
     from .sequence.state import State as State
 
@@ -84,6 +91,22 @@ def __getattr__(name: str) -> object:
 
 def __dir__() -> list[str]:
     return sorted(_NAMES)
+
+
+class _Package(types.ModuleType):
+    """The package, whose ``draw`` is the function of the language. Python sets it to the room ``draw`` when it imports
+    that; ``from unrolled.draw import ...`` finds the room without it."""
+
+    @property
+    def draw(self) -> object:
+        return self.__getattr__("draw")
+
+    @draw.setter
+    def draw(self, room: object) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 class _Operators:

@@ -3,8 +3,7 @@ NIPS. Eqs. 1, 2 and 5, with one step of the inner loop and layer normalisation."
 
 from __future__ import annotations
 
-from ..circuits import circuit, constant, outer, relu
-from .layernorm_lstm import normalised
+from ..circuits import circuit, constant, normalised, outer, relu
 
 
 @circuit(init={"g": constant(1.0)})

@@ -3,13 +3,7 @@ supplement: both products and the cell are normalised over the units of the laye
 
 from __future__ import annotations
 
-from ..circuits import circuit, constant, gate, glorot, mean, orthogonal, sigmoid, split, sqrt, tanh
-
-
-def normalised(a):
-    """The vector a, shifted and scaled to zero mean and unit variance over its features."""
-    centred = a - mean(a)
-    return centred / sqrt(mean(centred * centred) + 1e-5)
+from ..circuits import circuit, constant, gate, glorot, normalised, orthogonal, sigmoid, split, tanh
 
 
 @circuit(

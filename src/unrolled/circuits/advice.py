@@ -12,9 +12,10 @@ _NO_VALUE = "It has no value when the circuit is defined, only when the network 
 _NO_TYPE = "The dtype and the device belong to the network, not to its equations: net.to(...)"
 _NO_GRADIENT = "The gradient is derived from the equations: print(cell.adjoint().equations())"
 _NO_CHANGE = "Values in a circuit never change in place, so you can remove it"
-_DROPOUT = "Dropout is an option of the model: SequenceModel(cell, ..., dropout=0.5, weight_dropout=0.5)"
+_DROPOUT = "Write the cell without it, and make another with variational(cell, x=0.2, h=0.3) or zoneout(cell, h=0.1)"
 _MATRIX = "Write W @ x for a matrix and a vector, or sum(a * b) for two vectors"
-_LAYER_NORM = "Write it out with mean(...) and sqrt(...), as unrolled.cells.layernorm_lstm does"
+_LAYER_NORM = "Write g * normalised(x) + b, as unrolled.cells.layernorm_lstm does"
+_NORM = "Write it out with mean(...) and sqrt(...), as in x / sqrt(mean(x * x))"
 
 ADVICE = {
     **dict.fromkeys(("shape", "size", "ndim", "dim", "numel", "nelement"), _NO_SIZE),
@@ -37,7 +38,8 @@ ADVICE = {
     **dict.fromkeys(("cat", "concatenate", "hstack"), "Write concat(a, b)"),
     **dict.fromkeys(("tensor_split", "chunk"), "Write split(x, n) for n pieces of equal size"),
     **dict.fromkeys(("masked_fill", "masked_fill_"), "Write where(condition, a, b)"),
-    **dict.fromkeys(("layer_norm", "rms_norm", "batch_norm", "group_norm"), _LAYER_NORM),
+    "layer_norm": _LAYER_NORM,
+    **dict.fromkeys(("rms_norm", "batch_norm", "group_norm"), _NORM),
     **dict.fromkeys(("cross_entropy", "nll_loss"), "Write nll(o, y) for scores o and a token y"),
     "detach": "Write stop_gradient(x)",
     **dict.fromkeys(("clamp", "clip"), "Write minimum(maximum(x, low), high)"),

@@ -12,6 +12,7 @@ from ..draw.drawing import Drawing, draw_recurrence
 from ..errors import CircuitError, did_you_mean
 from ..graph.bind import bind, shapes
 from ..graph.equations import equations
+from ..graph.node import TOKEN
 from ..graph.notation import Format
 from ..graph.recurrence import Recurrence
 from ..graph.stored import as_text, from_text
@@ -164,6 +165,8 @@ class Circuit:
             if name not in recurrence.returns:
                 hint = did_you_mean(name, recurrence.returns) or f". It returns {', '.join(recurrence.returns)}"
                 raise CircuitError(f"circuit '{self.name}' does not return '{name}'{hint}")
+            if recurrence.returns[name].type.kind == TOKEN:
+                raise CircuitError(f"'{name}' of circuit '{self.name}' is a token, through which no gradient flows")
         return Adjoint(differentiate(recurrence, names))
 
     def tangent(self, of: Iterable[str] | None = None) -> Circuit:

@@ -93,7 +93,9 @@ class Resolver:
         """Add the draft of a symbol whose arguments have drafts."""
         args = tuple(self.drafts[id(a)] for a in symbol._args)
         op, attrs, source = symbol._op, symbol._attrs, symbol._source
-        if op not in TOKEN_ARGUMENT:
+        if op == "where" and args[0].type.kind == MASK and not args[0].type.dims and all(map(is_token, args[1:])):
+            op = "choose"
+        elif op not in TOKEN_ARGUMENT:
             args = tuple(self.real(a, source) for a in args)
         if op == "constant":
             draft = self.emit(op, (), {**attrs, "dims": ()}, source)
@@ -115,7 +117,7 @@ class Resolver:
 
     def real(self, draft: Draft, source: SourceLine) -> Draft:
         """The draft as a real value: a token becomes its one-hot vector."""
-        return self.emit("onehot", (draft,), {}, source) if draft.type.kind == TOKEN else draft
+        return self.emit("onehot", (draft,), {}, source) if is_token(draft) else draft
 
     def slice(self, whole: Draft, attrs: dict[str, Any], source: SourceLine) -> Draft:
         """A piece of a vector that is split."""
@@ -222,13 +224,18 @@ class Resolver:
         return self.solver.resolve(value) if isinstance(value, Size) else value
 
 
+def is_token(draft: Draft) -> bool:
+    """Whether a draft is a token."""
+    return draft.type.kind == TOKEN
+
+
 def _readable(text: str) -> str:
     """The text with sizes that have no name yet in words: "W's rows"."""
     return text.replace(".rows", "'s rows").replace(".columns", "'s columns").replace(".size", "'s size")
 
 
 def rank_of(type: Type) -> str:
-    return "mask" if type.kind == MASK else ("scalar", "vector", "matrix")[len(type.dims)]
+    return type.kind if type.kind in (MASK, TOKEN) else ("scalar", "vector", "matrix")[len(type.dims)]
 
 
 def _shown(draft: Draft) -> str:

@@ -144,6 +144,18 @@ def _over(name: str, x: Value, axis: int | None) -> Symbol:
     return symbol
 
 
+def normalised(x: Value, axis: int | None = None) -> Symbol:
+    """x, shifted and scaled to zero mean and unit variance over the features of a vector: layer normalisation without
+    gain and bias (Ba, Kiros and Hinton 2016). 1e-5 is added to the variance, as in torch. Of a matrix, over the rows of
+    each column (``axis=0``) or over the columns of each row (``axis=1``)."""
+
+    def each(statistic: Symbol) -> Symbol:
+        return statistic if axis is None else record("repeat", statistic, axis=axis)
+
+    centred = record("sub", x, each(mean(x, axis)))
+    return centred / each(sqrt(mean(centred * centred, axis) + 1e-5))
+
+
 def cumsum(x: Value, reverse: bool = False) -> Symbol:
     """Cumulative sum over the features of a vector: entry i is the sum of the entries up to and including i, or with
     ``reverse`` the sum of the entries from i to the end."""
@@ -207,6 +219,21 @@ def take(table: Symbol, token: Symbol) -> Symbol:
 def onehot(token: Symbol) -> Symbol:
     """The one-hot vector of a token."""
     return record("onehot", token)
+
+
+def argmax(x: Value) -> Symbol:
+    """The token of the largest entry of a vector, the first one if several are equal: of the size of the vector. It can
+    be the new value of a state, which is then a token, too, and starts at token 0 unless it is given. No gradient flows
+    through it."""
+    return record("argmax", x)
+
+
+def draw(o: Value, noise: Value) -> Symbol:
+    """A token drawn with the probabilities softmax(o): argmax(o + noise), where ``noise`` is an input that holds
+    independent Gumbel numbers, one for each of the scores o, as ``unrolled.gumbel`` makes them (Gumbel 1954; Maddison,
+    Tarlow and Minka 2014). For another temperature, write ``draw(o / temperature, noise)``. No gradient flows through
+    it."""
+    return argmax(record("add", o, noise))
 
 
 def nll(o: Symbol, y: Symbol) -> Symbol:

@@ -41,9 +41,22 @@ def order(roots: Iterable[Symbol]) -> list[Symbol]:
     return result
 
 
-def tokens(symbols: list[Symbol]) -> set[int]:
-    """The ids of the symbols that are used as tokens."""
-    return {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}
+def tokens(
+    symbols: list[Symbol], states: Mapping[str, Symbol], returned: Mapping[str, Symbol], rank: Mapping[int, int]
+) -> set[int]:
+    """The ids of the symbols that are tokens: those used as tokens, what ``argmax`` gives, a choice between tokens, and
+    both values of a state of which one is a token."""
+    found, known = {id(s._args[TOKEN_ARGUMENT[s._op]]) for s in symbols if s._op in TOKEN_ARGUMENT}, -1
+    found |= {id(s) for s in symbols if s._op == "argmax"}
+    while len(found) > known:
+        known = len(found)
+        for s in symbols:
+            if s._op == "where" and not rank[id(s._args[0])] and found.issuperset(map(id, s._args[1:])):
+                found.add(id(s))
+        for pair in ((states[n], returned[n]) for n in states):
+            if not found.isdisjoint(map(id, pair)):
+                found |= {id(s) for s in pair if s._op in ("state", "input")}
+    return found
 
 
 def ranks(

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from ..errors import CircuitError, SourceLine
 from ..graph.bind import names_of_matrix
 from ..graph.language import RESERVED
-from ..graph.node import MASK, REAL, SCALAR, Node, matrix, token, vector
+from ..graph.node import MASK, SCALAR, TOKEN, Node, matrix, token, vector
 from ..graph.ops import LEAVES
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size
@@ -51,7 +51,7 @@ def resolve(
     keep += [size for n in (*inputs, *states, *others) for size in names_of_matrix(n) if size not in keep]
     resolver = Resolver(name, {n: i for i, n in enumerate(keep)})
     rank = ranks(used, states, returned, vectors)
-    _add_leaves(resolver, rank, tokens(used), inputs, states, parameters, definition)
+    _add_leaves(resolver, rank, tokens(used, states, returned, rank), inputs, states, parameters)
     for symbol in used:
         if id(symbol) not in resolver.drafts:
             resolver.add(symbol)
@@ -89,13 +89,10 @@ def _add_leaves(
     inputs: Mapping[str, Symbol],
     states: Mapping[str, Symbol],
     parameters: Mapping[str, Symbol],
-    definition: SourceLine,
 ) -> None:
     """Type inputs, states and parameters by their rank. Every dimension gets a size name of its own."""
     for n, symbol in {**inputs, **states}.items():
         is_token = id(symbol) in tokens
-        if is_token and n in states:
-            raise CircuitError(f"state '{n}' is used as a token, but a state must be a vector or a scalar", definition)
         shapes = SCALAR, vector(Size.of(n)), matrix(*_dims(n, "fixed" in symbol._attrs))
         resolver.leaf(symbol, token(Size.of(n)) if is_token else shapes[rank.get(id(symbol), 1)])
     for n, symbol in parameters.items():
@@ -159,8 +156,10 @@ def _close_loops(resolver: Resolver, states: Mapping[str, Symbol], returned: Map
     """State that the new value of each state has the size of the state."""
     for n, symbol in states.items():
         new, old = resolver.drafts[id(returned[n])], resolver.drafts[id(symbol)]
-        if new.type.kind != REAL or len(new.type.dims) != len(old.type.dims):
+        if new.type.kind != old.type.kind or len(new.type.dims) != len(old.type.dims):
             hint = ""
+            if old.type.kind == TOKEN:
+                hint = ". It is a token because it is used as one. For the token of the largest entry, write argmax(o)"
             if len(old.type.dims) == 2:
                 hint = (
                     ". It is a matrix because it is the left operand of '@', transposed, or reduced along an axis. "

@@ -93,8 +93,8 @@ class Graph:
 
         Args:
             values: every input (batch, steps, size), or (batch, steps) for tokens, or (batch, size) and (batch, rows,
-                size) if it is fixed in time; every initial state (batch, size), or (batch,) for scalars; and every
-                parameter.
+                size) if it is fixed in time; every initial state (batch, size), or (batch,) for scalars and tokens; and
+                every parameter.
 
         Returns:
             By name, tensors (batch, steps, size), (batch, steps) for scalars, (batch, steps, rows, columns) for
@@ -122,10 +122,11 @@ class Graph:
                     f"'{name}' must have shape (batch, {len(u.times)}, ...), got {tuple(values[name].shape)}"
                 )
             leaves[node] = values[name][:, t - u.times[0]]
-        like = next(iter(values[n] for n in u.recurrence.states))
+        state = next(iter(values[n] for n in u.recurrence.states))
+        like = next((x for x in (state, *values.values()) if x.is_floating_point()), torch.empty(0))
         result = evaluate(u.values.values(), leaves, _sizes(leaves), like)
         series = {n: [result[u.values[n, t]] for t in u.times] for n in u.recurrence.returns}
-        batch = len(like)  # a value that depends only on parameters is the same in every sequence
+        batch = len(state)  # a value that depends only on parameters is the same in every sequence
         nodes = u.recurrence.returns
         together = {n: torch.stack([every_row(v, nodes[n], batch) for v in s], 1) for n, s in series.items()}
         return {n: s if nodes[n].type.dims else s[..., 0] for n, s in together.items()}

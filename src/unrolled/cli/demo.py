@@ -29,6 +29,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
     from ..cells import gru
     from ..data.language import Language
     from ..files.write import write_text
+    from ..nn.model import SequenceModel
     from ..run.config import description
     from ..run.folder import RunFolder, free_folder
     from ..run.run import Run
@@ -45,6 +46,7 @@ def demo(*, seconds: float = 60.0, seed: int = 0, out: Path | None = None, json:
         write_text(folder.path / "text.txt", text)
         data = Language.learn(folder.path / "text.txt", spec.data, spec.reading)
         model = initial_model(spec, gru, data)
+        assert isinstance(model, SequenceModel)
         run = Run(folder, Training(model, data, spec.training))
         run.begin(gru, description(spec, data, model))
         if not json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool = False) -> None:
+def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, beam: int = 1, json: bool = False) -> None:
     """Evaluate a trained model.
 
     Parameters
@@ -13,20 +13,22 @@ def evaluate(run: Path, data: Path, /, *, skip_unknown: bool = False, json: bool
     run
         Run folder of the trained model.
     data
-        A text, a table, music or recordings. If the model was trained on them, only their test part is used.
+        A text, a table, pairs, music or recordings. If the model was trained on them, only their test part is used.
     skip_unknown
         Text only: skip characters that the model has never seen.
+    beam
+        Pairs only: width of the search for the most probable answer.
     json
         Print one JSON object.
     """
     from ..data.forecast.kind import Forecast
-    from ..engines.threads import processor_threads
     from ..run.trained import Trained
     from . import screen
+    from .reading import reading
 
     trained = Trained.load(run)
-    with processor_threads():
-        score = trained.evaluate(data, skip_unknown)
+    with reading(quiet=json):
+        score = trained.evaluate(data, skip_unknown, beam)
     if json:
         print(screen.as_json({"run": str(run), "data": str(data), **score}))
         return

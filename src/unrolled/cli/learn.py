@@ -14,7 +14,7 @@ from .progress import Bar
 from .track import tracked
 
 if TYPE_CHECKING:
-    from ..nn.model import SequenceModel
+    from ..nn.encoder_decoder import Model
     from ..run.run import Run
     from ..train.lesson import Progress
 
@@ -25,7 +25,7 @@ class Ended:
 
     code: the exit code: 0, or that of the signal that stopped it.
     result: the metric on the test data and baselines; empty if the training was stopped.
-    worse_than: the baselines that are better than the model, and 'untrained' if the untrained model is.
+    worse_than: the baselines that are better than the model, by some metric, and 'untrained' if the untrained model is.
     """
 
     updates: int
@@ -144,17 +144,26 @@ class Report:
 
 def worse_than(result: dict[str, float]) -> tuple[str, ...]:
     """The baselines of a result that are better than the model. The model's figure comes first; the names of baselines
-    begin with 'by_'.
+    begin with 'by_'. Those by another metric, as 'smape_by_the_last_value', must be better by 1 %.
 
     >>> worse_than({"bits_per_character": 5.1, "by_frequency_alone": 4.8})
     ('by_frequency_alone',)
+    >>> worse_than({"mase": 0.8, "by_the_drift": 0.9, "smape": 11.3, "smape_by_the_drift": 11.1})
+    ('smape_by_the_drift',)
     """
-    name, value = next(iter(result.items()), ("", 0.0))
-    sign = -1 if name == "accuracy" else 1
-    return tuple(n for n, other in result.items() if n.startswith("by_") and sign * value > sign * other)
+    first = next(iter(result), "")
+    found = []
+    for name, other in result.items():
+        metric = first if name.startswith("by_") else name.partition("_by_")[0]
+        if name in (first, metric) or metric not in result:
+            continue
+        sign, margin = -1 if metric == "accuracy" else 1, 1.0 if metric == first else 1.01
+        if sign * result[metric] > sign * other * margin:
+            found.append(name)
+    return tuple(found)
 
 
-def parameters(model: SequenceModel) -> int:
+def parameters(model: Model) -> int:
     """The number of parameters of a model."""
     return sum(p.numel() for p in model.parameters())
 

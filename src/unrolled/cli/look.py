@@ -22,7 +22,8 @@ def look(
     json: bool = False,
 ) -> None:
     """Make a page that shows a network while it reads: its circuit, its unfolded graph, every value and gradient. Of
-    data alone, the page shows what was understood of them: columns, series, parts, the first rows.
+    data alone, the page shows what was understood of them: columns, series, parts, the first rows. Of a model of pairs,
+    it shows where the model looks in the source while it writes.
 
     Parameters
     ----------
@@ -37,7 +38,7 @@ def look(
     steps
         Maximum number of steps to show.
     first
-        First step to show: a character of a text, a frame of a recording, a row of a table.
+        First step to show: a character of a text, a frame of a recording, a row of a table or of pairs.
     piece
         Number of the recording in a folder, piece of music or sequence of a table.
     layer
@@ -47,18 +48,23 @@ def look(
     seed
         Random seed of the parameters of a cell.
     task
-        Data only: language, table, music or voice. By default, it depends on the type of the file.
+        Data only: language, table, pairs, music or voice. By default, it depends on the type of the file.
     set
         Data only: an option of a training, as SECTION.KEY=VALUE, such as data.sequence=shop. Can be repeated.
     json
         Print one JSON object: the name of the page, and what it shows.
     """
     from ..errors import UsageError
+    from ..look.attention import look_at_attention
     from ..look.data_page import DataPage, look_at_data
     from ..look.explore import Page, explore
+    from ..run.checkpoint import CONFIG
+    from ..run.config import Config
     from ..run.spec import parsed
+    from ..run.trained import Trained
     from . import screen
     from .cell import find_cell
+    from .reading import reading
 
     for name, number in (("--steps", steps), ("--first", first), ("--piece", piece), ("--hidden", hidden)):
         if number < 1:
@@ -66,15 +72,19 @@ def look(
     if out is not None and out.suffix != ".html":
         raise UsageError(f"--out must end in .html, such as {out.with_suffix('.html').name}; got '{out}'")
     found: Page | DataPage
-    if _is_data(what):
-        found = look_at_data(Path(what), task, parsed(set or ()))
+    options = parsed(set or ())
+    if _is_data(what, options.get("data", {}).get("field")):
+        with reading(quiet=json):
+            found = look_at_data(Path(what), task, options)
         shown: dict[str, object] = {}
     else:
         run = Path(what) if _is_folder(what) else None
-        found = explore(
-            run or find_cell(what), data, first=first, steps=steps, piece=piece, layer=layer, hidden=hidden, seed=seed
-        )
-        shown = {"steps": found.steps, "loss": found.loss}
+        if run and (run / CONFIG).is_file() and Config(run).task == "pairs":
+            found, shown = look_at_attention(Trained.load(run), data, first), {}
+        else:
+            shown_part = {"first": first, "steps": steps, "piece": piece}
+            page = explore(run or find_cell(what), data, layer=layer, hidden=hidden, seed=seed, **shown_part)
+            found, shown = page, {"steps": page.steps, "loss": page.loss}
     path = out or _somewhere(what)
     found.save(path)
     if json:
@@ -88,7 +98,7 @@ def look(
         webbrowser.open(path.resolve().as_uri())
 
 
-def _is_data(what: str) -> bool:
+def _is_data(what: str, field: str | None) -> bool:
     """Whether it is data: a file that is no Python file, or a folder that is no run and has recordings or texts."""
     from ..data.kinds import recognise
     from ..errors import DataError
@@ -98,6 +108,8 @@ def _is_data(what: str) -> bool:
         return path.suffix not in (".py", ".safetensors")
     if not path.is_dir() or (path / "config.json").exists():
         return False
+    if field:
+        return True
     try:
         recognise(path)
     except DataError:

@@ -12,6 +12,7 @@ def predict(
     /,
     *,
     history: bool = False,
+    beam: int = 1,
     out: Path | None = None,
     format: Literal["csv", "jsonl"] | None = None,
 ) -> None:
@@ -22,9 +23,12 @@ def predict(
     run
         Run folder of the trained model.
     data
-        A table, a MATLAB file of music, a recording or a folder of recordings: the kind that it was trained on.
+        A table, pairs or sources alone, a MATLAB file of music, a recording or a folder of recordings: the kind that it
+        was trained on.
     history
         Of a forecast: also what would have been forecast of the known values, beside them.
+    beam
+        Pairs only: number of answers, best first. The first is the most probable that a search of that width finds.
     out
         File to write (default: standard output).
     format
@@ -43,7 +47,7 @@ def predict(
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
     trained = Trained.load(run)
     with processor_threads():
-        rows = list(trained.predict(data, history))
+        rows = list(trained.predict(data, history, beam))
     text = io.StringIO(newline="")
     if chosen == "csv" and rows:
         writer = csv.DictWriter(text, rows[0].keys(), lineterminator="\n")

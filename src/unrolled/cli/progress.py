@@ -21,6 +21,7 @@ EVERY = 5.0  # seconds between lines
 REDRAWN = 0.1  # seconds between updates of the bar
 MARGIN = 6  # columns beside the bar, where a terminal shows ^C
 LEFT = 12  # columns for the time left
+ALMOST = 0.99
 
 
 class Bar:
@@ -40,6 +41,7 @@ class Bar:
         self.last = -math.inf if self.live else self.begun  # on a terminal, even short work shows a bar
         self.first: float | None = None  # the fraction that was done at the beginning
         self.complete = False
+        self.part = ""
 
     def __enter__(self) -> Self:
         if self.live and not self.quiet:
@@ -68,6 +70,13 @@ class Bar:
         row.add_row(bar, f"[dim]{self.left(done)}[/]")
         line = Text(figures, "dim", no_wrap=True, overflow="ellipsis")
         self.live.update(Padding.indent(Group(row, line), 2), refresh=True)
+
+    def show_part(self, done: float, what: str) -> None:
+        """Show the fraction of one of several things to do, which take one after the other. Elsewhere than on a
+        terminal, the end of one is not printed."""
+        if self.part != what:
+            self.part, self.first, self.begun = what, None, time.monotonic()
+        self.show(done if self.live else min(done, ALMOST), what)
 
     def left(self, done: float | None) -> str:
         """The time left, as far as it can be estimated."""

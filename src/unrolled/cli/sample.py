@@ -96,7 +96,7 @@ def play(
     assert isinstance(kind, Music)
     start = torch.zeros(1, kind.keys) if prompt is None else kind.roll(prompt)
     with processor_threads():
-        frames = writing.play(trained.model, start, length, temperature, seed)
+        frames = writing.play(trained.layers, start, length, temperature, seed)
     save_midi(out, torch.cat([start, frames]) if prompt else frames, kind.options.step)
     if json:
         keys = [(row.nonzero().flatten() + LOWEST).tolist() for row in frames]

@@ -42,6 +42,7 @@ def train(
     future: list[str] | None = None,
     ahead: int | None = None,
     split: Literal["time", "sequence"] | None = None,
+    field: str | None = None,
     validation: str | None = None,
     test: str | None = None,
     cell: Annotated[str | None, default("model", "cell")] = None,
@@ -67,13 +68,14 @@ def train(
     threads: int = 1,
     json: bool = False,
 ) -> int:
-    """Train a model on a text, a table, music or recordings.
+    """Train a model on a text, a table, pairs, music or recordings.
 
     Parameters
     ----------
     data
-        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON lines, Excel), a MATLAB file of music,
-        or a folder of recordings. It is divided into training, validation and test data.
+        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON, Excel), pairs of a source and a
+        target (TSV), a MATLAB file of music, or a folder of recordings. It is divided into training, validation and
+        test data.
     target
         Table only: the column to predict (default: the last one).
     time
@@ -90,6 +92,8 @@ def train(
         Table only: number of steps to forecast (default: 1).
     split
         Table only: hold out the end of each sequence, or whole sequences (default: the end for a forecast).
+    field
+        Text only: the field of JSON records that has the texts; each record is a document.
     validation
         Data for validation: a file or folder, or a share such as 0.1 (default: a part of DATA).
     test
@@ -132,7 +136,7 @@ def train(
         Run folder of a trained model to start from (fine-tuning): its cell, sizes, and what it knows (characters,
         classes, scales) stay; --rate and other options of the training can change.
     task
-        language, table, music or voice. By default, it depends on the type of the file.
+        language, table, pairs, music or voice. By default, it depends on the type of the file.
     config
         TOML file of options, such as the config.toml of another run.
     set
@@ -146,7 +150,7 @@ def train(
     """
     if threads < 1:
         raise UsageError(f"--threads must be a whole number from 1, got {threads}")
-    columns = {"target": target, "time": time, "goal": goal, "split": split}
+    columns = {"target": target, "time": time, "goal": goal, "split": split, "field": field}
     columns |= {"sequence": sequence, "inputs": inputs, "future": future}  # type: ignore[dict-item]
     files, parts = _brought(validation=validation, test=test)
     flags: Sections = {
@@ -176,6 +180,7 @@ def train(
     from ..run.trained import Trained, begin
     from ..train.distributed import joined
     from . import screen
+    from .reading import reading
 
     more = resume is not None and any(length.values())
     with joined() as ranks:
@@ -183,15 +188,16 @@ def train(
             with ranks.together():
                 made_from = Trained.load(from_) if from_ else None
                 options = read_toml(config) if config else {}
-                spec, circuit = _decide(data, task, made_from, options, flags, set or [])
+                spec, circuit, decoder = _decide(data, task, made_from, options, flags, set or [])
             name = f"{data.absolute().stem}-{circuit.name}"
             resume = ranks.from_first(_interrupted(name, out))
-        if resume is None and data is not None:
-            with ranks.together():
-                learned, model = begin(spec, circuit, data, made_from)
-            opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
-        elif resume is not None:
-            opened = Run.resume(resume, data, ranks, screen.warn)
+        with reading(threads, quiet=json or not ranks.first):
+            if resume is None and data is not None:
+                with ranks.together():
+                    learned, model = begin(spec, circuit, data, made_from, decoder)
+                opened = Run.open(out or free_folder(RUNS, name), spec, learned, model, ranks, overwrite, from_)
+            elif resume is not None:
+                opened = Run.resume(resume, data, ranks, screen.warn)
         with opened as run:
             if more and not (_restarted() and run.training.done < 1):
                 _extend(run, resume, updates, minutes)
@@ -260,9 +266,10 @@ def _refuse_options(run: Path, options: dict[str, object]) -> None:
 
 def _decide(
     data: Path, task: str | None, source: Trained | None, config: Sections, flags: Sections, assignments: list[str]
-) -> tuple[Spec, Circuit]:
-    """The options of a training, and its circuit. ``source``: the trained model to start from."""
-    from ..data.kinds import kind_of, of_goal, recognise
+) -> tuple[Spec, Circuit, Circuit | None]:
+    """The options of a training, its circuit, and the one that writes. ``source``: the trained model to start from."""
+    from ..data.kinds import kind_for
+    from ..run.run import decoder_of
     from ..run.spec import Spec, parsed
     from .cell import find_cell
 
@@ -271,13 +278,14 @@ def _decide(
         return next((str(v) for layer in layers if (v := layer.get(section, {}).get(key))), None)
 
     if source is not None:
-        return _decide_again(data, task, source, config, flags, parsed(assignments)), source.model.circuit
+        again = _decide_again(data, task, source, config, flags, parsed(assignments))
+        return again, source.model.circuit, decoder_of(source.model)
     cell = named("model", "cell")
     circuit = find_cell(cell) if cell else None  # an unknown cell is refused before missing data
-    kind = of_goal(kind_of(task) if task else recognise(data), named("data", "goal"))
+    kind = kind_for(data, task, named("data", "goal"), named("data", "field"))
     _check_flags(data, kind, flags["data"])
     spec = Spec.read(kind.name, config, flags, assignments, circuit, kind.suited(data))
-    return spec, circuit or find_cell(spec.model.cell)
+    return spec, circuit or find_cell(spec.model.cell), find_cell(spec.model.decoder) if kind.writes else None
 
 
 def _decide_again(data: Path, task: str | None, source: Trained, *layers: Sections | None) -> Spec:
@@ -329,16 +337,17 @@ def _interrupted(name: str, out: Path | None) -> Path | None:
 def _describe(run: Run, path: Path) -> None:
     from rich.markup import escape
 
+    from ..run.run import decoder_of
     from . import screen
     from .learn import parameters
 
     data, model = run.data, run.model
     for number, (word, text) in enumerate(data.describe()):
         screen.out(escape(f"  {word:<7} {f'{data.path.name}: ' if number == 0 else ''}{text}"))
+    decoder = decoder_of(model)
+    cells = f"{model.circuit.name} reads, {decoder.name} writes" if decoder else model.circuit.name
     dropout = f", dropout {model.dropout.p:g}" if model.dropout.p else ""
-    screen.out(
-        f"  model   {model.circuit.name}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}"
-    )
+    screen.out(f"  model   {cells}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}")
     screen.out(escape(f"  run     {path}"))
     if update := run.training.update:
         screen.out(f"  resumed after update {update:,}, {run.training.done:.0%} done")

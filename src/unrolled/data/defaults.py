@@ -15,6 +15,11 @@ BY_TASK: dict[str, dict[str, dict[str, Any]]] = {
     "music": {"model": {"cell": "lstm"}, "reading": {"batch": 8}},
     "voice": {"model": {"hidden": 96}, "reading": {"batch": 32}, "training": {"rate": 0.003}},
     "table": {"model": {"hidden": 64}, "training": {"rate": 0.003}},
+    "pairs": {
+        "model": {"decoder": "bahdanau", "bidirectional": True},
+        "reading": {"batch": 32},
+        "training": {"rate": 0.002},
+    },
     "forecast": {
         "model": {"hidden": 32},
         "training": {"rate": 0.0005, "warmup": 0.05, "validations": 60, "patience": 15},

@@ -37,13 +37,24 @@ def divided(names: Sequence[str], shares: tuple[float, ...]) -> list[int]:
     >>> divided(["a.wav", "b.wav", "c.wav"], (0.8, 0.1, 0.1))
     [2, 1, 0]
     """
-    digests = [hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest() for name in names]
-    numbers = [int.from_bytes(digest[:8], "big") / 2**64 for digest in digests]
-    ends = [sum(shares[: k + 1]) for k in range(len(shares) - 1)]
-    parts = [sum(number >= end for end in ends) for number in numbers]
+    parts = [part_of(name, shares) for name in names]
     for part in range(len(shares)):
         largest = max(range(len(shares)), key=parts.count)
         if shares[part] and part not in parts and parts.count(largest) > 1:
-            last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: digests[i])
+            last = max((i for i, p in enumerate(parts) if p == largest), key=lambda i: _digest(names[i]))
             parts[last] = part
     return parts
+
+
+def part_of(name: str, shares: tuple[float, ...]) -> int:
+    """The part that a name belongs to, if there are many.
+
+    >>> [part_of(name, (0.8, 0.1, 0.1)) for name in ("a.wav", "b.wav")]
+    [0, 1]
+    """
+    number = int.from_bytes(_digest(name)[:8], "big") / 2**64
+    return sum(number >= sum(shares[: k + 1]) for k in range(len(shares) - 1))
+
+
+def _digest(name: str) -> bytes:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatch
 from pathlib import Path, PurePath
 
@@ -83,10 +83,19 @@ def completed(parts: Sequence[int], names: Sequence[str], held_out: tuple[float,
         names: as many.
         held_out: the shares for validation and for testing.
     """
-    missing = tuple(0.0 if number in parts else share for number, share in zip((1, 2), held_out, strict=True))
     training = list(dict.fromkeys(name for name, part in zip(names, parts, strict=True) if part == 0))
-    drawn = dict(zip(training, divided(training, (1 - sum(missing), *missing)), strict=True))
+    drawn = dict(zip(training, divided(training, missing_shares(parts, held_out)), strict=True))
     return [drawn[name] if part == 0 else part for name, part in zip(names, parts, strict=True)]
+
+
+def missing_shares(parts: Collection[int], held_out: tuple[float, float]) -> tuple[float, float, float]:
+    """The shares of the training data for training, validation and testing: none for a part that is there.
+
+    >>> missing_shares([0, 0, 2], (0.25, 0.25))
+    (0.75, 0.25, 0.0)
+    """
+    validation, test = (0.0 if part in parts else share for part, share in zip((1, 2), held_out, strict=True))
+    return 1 - (validation + test), validation, test
 
 
 def described(path: Path, names: Iterable[str], reading: Reading) -> list[tuple[str, str]]:

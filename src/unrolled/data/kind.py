@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from ..circuits.circuit import Circuit
 from ..errors import UsageError, command_line
 from ..files.checked import Checked
+from ..nn.encoder_decoder import Model
 from ..nn.model import Answer, SequenceModel, States
 from ..train.lesson import Loss
 from .given import fingerprint
@@ -29,6 +31,7 @@ class Kind(ABC):
     steps: what the predictions are called.
     batch_type: of the batches, a NamedTuple of tensors.
     windowed: whether a batch is a window of longer sequences, with the state carried on to the next one.
+    writes: whether its model has a second network, which writes what the first has read.
     """
 
     name: ClassVar[str]
@@ -36,6 +39,7 @@ class Kind(ABC):
     batch_type: ClassVar[Any]
     scale: ClassVar[float] = 1.0
     windowed: ClassVar[bool] = False
+    writes: ClassVar[bool] = False
 
     options: Any  # the section [data]
     reading: Reading
@@ -104,11 +108,21 @@ class Kind(ABC):
     @abstractmethod
     def goal(self) -> Goal: ...
 
+    def build(self, circuit: Circuit, decoder: Circuit | None, **options: Any) -> Model:
+        """A new model of the kind, which all other methods take.
+
+        Args:
+            circuit: of the layers, or of those that read.
+            decoder: of the layers that write, for a kind that has them.
+            options: of the model.
+        """
+        return SequenceModel(circuit, self.inputs, self.outputs, answer=self.answer, **options)
+
     @abstractmethod
-    def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
+    def loss(self, model: Any, batch: Any, states: States) -> Loss:
         """The loss of a batch, read from the states that the batch before it left; () at the start of a pass."""
 
-    def start(self, model: SequenceModel) -> None:
+    def start(self, model: Any) -> None:
         """Change the initial parameters of a model."""
         return None
 
@@ -121,7 +135,7 @@ class Kind(ABC):
         names = " and ".join(name.replace("_", " ") for name in worse_than)
         return f"The model is worse than {names}. Train it longer, or try another --rate (it was {rate:g})"
 
-    def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
+    def predict(self, model: Any, path: Path) -> Iterator[dict[str, Any]]:
         """Predictions for a file, row by row. Raises UsageError for a kind that has none."""
         see = command_line("sample", "--help")
         raise UsageError(f"a model of the task '{self.name}' has no predictions for a file. See: {see}")
@@ -144,19 +158,19 @@ class Data(ABC):
     def batches(self, epoch: int) -> Iterable[Any]:
         """The batches of one pass over the training data, the same ones for the same pass."""
 
-    def loss(self, model: SequenceModel, batch: Any, states: States) -> Loss:
+    def loss(self, model: Any, batch: Any, states: States) -> Loss:
         return self.kind.loss(model, batch, states)
 
     @abstractmethod
-    def validate(self, model: SequenceModel) -> float:
+    def validate(self, model: Any) -> float:
         """The loss per step on the validation data, in nats."""
 
     @abstractmethod
-    def result(self, model: SequenceModel) -> dict[str, float]:
+    def result(self, model: Any) -> dict[str, float]:
         """The metric on the test data, followed by baselines, whose names begin with ``by_``."""
 
     @abstractmethod
-    def evaluate(self, model: SequenceModel) -> dict[str, Any]:
+    def evaluate(self, model: Any) -> dict[str, Any]:
         """The metric on the test data, and how many they are."""
 
     @abstractmethod
@@ -171,7 +185,7 @@ class Data(ABC):
     def describe(self) -> list[tuple[str, str]]:
         """What the data are, line by line, each with a word before it."""
 
-    def pictures(self, model: SequenceModel) -> dict[str, str]:
+    def pictures(self, model: Any) -> dict[str, str]:
         """Pictures of a trained model's predictions for its run folder: SVG by name."""
         return {}
 

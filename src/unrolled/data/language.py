@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,10 +14,9 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
+from ..files.text import with_line_ends
 from ..nn.model import SequenceModel, States
 from ..sequence.losses import nll
-from ..sequence.ragged import Ragged
-from ..sequence.series import values_of
 from ..sequence.streams import Piece, Window, document_windows, overlapping_windows, predicted, windows
 from ..train.lesson import Loss
 from .bits import bits_per_step, frequency_bits
@@ -25,9 +25,12 @@ from .documents import Documents, Series, read_documents, text_files
 from .given import described, fingerprint, shares
 from .goal import Class, Goal
 from .kind import Data, Kind
+from .ngrams import MOST, gzip_bits, ngram_bits
 from .ngrams import WINDOW as WINDOW_OF_GZIP
-from .ngrams import gzip_bits, ngram_bits
 from .reading import Reading
+from .texts import joined
+from .token_documents import TokenDocuments, tokens_of
+from .tokens import Tokens
 from .units import UNITS, Units, stored_units, units_of
 
 DOCUMENTS = ("file", "line")
@@ -43,11 +46,13 @@ class LanguageOptions:
     unit: what is predicted: the next 'character', 'byte', 'word' or 'subword'.
     vocabulary: the largest number of words or subwords.
     document: what starts with a new state: each 'file' (of a folder) or each 'line'.
+    field: of JSON records that have the texts. Each record is a document then.
     """
 
     unit: str = "character"
     vocabulary: int = 8000
     document: str = "file"
+    field: str = ""
 
     @property
     def predicts(self) -> str:
@@ -78,14 +83,19 @@ class Language(Kind):
 
     options: LanguageOptions
     vocabulary: Units
+    line_ends: bool = True  # whether CR LF and CR are read as LF; early versions left them as they are
 
     @classmethod
-    def learn(cls, path: Path, options: LanguageOptions, reading: Reading) -> Text:
+    def learn(cls, path: Path, options: LanguageOptions, reading: Reading, line_ends: bool = True) -> Text:
         """Raises DataError where there is no text, or not enough of it."""
-        documents = _divided(read_documents(path, options.document == "line"), reading)
-        _check_length(path, len(documents.text), reading.batch)
-        units = units_of(options.unit, documents.text, documents.training_text, options.vocabulary)
-        return cls(options, reading, units)._text(documents, path, True, 0).trainable()
+        documents = _divided(read_documents(path, options.document == "line", line_ends, options.field), reading)
+        _check_length(path, documents.scan.length, reading.batch)
+        units = units_of(options.unit, documents.scan.characters, documents.training_pieces, options.vocabulary)
+        return cls(options, reading, units, line_ends)._text(documents, path, True, 0).trainable()
+
+    @classmethod
+    def learn_again(cls, path: Path, options: LanguageOptions, reading: Reading, description: Checked) -> Text:
+        return cls.learn(path, options, reading, "line_ends" in description.values)
 
     @classmethod
     def suited(cls, path: Path) -> dict[str, dict[str, Any]]:
@@ -96,29 +106,34 @@ class Language(Kind):
     def adapt(self, path: Path) -> Text:
         text = super().adapt(path)
         assert isinstance(text, Text)
-        _check_length(path, len(text.documents.text), self.reading.batch)
+        _check_length(path, text.documents.scan.length, self.reading.batch)
         return text.trainable()
 
     @classmethod
     def stored(cls, options: LanguageOptions, reading: Reading, description: Checked) -> Self:
         vocabulary = description.values.get("vocabulary") if isinstance(description.values, dict) else None
-        return cls(options, reading, stored_units(options.unit, vocabulary))
+        line_ends = isinstance(description.values, dict) and "line_ends" in description.values
+        return cls(options, reading, stored_units(options.unit, vocabulary), line_ends)
 
     def read(self, path: Path, sha256: str, skip_unknown: bool = False) -> Text:
         """Raises DataError for characters that the model has never seen, unless they are skipped."""
-        documents, skipped = read_documents(path, self.options.document == "line"), 0
-        documents = _divided(documents, self.reading)
-        known = fingerprint(documents.sha256, self.reading) == sha256
-        for name, text in documents.files.items():
-            unknown = self.vocabulary.unknown(text)
-            if unknown and not skip_unknown:
-                raise DataError(
-                    f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the model has never "
-                    f"seen the character {unknown.character!r} (unknown characters in the text: {unknown.count}). "
-                    "Remove them, or skip them: --skip-unknown (evaluate)"
-                )
-            skipped += unknown.count if unknown else 0
-        return self._text(documents.without_unknown(self.vocabulary) if skipped else documents, path, known, skipped)
+        documents = _divided(self.documents(path), self.reading)
+        known, skipped = fingerprint(documents.sha256, self.reading) == sha256, 0
+        if self.vocabulary.unknown(documents.scan.characters):
+            for name, unknown in documents.unknown(self.vocabulary):
+                if not skip_unknown:
+                    raise DataError(
+                        f"{path / name if path.is_dir() else path}:{unknown.line}:{unknown.column}: the model has "
+                        f"never seen the character {unknown.character!r} (unknown characters in the text: "
+                        f"{unknown.count}). Remove them, or skip them: --skip-unknown (evaluate)"
+                    )
+                skipped += unknown.count
+            documents = documents.without_unknown(self.vocabulary)
+        return self._text(documents, path, known, skipped)
+
+    def documents(self, path: Path) -> Documents:
+        """The texts of a file or a folder, as this kind reads them."""
+        return read_documents(path, self.options.document == "line", self.line_ends, self.options.field)
 
     def _text(self, documents: Documents, path: Path, known: bool, skipped: int) -> Text:
         if not known:
@@ -133,7 +148,7 @@ class Language(Kind):
         return Text(self, path, sha256, known, documents, train, validation, test, skipped)
 
     def description(self) -> dict[str, Any]:
-        return {"vocabulary": self.vocabulary.dump()}
+        return {"vocabulary": self.vocabulary.dump(), **({"line_ends": "LF"} if self.line_ends else {})}
 
     @property
     def unit(self) -> str:
@@ -184,6 +199,7 @@ class Language(Kind):
         Raises:
             UsageError: the prompt has a character that the model has never seen.
         """
+        prompt = with_line_ends(prompt) if self.line_ends else prompt
         if unknown := self.vocabulary.unknown(prompt):
             raise UsageError(
                 f"the model has never seen the prompt's character {unknown.character!r} (line {unknown.line}, column "
@@ -195,7 +211,7 @@ class Language(Kind):
 
 @dataclass(frozen=True)
 class Text(Data):
-    """A text, or documents, in three parts: each numbers (steps,), or a Ragged of documents.
+    """A text, or documents, in three parts, as numbers in a file.
 
     skipped: the number of characters that were skipped.
     """
@@ -222,7 +238,7 @@ class Text(Data):
         """The windows of the whole training text. Documents are read in an order that follows from the seed and the
         number of the pass."""
         reading, window, stride = self.kind.reading, self.kind.window, self.kind.stride
-        if isinstance(self.train, Ragged):
+        if isinstance(self.train, TokenDocuments):
             generator = torch.Generator().manual_seed(reading.seed + 1_000_003 * (epoch + 1))
             order = torch.randperm(len(self.train), generator=generator)
             return document_windows(self.train.select(order), reading.batch, window, stride)
@@ -234,14 +250,18 @@ class Text(Data):
         return bits_per_step(model, _first(self.validation, VALIDATED), PIECE) * math.log(2)
 
     def result(self, model: SequenceModel) -> dict[str, float]:
-        unit, train, test = self.kind.options.unit, values_of(self.train), values_of(self.test)
+        unit, train, test = self.kind.options.unit, tokens_of(self.train), tokens_of(self.test)
         bits = bits_per_step(model.eval(), self.test)
         units, size = self.kind.vocabulary, len(self.kind.vocabulary)
-        before, after = ("".join(units.texts(part.tolist())) for part in (train[-WINDOW_OF_GZIP:], test))
+        before, after = (
+            joined(units.texts(chain.from_iterable(chunk.tolist() for chunk in part.chunks())))
+            for part in (train[-WINDOW_OF_GZIP:], test)
+        )
+        end = train[-MOST:]
         yardsticks = {
-            "by_frequency_alone": frequency_bits(train, test, size),
-            "by_5_grams": ngram_bits(train, test, size),
-            "by_gzip": gzip_bits(before, after) / len(test),
+            "by_frequency_alone": frequency_bits(train.chunks(), test.chunks(), size),
+            "by_5_grams": ngram_bits(end.read(0, len(end)), test.chunks(), size),
+            "by_gzip": gzip_bits("".join(before), after) / len(test),
         }
         perplexity = {"perplexity": 2**bits if bits < 1024 else math.inf} if unit in ("word", "subword") else {}
         return {f"bits_per_{unit}": bits, **yardsticks, **perplexity}
@@ -249,13 +269,13 @@ class Text(Data):
     def evaluate(self, model: SequenceModel) -> dict[str, Any]:
         self._check(self.test)
         bits = bits_per_step(model, self.test)
-        counts = {"characters": len(values_of(self.test)), "held_out": self.known, "skipped": self.skipped}
+        counts = {"characters": len(tokens_of(self.test)), "held_out": self.known, "skipped": self.skipped}
         return {f"bits_per_{self.kind.options.unit}": bits, "bits": bits, **counts}
 
     def excerpt(self, steps: int) -> Window:
         series = self.validation
         self._check(series)
-        if isinstance(series, Ragged):
+        if isinstance(series, TokenDocuments):
             return _longest(series, steps)
         return next(windows(series, max(1, min(EXCERPT, predicted(series) // steps)), steps))
 
@@ -266,18 +286,24 @@ class Text(Data):
     def sizes(self) -> dict[str, int]:
         parts = {"learned_from": self.train, "validation": self.validation, "held_out": self.test}
         return {
-            "characters": len(self.documents.text),
+            "characters": self.documents.scan.length,
             "vocabulary": len(self.kind.vocabulary),
-            **{name: len(values_of(part)) for name, part in parts.items()},
-            **({"documents": len(self.documents.texts)} if self.documents.many else {}),
+            **{name: len(tokens_of(part)) for name, part in parts.items()},
+            **({"documents": self.documents.scan.count} if self.documents.many else {}),
         }
 
     def describe(self) -> list[tuple[str, str]]:
         unit = self.kind.options.unit
         known = f"{len(self.kind.vocabulary):,} different {'ones' if unit == 'character' else f'{unit}s'}"
-        documents = f"{len(self.documents.texts):,} documents, " if self.documents.many else ""
+        scan = self.documents.scan
+        documents = f"{scan.count:,} documents, " if self.documents.many else ""
         parts = described(self.path, list(self.documents.files), self.kind.reading)
-        return [("text", f"{documents}{len(self.documents.text):,} characters, {known}"), *parts]
+        ends = self.documents.line_ends
+        left_out = self.documents.left_out
+        without = [("records", f"{left_out:,} without a text in '{self.kind.options.field}' are left out")]
+        read = without if left_out else []
+        read += [("lines", f"the line ends {' and '.join(ends)} are read as LF")] if ends else []
+        return [("text", f"{documents}{scan.length:,} characters, {known}"), *read, *parts]
 
 
 def _check_length(path: Path, characters: int, batch: int) -> None:
@@ -295,16 +321,17 @@ def _divided(documents: Documents, reading: Reading) -> Documents:
     return replace(documents, held_out=shares(reading, *documents.held_out))
 
 
-def _longest(documents: Ragged, steps: int) -> Window:
+def _longest(documents: TokenDocuments, steps: int) -> Window:
     """The ends of the longest documents, all of the same length."""
     steps = min(steps, int(documents.lengths.max()) - 1)
-    ends = torch.stack([document[-steps - 1 :] for document in documents if len(document) > steps][:EXCERPT])
+    long = documents.select((documents.lengths > steps).nonzero()[:EXCERPT, 0])
+    ends = torch.stack([document[-steps - 1 :] for document in long])
     return Window(ends[:, :-1], ends[:, 1:])
 
 
 def _first(series: Series, most: int) -> Series:
     """The beginning of a text; of documents as many whole ones, but at least one that has something to predict."""
-    if not isinstance(series, Ragged):
+    if isinstance(series, Tokens):
         return series[:most]
     ends = series.lengths.cumsum(0)
     return series.select(ends <= max(most, int(ends[(series.lengths > 1).int().argmax()])))

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError
 from ..files.checked import Checked
+from ..files.folder import visible
 from ..files.read import read_bytes
 from .example import Example
 from .given import completed, described, fingerprint, parts_of_folders, shares
@@ -134,7 +135,7 @@ class Music(ScoredKind):
 
 def midi_files(folder: Path) -> list[Path]:
     """The MIDI files of a folder and its subfolders, sorted by name."""
-    found = (file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    found = (file for file in visible(folder) if file.suffix.lower() in SUFFIXES)
     return sorted(found, key=lambda file: file.relative_to(folder).as_posix())
 
 

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor
 
 from ..errors import DataError, reason
+from ..files.folder import visible
+from ..files.progress import progress
 from ..files.read import read_bytes
 from ..sources import LogMel
 from ..sources.audio import promised
@@ -108,7 +110,8 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
         raise DataError(f"'{path}' has no recordings ({COMMON})")
     found: dict[str, Recording] = {}
     problems: dict[str, DataError] = {}
-    for name in names:
+    for number, name in enumerate(names):
+        progress(number / len(names), "reading recordings")
         try:
             found[name] = read_recording(path / name)
         except DataError as problem:
@@ -120,12 +123,11 @@ def read_folder(path: Path, skip_unreadable: bool = False) -> tuple[dict[str, Re
     return found, list(problems)
 
 
-def visible(folder: Path) -> list[Path]:
-    """The files of a folder and its subfolders, without hidden ones and those that a system adds (__MACOSX/)."""
-    files = (file for file in folder.rglob("*") if file.is_file())
-    return [
-        file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file.relative_to(folder).parts)
-    ]
+def compute_features(recordings: Mapping[str, Recording]) -> None:
+    """Compute the features of recordings, and show how far that is."""
+    for number, recording in enumerate(recordings.values(), 1):
+        assert len(recording.features)
+        progress(number / len(recordings), "computing features")
 
 
 def other_files(folder: Path) -> str:

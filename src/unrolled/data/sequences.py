@@ -44,6 +44,13 @@ class Batch(NamedTuple):
         y = [example.y for example in examples]
         return Batch(read.values, torch.cat(y) if y[0].ndim else torch.stack(y), read.lengths)
 
+    def select(self, rows: Sequence[int]) -> Batch:
+        """Some of the sequences, in the given order."""
+        read = self.read.select(rows)
+        if len(self.y) == len(self.x):
+            return Batch(read.values, Ragged(values=self.y, lengths=self.lengths).select(rows).values, read.lengths)
+        return Batch(read.values, self.y[torch.as_tensor(rows, dtype=torch.long)], read.lengths)
+
 
 @dataclass(frozen=True)
 class SequenceKind(Kind):
@@ -171,8 +178,15 @@ class Sequences(Data):
 
     def describe(self) -> list[tuple[str, str]]:
         (word, text), *others = self.about
-        train, validation, test = map(len, self.parts)
-        sizes = f"{train} for training, {validation} for validation, {test} for testing"
         lengths = sorted(len(example.read) for example in self.train)
         middle = f"{lengths[0]:,} to {lengths[-1]:,} {self.kind.read_steps}, median {lengths[len(lengths) // 2]:,}"
-        return [(word, f"{sizes}; {text}"), ("lengths", middle), *others]
+        return [(word, f"{self._divided()}; {text}"), ("lengths", middle), *others]
+
+    def _divided(self) -> str:
+        """How many sequences are in each part. The line 'parts' has the dates of sequences that are divided in time."""
+        files = ("", self.kind.reading.validation, self.kind.reading.test)
+        names = [{e.name for e in part} for part, file in zip(self.parts, files, strict=True) if not file]
+        if any(names[0] & others for others in names[1:]):
+            return f"{len(set.union(*names)):,} series, divided in time"
+        train, validation, test = map(len, self.parts)
+        return f"{train} for training, {validation} for validation, {test} for testing"

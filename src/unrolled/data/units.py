@@ -5,16 +5,17 @@ from __future__ import annotations
 import codecs
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import DataError, UsageError
 from .characters import Unknown, Vocabulary
+from .texts import at_words, with_ends
 
 UNITS = ("character", "byte", "word", "subword")
 PIECES = re.compile(r"\w+|\s|[^\w\s]")
@@ -22,12 +23,21 @@ RARE = "\ufffd"  # replaces every word that is not in the vocabulary
 
 
 class Units(Protocol):
-    """The units that a model knows, numbered from 0."""
+    """The units that a model knows, numbered from 0.
+
+    any_cut: whether the numbers of a text are those of its pieces, wherever it is cut; else only where ``at_words``
+        cuts it.
+    """
+
+    any_cut: ClassVar[bool]
 
     def __len__(self) -> int: ...
 
     def encode(self, text: str) -> Tensor:
         """The numbers of a text: (steps,)."""
+
+    def steps(self, text: str) -> int:
+        """The number of units of a text."""
 
     def texts(self, numbers: Iterable[int]) -> Iterator[str]:
         """The text of numbers, unit by unit."""
@@ -48,6 +58,11 @@ class Units(Protocol):
 class Whole(Units):
     """Units that can encode every text."""
 
+    any_cut = False
+
+    def steps(self, text: str) -> int:
+        return len(self.encode(text))
+
     def unknown(self, text: str) -> Unknown | None:
         return None
 
@@ -58,8 +73,13 @@ class Whole(Units):
 class Bytes(Whole):
     """The bytes of a text in UTF-8."""
 
+    any_cut = True
+
     def __len__(self) -> int:
         return 256
+
+    def steps(self, text: str) -> int:
+        return len(text.encode("utf-8", "surrogatepass"))
 
     def encode(self, text: str) -> Tensor:
         return torch.frombuffer(bytearray(text.encode("utf-8", "surrogatepass")), dtype=torch.uint8).long()
@@ -85,9 +105,11 @@ class Words(Whole):
     words: tuple[str, ...]
 
     @staticmethod
-    def of(text: str, most: int) -> Words:
-        """The ``most`` - 1 most common words of a text, and one for all others."""
-        counts = Counter(PIECES.findall(text))
+    def of(text: str | Iterable[str], most: int) -> Words:
+        """The ``most`` - 1 most common words of a text, whole or in pieces, and one for all others."""
+        counts: Counter[str] = Counter()
+        for piece in at_words([text] if isinstance(text, str) else text):
+            counts.update(PIECES.findall(piece))
         return Words((RARE, *sorted(counts, key=lambda w: (-counts[w], w))[: most - 1]))
 
     @cached_property
@@ -118,15 +140,16 @@ class Subwords(Whole):
         self.stored, self.tokenizer = stored, _tokenizers().Tokenizer.from_str(stored)
 
     @staticmethod
-    def of(text: str, most: int) -> Subwords:
-        """At most ``most`` subwords, learned from a text."""
+    def of(text: str | Iterable[str], most: int) -> Subwords:
+        """At most ``most`` subwords, learned from a text, whole or in pieces."""
         library = _tokenizers()
         tokenizer = library.Tokenizer(library.models.BPE())
         tokenizer.pre_tokenizer = library.pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = library.decoders.ByteLevel()
         alphabet = library.pre_tokenizers.ByteLevel.alphabet()
         trainer = library.trainers.BpeTrainer(vocab_size=most, initial_alphabet=alphabet, show_progress=False)
-        tokenizer.train_from_iterator(text.splitlines(keepends=True), trainer)
+        pieces = [text] if isinstance(text, str) else text
+        tokenizer.train_from_iterator((part for line in with_ends(pieces) for part in line.splitlines(True)), trainer)
         return Subwords(tokenizer.to_str())
 
     def __len__(self) -> int:
@@ -153,18 +176,19 @@ class Subwords(Whole):
         return self.stored
 
 
-def units_of(unit: str, text: str, learned: str, most: int) -> Units:
+def units_of(unit: str, characters: str, learned: Callable[[], Iterable[str]], most: int) -> Units:
     """The units of a text: the characters of all of it; words and subwords of its training part alone, so that nothing
     about the test data is known.
 
     Args:
         unit: 'character', 'byte', 'word' or 'subword'.
-        text, learned: the whole text, and its training part.
+        characters: of the whole text, sorted.
+        learned: gives the training part, in pieces.
         most: the largest number of words or subwords.
     """
     if unit == "character":
-        return Vocabulary.of(text)
-    return Bytes() if unit == "byte" else Words.of(learned, most) if unit == "word" else Subwords.of(learned, most)
+        return Vocabulary(characters)
+    return Bytes() if unit == "byte" else Words.of(learned(), most) if unit == "word" else Subwords.of(learned(), most)
 
 
 def stored_units(unit: str, stored: Any) -> Units:

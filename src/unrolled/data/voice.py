@@ -13,13 +13,14 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError, check_choice, did_you_mean
 from ..files.checked import Checked
+from ..files.folder import SYSTEM
 from ..nn.model import Answer
 from .augment import varied
 from .example import Example, divided
 from .given import completed, described, fingerprint, matches, parts_of_folders, shares, without_part
 from .goal import Class, Goal
 from .reading import Reading
-from .recordings import COMMON, MELS, Recording, other_files, read_folder, sha256_of
+from .recordings import COMMON, MELS, Recording, compute_features, other_files, read_folder, sha256_of
 from .sequences import ScoredKind, Sequences
 
 LEAST = 2  # recordings of a class
@@ -97,6 +98,7 @@ class Voice(ScoredKind):
         labels = _labels(path, recordings, options.label)
         _check_folders(path, list(recordings))
         parts = _parts(path, labels, options, reading)
+        compute_features(recordings)
         train = torch.cat([levelled(recordings[name].features, options.level) for name in parts[0]])
         mean, deviation = train.mean(0), train.std(0).clamp(min=1e-3)
         kind = cls(options, reading, sorted(set(labels.values())), rate, mean.tolist(), deviation.tolist())
@@ -134,6 +136,7 @@ class Voice(ScoredKind):
         parts: Names,
         known: bool,
     ) -> Sequences:
+        compute_features(recordings)
         made = {name: self.example(name, recordings[name], labels[name]) for part in parts for name in part}
         own = [[made[name] for name in part] for part in parts]
         train, validation, test = self.with_given((own[0], own[1], own[2]), known)
@@ -257,7 +260,7 @@ def _check_folders(path: Path, names: list[str]) -> None:
     """Refuse a folder without recordings beside those of the classes."""
     within = {(path / name).parent for name in names} - {path}
     for folder in sorted(f for parent in {f.parent for f in within} for f in parent.iterdir() if f.is_dir()):
-        if not folder.name.startswith(".") and not any(folder in (w, *w.parents) for w in within):
+        if not folder.name.startswith(SYSTEM) and not any(folder in (w, *w.parents) for w in within):
             raise DataError(
                 f"'{path}': class '{folder.name}' has no recordings ({COMMON}). Add some, or remove the folder"
             )

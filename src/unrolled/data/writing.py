@@ -8,7 +8,11 @@ import torch
 from torch import Tensor
 
 from ..nn.model import SequenceModel
+from ..nn.recurrent import Recurrent
+from ..nn.writer import state_of, writer
 from .reading import check_seed
+
+PIECES = 16, 256  # tokens of the first piece and of the longest
 
 
 def write(
@@ -20,7 +24,8 @@ def write(
     top_p: float = 1.0,
     border: int | None = None,
 ) -> Iterator[int]:
-    """Draw tokens one by one, each from the model's prediction after those before it.
+    """Draw tokens, each from the model's prediction after those before it. The model writes inside the engine's loop
+    over time; with ``top_p`` below 1, or if it cannot be joined into one circuit, it is called once per token.
 
     >>> for token in write(model, kind.encode("The "), length=400):
     ...     print(token)
@@ -39,16 +44,63 @@ def write(
     """
     check_seed(seed)
     generator = torch.Generator().manual_seed(seed)
+    net = writer(model, border) if top_p >= 1 else None
+    if net is None:
+        return _by_steps(model, start, length, temperature, generator, top_p, border)
+    return _in_pieces(model, net, start, length, temperature, generator, border)
+
+
+def _in_pieces(
+    model: SequenceModel,
+    net: Recurrent,
+    start: Tensor,
+    length: int,
+    temperature: float,
+    generator: torch.Generator,
+    border: int | None,
+) -> Iterator[int]:
+    """Write inside the engine's loop over time, in pieces that become longer."""
+    done, read = 0, start[None, :-1]
+    with torch.no_grad():
+        _, states = model(read, None, None if border is None else read == border)
+        state = state_of(start[-1:], states)
+    while done < length:
+        count = min(max(PIECES[0], done), PIECES[1], length - done)
+        noise = net._like().new_zeros(1, count, net.sizes["noise"])
+        if temperature:
+            noise[0] = temperature * torch.stack([_gumbel(noise.shape[2], generator) for _ in range(count)])
+        with torch.no_grad():
+            out = net(noise=noise, state=state)
+        state, done = out.state, done + count
+        yield from out.symbol[0].tolist()
+
+
+def _gumbel(size: int, generator: torch.Generator) -> Tensor:
+    """Gumbel noise (size,) from the random numbers with which ``torch.multinomial`` draws one token."""
+    return -torch.empty(size, dtype=torch.float64).exponential_(generator=generator).log()
+
+
+def _by_steps(
+    model: SequenceModel,
+    start: Tensor,
+    length: int,
+    temperature: float,
+    generator: torch.Generator,
+    top_p: float,
+    border: int | None,
+) -> Iterator[int]:
+    """Write one token per call of the model, for choices that no circuit expresses."""
     with torch.no_grad():
         scores, states = model(start[None], None, None if border is None else start[None] == border)
-        for _ in range(length):
-            last = scores[0, -1].double()
-            if temperature == 0:
-                drawn = last.argmax()[None]
-            else:
-                shares = likeliest(torch.softmax(last / temperature, 0), top_p)
-                drawn = torch.multinomial(shares, 1, generator=generator)
-            yield int(drawn)
+    for _ in range(length):
+        last = scores[0, -1].double()
+        if temperature == 0:
+            drawn = last.argmax()[None]
+        else:
+            shares = likeliest(torch.softmax(last / temperature, 0), top_p)
+            drawn = torch.multinomial(shares, 1, generator=generator)
+        yield int(drawn)
+        with torch.no_grad():
             scores, states = model(drawn[None], None if drawn == border else states)
 
 

@@ -10,7 +10,7 @@ import torch
 
 from ..data.kind import Data, Kind
 from ..errors import UsageError, command_line
-from ..nn.model import SequenceModel
+from ..nn.encoder_decoder import Model
 from ..run.trained import Trained
 from .diagnose import FARTHEST, diagnose_loss
 from .report import Diagnosis
@@ -47,15 +47,13 @@ def diagnose_run(
     return diagnose_batch(trained.model, trained.kind, batch, farthest, exponents, seed)
 
 
-def diagnose_batch(
-    model: SequenceModel, kind: Kind, batch: Any, farthest: int, exponents: int = 3, seed: int = 0
-) -> Diagnosis:
+def diagnose_batch(model: Model, kind: Kind, batch: Any, farthest: int, exponents: int = 3, seed: int = 0) -> Diagnosis:
     """The diagnosis of a model while it reads a batch of its kind of data."""
     generator = torch.Generator().manual_seed(seed)
     return diagnose_loss(model, lambda: kind.loss(model, batch, ()).total, farthest, exponents, generator)
 
 
-def regularly(model: SequenceModel, data: Data, every: int) -> Callable[[int], dict[str, Any] | None]:
+def regularly(model: Model, data: Data, every: int) -> Callable[[int], dict[str, Any] | None]:
     """For a training: a function that is called with the number of each update, and returns a record for the log after
     every ``every`` updates (0 for never). It always reads the first batch of the first pass, and does not change the
     training."""

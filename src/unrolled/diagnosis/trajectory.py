@@ -126,6 +126,11 @@ def _trajectory(run: Pass, direct: Values) -> Trajectory:
             f"'{run.net.circuit.name}' reads '{fixed[0]}', which is fixed in time; diagnose examines only networks "
             "whose inputs have a value at each step"
         )
+    if tokens := sorted(run.net.circuit.recurrence.tokens):
+        raise InputError(
+            f"the state '{tokens[0]}' of '{run.net.circuit.name}' is a token, through which no gradient flows; "
+            "diagnose examines only networks whose states are numbers"
+        )
     stretches = []
     for row, length in enumerate(run.lengths.tolist()):
         cuts = [0, *(t for t in run.reset[row, :length].nonzero().flatten().tolist() if t), length]

@@ -31,7 +31,7 @@ APPLYING = {
     "pick",
 }  # a parameter here acts on the other argument
 INPUTS = ("input", "fixed")
-FLAT = ("sign", "floor", "stop_gradient")  # no derivative passes through these
+FLAT = ("sign", "floor", "stop_gradient", "argmax")  # no derivative passes through these
 MOST_WAYS = 3
 
 

@@ -67,7 +67,7 @@ class Gradient(torch.autograd.Function):
                 directions = tuple(u if u is None else u.detach() for u in directions)
                 leaves = [t.detach().requires_grad_(n) for t, n in zip(leaves, needed, strict=True)]
             tangents = _tangents(ctx, leaves, directions)
-            moving = [t for t, there in zip(tangents, ctx.arrived, strict=True) if there]
+            moving = [t for t, there in zip(tangents, ctx.arrived, strict=True) if t is not None and there]
             of = [leaf for leaf, n in zip(leaves, needed, strict=True) if n]
             ends = [(t, g) for t, g in zip(moving, grads, strict=True) if t.requires_grad]
             found: Sequence[Maybe] = [None] * len(of)
@@ -78,7 +78,7 @@ class Gradient(torch.autograd.Function):
         return None, None, None, None, *moving, *(next(gradients) if n else None for n in needed)
 
 
-def _tangents(ctx: Any, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Tensor]:
+def _tangents(ctx: Any, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Maybe]:
     """Ju: the tangents of all returned values."""
     names = iter(leaves)
     inputs, state, parameters = ({n: next(names) for n in group} for group in ctx.of.names[:3])

@@ -93,6 +93,8 @@ class _Sequence(torch.autograd.Function):
         ctx.shapes = [t.shape for t in tensors]
         ctx.kinds = [_kind(t) for t in (*leaves, *tensors)] if _hooks(False) else None
         given = shaped(found, call, sequences)
+        if tokens := [t for t in given if not t.is_floating_point()]:
+            ctx.mark_non_differentiable(*tokens)
         ctx.save_for_backward(*leaves, *tensors)
         ctx.engine, ctx.call = engine, call._replace(inputs={}, state={}, parameters={})
         ctx.sequences = sequences

@@ -14,7 +14,7 @@ from torch import Tensor
 from ..graph.node import Node, order
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import carried, differentiate, direct, gradient
-from ..transform.evaluate import every_row, execute, instructions
+from ..transform.evaluate import dtype_of, every_row, execute, instructions
 from ..transform.terms import parts, terms
 from .accumulate import accumulate
 from .call import Call, Kept
@@ -52,7 +52,7 @@ class Reference:
         sums = {n: terms(adjoint.sums[gradient(n)]) for n in step.parameters if n in wanted}
         flows = {n: adjoint.returns[gradient(n)] for n in step.series if n in wanted}
         of_sequences = {n: adjoint.sums[gradient(n)] for n in step.fixed if n in wanted}
-        back = {n: adjoint.returns[carried(n)] for n in step.states}
+        back = {n: adjoint.returns[carried(n)] for n in step.states if carried(n) in adjoint.states}
         roots = [
             *back.values(),
             *flows.values(),
@@ -66,8 +66,8 @@ class Reference:
 
         steps = steps_of(call.layout, call.like.device)
         given = {adjoint.inputs[direct(n)]: steps.read(g.contiguous()) for n, g in grads.items()}
-        entering = [adjoint.states[carried(n)] for n in step.states]
-        arriving = [torch.zeros_like(call.state[n]) for n in step.states]
+        entering = [adjoint.states[carried(n)] for n in back]
+        arriving = [torch.zeros_like(call.state[n]) for n in back]
         total = {n: torch.zeros_like(call.leaves[n]) for n in (*sums, *of_sequences)}
         series: dict[str, list[Tensor]] = {n: [] for n in flows}
         for t in reversed(range(call.layout.longest)):
@@ -86,7 +86,7 @@ class Reference:
             for n, node in flows.items():
                 series[n].append(every_row(values[node], node, alive))
         result = {n: _joined(s[::-1], flows[n], call) for n, s in series.items()}
-        return {**result, **total, **{n: g for n, g in zip(step.states, arriving, strict=True) if n in wanted}}
+        return {**result, **total, **{n: g for n, g in zip(back, arriving, strict=True) if n in wanted}}
 
 
 _adjoint = lru_cache(maxsize=256)(differentiate)
@@ -127,4 +127,4 @@ def _fixed_values(call: Call, nodes: Iterable[Node]) -> dict[Node, Tensor]:
 def _joined(series: list[Tensor], node: Node, call: Call) -> Tensor:
     if series:
         return steps_of(call.layout, call.like.device).write(series)
-    return call.like.new_empty(0, *node.type.shape(call.sizes))
+    return call.like.new_empty(0, *node.type.shape(call.sizes), dtype=dtype_of(node, call.like))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..graph.bind import of_data
-from ..graph.node import Node
+from ..graph.node import TOKEN, Node
 from ..graph.size import Size
 from ..transform.masked import masked, valid
 from .call import Call
@@ -59,7 +59,7 @@ def run_rounded(call: Call, run: Run) -> tuple[Tensor, ...]:
 
 def _longer(value: Tensor, node: Node, rows: dict[Size, int], repeat: bool) -> Tensor:
     """A value with one row per sequence, with more entries along some axes: the last one again, or zeros."""
-    for axis, size in enumerate(node.type.dims, 1):
+    for axis, size in enumerate(_dims(node), 1):
         if size in rows:
             count = value.shape[axis]
             missing = value.narrow(axis, count - 1, 1)
@@ -73,7 +73,12 @@ def _longer(value: Tensor, node: Node, rows: dict[Size, int], repeat: bool) -> T
 def _shorter(value: Tensor, node: Node, rows: dict[Size, int]) -> Tensor:
     """A result without the rows that were added."""
     rank = len(node.type.dims)
-    for axis, size in enumerate(node.type.dims):
+    for axis, size in enumerate(_dims(node)):
         if size in rows:
             value = value.narrow(axis - rank, 0, rows[size])
     return value
+
+
+def _dims(node: Node) -> tuple[Size, ...]:
+    """The sizes of a value; a token is an index, however many there are."""
+    return () if node.type.kind == TOKEN else node.type.dims

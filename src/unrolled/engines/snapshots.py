@@ -17,7 +17,7 @@ class Snapshotting(Recomputing):
 
     def backward(self, call: Call, kept: Kept, grads: Series, wanted: set[str]) -> Series:
         """See ``Engine.backward``."""
-        arriving = {n: torch.zeros_like(s) for n, s in call.state.items()}
+        arriving = {n: torch.zeros_like(s) for n, s in call.state.items() if s.is_floating_point()}
         total, pieces = Gradients(call, wanted), Pieces(call.layout, self.every)
         for number in reversed(range(pieces.count)):
             piece = pieces[number]

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from ..errors import EngineError
+from ..graph.node import REAL, Node
+from ..graph.recurrence import Recurrence
 from ..transform.tangent import direction, dotted, tangent
 from .call import Call, Engine
 from .registry import choose
@@ -56,7 +58,25 @@ def moved(engine: Engine, call: Call, moves: Mapping[str, Tensor]) -> Call:
     )
 
 
-def tangents_of(call: Call, values: Sequence[Value], sequences: bool) -> list[Value]:
-    """The tangents among the results of the tangent's call, in the order of the results of ``call``."""
-    returns, states = len(call.recurrence.returns), len(call.recurrence.states) * sequences
-    return [*values[returns : 2 * returns], *values[2 * returns + states : 2 * (returns + states)]]
+def tangents_of(call: Call, values: Sequence[Value], sequences: bool) -> list[Value | None]:
+    """The tangents among the results of the tangent's call, in the order of those of ``call``; None for tokens."""
+    found, rest = list[Value | None](), iter(values)
+    for group in (call.recurrence.returns, call.recurrence.states) if sequences else (call.recurrence.returns,):
+        for _ in group:
+            next(rest)
+        found += [next(rest) if moves else None for moves in _real(group)]
+    return found
+
+
+def arriving_at_tangents(step: Recurrence, arriving: Sequence[Value | None]) -> list[Value | None]:
+    """What arrives at the results of the tangent's call, from what arrives at the tangents of the results of a call."""
+    found, rest, given = list[Value | None](), len(step.returns), iter(arriving)
+    for group in (step.returns, step.states) if len(arriving) > rest else (step.returns,):
+        of_tangents = [(moves, next(given)) for moves in _real(group)]
+        found += [None] * len(group) + [g for moves, g in of_tangents if moves]
+    return found
+
+
+def _real(nodes: Mapping[str, Node]) -> list[bool]:
+    """Which values have a tangent: all except tokens."""
+    return [node.type.kind == REAL for node in nodes.values()]

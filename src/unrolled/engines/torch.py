@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
-from ..graph.node import MASK, Node
+from ..graph.node import Node
 from ..plan.loop import Loop
-from ..transform.evaluate import every_row, execute, instructions
+from ..transform.evaluate import dtype_of, every_row, execute, instructions
 from .call import Call
 from .steps import steps_of
 
@@ -40,4 +39,4 @@ def run_loop(loop: Loop, call: Call, values: Mapping[Node, Tensor], start: list[
 def _joined(steps: list[Tensor], node: Node, call: Call) -> Tensor:
     if steps:
         return steps_of(call.layout, call.like.device).write(steps)
-    return call.like.new_empty(0, *node.type.shape(call.sizes), dtype=torch.bool if node.type.kind == MASK else None)
+    return call.like.new_empty(0, *node.type.shape(call.sizes), dtype=dtype_of(node, call.like))

@@ -21,7 +21,7 @@ from .job import Batched, Job, joined, merged, parted, repeated
 from .members import gradients_of_members
 from .passes import gradients, shaped
 from .plain import PLAIN
-from .tangents import tangents_of
+from .tangents import arriving_at_tangents, tangents_of
 
 Maybe = Tensor | None
 
@@ -44,8 +44,9 @@ class Values(torch.autograd.Function):
         return shaped(job.engine.forward(call, keep=False)[0], call, job.sequences)
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: object) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
         ctx.job, *leaves = inputs
+        ctx.mark_non_differentiable(*(t for t in output if not t.is_floating_point()))
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*leaves)
         ctx.save_for_forward(*leaves)
@@ -57,7 +58,7 @@ class Values(torch.autograd.Function):
 
     @staticmethod
     @untraced
-    def jvp(ctx: Any, _: None, *directions: Maybe) -> tuple[Tensor, ...]:
+    def jvp(ctx: Any, _: None, *directions: Maybe) -> tuple[Maybe, ...]:
         return tuple(_pushed(ctx.job, ctx.saved_tensors, directions))
 
     @staticmethod
@@ -153,7 +154,7 @@ class Gradients(torch.autograd.Function):
 # derivatives
 
 
-def _pushed(job: Job, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Tensor]:
+def _pushed(job: Job, leaves: Sequence[Tensor], directions: Sequence[Maybe]) -> list[Maybe]:
     """The tangents of the results of a job."""
     twice, all_leaves = job.moved(leaves, directions)
     return tangents_of(job.call(leaves), Values.apply(twice, *all_leaves), job.sequences)
@@ -174,9 +175,8 @@ def _second(
     """The gradient of ⟨g, tangents⟩ with respect to each leaf."""
     twice, all_leaves = ctx.job.moved(leaves, moves)
     names, given = dict(zip(ctx.job.leaves, wanted, strict=True)), iter(grads)
-    returns, states = len(ctx.job.step.returns), len(ctx.job.step.states) * ctx.job.sequences
     arriving = [next(given) if there else None for there in ctx.arrived]
-    of_tangents = [*[None] * returns, *arriving[:returns], *[None] * states, *arriving[returns:]]
+    of_tangents = arriving_at_tangents(ctx.job.step, arriving)
     found = pulled(twice, [names.get(n, False) for n in twice.leaves], of_tangents, all_leaves)
     by_name = dict(zip(twice.leaves, found, strict=True))
     return [by_name[n] for n in ctx.job.leaves]

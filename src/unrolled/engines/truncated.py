@@ -22,7 +22,7 @@ class Truncating(Recomputing):
 
     def backward(self, call: Call, kept: Kept, grads: Series, wanted: set[str]) -> Series:
         """See ``Engine.backward``."""
-        start = {n: torch.zeros_like(s) for n, s in call.state.items()}
+        start = {n: torch.zeros_like(s) for n, s in call.state.items() if s.is_floating_point()}
         total, pieces = Gradients(call, wanted), Pieces(call.layout, self.stride, self.every)
         for number in range(pieces.count):
             piece = pieces[number]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from ..errors import DataError, did_you_mean, reason
-from .encoding import content_of, found_encoding
 
 
 def open_file(path: Path, what: str) -> int:
@@ -31,10 +33,18 @@ def open_file(path: Path, what: str) -> int:
 
 def read_bytes(path: Path, what: str) -> bytes:
     """The content of a file; arguments and errors as for ``open_file``."""
+    with open_bytes(path, what) as file:
+        return file.read()
+
+
+@contextmanager
+def open_bytes(path: Path, what: str) -> Iterator[BinaryIO]:
+    """A file to read; arguments and errors as for ``open_file``, while it is read as well."""
     if path.is_dir():
         raise DataError(f"'{path}' is a folder; expected {what}{_a_file_of(path)}")
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield file
     except FileNotFoundError:
         raise no_such_file(path, what) from None
     except (OSError, ValueError) as problem:
@@ -52,35 +62,3 @@ def no_such_file(path: Path, what: str) -> DataError:
 def _a_file_of(folder: Path) -> str:
     texts = sorted(entry for entry in folder.iterdir() if entry.suffix == ".txt")
     return f". Name a file in it, such as '{texts[0]}'" if texts else ". Name a file"
-
-
-def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, without a byte order mark.
-
-    Raises:
-        DataError: there is no such file, it is empty, not UTF-8 (with byte and line), or not a text.
-    """
-    content = read_bytes(path, "a text file (UTF-8)")
-    encoding = found_encoding(content)
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")
-    except UnicodeDecodeError as problem:
-        raise _not_utf_8(path, content, problem, encoding) from None
-    if encoding.startswith(("utf-16", "utf-32")):
-        raise DataError(f"'{path}' is {encoding.upper()}. Convert it: iconv -f {encoding} -t utf-8 '{path.name}'")
-    if "\0" in text and (what := content_of(content)):
-        raise DataError(f"'{path}' is not a text but {what}")
-    if not text:
-        raise DataError(f"'{path}' is empty; expected a text")
-    return text
-
-
-def _not_utf_8(path: Path, content: bytes, problem: UnicodeDecodeError, encoding: str) -> DataError:
-    if what := content_of(content):
-        return DataError(f"'{path}' is not a text but {what}")
-    at, known = problem.start, "latin1" if encoding == "utf-8" else encoding
-    line = content.count(b"\n", 0, at) + 1
-    return DataError(
-        f"{path}:{line}: the text is not UTF-8: byte 0x{content[at]:02x} at offset {at} ({problem.reason}). "
-        f"Convert the file, for example with: iconv -f {known} -t utf-8 '{path.name}'"
-    )

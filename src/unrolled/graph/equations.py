@@ -17,7 +17,9 @@ def equations(recurrence: Recurrence, format: Format = "text") -> str:
     notation = NOTATIONS[format]
     labels = readable(recurrence)
     printer = Printer(notation, speller(recurrence, notation, "t", labels))
-    return notation.lines([notation.line(name, body) for name, body in _definitions(recurrence, printer, labels)])
+    drawn = [notation.drawn(printer.expression(recurrence.inputs[n]), each) for n, each in recurrence.drawn.items()]
+    lines = [notation.line(name, body) for name, body in _definitions(recurrence, printer, labels)]
+    return notation.lines(drawn + lines)
 
 
 def readable(recurrence: Recurrence) -> dict[Node, str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 # defined in circuits/functional.py
 FUNCTIONS = (
     "tanh", "sigmoid", "relu", "softplus", "gelu", "erf", "exp", "log", "sqrt", "sin", "cos", "abs", "sign", "floor",
-    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "cumsum", "concat", "stack", "split",
-    "outer", "rows", "columns", "where", "stop_gradient", "take", "onehot", "nll", "squared_error",
+    "maximum", "minimum", "softmax", "logsumexp", "sum", "mean", "max", "min", "normalised", "cumsum", "concat",
+    "stack", "split", "outer", "rows", "columns", "where", "stop_gradient", "take", "onehot", "argmax", "draw", "nll",
+    "squared_error",
 )  # fmt: skip
 
 # arguments of networks and calls, and attributes of results: no input, state, parameter or output has such a name, and
 # no intermediate value whose size must be given by name
 RESERVED = (
-    "self", "state", "given", "reset", "steps", "last", "batch", "circuit", "engine", "memory", "device", "dtype",
-    "keys", "values", "items", "get", "_values",
+    "self", "state", "given", "reset", "steps", "until", "last", "batch", "circuit", "engine", "memory", "device",
+    "dtype", "keys", "values", "items", "get", "_values",
 )  # fmt: skip
 # attributes of State: no state has such a name
 RESERVED_FOR_STATES = ("detach", "select", "to", "of", "_each")

@@ -31,12 +31,12 @@ class Type:
     dims: tuple[Size, ...] = ()
 
     def entries(self, sizes: Mapping[str, int]) -> int:
-        """The number of entries; 1 for a scalar."""
-        return math.prod(d.value(sizes) for d in self.dims)
+        """The number of entries; 1 for a scalar or a token."""
+        return 1 if self.kind == TOKEN else math.prod(d.value(sizes) for d in self.dims)
 
     def shape(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
-        """The shape of a tensor with the value: (n,) or (m, n); (1,) for a scalar."""
-        return tuple(d.value(sizes) for d in self.dims) or (1,)
+        """The shape of a tensor with the value: (n,) or (m, n); (1,) for a scalar, () for a token."""
+        return () if self.kind == TOKEN else tuple(d.value(sizes) for d in self.dims) or (1,)
 
     def __str__(self) -> str:
         what = {0: "scalar", 1: "vector", 2: "matrix"}[len(self.dims)]

@@ -6,7 +6,10 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .drawn import Distribution
 
 Format = Literal["text", "latex"]
 
@@ -146,6 +149,14 @@ class Text:
         """An equation, with a condition on t if there is one."""
         return f"{left} = {right}" + (f"    for {condition}" if condition else "")
 
+    def drawn(self, left: str, distribution: Distribution) -> str:
+        """The distribution of a value that is drawn at random."""
+        kind, share = distribution.kind, distribution.share
+        if kind == "noise":
+            return f"{left} ~ Normal(0, {share:g}²)"
+        keep = f"{1 - share:g}"
+        return f"{left} ~ Bernoulli({share:g})" if kind == "zoneout" else f"{left} ~ Bernoulli({keep}) / {keep}"
+
     def lines(self, lines: list[str]) -> str:
         """All equations, one per line."""
         return "\n".join(lines)
@@ -248,6 +259,10 @@ class Latex(Text):
 
     def line(self, left: str, right: str, condition: str = "") -> str:
         return f"{left} &= {right}" + (rf" && \text{{for }} {condition}" if condition else "")
+
+    def drawn(self, left: str, distribution: Distribution) -> str:
+        text = super().drawn(left, distribution).replace("²", "^2").removeprefix(left).removeprefix(" ~ ")
+        return rf"{left} &\sim \operatorname{{{text.partition('(')[0]}}}({text.partition('(')[2]}"
 
     def lines(self, lines: list[str]) -> str:
         return "\\begin{align*}\n" + " \\\\\n".join(lines) + "\n\\end{align*}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import GraphError, SourceLine
-from .node import MASK, REAL, SCALAR, TOKEN, Node, Type, intern, matrix, vector
+from .node import MASK, REAL, SCALAR, TOKEN, Node, Type, intern, matrix, token, vector
 from .size import Conflict, Size, total
 
 
@@ -165,6 +165,18 @@ def _take(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     return vector(types[0].dims[1])
 
 
+def _argmax(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    _rank(types[0], 1, "the argument")
+    return token(types[0].dims[0])
+
+
+def _choose(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
+    condition, a, b = types
+    _need(condition.kind == MASK and not condition.dims, "the condition must compare scalars, got a {}", condition)
+    eq.equal(_token(a), _token(b))
+    return a
+
+
 def _constant(eq: Equal, types: tuple[Type, ...], attrs: dict[str, Any]) -> Type:
     return Type(REAL, attrs["dims"])
 
@@ -223,6 +235,8 @@ def _table() -> dict[str, Op]:
         ("onehot", 1, _onehot),
         ("pick", 2, _pick),
         ("take", 2, _take),
+        ("argmax", 1, _argmax),  # the token of the largest entry
+        ("choose", 3, _choose),  # one token or another
         # values without arguments
         ("constant", 0, _constant),
         ("size", 0, _size),

@@ -190,6 +190,11 @@ ROWS: dict[str, Row] = {
     "onehot": lambda p, n, t: (ATOM, p.notation.onehot(p.expression(t))),
     "pick": _pick,
     "take": _pick,
+    "argmax": _call("argmax"),
+    "choose": lambda p, n, c, a, b: (
+        ATOM,
+        p.notation.choice(p.expression(c), p.expression(a), p.expression(b)),
+    ),
     "constant": _constant,
     "size": lambda p, n: (ATOM, p.notation.call("size", str(n["of"]))),
     "input": _leaf,

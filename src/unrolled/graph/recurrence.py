@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from .node import Node, is_fixed, order
+from .drawn import Distribution, distribution
+from .node import TOKEN, Node, is_fixed, order
 from .verify import verify
 
 
@@ -61,6 +62,17 @@ class Recurrence:
     def series(self) -> dict[str, Node]:
         """The inputs that have a value at each step."""
         return {name: node for name, node in self.inputs.items() if not is_fixed(node)}
+
+    @cached_property
+    def tokens(self) -> frozenset[str]:
+        """The states that are tokens."""
+        return frozenset(name for name, node in self.states.items() if node.type.kind == TOKEN)
+
+    @cached_property
+    def drawn(self) -> dict[str, Distribution]:
+        """The inputs that are drawn at random, and their distributions."""
+        found = {name: distribution(node) for name, node in self.inputs.items()}
+        return {name: each for name, each in found.items() if each is not None}
 
     @property
     def leaves(self) -> dict[str, Node]:

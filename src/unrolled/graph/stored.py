@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from ..errors import CircuitError, DataError, UnrolledError
+from .drawn import KINDS
 from .language import RESERVED
 from .node import REAL, TOKEN, Node, Type, leaf
 from .ops import LEAVES, OPS, make
@@ -181,6 +182,8 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
             attrs["constant"] = True
         if op == "input" and row.get("fixed") is True:
             attrs["fixed"] = True
+        if op == "input" and "drawn" in row:
+            attrs |= _load_distribution(row)
         return leaf(op, Type(row["kind"], _load_dims(row["dims"])), **attrs)
     _need(op in OPS, "there is no operation {!a:.40}", op)
     given = row.get("attrs", {})
@@ -193,6 +196,14 @@ def _load_node(row: dict[str, Any], nodes: list[Node]) -> Node:
         _need(attrs["axis"] < 2, "an axis must be 0 or 1")
         _need(op != "repeat" or len(attrs["dims"]) == 2, "a repeated value has two sizes")
     return make(op, *(nodes[i] for i in row["args"]), **attrs)
+
+
+def _load_distribution(row: dict[str, Any]) -> dict[str, Any]:
+    kind, share = row["drawn"], _load_number(row["share"])
+    _need(kind in KINDS, "an input is drawn as {}, got {!a:.40}", " or ".join(KINDS), kind)
+    _need(math.isfinite(share) and share > 0, "a drawn input needs a share above 0, got {}", share)
+    _need(kind == "noise" or share < 1, "the share of {} must be below 1, got {}", kind, share)
+    return {"drawn": kind, "share": share}
 
 
 def _dump_value(value: Any) -> Any:

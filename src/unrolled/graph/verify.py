@@ -3,9 +3,9 @@
 - Every node is a leaf of the recurrence, or an op of the closed set whose arguments keep the contract.
 - Every node has the type that the op's rule computes from its arguments.
 - The new value of a state has the type of the state.
-- Inputs are vectors, matrices or tokens. States and parameters are anything but tokens. All of them are leaves under
-  their own name. An input that replaces a state (teacher forcing) has the type of that state; one that is fixed in
-  time may be a scalar, too.
+- Inputs are vectors, matrices or tokens. States may also be scalars; parameters are anything but tokens. All of them
+  are leaves under their own name. An input that replaces a state (teacher forcing) has the type of that state, and its
+  mask is a scalar; one that is fixed in time may be a scalar, too.
 - Names are unique among inputs, states and parameters.
 - An adjoint may also use any node of its primal: the value that the node had at the same step.
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
 from ..data.forecast.kind import Forecast
 from ..data.kind import Data
-from ..data.kinds import kind_of, of_goal, recognise
+from ..data.kinds import kind_for
 from ..data.language import Text
+from ..data.pairs.data import PairsData
+from ..data.pairs.kind import Pairs
 from ..data.sequences import Sequences
 from ..data.table import Table
 from ..data.tables.read import read_sheet
+from ..data.texts import lines
 from ..files.toml import Sections
 from ..run.spec import Spec
 from .data_tables import Grid, columns_of, rows_of, series_of
@@ -48,23 +52,24 @@ def look_at_data(path: Path, task: str | None = None, options: Sections | None =
 
     Args:
         path: of the data.
-        task: 'language', 'table', 'music' or 'voice'; by default it depends on the type of the file.
+        task: 'language', 'table', 'pairs', 'music' or 'voice'; by default it depends on the type of the file.
         options: the sections of a training; [data] and [reading] matter.
 
     Raises:
         DataError: the data cannot be read, or can be understood in several ways.
         UsageError: an option that is not known.
     """
-    goal = (options or {}).get("data", {}).get("goal")
-    spec = Spec.read(of_goal(kind_of(task) if task else recognise(path), goal).name, options or {})
+    named = (options or {}).get("data", {})
+    kind = kind_for(path, task, named.get("goal"), named.get("field"))
+    spec = Spec.read(kind.name, options or {})
     data = spec.kind.learn(path, spec.data, spec.reading)
-    lines = data.describe()
+    about = data.describe()
     show = next((show for kind, show in SHOW.items() if isinstance(data.kind, kind)), _first_ones)
-    grids: list[Grid] = [("", ("", "what was understood"), lines), *show(path, data)]
+    grids: list[Grid] = [("", ("", "what was understood"), about), *show(path, data)]
     body = "".join(_grid(*grid) for grid in grids)
     title = escape(path.name or str(path))
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title><style>{STYLE}</style>'
-    return DataPage(f"{head}<h1>{title}</h1>{body}</html>\n", [f"{word}: {text}" for word, text in lines])
+    return DataPage(f"{head}<h1>{title}</h1>{body}</html>\n", [f"{word}: {text}" for word, text in about])
 
 
 def _grid(title: str, names: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
@@ -85,12 +90,20 @@ def _first_ones(path: Path, data: Data) -> list[Grid]:
     if isinstance(data, Text):
         files = list(data.documents.files.items())[:SHOWN]
         most = max(1, SHOWN // len(files))
-        lines = [(name, line[:CLIP]) for name, text in files for line in text.split("\n")[:most]]
-        return [("first lines", ("file", "line"), lines)]
+        first = [(name, islice(lines(chain.from_iterable(file.texts())), most)) for name, file in files]
+        return [("first lines", ("file", "line"), [(name, line[:CLIP]) for name, of in first for line in of])]
     assert isinstance(data, Sequences)
     named = zip(("training", "validation", "test"), data.parts, strict=True)
     rows = [(e.name, part, f"{len(e.read):,}") for part, examples in named for e in examples[:SHOWN]]
     return [("first sequences", ("name", "part", data.kind.read_steps), rows)]
 
 
-SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table, Forecast: _of_table}
+def _of_pairs(path: Path, data: Data) -> list[Grid]:
+    """The first pairs of each part."""
+    assert isinstance(data, PairsData)
+    named = zip(("training", "validation", "test"), data.parts, strict=True)
+    rows = [(p.row.source, p.row.target, p.row.features, part) for part, pairs in named for p in pairs[:SHOWN]]
+    return [("first pairs", ("source", "target", "features", "part"), rows)]
+
+
+SHOW: dict[type, Callable[[Path, Data], list[Grid]]] = {Table: _of_table, Forecast: _of_table, Pairs: _of_pairs}

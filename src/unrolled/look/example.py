@@ -13,9 +13,9 @@ from ..circuits.circuit import Circuit
 from ..data.characters import Vocabulary
 from ..data.reading import check_seed
 from ..errors import CircuitError, InputError, UsageError
-from ..files.read import read_text
+from ..files.text import read_text
 from ..graph.bind import bind, nameable, shapes
-from ..graph.node import TOKEN
+from ..graph.node import TOKEN, Node
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
 from ..nn.incoming import Incoming
@@ -114,18 +114,23 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         circuit.initialise(name, parameters[name])
     inputs = {}
     for name, node in step.inputs.items():
-        shape = node.type.shape(sizes)
-        tokens = node.type.kind == TOKEN
-        inputs[name] = torch.randint(shape[0], (steps,)) if tokens else torch.randn(steps, *shape, dtype=torch.float64)
+        inputs[name] = _random(node, sizes, steps)
     notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
     if scored.recurrence is not circuit.recurrence:
         notes.append(NO_LOSS)
     start = {}
     if not inputs:  # without inputs, a state of zeros would stay zero
-        start = {n: torch.randn(1, *s.type.shape(sizes), dtype=torch.float64) for n, s in step.states.items()}
+        start = {n: _random(s, sizes, 1) for n, s in step.states.items()}
     steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
     return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))
+
+
+def _random(node: Node, sizes: Mapping[str, int], rows: int) -> Tensor:
+    """Random values (rows, size), or tokens (rows,)."""
+    if node.type.kind == TOKEN:
+        return torch.randint(node.type.dims[0].value(sizes), (rows,))
+    return torch.randn(rows, *node.type.shape(sizes), dtype=torch.float64)
 
 
 def _sizes(step: Recurrence, hidden: int) -> dict[str, int]:

@@ -56,7 +56,9 @@ def explore(what: Circuit | Recurrent | Path | str, data: Path | str | None = No
     seen = measure(what, data, **options)
     shown = content(seen.subject, seen.measured)
     notes = [*shown["notes"], seen.problem] if seen.problem else list(shown["notes"])
-    return Page(document(seen.subject.title, shown), len(seen.measured.unfolded.times), seen.loss, notes)
+    return Page(
+        document(seen.subject.title, shown, seen.subject.figure), len(seen.measured.unfolded.times), seen.loss, notes
+    )
 
 
 def measure(

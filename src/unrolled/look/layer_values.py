@@ -14,7 +14,7 @@ from torch import Tensor
 from ..draw.numbers import special
 from ..draw.reduce import reduce
 from ..graph.node import REAL, TOKEN, Node
-from ..transform.evaluate import evaluate
+from ..transform.evaluate import dtype_of, evaluate
 from ..transform.unfold import Unfolded, unfold
 from .subject import Layer, Subject
 
@@ -112,8 +112,9 @@ def _leaves(part: Layer, graph: Unfolded, series: dict[str, list[Tensor]]) -> di
     step = part.recurrence
     leaves = {node: part.parameters[n].clone().requires_grad_() for n, node in step.parameters.items()}
     for name, node in graph.start.items():
-        zero = torch.zeros(1, *node.type.shape(part.sizes), dtype=torch.float64)
-        leaves[node] = part.start.get(name, zero).clone().requires_grad_()
+        zero = torch.zeros(1, *node.type.shape(part.sizes), dtype=dtype_of(node, torch.empty(0, dtype=torch.float64)))
+        begun = part.start.get(name, zero).clone()
+        leaves[node] = begun.requires_grad_() if node.type.kind == REAL else begun
     for (name, t), node in graph.inputs.items():
         value = series[name][t - graph.times[0]]
         if node.type.kind == TOKEN:

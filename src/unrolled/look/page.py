@@ -29,19 +29,25 @@ from .subject import Subject, Track
 MOST = 470_000  # most numbers in a page: at 2.7 bytes each, 1.25 MB
 
 
-def document(title: str, content: dict[str, Any]) -> str:
-    """The whole page, from a title and the data for its program."""
+def document(title: str, content: dict[str, Any], figure: str = "") -> str:
+    """The whole page, from a title, the data for its program, and a picture of what a model makes of its data (SVG)."""
     template, style, program = (_part(f"explorer.{kind}") for kind in ("html", "css", "js"))
     data = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
     filled = {
         "TITLE": escape(title),
         "STYLE": style.replace("/*LIGHT*/", variables(False)).replace("/*DARK*/", variables(True)),
         "DATA": data.replace("<", "\\u003c"),
+        "FIGURE": _figure(figure) if figure else "",
         "PROGRAM": program,
     }
     for name, text in filled.items():
         template = template.replace(f"<!--{name}-->", text)
     return template
+
+
+def _figure(svg: str) -> str:
+    encoded = base64.b64encode(svg.encode()).decode()
+    return f'<figure><img alt="Forecasts" src="data:image/svg+xml;base64,{encoded}"></figure>'
 
 
 def _part(name: str) -> str:

@@ -15,6 +15,7 @@ from ..data.characters import Vocabulary
 from ..data.forecast.features import columns_of
 from ..data.forecast.kind import Forecast
 from ..data.forecast.parts import steps_known
+from ..data.forecast.picture import draw_forecasts
 from ..data.goal import Class
 from ..data.language import Language, printable
 from ..data.music import Music
@@ -24,7 +25,7 @@ from ..data.table import Table
 from ..data.units import Units
 from ..data.voice import Voice
 from ..errors import DataError, UsageError
-from ..files.read import read_text
+from ..files.text import read_text
 from ..nn.model import SequenceModel
 from ..run.trained import Trained
 from ..sources import LogMel
@@ -58,11 +59,16 @@ def of_run(run: Path, data: Path | None, first: int, steps: int, piece: int = 1)
     if data is None:
         raise UsageError(f"name the data for the model of '{run}' to read: --data FILE, {READS[kind.name]}")
     if isinstance(kind, Language):
-        reading = of_text(kind.vocabulary, read_text(data), data, first, steps, kind.options.unit)
+        reading = of_text(kind.vocabulary, _text(kind, data), data, first, steps, kind.options.unit)
     else:
         trained.check(data)
-        reading = _of_sequence(trained.model, kind, data, first, steps, piece)
-    return of_model(run.name or str(run), trained.model, reading)
+        reading = _of_sequence(trained.layers, kind, data, first, steps, piece)
+    return of_model(run.name or str(run), trained.layers, reading)
+
+
+def _text(kind: Language, path: Path) -> str:
+    """A text; of JSON records, all texts one after the other."""
+    return "".join(kind.documents(path).texts) if kind.options.field else read_text(path, kind.line_ends)
 
 
 def of_text(units: Units, text: str, path: Path | None, first: int, steps: int, unit: str = "character") -> Reading:
@@ -114,7 +120,7 @@ def _of_sequence(model: SequenceModel, kind: object, data: Path, first: int, ste
     elif isinstance(kind, Music):
         reading = _music(kind, data, piece)
     elif isinstance(kind, Forecast):
-        reading = _forecast(kind, data, piece)
+        reading = _forecast(model, kind, data, piece)
     else:
         assert isinstance(kind, Table)
         reading = _table(kind, data, piece)
@@ -188,7 +194,7 @@ def _table(kind: Table, path: Path, piece: int) -> Reading:
     return _rows(kind, x[:count], y[:count], note, tuple(kind.classes), track)
 
 
-def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
+def _forecast(model: SequenceModel, kind: Forecast, path: Path, piece: int) -> Reading:
     """A series, as far as all targets are known. The target is what the regression leaves of the next values."""
     series = kind.series(path)[1]
     name = _chosen(path, [one.name for one in series], piece, "series")
@@ -205,6 +211,8 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
     columns = numpy.concatenate([one.y[:, None], columns_of(one)], 1)[:count]
     track = Track("rows", torch.from_numpy(columns), (kind.roles.target, *kind.roles.inputs, *kind.roles.future))
     notes = (f"The series is '{name}'.",) if name else ()
+    before = steps_known(one.y) - max(2 * kind.options.ahead, steps_known(one.y) * 15 // 100)
+    figure = draw_forecasts(kind.writer(model, series), [one], [max(before, 1)], path.stem)
     by_view = kind.options.reads == "view"
     what = "what the regression on lags leaves of the next values" if by_view else "changes from the last value"
     return Reading(
@@ -213,6 +221,7 @@ def _forecast(kind: Forecast, path: Path, piece: int) -> Reading:
         kind.goal,
         (*notes, f"The targets are {what}, in units of usual changes."),
         track=track,
+        figure=figure,
     )
 
 

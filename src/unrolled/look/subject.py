@@ -70,6 +70,7 @@ class Reading:
         text: the characters, words or subwords of a text, and the one after the last.
         vocabulary: the text of each token.
         track: the input as it is drawn, unless it is a text.
+        figure: what the model makes of the data as SVG, if there is a picture of it.
     """
 
     x: Tensor
@@ -79,6 +80,7 @@ class Reading:
     text: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     track: Track | None = None
+    figure: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Subject:
         text: as in ``Reading``.
         vocabulary: as in ``Reading``.
         track: as in ``Reading``.
+        figure: as in ``Reading``.
         once: whether the loss counts at the last step only; otherwise it is summed over steps.
     """
 
@@ -107,6 +110,7 @@ class Subject:
     text: tuple[str, ...] = ()
     vocabulary: tuple[str, ...] = ()
     track: Track | None = None
+    figure: str = ""
     once: bool = False
 
 
@@ -141,7 +145,7 @@ def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
             sizes[scored.scores] = len(bias)
         layers.append(Layer(part, parameters, bind(part, sizes), model.input, model.output))
     inputs = {model.input: reading.x, scored.target: reading.y}
-    about = (reading.notes, reading.text, reading.vocabulary, reading.track)
+    about = (reading.notes, reading.text, reading.vocabulary, reading.track, reading.figure)
     return Subject(title, tuple(layers), scored, inputs, steps, *about, once=model.answer != "every")
 
 

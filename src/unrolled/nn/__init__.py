@@ -1,6 +1,7 @@
 """Circuits as torch modules: ``Recurrent``, ready-made networks, their results, and weights from torch.nn."""
 
 from . import interop
+from .encoder_decoder import EncoderDecoder
 from .model import SequenceModel
 from .recurrent import Recurrent
 from .result import Result, Step
@@ -11,6 +12,7 @@ __all__ = [
     "GRU",
     "LSTM",
     "RNN",
+    "EncoderDecoder",
     "GRUCell",
     "LSTMCell",
     "RNNCell",

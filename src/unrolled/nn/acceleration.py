@@ -26,6 +26,7 @@ THEIRS: dict[Any, Any] = {
     ours.GRUCell: nn.GRUCell,
 }
 OURS = {theirs: mine for mine, theirs in THEIRS.items()}
+LARGEST_STEP = 128  # units of a GRUCell or LSTMCell up to which a step alone is faster here (benchmarks/small.py)
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,8 @@ def _reason(layer: nn.Module, compiled: bool) -> str:
         return f"it is on {weight.device}, where nothing is gained"
     if weight.dtype not in (torch.float32, torch.float64):
         return f"it is in {str(weight.dtype).removeprefix('torch.')}, where nothing is gained"
+    if isinstance(layer, nn.RNNCell) or (isinstance(layer, nn.RNNCellBase) and layer.hidden_size > LARGEST_STEP):
+        return "a single step of it is no faster here"
     return missing() if compiler() is None else ""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -12,6 +12,8 @@ from ..errors import InputError
 from ..plan.segments import Move, Segments, least_budget, least_work
 from ..sequence.state import State
 from ..sources import Source, Verified
+from .drawn import draw, with_drawn
+from .fixed import fixed_inputs
 from .memory import Memory, Snapshots, Store, Truncated, bytes_of, bytes_of_step, width
 from .recurrent import Recurrent
 from .result import Result
@@ -30,6 +32,7 @@ def backpropagate(
     memory: str | int | Memory = "500 MB",
     state: State | None = None,
     told: Told = lambda stage, done, length: None,
+    fixed: Mapping[str, Tensor] | None = None,
 ) -> float:
     """Add the exact gradient of a total loss to ``.grad``, for a sequence of any length, in bounded memory.
 
@@ -40,8 +43,10 @@ def backpropagate(
     ``Snapshots``. The gradients of all segments are summed in float64. A checksum verifies that every reading of a
     segment gives the same values.
 
+    In training mode, the masks and the noise of a regularised circuit are the same at every reading of a segment.
+
     Args:
-        net: a network with one input.
+        net: a network with one input, apart from those that are fixed in time.
         source: has ``length``, the number of steps, and ``read(start, stop)``, which returns vectors (steps, size) or
             tokens (steps,).
         loss: called as loss(out, start, stop) with the results of a segment, each (1, steps, size). Returns one number;
@@ -50,6 +55,7 @@ def backpropagate(
             for a single segment; or ``Truncated``, which is not exact, with a stride equal to its window.
         state: the initial state; its tensors get gradients if they require them.
         told: called after each segment with 'forward' or 'backward', the number of steps done, and the length.
+        fixed: the inputs that are fixed in time, by name: (1, size) or (1, rows, size). They get gradients, too.
 
     Returns:
         the total loss.
@@ -58,25 +64,26 @@ def backpropagate(
         InputError: an object that is not a source; a loss that is not one number; a memory that is too small.
         DataError: a source that gives something else at the second reading.
     """
-    length = _length(source)
-    segments = _segments(net, length, memory)
+    length, others = _length(source), _Others(net, fixed or {})
+    segments = _segments(net, length, memory, others)
     begun = State(**{**net.initial_state(1), **(state or {})})
     kept, stack = _Kept(begun, segments.states), [0]  # stored states, and the segments that start from them
     arriving = {n: torch.zeros_like(s) for n, s in begun.items()}
-    total, gradients, pieces = 0.0, _Gradients(net), _Pieces(source, length, segments.every)
+    total, gradients, pieces = 0.0, _Gradients(net, others.fixed), _Pieces(source, length, segments.every)
     cut = isinstance(memory, Truncated)
     try:
         for keep, number in (Move(False, k) for k in range(segments.count)) if cut else segments.moves():
             at, entering = stack[-1], kept[len(stack) - 1]
             for k in range(at, number):
                 with torch.no_grad():
-                    entering = net(pieces.read(k)[None], state=entering).state
+                    x = pieces.read(k)[None]
+                    entering = net(x, state=entering, **others.of(k, x)).state
                 told("forward", pieces.stop(k), length)
             if keep:
                 kept[len(stack)] = entering
                 stack.append(number)
                 continue
-            value, found, after = _segment(net, pieces, number, entering, arriving, loss, gradients)
+            value, found, after = _segment(net, pieces, number, entering, arriving, loss, gradients, others)
             total += value
             if number == 0:
                 begin = found
@@ -93,6 +100,9 @@ def backpropagate(
     for n, s in (state or {}).items():
         if s.requires_grad:
             s.backward(begin[n])
+    for n, x in (fixed or {}).items():
+        if x.requires_grad:
+            x.backward(others.fixed[n].grad)
     return total
 
 
@@ -104,6 +114,7 @@ def _segment(
     arriving: dict[str, Tensor],
     loss: Loss,
     gradients: _Gradients,
+    others: _Others,
 ) -> tuple[float, dict[str, Tensor], State]:
     """Run a segment with its gradient, which is added to ``.grad`` of the parameters.
 
@@ -112,8 +123,8 @@ def _segment(
     """
     entering = State(**{n: s.detach().requires_grad_() for n, s in state.items()})
     with torch.enable_grad():
-        x = pieces.read(number)
-        out = net(x[None], state=entering)
+        x = pieces.read(number)[None]
+        out = net(x, state=entering, **others.of(number, x))
         value = loss(out, pieces.start(number), pieces.stop(number))
         if not isinstance(value, Tensor) or value.numel() != 1:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -123,6 +134,31 @@ def _segment(
         torch.autograd.backward([*roots, *out.state.values()], [*(None for _ in roots), *arriving.values()])
     before = {n: torch.zeros_like(s) if s.grad is None else s.grad for n, s in entering.items()}
     return float(value.detach()), before, out.state
+
+
+class _Others:
+    """The inputs of every segment besides the source: those that are fixed in time, and in training those that are
+    drawn, which are the same whenever a segment is read."""
+
+    def __init__(self, net: Recurrent, fixed: Mapping[str, Tensor]) -> None:
+        self.net = net
+        self.fixed = {n: x.detach().requires_grad_(x.requires_grad) for n, x in fixed.items()}
+        self.sizes = fixed_inputs(net._incoming(), net._sizes, fixed).sizes
+        self.draws = net.training and bool(net.circuit.recurrence.drawn)
+        self.drawn, self.seed = dict[str, Tensor](), 0
+        if self.draws:
+            for n, each in net.circuit.recurrence.drawn.items():
+                if n in net.circuit.recurrence.fixed and n not in fixed:
+                    self.drawn[n] = draw(each, net._like(), (1, *net._incoming().dims(n)))
+            self.seed = int(torch.randint(2**62, ()))
+
+    def of(self, number: int, x: Tensor) -> dict[str, Any]:
+        """The inputs of a segment, by name."""
+        known = {**self.fixed, **self.drawn}
+        if not self.draws:
+            return known
+        generator = torch.Generator(self.net._like().device).manual_seed(self.seed + number)
+        return with_drawn(self.net, 2, (x,), known, None, generator=generator)
 
 
 class _Pieces:
@@ -160,10 +196,10 @@ class _Kept:
 class _Gradients:
     """The sum over segments of the gradients of the network and of all other leaves of the loss, in float64."""
 
-    def __init__(self, net: nn.Module) -> None:
+    def __init__(self, net: nn.Module, fixed: Mapping[str, Tensor]) -> None:
         self.before: dict[Tensor, Tensor | None] = {}
         self.total: dict[Tensor, Tensor] = {}
-        for p in net.parameters():
+        for p in (*net.parameters(), *(x for x in fixed.values() if x.requires_grad)):
             self._add(p)
 
     def watch(self, value: Tensor, states: State) -> None:
@@ -213,7 +249,7 @@ def _length(source: Any) -> int:
     return length
 
 
-def _segments(net: Recurrent, length: int, memory: str | int | Memory) -> Segments:
+def _segments(net: Recurrent, length: int, memory: str | int | Memory, others: _Others) -> Segments:
     """The segments of a sequence under a memory policy."""
     if isinstance(memory, Store):
         return Segments(length, length, 1)
@@ -229,10 +265,10 @@ def _segments(net: Recurrent, length: int, memory: str | int | Memory) -> Segmen
         every = min(memory.every, length)
         return Segments(length, every, -(-length // every))
     given = memory.memory or 0 if isinstance(memory, Snapshots) else memory
-    recurrence, one = net.circuit.recurrence, net._like().element_size()
-    read = width(recurrence.inputs.values(), net._sizes) * one
-    step = 3 * (bytes_of_step(recurrence, net._sizes, one) + read)  # values, gradients, and the loss's own values
-    state = width(recurrence.states.values(), net._sizes) * one
+    recurrence, sizes, one = net.circuit.recurrence, others.sizes, net._like().element_size()
+    read = width(recurrence.series.values(), sizes) * one
+    step = 3 * (bytes_of_step(recurrence, sizes, one) + read)  # values, gradients, and the loss's own values
+    state = width(recurrence.states.values(), sizes) * one
     found = least_work(length, step, state, bytes_of(given), LEAST, MOST)
     if found is None:
         least = least_budget(length, step, state, LEAST, MOST)

@@ -18,9 +18,10 @@ from ..sequence.layout import Layout
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
 from ..transform.masked import masked
-from ..transform.restrict import as_tokens, fed, only_states, without
+from ..transform.restrict import as_tokens, expected, fed, mixed, only_states, without
 from .fixed import fixed_inputs
-from .incoming import Incoming, flat, shifted
+from .forced import Forced, checked_mask, rows_of, with_masks
+from .incoming import Incoming
 
 Tensors = dict[str, Tensor]
 
@@ -67,7 +68,7 @@ def call_of_sequences(
     reset: object,
     steps: int | None,
     states_only: bool = False,
-) -> tuple[Call, Tensors, Tensors]:
+) -> tuple[Call, Forced]:
     """The call of whole sequences.
 
     Args:
@@ -76,13 +77,13 @@ def call_of_sequences(
         weights: its parameters.
         series: the inputs by name, (batch, time, size) or Ragged.
         state: the initial state.
-        given: the series that replace states (teacher forcing), by name.
+        given: the series that replace states (teacher forcing), by name; or pairs of a series and a mask.
         reset: where sequences restart.
         steps: the number of steps without inputs.
         states_only: leave out what only outputs need.
 
     Returns:
-        the call, all initial states by name, and the given series by name as rows.
+        the call, and what replaces states.
 
     Raises:
         InputError: an argument does not fit.
@@ -91,25 +92,27 @@ def call_of_sequences(
         variant(check.circuit.recurrence, tuple(n for n in check.circuit.inputs if n not in series), (), ())
     fixed = fixed_inputs(check, sizes, series)
     check, sizes, known = fixed.check, fixed.sizes, fixed.values
+    given, masks = with_masks(given)
     everything = {**{n: x for n, x in series.items() if n not in known}, **given}
+    if masks:
+        everything |= {f"mask of {n}": m for n, m in masks.items()}
     leading = 1 if check.ragged(everything) else 2
     values = {
         n: check.series(n, _rows(series[n]), leading) for n in check.circuit.inputs if n in series and n not in known
     }
-    forced = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
+    targets = {n: check.given(n, _rows(x), leading) for n, x in given.items()}
+    of_masks = {n: checked_mask(check, n, _rows(m), leading) for n, m in masks.items()}
     layout = check.layout(everything, state, steps, reset, known)
     for n, x in known.items():
         if len(x) != layout.count:
             raise InputError(f"input '{n}' has values for {len(x)} sequences, but the batch has {layout.count}")
-    start = check.start(state, layout.count)
-    forced = {n: flat(x, layout) for n, x in forced.items()}
-    rows = {n: flat(x, layout) for n, x in values.items()} | known
+    forced = Forced(rows_of(targets, layout), rows_of(of_masks, layout), check.start(state, layout.count), layout)
+    rows = rows_of(values, layout) | known
     if states_only:
         unneeded = check.circuit.recurrence.inputs.keys() - only_states(check.circuit.recurrence).inputs.keys()
         rows = {n: x for n, x in rows.items() if n not in unneeded}
-    rows |= {n: shifted(x, start[n], layout) for n, x in forced.items()}
-    names = tuple(sorted(forced))
-    return _call_of_rows(check, sizes, weights, rows, start, layout, names, states_only, fixed.ragged), start, forced
+    rows |= forced.inputs()
+    return _call_of_rows(check, sizes, weights, rows, forced.start, layout, forced, states_only, fixed.ragged), forced
 
 
 def _call_of_rows(
@@ -119,7 +122,7 @@ def _call_of_rows(
     rows: Tensors,
     start: Tensors,
     layout: Layout,
-    forced: tuple[str, ...] = (),
+    forced: Forced | None = None,
     states_only: bool = False,
     ragged: tuple[str, ...] = (),
 ) -> Call:
@@ -129,7 +132,9 @@ def _call_of_rows(
     absent = tuple(n for n in circuit.inputs if n not in rows and n in recurrence.inputs)
     known = circuit.recurrence.inputs
     spoken = tuple(n for n in circuit.inputs if n in rows and known[n].type.kind != TOKEN and rows[n].ndim == 1)
-    step = variant(recurrence, absent, spoken, forced)
+    masks = tuple(sorted(forced.masks)) if forced and forced.masks else ()
+    given = tuple(sorted(n for n in forced.targets if n not in masks)) if forced and forced.targets else ()
+    step = variant(recurrence, absent, spoken, given, masks)
     if ragged:
         step = masked(step, ragged)
     begin = {n: start[n] for n in step.states}
@@ -138,19 +143,28 @@ def _call_of_rows(
 
 @lru_cache(maxsize=256)
 def variant(
-    recurrence: Recurrence, absent: tuple[str, ...], spoken: tuple[str, ...], given: tuple[str, ...]
+    recurrence: Recurrence,
+    absent: tuple[str, ...],
+    spoken: tuple[str, ...],
+    given: tuple[str, ...],
+    masked: tuple[str, ...] = (),
 ) -> Recurrence:
-    """The recurrence that runs if some inputs are missing, some are tokens, and some states are given from outside.
+    """The recurrence that runs if some inputs are missing, some are tokens, and some states are given from outside, at
+    all steps or where a mask says so. Missing inputs that are drawn at random are replaced with their means.
 
     Raises:
         InputError: a state depends on a missing input.
     """
+    if drawn := [n for n in absent if n in recurrence.drawn]:
+        recurrence = expected(recurrence, drawn)
+        absent = tuple(n for n in absent if n not in drawn)
     if absent:
         recurrence = without(recurrence, absent)
     if spoken:
         recurrence = as_tokens(recurrence, spoken)
     known = tuple(n for n in given if n in recurrence.states)
-    return fed(recurrence, known) if known else recurrence
+    recurrence = fed(recurrence, known) if known else recurrence
+    return mixed(recurrence, masked) if masked else recurrence
 
 
 def parted(inputs: tuple[Any, ...], state: Any) -> tuple[tuple[Any, ...], Any]:

@@ -36,14 +36,17 @@ def forward(
     given: Any,
     reset: Any,
     steps: Any,
+    until: Any,
     named: Mapping[str, Any],
 ) -> Result:
     """A call of the network: see ``Recurrent.forward``."""
     positional, begun = parted(inputs, state)
     forced = given or {}
     everything = (*positional, *named.values(), *forced.values(), reset)
-    if reason := _obstacle(net, SEQUENCES, positional, named, begun, forced, steps) or _no_series(everything):
-        return outside(eager, reason, net, *inputs, state=state, given=given, reset=reset, steps=steps, **named)
+    reason = "until= depends on what the network writes" if until else _no_series(everything)
+    if reason := _obstacle(net, SEQUENCES, positional, named, begun, forced, steps) or reason:
+        options = {"given": given, "reset": reset, "steps": steps, "until": until}
+        return outside(eager, reason, net, *inputs, state=state, **options, **named)
     series = _by_name(net, positional, named)
     returned, ends = _run(net, SEQUENCES, series, begun, forced, reset, steps)
     lengths = [x.lengths for x in (*series.values(), *forced.values()) if isinstance(x, Ragged)]
@@ -119,7 +122,9 @@ def _obstacle(
 ) -> str:
     """Why a call cannot be an operator; empty if it can."""
     if not net._stored:
-        return f"circuit '{net.circuit.name}' has matrices or fixed inputs, or is too large to be stored"
+        return (
+            f"circuit '{net.circuit.name}' has matrices, fixed inputs or computed tokens, or is too large to be stored"
+        )
     if not isinstance(state, State | dict | None):
         return "the state must be a State"
     names = tuple(named), tuple(given or ()), tuple(state or ())

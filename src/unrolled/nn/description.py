@@ -14,6 +14,7 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, shapes
+from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..graph.stored import dump, load
 from ..transform.restrict import only_states
@@ -28,10 +29,11 @@ _known: WeakValueDictionary[str, Recurrence] = WeakValueDictionary()  # by its t
 
 @lru_cache(maxsize=256)
 def stored(recurrence: Recurrence, sizes: tuple[tuple[str, int], ...]) -> str:
-    """A circuit and its sizes as text; empty if the circuit is too large to be stored, or has matrices or fixed inputs,
-    which calls without checks do not know."""
+    """A circuit and its sizes as text; empty if the circuit is too large to be stored, or has matrices, fixed inputs or
+    computed tokens, which calls without checks do not know."""
     values = (*recurrence.inputs.values(), *recurrence.states.values(), *recurrence.returns.values())
-    if recurrence.fixed or any(len(node.type.dims) > 1 for node in values):
+    computed = any(node.type.kind == TOKEN and node.op != "input" for node in recurrence.nodes)
+    if recurrence.fixed or computed or any(len(node.type.dims) > 1 for node in values):
         return ""
     try:
         text = json.dumps({"circuit": dump(recurrence), "sizes": dict(sizes)})

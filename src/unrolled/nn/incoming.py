@@ -14,7 +14,6 @@ from ..circuits.circuit import Circuit
 from ..engines.border import (
     FLOATS,
     OWN,
-    constants,
     in_dtype_of,
     ordinary,
     readable,
@@ -103,14 +102,12 @@ class Incoming:
             )
         return found
 
-    def tokens(self, name: str, value: Tensor, leading: int) -> Tensor:
+    def tokens(self, name: str, value: Tensor, leading: int, what: str = "") -> Tensor:
         """Check tokens: integers (batch, time), or (rows,) with one leading dimension."""
-        size = self.sizes[name]
+        size, what = self.sizes[name], what or f"input '{name}'"
         if value.ndim != leading or value.is_floating_point() or value.is_complex() or value.dtype == torch.bool:
             expected = "(batch, time)" if leading == 2 else "(rows,)"
-            raise InputError(
-                f"input '{name}' takes tokens, integers {expected}, got {value.dtype} {tuple(value.shape)}"
-            )
+            raise InputError(f"{what} takes tokens, integers {expected}, got {value.dtype} {tuple(value.shape)}")
         if not ordinary(value) or value.is_meta or watched():
             known = torch.arange(size, device=value.device)  # torch checks the range, since values are not visible here
             return known.index_select(0, value.long().flatten()).view_as(value)
@@ -118,9 +115,7 @@ class Incoming:
         if value.numel():
             low, high = (int(v) for v in value.aminmax())
             if low < 0 or high >= size:
-                raise InputError(
-                    f"tokens of input '{name}' must be from 0 to {size - 1}, got {low if low < 0 else high}"
-                )
+                raise InputError(f"tokens of {what} must be from 0 to {size - 1}, got {low if low < 0 else high}")
         return value
 
     def one_step(self, name: str, value: object) -> Tensor:
@@ -133,8 +128,8 @@ class Incoming:
         return self.series(name, value, leading=1)
 
     def given(self, name: str, value: object, leading: int) -> Tensor:
-        """Check a series that replaces a state (teacher forcing): (batch, time, size), (batch, time) for scalars, or
-        (batch, time, rows, columns) for matrices."""
+        """Check a series that replaces a state (teacher forcing): (batch, time, size), (batch, time) for scalars and
+        tokens, or (batch, time, rows, columns) for matrices."""
         states = self.circuit.states
         if name not in states:
             hint = did_you_mean(name, states) or f". Its states are {', '.join(states)}"
@@ -142,6 +137,9 @@ class Incoming:
         if not isinstance(value, Tensor):
             raise InputError(f"given['{name}'] must be a tensor, got {type(value).__name__}")
         value, scalar = in_dtype_of(self.like, readable(f"given['{name}']", value)), not self.dims(name)
+        if name in self.circuit.recurrence.tokens:
+            self.check_device(f"given['{name}']", value)
+            return self.tokens(name, value, leading, f"given['{name}']")
         if scalar:
             self.check_scalars(f"given['{name}']", value, leading)
         else:
@@ -245,7 +243,8 @@ class Incoming:
     def extent(self, series: Mapping[str, object], others: Mapping[str, Any], steps: int | None) -> tuple[int, int]:
         """The batch size and the number of steps of a call that is not ragged; ``others`` have one row per sequence."""
         if not series:
-            if known := self.circuit.recurrence.series:
+            drawn = self.circuit.recurrence.drawn
+            if known := [n for n in self.circuit.recurrence.series if n not in drawn]:
                 raise InputError(f"'{self.circuit.name}' needs the input {', '.join(known)}")
             if not isinstance(steps, int | torch.SymInt) or isinstance(steps, bool) or steps < 0:
                 raise InputError(
@@ -275,15 +274,17 @@ class Incoming:
     # the state
 
     def start(self, state: object, batch: int) -> dict[str, Tensor]:
-        """The initial states by name: (batch, size), (batch, 1) for scalars, or (batch, rows, columns) for matrices.
-        States that are not given are zero."""
+        """The initial states by name: (batch, size), (batch, 1) for scalars, (batch, rows, columns) for matrices, or
+        (batch,) for tokens. States that are not given are zero."""
         given: Mapping[str, Tensor] = {}
         if state is not None:
             given = self.checked_state(state, batch)
-        sizes, zeros = self.sizes, self.like.new_zeros
+        sizes, zeros, tokens = self.sizes, self.like.new_zeros, self.circuit.recurrence.tokens
         return {
             n: columns(given[n])
             if n in given
+            else zeros(batch, dtype=torch.int64)
+            if n in tokens
             else zeros(batch, sizes[n])
             if n in sizes
             else zeros(batch, *(self.dims(n) or (1,)))
@@ -291,7 +292,8 @@ class Incoming:
         }
 
     def checked_state(self, state: object, batch: int) -> Mapping[str, Tensor]:
-        """Check a given state: (batch, size) by name, (batch,) for scalars, or (batch, rows, columns) for matrices."""
+        """Check a given state: (batch, size) by name, (batch,) for scalars and tokens, or (batch, rows, columns) for
+        matrices."""
         states, found = self.circuit.states, dict[str, Tensor]()
         if not isinstance(state, Mapping):
             raise InputError(f"the state must be a State, such as State({states[0]}=...), got a {type(state).__name__}")
@@ -302,10 +304,13 @@ class Incoming:
             if not isinstance(value, Tensor):
                 raise InputError(f"state '{name}' must be a tensor, got {type(value).__name__}")
             value = found[name] = in_dtype_of(self.like, readable(f"state '{name}'", value))
-            shape = (batch, *self.dims(name))
+            is_token = name in self.circuit.recurrence.tokens
+            shape = (batch, *(() if is_token else self.dims(name)))
+            if is_token:
+                value = found[name] = self.tokens(name, value, 1, f"state '{name}'")
             if shape_of(value) != shape:
                 raise InputError(f"state '{name}' must be {shape}, got {shape_of(value)}")
-            if value.dtype != self.like.dtype:
+            if value.dtype != self.like.dtype and not is_token:
                 raise InputError(f"state '{name}' is {short(value.dtype)}, the parameters {short(self.like.dtype)}")
             self.check_device(f"state '{name}'", value)
         return found
@@ -334,41 +339,8 @@ def checked_parameters(given: Mapping[str, object], shapes: Mapping[str, tuple[i
 
 
 def columns(state: Tensor) -> Tensor:
-    """A state as (batch, size), even if it is a scalar (batch,); a matrix unchanged."""
-    return state if state.ndim > 1 else state[:, None]
-
-
-def flat(value: Tensor, layout: Layout) -> Tensor:
-    """A series (batch, time, ...) as rows; those of a Ragged are returned unchanged."""
-    if layout.steps is None:
-        return value
-    if torch._C._get_tracing_state() is not None:  # a traced model accepts only this batch and time: let it check
-        value = value.split_with_sizes([layout.count])[0].split_with_sizes([layout.steps], 1)[0]
-    return value.flatten(0, 1)
-
-
-def shifted(series: Tensor, start: Tensor, layout: Layout) -> Tensor:
-    """The series delayed by one step: in each sequence the initial state, then all rows except the last."""
-    if layout.steps and not layout.resets:
-        steps = series.unflatten(0, (layout.count, layout.steps))
-        return torch.cat([start[:, None], steps[:, :-1]], 1).flatten(0, 1)
-    source, fresh = _earlier(layout)
-    result = torch.cat([start, series])[source.to(series.device)]
-    if not layout.resets:
-        return result
-    return result.masked_fill(fresh.to(series.device).view(-1, *[1] * (result.ndim - 1)), 0)
-
-
-@constants
-def _earlier(layout: Layout) -> tuple[Tensor, Tensor]:
-    """For each row, the index of the previous one in (initial states, series), and whether the state is reset there."""
-    lengths = torch.tensor(layout.lengths, dtype=torch.int64)
-    source = torch.arange(layout.rows) + layout.count - 1
-    filled = lengths.nonzero().flatten()
-    source[(lengths.cumsum(0) - lengths)[filled]] = filled
-    fresh = torch.zeros(layout.rows, dtype=torch.bool)
-    fresh[list(layout.resets)] = True
-    return source, fresh
+    """A state as (batch, size), even if it is a scalar (batch,); a matrix and tokens (batch,) unchanged."""
+    return state if state.ndim > 1 or not state.is_floating_point() else state[:, None]
 
 
 def _fake(tensor: Tensor) -> bool:

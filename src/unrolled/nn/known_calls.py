@@ -19,8 +19,9 @@ from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..sequence.state import State
 from .bound_calls import BoundCall
-from .incoming import columns, flat
+from .incoming import columns
 from .memory import Store
+from .rows import flat
 
 if TYPE_CHECKING:
     from .recurrent import Recurrent
@@ -49,7 +50,9 @@ def mark_of(net: Recurrent, leading: int, inputs: Positional, named: Named, stat
     Args:
         leading: the number of leading dimensions: 2 for sequences, 1 for one step.
     """
-    if watched() or not (inputs or named) or net.circuit.recurrence.fixed:
+    if watched() or not (inputs or named):
+        return None
+    if (fixed := net.circuit.recurrence.fixed) and not {*net.circuit.inputs[: len(inputs)], *named}.isdisjoint(fixed):
         return None
     if state is not None and not (isinstance(state, State) and len(state) == len(net.circuit.states)):
         return None
@@ -117,6 +120,10 @@ def again(
     if state is None:
         start = net._incoming(like).start(None, layout.count)
     else:
-        start = {n: columns(s) for n, s in state.items()}
+        tokens = net.circuit.recurrence.tokens
+        check = net._incoming(like) if tokens else None
+        start = {
+            n: check.tokens(n, s, 1, f"state '{n}'") if check and n in tokens else columns(s) for n, s in state.items()
+        }
     call = Call(known.step, net._sizes, weights, series, start, layout, like)
     return net.memory.around(known.engine, call), call

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
+from ..circuits.regularise import regularised
 from ..errors import CircuitError, UsageError
-from ..graph.bind import nameable
+from ..graph.bind import nameable, of_data
 from ..graph.node import TOKEN, order
 from ..graph.recurrence import Recurrence
 from ..graph.size import Conflict, Size, Solver
@@ -39,9 +40,9 @@ class SequenceModel(nn.Module):
     are tokens. Sequences of different lengths are a Ragged.
 
     Args:
-        circuit: has exactly one input, apart from those that only a loss needs.
+        circuit: has exactly one input, apart from those that only a loss needs and those that are fixed in time.
         inputs: the size of the input vectors, or the number of tokens.
-        outputs: the number of scores.
+        outputs: the number of scores; None for the values of the last layer as they are, without a read-out.
         hidden: the sizes that the circuit leaves open (default: 128): one number, or one per layer.
         layers: the number of layers. Each reads the output o of the layer below, or its first state.
         residual: add the input of a layer to its output if both have the same size (He et al. 2016).
@@ -52,8 +53,13 @@ class SequenceModel(nn.Module):
         dropout: the share of values set to zero in training, before each layer except the first and before the
             read-out.
         weight_dropout: the share of recurrent weights set to zero in training, see ``weight_drop``.
+        zoneout: the probability that an entry of a state keeps its value in training, see ``zoneout``: one for all
+            states, or one per state, in their order.
+        variational: the share of the entries of each layer's input, and of the states that are multiplied by a matrix,
+            dropped at all steps of a sequence in training, see ``variational``.
         answer: compute scores at 'every' step, from the 'last' state, or from the 'mean' over steps. The last state of
             a backward layer is the one at the first step, as in torch's ``h_n``.
+        fixed: the sizes of the inputs that are fixed in time, by name. Every layer gets the same ones.
         memory: what each layer stores for the backward pass, see ``Recurrent``.
 
     Raises:
@@ -65,7 +71,7 @@ class SequenceModel(nn.Module):
         self,
         circuit: Circuit,
         inputs: int,
-        outputs: int,
+        outputs: int | None,
         hidden: int | Sequence[int] | None = None,
         layers: int = 1,
         *,
@@ -75,18 +81,21 @@ class SequenceModel(nn.Module):
         tied: bool = False,
         dropout: float = 0.0,
         weight_dropout: float = 0.0,
+        zoneout: float | Sequence[float] = 0.0,
+        variational: float = 0.0,
         answer: Answer = "every",
+        fixed: Mapping[str, int] | None = None,
         memory: Memory | None = None,
     ) -> None:
         super().__init__()
         widths = _widths(hidden, layers)
-        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout)):
+        for name, share in (("dropout", dropout), ("weight_dropout", weight_dropout), ("variational", variational)):
             if not 0 <= share < 1:
                 raise UsageError(f"{name} must be at least 0 and less than 1, got {share}")
-        if tied and not embedding:
+        if tied and not (embedding and outputs):
             raise UsageError("tied=True shares the weights of the embedding: set its size, such as embedding=128")
-        self.circuit, self.input = circuit, only_input(circuit)
-        plain = answer == "every" and not (bidirectional or tied or residual)
+        self.circuit, self.input = circuit, only_input(circuit, fixed or ())
+        plain = outputs is not None and answer == "every" and not (bidirectional or tied or residual)
         scoring = returns_scores(circuit.recurrence)
         self.output = "o" if scoring else _passed_on(circuit.recurrence)
         if (len(widths) > 1 or embedding) and circuit.recurrence.inputs[self.input].type.kind == TOKEN:
@@ -98,20 +107,23 @@ class SequenceModel(nn.Module):
         self.residual, self.answer, self.weight_dropout = residual, answer, weight_dropout
         self.dropout = nn.Dropout(dropout)
         self.layers, self.backward_layers = nn.ModuleList(), nn.ModuleList()
+        regular = regularised(circuit, self.input, zoneout, variational)
         width = embedding or inputs
         for number, size in enumerate(widths, 1):
-            scores = outputs if plain and number == len(widths) else size or HIDDEN
-            sizes = _sizes(circuit, self.input, width, scores, size)
+            scores = outputs if plain and outputs and number == len(widths) else size or HIDDEN
+            sizes = _sizes(circuit, {self.input: width, **(fixed or {})}, scores, size)
             for direction in (self.layers, self.backward_layers)[: 1 + bidirectional]:
                 try:
-                    direction.append(Recurrent(circuit, memory=memory, **sizes))
+                    direction.append(Recurrent(regular, memory=memory, **sizes))
                 except RuntimeError as problem:  # torch raises it when memory is exhausted
                     raise UsageError(f"a model with hidden={size} cannot be created: {str(problem)[:200]}") from None
             width = _recurrent(direction[-1]).sizes[self.output] * (1 + bidirectional)
-        chosen = [size or (HIDDEN if set(sizes) - {self.input, "o"} else None) for size in widths]
+        self.width = width  # of the values of the last layer
+        chosen = [size or (HIDDEN if set(sizes) - {self.input, "o", *(fixed or {})} else None) for size in widths]
         self.hidden = chosen[0] if len(set(chosen)) == 1 else chosen
         self.bridge = nn.Linear(width, embedding) if tied and width != embedding else nn.Identity()
-        self.read_out = nn.Identity() if plain and scoring else nn.Linear(embedding if tied else width, outputs)
+        reads_out = outputs is not None and not (plain and scoring)
+        self.read_out = nn.Linear(embedding if tied else width, outputs or 0) if reads_out else nn.Identity()
         if tied and self.embedding is not None and isinstance(self.read_out, nn.Linear):
             if inputs != outputs:
                 raise UsageError(f"tied weights need as many outputs as inputs, got {outputs} and {inputs}")
@@ -123,7 +135,12 @@ class SequenceModel(nn.Module):
         return _recurrent(self.layers[0])
 
     def forward(
-        self, x: Series, states: States | None = None, reset: Series | None = None, after: int | None = None
+        self,
+        x: Series,
+        states: States | None = None,
+        reset: Series | None = None,
+        after: int | None = None,
+        fixed: Mapping[str, Series] | None = None,
     ) -> tuple[Any, States]:
         """Compute scores, and the states after the last step.
 
@@ -136,6 +153,7 @@ class SequenceModel(nn.Module):
             states: the initial state of each layer; zero by default.
             reset: booleans (batch, time), or a Ragged of them: true where a sequence restarts, in every layer.
             after: return the states after this many steps instead of the last ones; x must be a tensor.
+            fixed: the inputs that are fixed in time, by name: see ``Recurrent``.
 
         Returns:
             scores: (batch, time, outputs), or a Ragged; (batch, outputs) with one answer per sequence.
@@ -148,25 +166,48 @@ class SequenceModel(nn.Module):
         reached: list[State] = []
         for number, layer in enumerate(self.layers):
             read = values if number == 0 else each(self.dropout, values)
-            out = self._run(layer, read, states[number] if states else None, reset)
+            out = self._run(layer, read, states[number] if states else None, reset, fixed)
             given = out[self.output]
             if self.backward_layers:
-                back = self._run(self.backward_layers[number], flipped(read), None, _ends(reset))[self.output]
+                back = self._run(self.backward_layers[number], flipped(read), None, _ends(reset), fixed)[self.output]
                 given = each(_side_by_side, given, flipped(back))
             else:
                 reached.append(out.state if after is None else State(**{n: out[n][:, after - 1] for n in out.state}))
             same = values_of(values).shape == values_of(given).shape
             values = each(torch.add, values, given) if self.residual and same else given
         if self.answer == "last":
-            values = _last_of_both(values, reset) if self.backward_layers else last(values)
+            values = self.summary(values, reset)
         elif self.answer == "mean":
             values = mean(values)
         if not isinstance(self.read_out, nn.Identity):
             values = each(self.bridge, each(self.dropout, values))
         return each(self.read_out, values), tuple(reached)
 
-    def _run(self, layer: nn.Module, x: Series, state: State | None, reset: Series | None) -> Any:
-        given = {self.input: x, "state": state, "reset": reset}
+    def summary(self, values: Series, reset: Series | None = None) -> Tensor:
+        """The final state of each direction: (batch, size).
+
+        >>> model = SequenceModel(unrolled.cells.gru, inputs=3, outputs=2, hidden=40)
+        >>> model.summary(unrolled.Ragged([torch.randn(5, 40), torch.randn(3, 40)])).shape
+        torch.Size([2, 40])
+
+        Args:
+            values: of the last layer at every step, (batch, time, size), or a Ragged.
+            reset: where sequences restart, as for a call.
+
+        Raises:
+            InputError: a sequence has no steps.
+        """
+        return _last_of_both(values, reset) if self.backward_layers else last(values)
+
+    def _run(
+        self,
+        layer: nn.Module,
+        x: Series,
+        state: State | None,
+        reset: Series | None,
+        fixed: Mapping[str, Series] | None = None,
+    ) -> Any:
+        given = {self.input: x, "state": state, "reset": reset, **(fixed or {})}
         if self.training and self.weight_dropout:
             assert isinstance(layer, Recurrent)
             return run_dropped(layer, self.weight_dropout, **given)
@@ -221,8 +262,9 @@ def _widths(hidden: int | Sequence[int] | None, layers: int) -> list[int | None]
     return [hidden] * layers
 
 
-def only_input(circuit: Circuit) -> str:
-    """The name of the only input that states or scores depend on; others, needed by a loss only, are ignored.
+def only_input(circuit: Circuit, fixed: Collection[str] = ()) -> str:
+    """The name of the only input, beside those of ``fixed``, that states or scores depend on; others, needed by a loss
+    only, are ignored.
 
     Raises:
         CircuitError: there is no such input, or several.
@@ -231,7 +273,8 @@ def only_input(circuit: Circuit) -> str:
     roots = [recurrence.returns[n] for n in recurrence.states]
     roots += [recurrence.returns["o"]] if returns_scores(recurrence) else []
     reached = set(order(roots))
-    needed = [n for n, node in recurrence.inputs.items() if node in reached]
+    own = recurrence.inputs.keys() - {*recurrence.drawn, *fixed}
+    needed = [n for n, node in recurrence.inputs.items() if node in reached and n in own]
     if len(needed) != 1:
         has = f"has the inputs {', '.join(needed)}" if needed else "has no input that its states depend on"
         raise CircuitError(f"the circuit of a model needs exactly one input; '{circuit.name}' {has}")
@@ -246,7 +289,7 @@ def takes_any_size(circuit: Circuit) -> bool:
     """
     try:
         source = only_input(circuit)
-        _sizes(circuit, source, width=3, scores=5, hidden=7)
+        _sizes(circuit, {source: 3}, scores=5, hidden=7)
     except (CircuitError, UsageError):
         return False
     return circuit.recurrence.inputs[source].type.kind != TOKEN
@@ -267,10 +310,12 @@ def _passed_on(recurrence: Recurrence) -> str:
     raise CircuitError(f"circuit '{recurrence.name}' returns no vector; return a vector 'o' for the layer above")
 
 
-def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int | None) -> dict[str, Any]:
-    """Sizes by name: of the input, of the scores, and the hidden size for all that the equations leave open."""
-    known = nameable(circuit.recurrence)
-    sizes = {source: width} | ({"o": scores} if returns_scores(circuit.recurrence) else {})
+def _sizes(circuit: Circuit, inputs: Mapping[str, int], scores: int, hidden: int | None) -> dict[str, Any]:
+    """Sizes by name: of the inputs, of the scores, and the hidden size for all that the equations leave open."""
+    known = {
+        n: size for n, size in nameable(circuit.recurrence).items() if not of_data(circuit.recurrence) & {*size.names}
+    }
+    sizes = dict(inputs) | ({"o": scores} if returns_scores(circuit.recurrence) else {})
     solver = Solver()
     try:
         for name, number in sizes.items():
@@ -285,9 +330,10 @@ def _sizes(circuit: Circuit, source: str, width: int, scores: int, hidden: int |
             (n for n in circuit.states if n in known), hidden or HIDDEN
         )  # Recurrent reports the contradiction
     if hidden and not free:
+        given = ", ".join(f"{n}={size}" for n, size in inputs.items())
         fixed = ", ".join(f"{n}={solver.resolve(known[n])}" for n in circuit.states if n in known)
         raise UsageError(
-            f"the equations of '{circuit.name}' leave no hidden size to choose: with {source}={width} "
+            f"the equations of '{circuit.name}' leave no hidden size to choose: with {given} "
             f"they give {fixed}. Leave hidden out"
         )
     return sizes | dict.fromkeys(free, hidden or HIDDEN)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 from torch import Tensor
 
 from ..engines.call import Call, Engine
-from ..engines.last_rows import last_rows
 from ..engines.registry import choose
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
@@ -41,7 +40,7 @@ class Made(NamedTuple):
         check, parameters, inputs, given, state = about.parted(tensors)
         checked = checked_parameters(parameters, about.shapes)
         start = State(**state) if state else None
-        forced: Tensors = {}
+        ends: Tensors = {}
         if about.kind == STEP:
             call = call_of_step(check, about.bound, checked, inputs, start)
         else:
@@ -50,10 +49,9 @@ class Made(NamedTuple):
             again = None if reset is None else _series(reset, each)
             only = about.kind == STATES
             arguments = about.bound, checked, series, start, fed, again, steps, only
-            call, begun, forced = call_of_sequences(check, *arguments)
+            call, forced = call_of_sequences(check, *arguments)
+            ends = forced.ends(about.circuit.recurrence, {})
         engine, _ = choose(about.engine, about.circuit.recurrence, call.like.device.type, call.like.dtype)
-        ends = {n: last_rows(x, begun[n], call.layout) for n, x in forced.items()}
-        ends = {n: x if n in about.sizes else x[:, 0] for n, x in ends.items()}
         return Made(about, about.memory.around(engine, call), call, ends)
 
     def in_order(self, ends: Mapping[str, Tensor]) -> list[Tensor]:

@@ -13,7 +13,6 @@ from ..circuits.circuit import Circuit
 from ..engines.border import FLOATS, dynamo_is_active, for_onnx, under_autocast
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
-from ..engines.last_rows import last_rows
 from ..engines.registry import choose
 from ..errors import CircuitError, InputError
 from ..graph.bind import bind, nameable, shapes
@@ -22,11 +21,14 @@ from ..sequence.state import State
 from . import compiled
 from .calls import call_of_sequences, call_of_step, front, last_step, parted
 from .description import stored
+from .drawn import with_drawn
+from .forced import Forced
 from .incoming import Incoming, Series, checked_parameters, short
 from .known_calls import KnownCall, again, bound, mark_of, remembered
 from .memory import Memory, Snapshots, Store, Truncated
 from .result import Result, Step
 from .torch_arguments import check_no_torch_arguments
+from .writing import write
 
 
 class Recurrent(nn.Module):
@@ -59,6 +61,8 @@ class Recurrent(nn.Module):
         EngineError: the engine is not available.
     """
 
+    _draws = False  # whether it draws inputs in training; of networks that were pickled before there were any
+
     def __init__(
         self,
         circuit: Circuit,
@@ -85,6 +89,7 @@ class Recurrent(nn.Module):
         self.sizes = {n: size.value(self._sizes) for n, size in known if self._sizes.keys() >= set(size.names)}
         if dtype is not None and dtype not in FLOATS:
             raise InputError(f"dtype must be {', '.join(map(short, FLOATS))}, got {dtype}")
+        self._draws = bool(circuit.recurrence.drawn)
         self._known: dict[object, KnownCall] = {}  # kinds of calls, by their marks
         self._shapes = shapes(circuit.recurrence, self._sizes)
         self._stored = stored(circuit.recurrence, tuple(self.sizes.items()))  # for torch.compile
@@ -142,18 +147,22 @@ class Recurrent(nn.Module):
         return self
 
     def explain(self) -> str:
-        """Which engine runs this network, and why; under ``torch.autocast`` also the dtype in which it computes."""
+        """Which engine runs this network, and why; what it draws in training; and under ``torch.autocast`` the dtype in
+        which it computes."""
         like = self._like()
         cast = f". torch.autocast is on, but it computes in {short(like.dtype)}" if under_autocast(like) else ""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}"
+        drawn = ", ".join(f"{n} ({each})" for n, each in self.circuit.recurrence.drawn.items())
+        drawn = f". In training it draws {drawn}" if drawn else ""
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}{drawn}"
 
     def forward(
         self,
         *inputs: Series | State | None,
         state: State | None = None,
-        given: Mapping[str, Series] | None = None,
+        given: Mapping[str, Series | tuple[Series, Series]] | None = None,
         reset: Series | None = None,
         steps: int | None = None,
+        until: Mapping[str, int] | None = None,
         **named: Series,
     ) -> Result:
         """Run over a batch of sequences.
@@ -167,12 +176,19 @@ class Recurrent(nn.Module):
                 or a Ragged of either. Tokens given for a vector input are one-hot vectors. If the inputs are Ragged,
                 all results are. An input that is fixed in time has one value per sequence: (batch, size), or (batch,
                 rows, size) if it is a matrix, or a Ragged of matrices (rows_i, size) with different numbers of rows.
+                Masks and noise of a regularised circuit may be left out: they are drawn in training mode, and
+                replaced with their means in evaluation mode.
             state: the initial state, such as ``out.state`` of an earlier call. Missing states are zero.
             given: teacher forcing. ``given={"o": targets}`` with targets (batch, time, size) feeds back the target of
-                step t-1 at step t instead of the network's own o.
+                step t-1 at step t instead of the network's own o. ``given={"o": (targets, mask)}`` with booleans
+                (batch, time) does so where the mask is true, and feeds back the network's own o elsewhere: scheduled
+                sampling (Bengio et al. 2015).
             reset: booleans (batch, time), or a Ragged of them: true where a sequence restarts with a state of zeros, as
                 at the start of a document in a stream.
-            steps: the number of steps, for a circuit without inputs.
+            steps: the number of steps, for a circuit without inputs that have a value at each step.
+            until: ends each sequence at a stop symbol: ``until={"w": 0}`` for a token w that the circuit returns. All
+                results are then Ragged, with the stop symbol as the last step, and the state is that after it.
+                ``steps``, or the length of the inputs, is the largest number of steps.
             named: inputs by name. An input that only outputs need, such as the target of a loss, can be left out; those
                 outputs are then missing.
 
@@ -182,13 +198,20 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or a state does not fit; the message names the expected shape.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 2, inputs, named, state, given, steps)
         if is_compiling() and not for_onnx():
-            return compiled.forward(Recurrent.forward, self, inputs, state, given, reset, steps, named)
+            return compiled.forward(Recurrent.forward, self, inputs, state, given, reset, steps, until, named)
         if dynamo_is_active():  # torch.compile has refused a function that calls this one
             return disable(Recurrent.forward)(
-                self, *inputs, state=state, given=given, reset=reset, steps=steps, **named
+                self, *inputs, state=state, given=given, reset=reset, steps=steps, until=until, **named
             )
         series, state = parted(inputs, state)
+        if until is not None:
+            if given or reset is not None:
+                raise InputError("until= ends what the network writes by itself. Leave out given= and reset=")
+            return write(self, self._incoming().by_name(series, named), state, steps, until)
         plain = not given and reset is None and steps is None
         mark = mark_of(self, 2, series, named, state) if plain else None
         if found := bound(self, mark, series, named, state):
@@ -196,9 +219,9 @@ class Recurrent(nn.Module):
         if call := again(self, mark, 2, series, named, state):
             return self._results(*call)
         by_name = self._incoming().by_name(series, named)
-        new, start, forced = call_of_sequences(*self._prepared(), by_name, state, given or {}, reset, steps)
+        new, forced = call_of_sequences(*self._prepared(), by_name, state, given or {}, reset, steps)
         call = remembered(self, mark, new, (*series, *named.values(), *(state or {}).values()))
-        return self._results(*call, start, forced)
+        return self._results(*call, forced)
 
     def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
         """Run one step, for streams.
@@ -218,6 +241,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: an input or the state does not fit.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 1, inputs, named, state)
         if is_compiling() and not for_onnx():
             return compiled.step(Recurrent.step, self, inputs, state, named)
         if dynamo_is_active():
@@ -251,6 +277,9 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a sequence has no steps, or an input or the state does not fit.
         """
+        if self._draws and self.training:
+            inputs, state = parted(inputs, state)
+            named = with_drawn(self, 2, inputs, named, state)
         if is_compiling() and not for_onnx():
             return compiled.read(Recurrent.read, self, inputs, state, named)
         if dynamo_is_active():
@@ -259,8 +288,8 @@ class Recurrent(nn.Module):
         series = self._incoming().by_name(positional, named)
         fixed = {n: series.pop(n) for n in self.circuit.recurrence.fixed if n in series}
         fronts = {n: front(n, x) for n, x in series.items()} | fixed
-        call, start, forced = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
-        before = self._results(*remembered(self, None, call), start, forced)
+        call, _ = call_of_sequences(*self._prepared(), fronts, state, {}, None, None, states_only=True)
+        before = self._results(*remembered(self, None, call))
         last: dict[str, Any] = {n: last_step(x) for n, x in series.items()} | fixed
         return self.step(state=before.state, **last)
 
@@ -276,27 +305,19 @@ class Recurrent(nn.Module):
     def extra_repr(self) -> str:
         """Circuit, sizes and engine, for ``print(net)``."""
         sizes = self.sizes
-        shown = [n for n in (*self.circuit.inputs, *self.circuit.states, *self.circuit.outputs) if n in sizes]
+        named = *self.circuit.inputs, *self.circuit.states, *self.circuit.outputs
+        shown = [n for n in named if n in sizes and n not in self.circuit.recurrence.drawn]
         return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
 
     def _prepared(self) -> tuple[Incoming, dict[str, int], dict[str, Tensor]]:
         """What a new call needs: the checks of its arguments, all sizes, and the checked parameters."""
         return self._incoming(), self._sizes, checked_parameters(self._weights(), self._shapes)
 
-    def _results(
-        self,
-        engine: Engine,
-        call: Call,
-        start: Mapping[str, Tensor] | None = None,
-        forced: Mapping[str, Tensor] | None = None,
-    ) -> Result:
-        """Run a call; returns the results in the layout of the inputs. start, forced: all initial states and the given
-        series, for teacher forcing."""
+    def _results(self, engine: Engine, call: Call, forced: Forced | None = None) -> Result:
+        """Run a call; returns the results in the layout of the inputs. forced: what replaces states."""
         layout, (found, ends) = call.layout, run_sequences(engine, call)
-        if start and forced:
-            of_given = {n: last_rows(x, start[n], layout) for n, x in forced.items()}
-            states = self.circuit.recurrence.states
-            ends |= {n: x if states[n].type.dims else x[:, 0] for n, x in of_given.items()}
+        if forced and forced.targets:
+            ends |= forced.ends(self.circuit.recurrence, ends)
         values: Mapping[str, Series] = found
         if layout.steps is None:
             lengths = torch.tensor(layout.lengths, dtype=torch.int64, device="cpu")

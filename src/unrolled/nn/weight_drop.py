@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..graph.node import Node, order
+from ..graph.node import order
 from ..graph.recurrence import Recurrence
+from ..transform.regularise import carries
 from .recurrent import Recurrent
 from .result import Result
 
@@ -38,16 +39,11 @@ def recurrent_weights(recurrence: Recurrence) -> list[str]:
     states = set(recurrence.states.values())
     matrices = {node: n for n, node in recurrence.parameters.items() if n not in recurrence.constants}
 
-    def carries(node: Node) -> bool:
-        return node in states or (node.op == "mul" and any(a in states for a in node.args))
-
     found = {
         matrices[part]
         for node in recurrence.nodes
-        if any(carries(a) for a in node.args)
-        for weight in node.args
-        if len(weight.type.dims) == 2
-        for part in order([weight])
+        if node.op == "matvec" and carries(node.args[1], states)
+        for part in order([node.args[0]])
         if part in matrices and len(part.type.dims) == 2
     }
     return sorted(found)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..graph.equations import readable, speller
-from ..graph.node import Node
+from ..graph.equations import is_scalar, readable, speller
+from ..graph.node import TOKEN, Node
 from ..graph.notation import NOTATIONS
 from ..graph.printer import Printer
 from ..graph.size import Size, total
@@ -81,7 +81,8 @@ def _work(product: Node) -> str:
 def _count(nodes: Iterable[Node]) -> str:
     """The number of entries of some values: a sum of sizes, and the products of those of matrices."""
     all_nodes = list(nodes)
-    linear = total(n.type.dims[0] if n.type.dims else Size.of(1) for n in all_nodes if len(n.type.dims) < 2)
+    lines = [Size.of(1) if is_scalar(n) else n.type.dims[0] for n in all_nodes if len(n.type.dims) < 2]
+    linear = total(lines)
     matrices = Counter(_dims(n) for n in all_nodes if len(n.type.dims) == 2)
     products = [f"{times} × {dims}" if times > 1 else dims for dims, times in matrices.items()]
     return " + ".join([str(linear)] * bool(linear.terms or linear.constant or not products) + products)
@@ -93,4 +94,6 @@ def _numbers(nodes: Iterable[Node]) -> str:
 
 
 def _dims(node: Node) -> str:
+    if node.type.kind == TOKEN:
+        return "a token"
     return " × ".join(map(str, node.type.dims))

@@ -1,7 +1,7 @@
 """Rewrites a recurrence so that as little as possible stays in the loop.
 
 Python adds b + W h(t-1) + U x(t) from the left, which would leave all of it in the loop. (b + U x(t)) + W h(t-1) leaves
-only one product there. A matrix times a one-hot vector becomes a column of the matrix.
+only one product there. A matrix times a one-hot vector becomes a column of the matrix, also if the vector is masked.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ def regroup(recurrence: Recurrence) -> Recurrence:
             new = _sum(_terms(node.op, args, copies), kinds)
         elif node.op == "matvec" and args[1].op == "onehot":
             new = make("take", make("transpose", args[0]), args[1].args[0], source=node.source)
+        elif node.op == "matvec" and (masked := _masked_onehot(args[1])):
+            token, mask = masked
+            column = make("take", make("transpose", args[0]), token, source=node.source)
+            new = make("mul", column, make("broadcast", make("pick", mask, token), dims=node.type.dims))
         else:
             new = make(node.op, *args, source=node.source, **dict(node.attrs))
         if node in inner:
@@ -48,6 +52,15 @@ def regroup(recurrence: Recurrence) -> Recurrence:
         sums={n: done[node] for n, node in recurrence.sums.items()},
         labels={done[node]: n for node, n in recurrence.labels.items() if node in done},
     )
+
+
+def _masked_onehot(node: Node) -> tuple[Node, Node] | None:
+    """The token and the mask, if a vector is the product of a one-hot vector and a mask."""
+    if node.op == "mul":
+        for hot, mask in (node.args, node.args[::-1]):
+            if hot.op == "onehot":
+                return hot.args[0], mask
+    return None
 
 
 def _terms(op: str, args: tuple[Node, ...], apart: set[Node]) -> list[Term]:

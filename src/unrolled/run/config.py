@@ -22,6 +22,7 @@ from ..files.checked import Checked
 from ..files.read import read_bytes
 from ..files.strict_json import from_json
 from ..graph.stored import dump, load
+from ..nn.encoder_decoder import EncoderDecoder, Model
 from ..nn.model import SequenceModel
 from .checkpoint import CONFIG, LARGEST_TEXT, checkpoints
 from .spec import Spec
@@ -31,7 +32,7 @@ WARNING = "warning"  # about the trained model, written after the checkpoints
 CHANGED = "it is not the one that the checkpoints were made with"
 
 
-def description(spec: Spec, data: Data, model: SequenceModel, source: Path | None = None) -> dict[str, Any]:
+def description(spec: Spec, data: Data, model: Model, source: Path | None = None) -> dict[str, Any]:
     """The values of config.json. ``source``: the run that the training starts from."""
     return {
         "format": FORMAT,
@@ -43,6 +44,7 @@ def description(spec: Spec, data: Data, model: SequenceModel, source: Path | Non
         "versions": {"unrolled": __version__, "torch": torch.__version__},
         "description": data.kind.description(),
         "circuit": dump(model.circuit.recurrence),
+        **({"decoder": dump(model.decoder.circuit.recurrence)} if isinstance(model, EncoderDecoder) else {}),
     }
 
 
@@ -99,9 +101,13 @@ class Config:
         """A part of the file, each of its values checked when it is read."""
         return Checked(self.get(name, dict), self.refuse)
 
-    def circuit(self) -> Circuit:
-        """The circuit as it was stored. No code is executed."""
-        stored = self.get("circuit", dict)
+    def decoder(self) -> Circuit | None:
+        """The circuit that writes, if the run has one."""
+        return self.circuit("decoder") if self.spec().kind.writes else None
+
+    def circuit(self, name: str = "circuit") -> Circuit:
+        """A circuit as it was stored. No code is executed."""
+        stored = self.get(name, dict)
         try:
             return Circuit.stored(load(stored))
         except UnrolledError as problem:
@@ -113,8 +119,10 @@ class Config:
         numbers = [n for value in options.values() for n in (value if isinstance(value, list) else [value])]
         return max([n for n in numbers if isinstance(n, int)], default=0)
 
-    def check(self, model: SequenceModel) -> None:
+    def check(self, model: Model) -> None:
         """Refuse a model that would now answer from another state than in its training."""
+        if not isinstance(model, SequenceModel):
+            return
         if self.values["format"] == OLDEST and model.backward_layers and model.answer == "last":
             self.refuse(
                 "this model reads in two directions and answers once, and an earlier version trained it to answer from "

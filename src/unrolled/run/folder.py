@@ -148,11 +148,15 @@ class RunFolder:
         except OSError as problem:
             raise DataError(f"the run folder '{self.path}' cannot be written: {reason(problem)}") from None
 
-    def begin(self, circuit: Circuit, config: Mapping[str, Any], snapshot: Snapshot) -> None:
+    def begin(
+        self, circuit: Circuit, config: Mapping[str, Any], snapshot: Snapshot, decoder: Circuit | None = None
+    ) -> None:
         """Fill a new folder: the views, a checkpoint of the untrained model, and at last config.json, which makes it a
         run: from then on, a killed training can be resumed."""
         self.config = dict(config)
         write_views(self.path, circuit)
+        if decoder:
+            write_views(self.path, decoder, "decoder_")
         if "options" in config:
             write_text(self.path / OPTIONS, write_toml(config["options"]))
         write_text(self.path / LOG, "")

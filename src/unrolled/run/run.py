@@ -14,6 +14,7 @@ from torch import Tensor
 from ..circuits.circuit import Circuit
 from ..data.kind import Data, Kind
 from ..errors import DataError, NumberError, command_line
+from ..nn.encoder_decoder import Model
 from ..nn.model import SequenceModel
 from ..train.distributed import ALONE, Ranks
 from ..train.lesson import Loss, Progress, States
@@ -46,7 +47,7 @@ class Run:
         path: Path,
         spec: Spec,
         data: Data,
-        model: SequenceModel,
+        model: Model,
         ranks: Ranks = ALONE,
         overwrite: bool = False,
         source: Path | None = None,
@@ -80,8 +81,8 @@ class Run:
             yield run
 
     @property
-    def model(self) -> SequenceModel:
-        assert isinstance(self.training.model, SequenceModel)
+    def model(self) -> Model:
+        assert isinstance(self.training.model, Model)
         return self.training.model
 
     @property
@@ -94,7 +95,7 @@ class Run:
         snapshot = capture(self.training)
         with self.ranks.together():
             if self.folder:
-                self.folder.begin(circuit, config, snapshot)
+                self.folder.begin(circuit, config, snapshot, decoder_of(self.model))
 
     def restore(self, tell: Callable[[str], None]) -> None:
         """Go back to the newest undamaged checkpoint. ``tell`` is called with a message for each damaged one.
@@ -141,6 +142,11 @@ class Run:
                 raise
             again = command_line("replay", self.folder.save_fault(snapshot, batch))
             raise NumberError(f"{problem}.\nThe batch was saved. To read it again: {again}") from None
+
+
+def decoder_of(model: Model) -> Circuit | None:
+    """The circuit that writes, if a model has one."""
+    return None if isinstance(model, SequenceModel) else model.decoder.circuit
 
 
 def _newest(folder: RunFolder, tell: Callable[[str], None]) -> tuple[Checkpoint, dict[str, Tensor] | None]:

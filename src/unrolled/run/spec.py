@@ -23,8 +23,9 @@ from ..data.kinds import kind_of
 from ..data.reading import Reading
 from ..errors import UsageError, did_you_mean
 from ..files.toml import Sections
+from ..nn.encoder_decoder import Model
 from ..nn.memory import Memory, Snapshots, Truncated
-from ..nn.model import SequenceModel, takes_any_size
+from ..nn.model import takes_any_size
 from ..train.settings import Settings
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ LENGTH = ("updates", "minutes")
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model: see ``nn.SequenceModel``. ``cell`` is the name of a cell, or FILE.py:NAME."""
+    """The model: see ``nn.SequenceModel``; for pairs, ``nn.EncoderDecoder``. ``cell`` is the name of a cell, or
+    FILE.py:NAME; ``decoder`` is the cell that writes, for pairs only."""
 
     cell: str = "gru"
     hidden: int | list[int] | None = None
@@ -45,6 +47,9 @@ class ModelOptions:
     tied: bool = False
     dropout: float = 0.0
     weight_dropout: float = 0.0
+    zoneout: float | list[float] = 0.0
+    variational: float = 0.0
+    decoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ class Spec:
         of_cell = next((BY_CELL.get(cell, {}) for cell in reversed(cells) if cell), {})
         of_task = BY_TASK[task]
         if circuit is not None and not takes_any_size(circuit):
-            of_task = {**of_task, "model": {}}
+            model = {n: value for n, value in of_task.get("model", {}).items() if n not in ("hidden", "embedding")}
+            of_task = {**of_task, "model": model}
         return cls.of(task, defaults, of_task, suited or {}, of_cell.get(task, {}), *given)
 
     @classmethod
@@ -123,6 +129,11 @@ class Spec:
                 f"model.bidirectional=true cannot predict {predicted}: the backward direction has already read it. "
                 "Leave model.bidirectional out. It is for labels, such as those of recordings"
             )
+        if bool(self.model.decoder) != self.kind.writes:
+            what = "needs" if self.kind.writes else "has no use for"
+            raise UsageError(f"the task '{self.kind.name}' {what} model.decoder, the cell that writes")
+        if self.kind.writes and (self.model.residual or self.model.tied):
+            raise UsageError(f"the task '{self.kind.name}' has no model.residual and no model.tied. Leave them out")
         if self.training.memory is not None and isinstance(self.memory, Truncated):
             raise UsageError("give either a window or a memory, not both: a window bounds the memory as well")
 
@@ -135,10 +146,11 @@ class Spec:
             return Truncated(window, self.reading.stride)
         return Snapshots(memory=limit) if limit is not None else None
 
-    def build(self, circuit: Circuit, kind: Kind) -> SequenceModel:
+    def build(self, circuit: Circuit, kind: Kind, decoder: Circuit | None = None) -> Model:
         """The model: from the size of what a kind of data reads to the number of its scores."""
-        options = {name: value for name, value in asdict(self.model).items() if name != "cell"}
-        return SequenceModel(circuit, kind.inputs, kind.outputs, answer=kind.answer, memory=self.memory, **options)
+        left_out = ("cell", "decoder", *(("residual", "tied") if kind.writes else ()))
+        options = {name: value for name, value in asdict(self.model).items() if name not in left_out}
+        return kind.build(circuit, decoder, memory=self.memory, **options)
 
     def sections(self) -> Sections:
         """The options as plain values, for config.json and config.toml."""
@@ -188,7 +200,8 @@ def _checked(value: Any, hint: Any, name: str) -> Any:
             return float(value)
         if get_origin(kind) is list:
             (of,) = get_args(kind)
-            if isinstance(value, list) and all(isinstance(v, of) and not isinstance(v, bool) for v in value):
+            those = (int, float) if of is float else of
+            if isinstance(value, list) and all(isinstance(v, those) and not isinstance(v, bool) for v in value):
                 return value
         elif kind in (int, str, bool) and type(value) is kind:
             return value

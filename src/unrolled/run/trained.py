@@ -16,7 +16,10 @@ from ..data.forecast.kind import Forecast
 from ..data.kind import Data, Kind
 from ..data.kinds import can_read, recognise
 from ..data.language import Language
+from ..data.pairs.data import PairsData
+from ..data.pairs.kind import Pairs
 from ..errors import DataError, UnrolledError, UsageError, command_line
+from ..nn.encoder_decoder import EncoderDecoder, Model
 from ..nn.model import SequenceModel
 from ..train import random_states
 from .checkpoint import best_of, checkpoints, is_checkpoint, no_checkpoint, read_checkpoint
@@ -37,7 +40,7 @@ class Trained:
     run: Path
     spec: Spec
     kind: Kind
-    model: SequenceModel
+    model: Model
     path: Path
     sha256: str
 
@@ -56,7 +59,7 @@ class Trained:
             with torch.device("meta"):
                 spec = config.spec()
                 kind = config.kind(spec)
-                model = spec.build(config.circuit(), kind)
+                model = spec.build(config.circuit(), kind, config.decoder())
         except DataError:
             raise
         except UnrolledError as problem:
@@ -94,30 +97,66 @@ class Trained:
             raise UsageError(f"--skip-unknown is for texts; '{self.run}' is a run of the task '{self.kind.name}'")
         return self.kind.read(path, self.sha256)
 
-    def evaluate(self, path: Path, skip_unknown: bool = False) -> dict[str, Any]:
-        """The metric on the test part of data that the model learned from, or on all of other data."""
-        return self.read(path, skip_unknown).evaluate(self.model)
+    def evaluate(self, path: Path, skip_unknown: bool = False, beam: int = 1) -> dict[str, Any]:
+        """The metric on the test part of data that the model learned from, or on all of other data.
 
-    def predict(self, path: Path, history: bool = False) -> Iterator[dict[str, Any]]:
+        Args:
+            path: of the data.
+            skip_unknown: of a text, skip characters that the model has never seen.
+            beam: of pairs, the number of beginnings that are continued, see ``EncoderDecoder.search``.
+        """
+        data = self.read(path, skip_unknown)
+        if beam == 1:
+            return data.evaluate(self.model)
+        _, model = self._writer()
+        assert isinstance(data, PairsData)
+        return data.evaluate(model, beam)
+
+    def predict(self, path: Path, history: bool = False, beam: int = 1) -> Iterator[dict[str, Any]]:
         """Predictions for a file, row by row.
 
         Args:
             path: of the file.
             history: of a forecast, also what would have been forecast of the known values.
+            beam: of pairs, the number of answers, see ``EncoderDecoder.search``.
 
         Raises:
             DataError: the file cannot be read, or is of another kind.
-            UsageError: ``history`` for a model that does not forecast.
+            UsageError: ``history`` for a model that does not forecast, ``beam`` for one that does not write pairs.
         """
         self.check(path)
+        if beam != 1:
+            kind, writer = self._writer()
+            return kind.predict(writer, path, beam)
         if not history:
             return self.kind.predict(self.model, path)
         if not isinstance(self.kind, Forecast):
             raise UsageError(f"--history is for forecasts; '{self.run}' is a run of the task '{self.kind.name}'")
-        return self.kind.predict_all(self.model, path, self.sha256)
+        return self.kind.predict_all(self.layers, path, self.sha256)
+
+    @property
+    def layers(self) -> SequenceModel:
+        """The model, if it has layers of one circuit.
+
+        Raises:
+            UsageError: it has two, one that reads and one that writes.
+        """
+        if not isinstance(self.model, SequenceModel):
+            raise UsageError(
+                f"'{self.run}' is a run of the task '{self.kind.name}', whose model has two circuits. See what it "
+                f"writes: {command_line('predict', self.run, 'FILE')}"
+            )
+        return self.model
+
+    def _writer(self) -> tuple[Pairs, EncoderDecoder]:
+        if not isinstance(self.kind, Pairs) or isinstance(self.model, SequenceModel):
+            raise UsageError(f"--beam is for pairs; '{self.run}' is a run of the task '{self.kind.name}'")
+        return self.kind, self.model
 
     def check(self, path: Path) -> None:
         """Refuse data of another kind. A text may have any name."""
+        if isinstance(self.kind, Language) and self.kind.options.field:
+            return
         kind = recognise(path)
         if not can_read(self.kind, kind):
             raise DataError(
@@ -140,6 +179,7 @@ def language_of(trained: Trained) -> tuple[SequenceModel, Language]:
         raise DataError(
             f"'{trained.run}' is a run of the task '{trained.kind.name}', which does not read or write text"
         )
+    assert isinstance(trained.model, SequenceModel)
     return trained.model, trained.kind
 
 
@@ -155,7 +195,7 @@ def load_characters(run: Path) -> tuple[SequenceModel, Language, Vocabulary]:
     return model, kind, kind.vocabulary
 
 
-def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceModel]:
+def restored(config: Config, path: Path | None) -> tuple[Spec, Data, Model]:
     """What the training of a run was made from: the options, the data, and the model with its initial parameters.
 
     Args:
@@ -171,7 +211,7 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
             data = config.kind(spec).adapt(path)
         else:
             data = spec.kind.learn_again(path, spec.data, spec.reading, config.checked("description"))
-        model = initial_model(spec, config.circuit(), data)
+        model = initial_model(spec, config.circuit(), data, config.decoder())
     except UsageError as problem:
         config.refuse(str(problem))
     config.check(model)
@@ -184,25 +224,31 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, SequenceMod
     return spec, data, model
 
 
-def begin(spec: Spec, circuit: Circuit, path: Path, source: Trained | None = None) -> tuple[Data, SequenceModel]:
+def begin(
+    spec: Spec, circuit: Circuit, path: Path, source: Trained | None = None, decoder: Circuit | None = None
+) -> tuple[Data, Model]:
     """What a training begins with: the data, and the model before its first update.
 
     Args:
+        spec: its options.
+        circuit: that reads.
+        path: of the data.
+        decoder: the circuit that writes, for pairs.
         source: a trained model to start from. Then the data are read as it reads them.
     """
     if source is None:
         data = spec.kind.learn(path, spec.data, spec.reading)
-        return data, initial_model(spec, circuit, data)
+        return data, initial_model(spec, circuit, data, decoder)
     data = replace(source.kind, options=spec.data, reading=spec.reading).adapt(path)
-    model = initial_model(spec, circuit, data)
+    model = initial_model(spec, circuit, data, decoder)
     model.load_state_dict(source.model.state_dict())
     return data, model
 
 
-def initial_model(spec: Spec, circuit: Circuit, data: Data) -> SequenceModel:
+def initial_model(spec: Spec, circuit: Circuit, data: Data, decoder: Circuit | None = None) -> Model:
     """The model before its training: its parameters follow from the seed. Seeds all random generators."""
     random_states.seed(spec.reading.seed)
-    model = spec.build(circuit, data.kind)
+    model = spec.build(circuit, data.kind, decoder)
     data.kind.start(model)
     return model
 

@@ -10,11 +10,12 @@ from ..files.write import write_text
 VIEWS = ("circuit.svg", "unfolded.svg", "equations.txt", "equations.tex")
 
 
-def write_views(folder: Path, circuit: Circuit, steps: int = 3) -> None:
-    """Write the circuit as pictures and equations into a folder."""
+def write_views(folder: Path, circuit: Circuit, prefix: str = "", steps: int = 3) -> None:
+    """Write a circuit as pictures and equations into a folder. ``prefix`` is the beginning of the names of the
+    files."""
     drawn = circuit.draw(steps).svg, circuit.unfold(steps).draw().svg
     for name, text in zip(VIEWS, (*drawn, equations_text(circuit), equations_document(circuit)), strict=True):
-        write_text(folder / name, text)
+        write_text(folder / (prefix + name), text)
 
 
 def equations_text(circuit: Circuit) -> str:

@@ -3,14 +3,17 @@ model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
 from ..errors import InputError
 from .ragged import Ragged
+
+BLOCK = 1 << 18  # steps of a stored series that are read at a time
+Columns = Callable[[int, int], tuple[Tensor, ...]]  # steps from begin to before end of every row: (rows, steps, ...)
 
 
 class Window(NamedTuple):
@@ -29,7 +32,19 @@ class Piece(NamedTuple):
     reset: Tensor
 
 
-def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
+class Stored(Protocol):
+    """A series, or documents, that are not in memory."""
+
+    @property
+    def predicted(self) -> int:
+        """The number of steps with a step before them in the same document: pairs."""
+
+    def pairs(self, begin: int, end: int) -> tuple[Tensor, ...]:
+        """Of the pairs from ``begin`` to before ``end`` the first steps, and the second ones; of documents, also
+        whether the first one begins a document: (pairs, ...)."""
+
+
+def windows(series: Tensor | Stored, rows: int, longest: int) -> Iterator[Window]:
     """Cut a series into ``rows`` contiguous pieces, and the pieces into windows of at most ``longest`` steps.
 
     Row i of each window continues row i of the window before, so a network that carries its state from window to
@@ -44,19 +59,19 @@ def windows(series: Tensor, rows: int, longest: int) -> Iterator[Window]:
     ``rest`` returns them.
 
     Args:
-        series: (time, ...).
+        series: (time, ...), or a stored one.
         rows: the number of pieces, which is the batch size.
         longest: the largest number of steps in a window.
 
     Raises:
         InputError: the series has fewer than ``rows`` steps to predict.
     """
-    steps = piece_length(series, rows)
-    for x, y in _side_by_side(rows, steps, longest, series, series[1:]):
-        yield Window(x, y)
+    steps, columns = _of_series(series, rows)
+    for begin, end in _evenly(steps, longest):
+        yield Window(*columns(begin, end))
 
 
-def overlapping_windows(series: Tensor, rows: int, longest: int, stride: int) -> Iterator[Window]:
+def overlapping_windows(series: Tensor | Stored, rows: int, longest: int, stride: int) -> Iterator[Window]:
     """Cut a series into windows of ``longest`` steps that each begin ``stride`` steps after the one before.
 
     Each window repeats the end of the one before it, so that the gradient of its new steps reaches further back than
@@ -71,16 +86,17 @@ def overlapping_windows(series: Tensor, rows: int, longest: int, stride: int) ->
     Besides the steps that ``windows`` leaves out, up to ``stride - 1`` steps of each piece are in no window.
 
     Args:
-        series: (time, ...).
+        series: (time, ...), or a stored one.
         rows: the number of pieces, which is the batch size.
         longest: the number of steps in a window.
         stride: the number of new steps in a window.
     """
-    for x, y in _overlapping(rows, piece_length(series, rows), longest, stride, series, series[1:]):
-        yield Window(x, y)
+    steps, columns = _of_series(series, rows)
+    for begin in _strides(steps, longest, stride):
+        yield Window(*columns(begin, begin + longest))
 
 
-def document_windows(documents: Ragged, rows: int, longest: int, stride: int | None = None) -> Iterator[Piece]:
+def document_windows(documents: Ragged | Stored, rows: int, longest: int, stride: int | None = None) -> Iterator[Piece]:
     """Join all documents to one stream, and cut it into ``rows`` pieces and into windows of at most ``longest`` steps.
 
     Row i of each window continues row i of the window before. Every step of a document except its first is predicted
@@ -96,7 +112,7 @@ def document_windows(documents: Ragged, rows: int, longest: int, stride: int | N
     step. Up to ``rows - 1`` steps at the end are in no window; ``document_rest`` returns them.
 
     Args:
-        documents: each (time_i, ...).
+        documents: each (time_i, ...), or stored ones.
         rows: the number of pieces, which is the batch size.
         longest: the largest number of steps in a window.
         stride: the number of new steps in a window, for overlapping windows as in ``overlapping_windows``.
@@ -104,25 +120,28 @@ def document_windows(documents: Ragged, rows: int, longest: int, stride: int | N
     Raises:
         InputError: the documents have fewer than ``rows`` steps to predict.
     """
-    x, y, reset = _pairs(documents)
-    steps = _steps(len(x), rows, f"{documents!r} has too few steps")
-    reset[: rows * steps : steps] = True
+    steps, columns = _of_documents(documents, rows)
     overlap = stride is not None and stride < longest
-    pieces = _overlapping(rows, steps, longest, stride or longest, x, y, reset) if overlap else None
-    for piece in pieces or _side_by_side(rows, steps, longest, x, y, reset):
-        yield Piece(*piece)
+    begins = ((b, b + longest) for b in _strides(steps, longest, stride or longest)) if overlap else None
+    for begin, end in begins or _evenly(steps, longest):
+        yield Piece(*columns(begin, end))
 
 
-def document_rest(documents: Ragged, rows: int) -> Piece | None:
+def document_rest(documents: Ragged | Stored, rows: int) -> Piece | None:
     """The steps that ``document_windows`` leaves out: one row (1, steps, ...) that continues the last one."""
-    x, y, reset = _pairs(documents)
-    start = rows * _steps(len(x), rows, f"{documents!r} has too few steps")
-    return Piece(x[None, start:], y[None, start:], reset[None, start:]) if start < len(x) else None
+    count = predicted(documents)
+    start = rows * _steps(count, rows, f"{documents!r} has too few steps")
+    if start == count:
+        return None
+    pairs = (p[start:] for p in _pairs(documents)) if isinstance(documents, Ragged) else documents.pairs(start, count)
+    return Piece(*(series[None] for series in pairs))
 
 
-def predicted(series: Tensor | Ragged) -> int:
+def predicted(series: Tensor | Ragged | Stored) -> int:
     """The number of steps that can be predicted: those with a step before them in the same document."""
-    return int((series.lengths - 1).clamp(min=0).sum()) if isinstance(series, Ragged) else max(len(series) - 1, 0)
+    if isinstance(series, Ragged):
+        return int((series.lengths - 1).clamp(min=0).sum())
+    return max(len(series) - 1, 0) if isinstance(series, Tensor) else series.predicted
 
 
 def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
@@ -137,32 +156,76 @@ def _pairs(documents: Ragged) -> tuple[Tensor, Tensor, Tensor]:
     return x, y, begin[followed].to(documents.device)
 
 
-def _side_by_side(rows: int, steps: int, longest: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Windows of several series (time, ...): cut into ``rows`` pieces of ``steps`` steps, and those along time."""
+def _of_series(series: Tensor | Stored, rows: int) -> tuple[int, Columns]:
+    """The steps of each row, and how they are read."""
+    steps = piece_length(series, rows)
+    if not isinstance(series, Tensor):
+        return steps, _read(series, rows, steps)
+    pieces = [s[: rows * steps].unflatten(0, (rows, steps)) for s in (series, series[1:])]
+    return steps, lambda begin, end: tuple(piece[:, begin:end] for piece in pieces)
+
+
+def _of_documents(documents: Ragged | Stored, rows: int) -> tuple[int, Columns]:
+    """The steps of each row, and how they are read. Each row starts with a new state."""
+    steps = _steps(predicted(documents), rows, f"{documents!r} has too few steps")
+    if not isinstance(documents, Ragged):
+        return steps, _read(documents, rows, steps)
+    x, y, reset = _pairs(documents)
+    reset[: rows * steps : steps] = True
+    pieces = [s[: rows * steps].unflatten(0, (rows, steps)) for s in (x, y, reset)]
+    return steps, lambda begin, end: tuple(piece[:, begin:end] for piece in pieces)
+
+
+def _read(series: Stored, rows: int, steps: int) -> Columns:
+    """Rows of a stored series, read block by block."""
+    first = last = 0
+    block: list[Tensor] = []
+
+    def columns(begin: int, end: int) -> tuple[Tensor, ...]:
+        nonlocal first, last, block
+        if not first <= begin <= end <= last:
+            first, last = begin, min(steps, max(end, begin + BLOCK // rows))
+            parts = (series.pairs(row * steps + first, row * steps + last) for row in range(rows))
+            block = [torch.stack(part) for part in zip(*parts, strict=True)]
+            if first == 0 and len(block) > 2:
+                block[2][:, 0] = True  # each row starts with a new state
+        return tuple(piece[:, begin - first : end - first] for piece in block)
+
+    return columns
+
+
+def _evenly(steps: int, longest: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of windows of at most ``longest`` steps, the longer ones first."""
     if longest < 1:
         raise InputError(f"longest must be 1 or more, got {longest}")
     count = -(-steps // longest)
-    pieces = (s[: rows * steps].unflatten(0, (rows, steps)).tensor_split(count, 1) for s in series)
-    return zip(*pieces, strict=True)
+    length, longer = divmod(steps, count)
+    begin = 0
+    for number in range(count):
+        end = begin + length + (number < longer)
+        yield begin, end
+        begin = end
 
 
-def _overlapping(rows: int, steps: int, longest: int, stride: int, *series: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Windows of several series (time, ...): one from every ``stride``-th step of each piece."""
-    pieces = [s[: rows * steps].unflatten(0, (rows, steps)) for s in series]
-    for begin in range(0, max(steps - longest, 0) + 1, stride):
-        yield tuple(piece[:, begin : begin + longest] for piece in pieces)
+def _strides(steps: int, longest: int, stride: int) -> range:
+    """Where overlapping windows begin: at every ``stride``-th step of each piece."""
+    return range(0, max(steps - longest, 0) + 1, stride)
 
 
-def rest(series: Tensor, rows: int) -> Window | None:
+def rest(series: Tensor | Stored, rows: int) -> Window | None:
     """The steps that ``windows`` leaves out: one row (1, steps, ...), fewer than ``rows`` steps, after the last
     window."""
     start = rows * piece_length(series, rows)
+    if not isinstance(series, Tensor):
+        count = series.predicted
+        return Window(*(s[None] for s in series.pairs(start, count))) if start < count else None
     return Window(series[None, start:-1], series[None, start + 1 :]) if start + 1 < len(series) else None
 
 
-def piece_length(series: Tensor, rows: int) -> int:
+def piece_length(series: Tensor | Stored, rows: int) -> int:
     """The number of steps that each of the ``rows`` pieces of a series (time, ...) predicts."""
-    return _steps(len(series) - 1, rows, f"a series of {len(series)} steps is too short")
+    count = predicted(series)
+    return _steps(count, rows, f"a series of {count + 1} steps is too short")
 
 
 def _steps(predicted: int, rows: int, too_short: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..testing.compare import TOLERANCES, relative_error
-from .contestants import OUTPUT, network
+from .contestants import OUTPUT, memories, network
 from .point import Arrays, Problem
 
 ALLOWED = TOLERANCES["benchmark, float32"]
@@ -15,13 +15,15 @@ def reference(problem: Problem) -> Arrays:
     """The expected results, by engine 'reference' in float64.
 
     Returns:
-        'out' (batch, steps, size), and the gradient of each parameter under its name.
+        'out' (batch, steps, size), and the gradient of each parameter under its name; of the rows of the memories
+        that are not padding, under 'M'.
     """
     net = network(problem, engine="reference", dtype=torch.float64)
-    out = net(torch.from_numpy(problem.x).double())[OUTPUT.get(problem.cell, "h")]
+    fixed, leaves = memories(problem, torch.float64)
+    out = net(torch.from_numpy(problem.x).double(), **fixed)[OUTPUT.get(problem.cell, "h")]
     out.backward(torch.from_numpy(problem.weight).double())
-    gradients = {n: p.grad.numpy() for n, p in net.named_parameters() if p.grad is not None}
-    return {"out": out.detach().numpy(), **gradients}
+    leaves |= dict(net.named_parameters())
+    return {"out": out.detach().numpy(), **{n: p.grad.numpy() for n, p in leaves.items() if p.grad is not None}}
 
 
 def disagreement(results: Arrays, expected: Arrays, training: bool) -> str:

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 from ..cells import ALL
 from ..nn.interop import to_torch
 from ..nn.recurrent import Recurrent
-from .loops import STEPS, start
-from .point import Point, Problem
+from ..sequence.ragged import Ragged
+from .loops import STEPS, fixed, start
+from .point import ROWS, Point, Problem
 from .process import Prepare, Run
 
 OUTPUT = {"jordan": "o"}  # the output of a cell; h for all others
@@ -34,25 +35,36 @@ def make_problem(point: Point) -> Problem:
         parameters = {n: p / 2 + 0.1 * torch.randn_like(p) if p.ndim == 1 else p for n, p in drawn.items()}
         x = torch.randn(point.batch, point.steps, point.inputs)
         weight = torch.randn(point.batch, point.steps, net.sizes[OUTPUT.get(point.cell, "h")])
-    return Problem(point.cell, {n: p.numpy() for n, p in parameters.items()}, x.numpy(), weight.numpy())
+        wide, rows = net.sizes.get("M", 0), torch.randint(ROWS[0], ROWS[1] + 1, (point.batch,))
+        most = int(rows.max()) if wide else 0
+        memory = torch.randn(point.batch, most, wide) * (torch.arange(most) < rows[:, None])[..., None]
+    series = (v.numpy() for v in (x, weight, memory, rows))
+    return Problem(point.cell, point.sizes, {n: p.numpy() for n, p in parameters.items()}, *series)
 
 
 def network(problem: Problem, engine: str = "auto", dtype: torch.dtype = torch.float32) -> Recurrent:
     """A network of this library with the parameters of a problem."""
-    p = problem.parameters
-    sizes = {"x": p["U"].shape[1], "h": p["V"].shape[1] if problem.cell == "jordan" else p["W"].shape[1]}
-    sizes |= {"o": p["V"].shape[0]} if problem.cell == "jordan" else {}
-    net = Recurrent(ALL[problem.cell], engine=engine, dtype=dtype, **sizes)
-    net.load_state_dict({n: torch.from_numpy(v) for n, v in p.items()})
+    net = Recurrent(ALL[problem.cell], engine=engine, dtype=dtype, **problem.sizes)  # type: ignore[arg-type]
+    net.load_state_dict({n: torch.from_numpy(v) for n, v in problem.parameters.items()})
     return net
+
+
+def memories(problem: Problem, dtype: torch.dtype = torch.float32) -> tuple[dict[str, Ragged], dict[str, Tensor]]:
+    """The fixed inputs of a network, and the tensors among them that gradients are for, by name."""
+    if not problem.memory.size:
+        return {}, {}
+    rows = torch.from_numpy(problem.memory[problem.valid]).to(dtype).requires_grad_()
+    return {"M": Ragged(values=rows, lengths=torch.from_numpy(problem.rows))}, {"M": rows}
 
 
 def unrolled(problem: Problem, training: bool) -> Run:
     """This library, with the engine that it chooses."""
     net, x = network(problem), torch.from_numpy(problem.x)
-    output = OUTPUT.get(problem.cell, "h")
-    gradients = {n: _gradient(p) for n, p in net.named_parameters()}
-    return _run(lambda: net(x)[output], list(net.parameters()), gradients, problem, training, f"engine {net.engine}")
+    output, (given, leaves) = OUTPUT.get(problem.cell, "h"), memories(problem)
+    leaves |= dict(net.named_parameters())
+    gradients = {n: _gradient(p) for n, p in leaves.items()}
+    about = f"engine {net.engine}"
+    return _run(lambda: net(x, **given)[output], list(leaves.values()), gradients, problem, training, about)
 
 
 def torch_nn(problem: Problem, training: bool) -> Run:
@@ -73,17 +85,23 @@ _TORCH = SimpleNamespace(
     sigmoid=torch.sigmoid,
     split=lambda a, parts: a.chunk(parts, -1),
     normalised=lambda a: F.layer_norm(a, a.shape[-1:], eps=1e-5),
+    softmax=lambda a: a.softmax(-1),
+    softplus=F.softplus,
+    maximum=torch.maximum,
+    exp=torch.exp,
+    abs=torch.abs,
+    sqrt=torch.sqrt,
 )
 
 
-def _loop(cell: str) -> Callable[[dict[str, Tensor], Tensor], Tensor]:
+def _loop(cell: str) -> Callable[[dict[str, Tensor], Tensor, Tensor, Tensor], Tensor]:
     step = STEPS[cell]
 
-    def loop(p: dict[str, Tensor], x: Tensor) -> Tensor:
-        state = start(cell, p, x.shape[0], x.new_zeros)
+    def loop(p: dict[str, Tensor], x: Tensor, memory: Tensor, hidden: Tensor) -> Tensor:
+        state, read = start(cell, p, x.shape[0], x.new_zeros), fixed(_TORCH, cell, p, memory, hidden)
         outputs = []
         for t in range(x.shape[1]):
-            state = step(_TORCH, p, x[:, t], *state)
+            state = step(_TORCH, p, x[:, t], *state, *read)
             outputs.append(state[0])
         return torch.stack(outputs, 1)
 
@@ -103,9 +121,13 @@ def torch_compiled(problem: Problem, training: bool) -> Run:
 
 def _looped(loop: Callable[..., Tensor], problem: Problem, training: bool) -> Run:
     p = {n: torch.from_numpy(v).clone().requires_grad_() for n, v in problem.parameters.items()}
-    x = torch.from_numpy(problem.x)
+    x, memory = torch.from_numpy(problem.x), torch.from_numpy(problem.memory).clone().requires_grad_()
+    valid = torch.from_numpy(problem.valid)
+    hidden = torch.zeros(valid.shape).masked_fill(~valid, -torch.inf)
     gradients = {n: _gradient(v) for n, v in p.items()}
-    return _run(lambda: loop(p, x), list(p.values()), gradients, problem, training)
+    if problem.memory.size:
+        gradients["M"] = lambda: _gradient(memory)()[valid]
+    return _run(lambda: loop(p, x, memory, hidden), [*p.values(), memory], gradients, problem, training)
 
 
 def _gradient(parameter: Tensor) -> Callable[[], Tensor]:

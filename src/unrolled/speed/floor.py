@@ -19,7 +19,7 @@ from ..engines.c.build import compiler, load
 from ..graph.bind import bind
 from ..graph.node import Node
 from ..graph.recurrence import Recurrence
-from .point import Point
+from .point import ROWS, Point
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def work(point: Point) -> Work:
     its operand, unless that operand depends on inputs only.
     """
     recurrence = ALL[point.cell].recurrence
-    sizes = bind(recurrence, point.sizes)
+    sizes = bind(recurrence, point.sizes) | {"M.rows": ROWS[0]}  # the fewest rows of a memory
     fed = _from_states(recurrence)
     total = weights = 0
     for node in recurrence.nodes:
@@ -46,7 +46,7 @@ def work(point: Point) -> Work:
             matrix, v = node.args
             entries = matrix.type.entries(sizes)
             total += entries * ((3 if v in fed else 2) if point.training else 1)
-            weights += 4 * entries if v in fed else 0
+            weights += 4 * entries if v in fed and matrix.op == "parameter" else 0
     return Work(total, weights, 2 if point.training else 1)
 
 

@@ -1,8 +1,9 @@
 """The cells as a user of another library would write them: one step, for a Python loop or ``lax.scan``.
 
 ``m`` is the library: ``m.linear(x, A, b)`` is A x + b for each row of x, ``m.split`` cuts the last dimension into
-equal parts, ``m.normalised`` is layer normalisation without gains. A step takes the parameters by name, x(t) and
-the state. It returns the new state, with the output first. For equations and sources see ``unrolled.cells``.
+equal parts, ``m.normalised`` is layer normalisation without gains. A step takes the parameters by name, x(t), the
+state, and what is fixed in time. It returns the new state, with the output first. For equations and sources see
+``unrolled.cells``.
 """
 
 from __future__ import annotations
@@ -62,10 +63,52 @@ def mgu(m: Any, p: P, x: Any, h: Any) -> tuple[Any, ...]:
     return ((1 - f) * h + f * n,)
 
 
-STEPS = {f.__name__: f for f in (rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm, mgu)}
-STATES = {name: 2 if "lstm" in name else 1 for name in STEPS}  # number of states, each as wide as W has columns
+def bahdanau(m: Any, p: P, x: Any, h: Any, memory: Any, keys: Any, hidden: Any) -> tuple[Any, ...]:
+    """One step of the cell bahdanau. hidden: added to the scores, minus infinity where the memory is padding."""
+    q = m.linear(h, p["A"])
+    a = m.softmax(m.tanh(keys + q[:, None]) @ p["v"] + hidden)
+    c = (a[:, None] @ memory)[:, 0]
+    ez, er, en = m.split(m.linear(x, p["U"], p["b"]) + m.linear(c, p["C"]), 3)
+    dz, dr = m.split(m.linear(h, p["W"]), 2)
+    z, r = m.sigmoid(ez + dz), m.sigmoid(er + dr)
+    return ((1 - z) * h + z * m.tanh(en + m.linear(r * h, p["V"])),)
+
+
+def mlstm(m: Any, p: P, x: Any, h: Any, C: Any, n: Any, top: Any) -> tuple[Any, ...]:
+    """One step of the cell mlstm, of which h is an output only."""
+    q, k, v = (m.linear(x, p[A], p[b]) for A, b in (("Q", "bq"), ("K", "bk"), ("V", "bv")))
+    i, f = m.split(m.linear(x, p["G"]), 2)
+    i, f = i + p["bi"], -m.softplus(-(f + p["bf"]))
+    new = m.maximum(f + top, i)
+    i, f = m.exp(i - new), m.exp(f + top - new)
+    C = f[..., None] * C + (i * v)[..., None] * k[:, None]
+    n = f * n + i * k
+    size = m.maximum(m.abs((n * q).sum(-1, keepdims=True)), m.exp(-new))
+    return m.sigmoid(m.linear(x, p["O"], p["bo"])) * (C @ q[..., None])[..., 0] / size, C, n, new
+
+
+def delta(m: Any, p: P, x: Any, h: Any, S: Any) -> tuple[Any, ...]:
+    """One step of the cell delta, of which h is an output only."""
+    q, k = (a / m.sqrt((a * a).sum(-1, keepdims=True) + 1e-6) for a in (m.linear(x, p["Q"]), m.linear(x, p["K"])))
+    v, (alpha, beta) = m.linear(x, p["V"]), m.split(m.linear(x, p["G"]), 2)
+    S = m.sigmoid(alpha + p["ba"])[..., None] * S
+    S = S + (m.sigmoid(beta + p["bb"]) * (v - (S @ k[..., None])[..., 0]))[..., None] * k[:, None]
+    return (S @ q[..., None])[..., 0], S
+
+
+STEPS = {f.__name__: f for f in (rnn, gru, lstm, jordan, peephole_lstm, layernorm_lstm, mgu, bahdanau, mlstm, delta)}
 
 
 def start(cell: str, p: P, rows: int, zeros: Any) -> tuple[Any, ...]:
     """An initial state of zeros; ``zeros(rows, columns)`` makes one matrix."""
-    return tuple(zeros(rows, p["W"].shape[1]) for _ in range(STATES[cell]))
+    if cell in ("mlstm", "delta"):
+        h, k = len(p["V"]), len(p["K"])
+        shapes = [(h,), (h, k), (k,), (1,)] if cell == "mlstm" else [(h,), (h, k)]
+    else:
+        shapes = [(p["W"].shape[1],)] * (2 if "lstm" in cell else 1)
+    return tuple(zeros(rows, *shape) for shape in shapes)
+
+
+def fixed(m: Any, cell: str, p: P, memory: Any, hidden: Any) -> tuple[Any, ...]:
+    """What a step reads beside x(t) and the state, computed once, before the loop. hidden: see ``bahdanau``."""
+    return (memory, m.linear(memory, p["K"]), hidden) if cell == "bahdanau" else ()

@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import zlib
 from codecs import getincrementaldecoder
+from io import IncrementalNewlineDecoder
 
 from ..errors import DataError
 from .bytes import BLOCK, ByteStream, Decoded
 
 
 class Characters(Decoded):
-    """The characters of a text (UTF-8), as strings."""
+    """The characters of a text (UTF-8), as strings.
 
-    def __init__(self, stream: ByteStream) -> None:
+    Args:
+        stream: of the bytes.
+        line_ends: whether the line ends CR LF and CR are read as LF.
+    """
+
+    def __init__(self, stream: ByteStream, line_ends: bool = True) -> None:
         super().__init__(stream)
         self._decoder, self._text = getincrementaldecoder("utf-8-sig")(), ""
+        self._ends = IncrementalNewlineDecoder(None, translate=line_ends)
 
     def next(self, steps: int) -> str | None:
         while len(self._text) < steps and (block := self._stream.read()):
@@ -33,7 +40,7 @@ class Characters(Decoded):
 
     def _decoded(self, block: bytes, final: bool = False) -> str:
         try:
-            return self._decoder.decode(block, final)
+            return self._ends.decode(self._decoder.decode(block, final), final)
         except UnicodeDecodeError as problem:
             place = self._stream.place - len(problem.object) + problem.start
             raise DataError(

@@ -31,19 +31,25 @@ class LanguageStream:
 
     Args:
         border: the number of the character that ends a document; the next one starts with a new state.
+        line_ends: whether the line ends CR LF and CR are read as LF.
     """
 
     unit = "characters"
 
     def __init__(
-        self, model: SequenceModel, vocabulary: Vocabulary, options: StreamOptions, border: int | None = None
+        self,
+        model: SequenceModel,
+        vocabulary: Vocabulary,
+        options: StreamOptions,
+        border: int | None = None,
+        line_ends: bool = True,
     ) -> None:
         self.model: nn.Module = model
-        self.vocabulary, self.options, self.border = vocabulary, options, border
+        self.vocabulary, self.options, self.border, self.line_ends = vocabulary, options, border, line_ends
 
     def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Characters:
         """See ``Streamed``."""
-        return Characters(ByteStream(path, "a text (UTF-8)", stop))
+        return Characters(ByteStream(path, "a text (UTF-8)", stop), self.line_ends)
 
     def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
         """See ``Streamed``. Columns have (characters,) or (1,) rows; states have the shapes (1, size)."""
@@ -95,4 +101,4 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
 def open_language(run: Path, options: StreamOptions) -> LanguageStream:
     """The model of characters of a run folder, for streams."""
     model, kind, vocabulary = load_characters(run)
-    return LanguageStream(model, vocabulary, options, kind.border)
+    return LanguageStream(model, vocabulary, options, kind.border, kind.line_ends)

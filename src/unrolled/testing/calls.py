@@ -112,6 +112,7 @@ def random_case(drawn: Drawn, seed: int) -> Case:
         [n for n in recurrence.states if r.random() < 0.5] if r.random() < 0.3 and way in ("dense", "ragged") else []
     )
     starts, resets = r.random() < 0.6, r.random() < 0.25 and way in ("dense", "ragged", "snapshots")
+    masked = bool(recurrence.tokens) and r.random() < 0.5
     sequences = []
     for length in lengths:
         inputs = {
@@ -119,17 +120,30 @@ def random_case(drawn: Drawn, seed: int) -> Case:
             for n, x in recurrence.series.items()
         }
         fixed = {n: numbers(*width[n]) for n in recurrence.fixed}
-        start = {n: numbers(*width[n], scale=0.5 * starts) for n in recurrence.states}
-        fed = {n: numbers(length, *width[n], scale=0.5) for n in given}
+        start = {
+            n: torch.randint(width[n][0], ()) * starts
+            if n in recurrence.tokens
+            else numbers(*width[n], scale=0.5 * starts)
+            for n in recurrence.states
+        }
+        fed = {
+            n: torch.randint(width[n][0], (length,))
+            if n in recurrence.tokens
+            else numbers(length, *width[n], scale=0.5)
+            for n in given
+        }
+        masks = {n: torch.rand(length) < 0.5 for n in given if masked}
         reset = [t for t in range(length) if resets and r.random() < 0.4]
-        sequences.append(OneSequence(length, inputs, start, fed, reset, fixed))
-    leaves = [*parameters, *(n for n, x in recurrence.inputs.items() if x.type.kind != TOKEN), *recurrence.states]
-    leaves += [f"given {n}" for n in given]
+        sequences.append(OneSequence(length, inputs, start, fed, masks, reset, fixed))
+    leaves = [*parameters, *(n for n, x in recurrence.inputs.items() if x.type.kind != TOKEN)]
+    leaves += [n for n in recurrence.states if n not in recurrence.tokens]
+    leaves += [f"given {n}" for n in given if n not in recurrence.tokens]
     everything = r.random() < 0.4
     wanted = frozenset(n for n in leaves if everything or r.random() < 0.5)
     names = [*recurrence.returns, *(f"state {n}" for n in recurrence.states)]
     losses = frozenset(n for n in names if everything or r.random() < 0.5)
-    tokens = next((width[n][0] for n, x in recurrence.inputs.items() if x.type.kind == TOKEN), 0)
+    flowing = {**recurrence.inputs, **recurrence.states}
+    tokens = next((width[n][0] for n, x in flowing.items() if x.type.kind == TOKEN), 0)
     return Case(drawn, parameters, tuple(sequences), tokens, wanted, losses, way, seed)
 
 
@@ -193,7 +207,8 @@ def call(net: Recurrent, way: str, sequences: Sequence[OneSequence]) -> list[dic
             state = parts[-1].state
         series = {n: torch.cat([part[n] for part in parts], 1) for n in parts[0]}
     else:
-        given = {n: torch.stack([s.given[n] for s in sequences]) for n in first.given}
+        given: dict[str, Any] = {n: torch.stack([s.given[n] for s in sequences]) for n in first.given}
+        given |= {n: (given[n], torch.stack([s.masks[n] for s in sequences])) for n in first.masks}
         reset = torch.tensor([[t in s.reset for t in range(s.steps)] for s in sequences])
         out = net(
             state=state,
@@ -221,6 +236,7 @@ def _ragged(net: Recurrent, sequences: Sequence[OneSequence], state: State) -> l
 
     inputs: dict[str, Any] = {n: together(s.inputs[n] for s in sequences) for n in first.inputs}
     given: dict[str, Any] = {n: together(s.given[n] for s in sequences) for n in first.given}
+    given |= {n: (given[n], together(s.masks[n] for s in sequences)) for n in first.masks}
     if not inputs and not given:  # a ragged call needs a series to take the lengths from
         runs = [call(net, "dense", [s]) for s in sequences]
         return [result for run in runs for result in run]

@@ -19,7 +19,7 @@ from ..engines.call import Call
 from ..engines.function import run
 from ..engines.registry import ENGINES
 from ..graph.bind import bind, shapes
-from ..graph.node import TOKEN
+from ..graph.node import REAL, TOKEN, Node
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
 from ..transform.evaluate import evaluate, rules
@@ -84,6 +84,7 @@ def complex_rules() -> dict[str, Any]:
         "less": lambda a, b: a.real < b.real,
         "less_equal": lambda a, b: a.real <= b.real,
         "equal": lambda a, b: a.real == b.real,
+        "argmax": lambda x: x.real.argmax(-1),
     }
 
 
@@ -98,32 +99,35 @@ def random_leaves(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, 
 
     Returns:
         by name: parameters, inputs (batch, steps, size), tokens (batch, steps), fixed inputs (batch, ...), states
-        (batch, size).
+        (batch, size), or (batch,) for tokens.
     """
     values: dict[str, Tensor] = {}
     for name, shape in shapes(recurrence, dict(sizes)).items():
         values[name] = torch.randn(shape, dtype=torch.float64) / (shape[-1] ** 0.5 if len(shape) == 2 else 2.0)
     for name, node in recurrence.inputs.items():
-        shape = node.type.shape(sizes)
-        first = (batch,) if name in recurrence.fixed else (batch, steps)
-        if node.type.kind == TOKEN:
-            values[name] = torch.randint(shape[0], first)
-        else:
-            values[name] = torch.randn(*first, *shape, dtype=torch.float64)
+        values[name] = _random(node, sizes, (batch,) if name in recurrence.fixed else (batch, steps))
     for name, node in recurrence.states.items():
-        values[name] = torch.randn(batch, *node.type.shape(sizes), dtype=torch.float64) / 2
+        start = _random(node, sizes, (batch,))
+        values[name] = start / 2 if start.is_floating_point() else start
     return values
 
 
+def _random(node: Node, sizes: Mapping[str, int], first: tuple[int, ...]) -> Tensor:
+    if node.type.kind == TOKEN:
+        return torch.randint(node.type.dims[0].value(sizes), first)
+    return torch.randn(*first, *node.type.shape(sizes), dtype=torch.float64)
+
+
 def random_weights(recurrence: Recurrence, sizes: Mapping[str, int], steps: int, batch: int = 1) -> dict[str, Tensor]:
-    """The weights of a random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values z.
+    """The weights of a random linear loss Σ_t Σ_i w_i(t) z_i(t) over all returned values z, except tokens.
 
     Returns:
         by name, (batch, steps, size) in float64.
     """
     weights = {}
     for name, node in recurrence.returns.items():
-        weights[name] = torch.randn(batch, steps, *node.type.shape(sizes), dtype=torch.float64)
+        if node.type.kind == REAL:
+            weights[name] = torch.randn(batch, steps, *node.type.shape(sizes), dtype=torch.float64)
     return weights
 
 
@@ -192,8 +196,8 @@ def _linear_loss(
         now |= {node: state[n] for n, node in recurrence.states.items()}
         result = evaluate(recurrence.returns.values(), now, sizes, like, table)
         state = {n: result[recurrence.returns[n]] for n in recurrence.states}
-        for n, node in recurrence.returns.items():
-            loss = loss + (result[node] * weights[n][:, t]).flatten(1).sum(-1)
+        for n, of_steps in weights.items():
+            loss = loss + (result[recurrence.returns[n]] * of_steps[:, t]).flatten(1).sum(-1)
     return loss
 
 

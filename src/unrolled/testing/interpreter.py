@@ -47,12 +47,15 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "outer": torch.outer,
     "rows": lambda v: v[None],  # as many as the other operand has
     "columns": lambda v: v[:, None],
+    "normalised": lambda x, axis=0: (x - x.mean(axis, True)) / (x.var(axis, correction=0, keepdim=True) + 1e-5).sqrt(),
     "cumsum": lambda x, reverse=False: x.flip(0).cumsum(0).flip(0) if reverse else x.cumsum(0),
     "stack": lambda *scalars: torch.stack([_tensor(s) for s in scalars]),
     "concat": lambda *pieces: torch.cat(pieces),
     "split": lambda x, n: x.reshape(n, -1).unbind(0),
     "where": torch.where,
     "take": lambda table, t: table[t],
+    "argmax": lambda x: torch.argmax(x),
+    "draw": lambda o, noise: torch.argmax(o + noise),
     "nll": lambda o, y: torch.logsumexp(o, 0) - o[y],
     "squared_error": lambda o, y: (o - y).square().sum(),
 }
@@ -68,6 +71,7 @@ class OneSequence:
         start: the initial states by name, (size,) or (rows, columns).
         fixed: the inputs that are fixed in time by name, (size,) or (rows, size).
         given: states fed from outside (teacher forcing) by name, (steps, size).
+        masks: for some of these, the steps (steps,) whose given value is fed back; at others, the state itself is.
         reset: the steps before which all states are set to zero.
     """
 
@@ -75,6 +79,7 @@ class OneSequence:
     inputs: Values
     start: Values
     given: Values = field(default_factory=dict)
+    masks: Values = field(default_factory=dict)
     reset: Sequence[int] = ()
     fixed: Values = field(default_factory=dict)
 
@@ -102,5 +107,6 @@ def interpret(source: str, sequence: OneSequence, parameters: Values, tokens: in
             state = {n: torch.zeros_like(s) for n, s in state.items()}
         now = {**state, **sequence.fixed, **{n: x[t] for n, x in sequence.inputs.items()}}
         found.append(equations(*(now[n] for n in flowing), **parameters))
-        state = {n: sequence.given[n][t] if n in sequence.given else found[-1][n] for n in state}
+        forced = {n for n in sequence.given if n not in sequence.masks or sequence.masks[n][t]}
+        state = {n: sequence.given[n][t] if n in forced else found[-1][n] for n in state}
     return found, state

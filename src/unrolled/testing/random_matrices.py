@@ -17,6 +17,7 @@ MATRIX = (
     "{A} + tanh(N)", "L @ {A}", "{A} @ R.T", "tanh(L @ {A} + N)", "({A} @ {B}.T) @ {A}", "{A} @ ({B}.T @ {A})",
     "where({A} > {B} + 0.0317, {A}, 0.5 * {B})", "mean({A}) * {B}", "tanh({A}) + {B}", "sigmoid({A})", "-{A}",
     "{A} / (1 + {B} * {B})", "maximum({A}, {B} + 0.0317)", "exp(-{A} * {A})", "{A} * {B}", "{A} ** 2", "{A}.T.T",
+    "normalised({A} + N, axis=0)", "normalised({A} + N, axis=1)",
 )  # fmt: skip
 OF_ROWS = (
     "{A} @ {b}", "tanh({A}) @ {b}", "sum({A}, axis=1)", "mean({A}, axis=1)", "max({A}, axis=1)", "min({A}, axis=1)",

@@ -41,6 +41,7 @@ ENTRYWISE = (
 VECTOR = (
     "v + {a}", "v * {a} + {b}", "tanh(v) * {a}", "mean(v) * (v + {a})", "softmax(v) + {a}", "M @ {a}", "M.T @ {a}",
     "sigmoid(M) @ {a}", "(M @ M) @ {a}", "(0.5 * M - M.T) @ {a}", "softmax({a})", "{a} - mean({a})",
+    "normalised(v + {a})",
     "logsumexp({a}) * {b}", "sum({a} * {b}) * v", "max({a}) * {b}", "where(mean({a}) > 0.0317, {a}, {b})",
     "sigmoid(mean({a})) * {b}", "(mean({a}) * M) @ {b}", "min({a}) * {b}", "tanh(cumsum({a}))",
     "cumsum(softmax({a}), reverse=True)", "logsumexp(stack(min({a}), 0.5)) * {b}",
@@ -60,6 +61,8 @@ STATE = (
     "concat(*split({a}, {parts})[::-1])",
 )  # fmt: skip
 
+# {o} are scores; t is a token that comes back
+TOKEN_STATE = ("argmax({o})", "argmax({o})", "where(mean({a}) > 0.0317, argmax({o}), t)", "draw({o}, {o})")
 SCALAR_STATE = ("{s}", "0.9 * m + {s}", "tanh(m + {s})", "{g} * m + tanh({s})", "where(m > 0.0317, {s}, 0.5 * m + {s})")
 
 
@@ -156,12 +159,12 @@ class _Writer:
         for k in range(n) if self.choose([True, False]) else [self.choose(range(n))]:
             self.line(f"split({whole}, {n})[{k}]", a.size // n)
 
-    def token(self) -> None:
+    def token(self, name: str = "y") -> None:
         size = self.choose([v.size for v in self.vectors()])
         if self.choose([True, False]):
-            self.line(f"take({self.fresh('E', self.sizes['y'], size)}, y)", size)
+            self.line(f"take({self.fresh('E', self.sizes[name], size)}, {name})", size)
         else:
-            self.line(f"{self.fresh('W', size, self.sizes['y'])} @ onehot(y)", size)
+            self.line(f"{self.fresh('W', size, self.sizes[name])} @ onehot({name})", size)
 
 
 @dataclass(frozen=True)
@@ -181,13 +184,14 @@ class Drawn:
         return f"sizes {self.sizes}\n{self.source}"
 
 
-def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) -> Drawn:
+def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False, tokens: bool = False) -> Drawn:
     """Draw a circuit with 0 to 2 inputs, 1 to 3 states and possibly a token with a loss, smooth almost everywhere.
 
     Args:
         choose: picks one of several options.
         most_lines: the largest number of intermediate values; any of them may be returned or become a state.
         matrices: whether values of a step can be matrices, and inputs fixed in time.
+        tokens: whether a state is a token.
     """
     w = _Writer(choose)
     palette = [choose(SIZES), choose(SIZES), choose((*SIZES, *SIZES, WIDE)) if choose([True, False]) else choose(SIZES)]
@@ -203,6 +207,10 @@ def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) 
     if token:
         w.sizes["y"] = choose((1, 2, 5, 17))
         kinds.append(w.token)
+    if tokens:
+        w.sizes["t"] = w.sizes["y"] if token else choose((1, 2, 5, 17))
+        kinds += 2 * [lambda: w.token("t")]
+        w.token("t")
     m = Matrices(w, _matrices(choose, [n for n in palette if n <= 18] or [3]) if matrices else {})
     if matrices:
         m.outer()
@@ -228,11 +236,19 @@ def random_circuit(choose: Choose, most_lines: int = 8, matrices: bool = False) 
     if token:
         o = choose(w.vectors())
         returned["L"] = f"nll({w.fresh('V', w.sizes['y'], o.size)} @ {o.text}, y)"
+    if tokens:
+        o, a = choose(w.vectors()), choose(w.vectors())
+        scores = f"{w.fresh('V', w.sizes['t'], o.size)} @ {o.text}"
+        returned["t"] = choose(TOKEN_STATE).format(o=scores, a=a.text)
+        if choose([True, False]):
+            w.sizes["n"] = w.sizes["t"]
+            returned["n"] = f"argmax({w.fresh('V', w.sizes['t'], o.size)} @ {o.text})"
     if "F" in w.sizes and choose([True, False]):
         returned["w"] = f"softmax(F @ {m.vector(w.sizes['F'])})"
     w.dims |= m.given
     fixed = [n for n in FIXED if n in w.sizes]
     flowing = [*inputs, *states, *m.given, *fixed, *(["m"] if scalar else []), *(["y"] if token else [])]
+    flowing += ["t"] * tokens
     return _written(w, flowing, returned, choose)
 
 

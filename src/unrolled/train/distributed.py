@@ -169,7 +169,10 @@ def lengths_of(batch: Any) -> list[int]:
 
 
 def _rows(batch: Any, rows: list[int]) -> Any:
-    """Some rows of a batch, without unnecessary padding."""
+    """Some rows of a batch, without unnecessary padding. A batch that is not one row per sequence selects them
+    itself."""
+    if hasattr(batch, "select"):
+        return batch.select(rows)
     lengths, padded = getattr(batch, "lengths", None), batch[0].shape[:2] if isinstance(batch[0], Tensor) else None
     longest = None if lengths is None else max([int(lengths[i]) for i in rows], default=1)
 

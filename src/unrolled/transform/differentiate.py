@@ -45,18 +45,20 @@ def loss_on(recurrence: Recurrence) -> tuple[str, ...]:
         return ("L",)
     if "o" in recurrence.returns:
         return ("o",)
-    return tuple(recurrence.outputs) or tuple(recurrence.states)[:1]
+    real = {n for n, node in recurrence.returns.items() if node.type.kind == REAL}
+    return tuple(n for n in recurrence.outputs if n in real) or tuple(n for n in recurrence.states if n in real)[:1]
 
 
 def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Recurrence:
     """The adjoint: the gradient of a loss that depends directly on the returned values ``of`` (default: all)."""
-    names = list(recurrence.returns) if of is None else list(of)
+    names = [n for n in (recurrence.returns if of is None else of) if recurrence.returns[n].type.kind == REAL]
     gradients: dict[Node, Node] = {}
 
     def add(node: Node, g: Node) -> None:
         gradients[node] = make("add", gradients[node], g, source=node.source) if node in gradients else g
 
-    carries = {n: leaf("state", s.type, name=carried(n)) for n, s in recurrence.states.items()}
+    moving = {n: s for n, s in recurrence.states.items() if s.type.kind == REAL}  # no gradient flows to tokens
+    carries = {n: leaf("state", s.type, name=carried(n)) for n, s in moving.items()}
     inputs = {}
     for n, carry in carries.items():
         add(recurrence.returns[n], carry)
@@ -85,7 +87,7 @@ def differentiate(recurrence: Recurrence, of: Iterable[str] | None = None) -> Re
         inputs=inputs,
         states={carried(n): carry for n, carry in carries.items()},
         parameters=recurrence.parameters,
-        returns={carried(n): of_leaf(s) for n, s in recurrence.states.items()}
+        returns={carried(n): of_leaf(s) for n, s in moving.items()}
         | {gradient(n): of_leaf(x) for n, x in recurrence.series.items() if x.type.kind == REAL},
         sums={gradient(n): of_leaf(p) for n, p in recurrence.parameters.items()}
         | {gradient(n): of_leaf(recurrence.inputs[n]) for n in recurrence.fixed},
@@ -240,6 +242,8 @@ VJP: dict[str, Vjp] = {
     "onehot": lambda g, y, t: (None,),
     "pick": lambda g, y, o, t: (mul(make("onehot", t), spread(g, o)), None),
     "take": lambda g, y, E, t: (make("outer", make("onehot", t), g), None),
+    "argmax": lambda g, y, x: (None,),
+    "choose": lambda g, y, c, a, b: (None, None, None),
     "constant": lambda g, y: (),
     "size": lambda g, y: (),
 }

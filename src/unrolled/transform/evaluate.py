@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..graph.node import Node, order
+from ..graph.node import MASK, TOKEN, Node, order
 from ..graph.size import Size
 
 if TYPE_CHECKING:
@@ -47,8 +47,15 @@ def _attributes(node: Node, sizes: Mapping[str, int], like: torch.Tensor) -> dic
 
 def every_row(value: Tensor, node: Node, rows: int) -> Tensor:
     """The value of a node with a leading dimension of ``rows``, which values that depend on no input lack."""
-    has_one = value.ndim > max(1, len(node.type.dims))
+    has_one = value.ndim > (0 if node.type.kind == TOKEN else max(1, len(node.type.dims)))
     return value if has_one else value.expand(rows, *value.shape)
+
+
+def dtype_of(node: Node, like: Tensor) -> torch.dtype:
+    """The dtype of the value of a node: that of ``like`` for numbers, integers for tokens, booleans for masks."""
+    import torch
+
+    return {TOKEN: torch.int64, MASK: torch.bool}.get(node.type.kind, like.dtype)
 
 
 def execute(program: Iterable[Instruction], values: dict[Node, Tensor]) -> None:

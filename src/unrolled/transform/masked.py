@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import lru_cache
 
 from ..errors import InputError
-from ..graph.node import Node, leaf, rewrite, vector
+from ..graph.node import REAL, Node, leaf, rewrite, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
@@ -38,7 +38,7 @@ def masked(recurrence: Recurrence, sizes: tuple[str, ...]) -> Recurrence:
 
     def only_valid(x: Node, otherwise: float, axes: tuple[int, ...] = (0, 1)) -> Node:
         """x with another number in the rows, along some axes, that are not valid."""
-        for axis, size in enumerate(x.type.dims):
+        for axis, size in enumerate(x.type.dims if x.type.kind == REAL else ()):
             if size in leaves and axis in axes:
                 there = leaves[size]
                 if len(x.type.dims) == 2:
@@ -69,7 +69,8 @@ def masked(recurrence: Recurrence, sizes: tuple[str, ...]) -> Recurrence:
 
 # op: the number that does not change its result
 REDUCED = {
-    "sum": 0.0, "cumsum": 0.0, "max": -math.inf, "logsumexp": -math.inf, "softmax": -math.inf, "min": math.inf,
+    "sum": 0.0, "cumsum": 0.0, "max": -math.inf, "argmax": -math.inf, "logsumexp": -math.inf, "softmax": -math.inf,
+    "min": math.inf,
 }  # fmt: skip
 
 

@@ -105,6 +105,8 @@ RULES: dict[str, Callable[..., Any]] = {
     "onehot": _onehot,
     "pick": _pick,
     "take": _take,
+    "argmax": lambda x: x.argmax(-1),
+    "choose": lambda c, a, b: torch.where(c[..., 0], a, b),
     "constant": lambda value, dims, like: like.new_tensor(value).expand(dims or (1,)).contiguous(),
     "size": lambda of, like: like.new_full((1,), of),
 }

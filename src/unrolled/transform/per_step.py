@@ -48,7 +48,7 @@ class PerStep:
 @lru_cache(maxsize=256)
 def per_step(recurrence: Recurrence, parameters: tuple[str, ...]) -> PerStep | None:
     """The step with an input of zeros at every use of one of the parameters. None if a matrix is used in any other way
-    than in a matrix-vector product, or as a table."""
+    than in a matrix-vector product, or as a table of the tokens of an input."""
     names = {recurrence.parameters[n]: n for n in parameters}
     matrices = {p for p in names if len(p.type.dims) == 2}
     if not all(_known(node, matrices) for node in recurrence.nodes) or not matrices.isdisjoint(
@@ -96,5 +96,7 @@ def _known(node: Node, matrices: set[Node]) -> bool:
         if arg in matrices and not (k == 0 and node.op in ("matvec", "take")) and node.op != "transpose":
             return False
         if turned and not (k == 0 and node.op == "matvec"):
+            return False
+        if arg in matrices and node.op == "take" and node.args[1].op != "input":
             return False
     return True

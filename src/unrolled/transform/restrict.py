@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from ..errors import InputError
-from ..graph.node import Node, leaf, order, rewrite, token
-from ..graph.ops import make
+from ..graph.node import SCALAR, TOKEN, Node, leaf, order, rewrite, token
+from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
+from .simplify import rebuild
 from .unfold import same_op
 
 
@@ -52,6 +53,32 @@ def only_states(recurrence: Recurrence) -> Recurrence:
     )
 
 
+def expected(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
+    """The step with the mean of some inputs that are drawn at random instead of these inputs."""
+    names = set(inputs)
+    means = {
+        recurrence.inputs[n]: constant(each.mean, recurrence.inputs[n].type.dims)
+        for n, each in recurrence.drawn.items()
+        if n in names
+    }
+    same = {x: x for x in recurrence.leaves.values() if x not in means}
+
+    def build(node: Node, args: tuple[Node, ...]) -> Node:
+        return node if args == node.args else rebuild(node, args)
+
+    done = rewrite(recurrence.nodes, {**same, **means}, build)
+    returns = {n: done[node] for n, node in recurrence.returns.items()}
+    kept = set(order(returns.values()))
+    return Recurrence(
+        recurrence.name,
+        {n: x for n, x in recurrence.inputs.items() if n not in names},
+        recurrence.states,
+        recurrence.parameters,
+        returns,
+        labels={done[node]: n for node, n in recurrence.labels.items() if done[node] in kept},
+    )
+
+
 def as_tokens(recurrence: Recurrence, inputs: Iterable[str]) -> Recurrence:
     """The step with tokens instead of some vector inputs. A token is the index of the 1 in a one-hot vector."""
     spoken = {
@@ -86,6 +113,41 @@ def fed(recurrence: Recurrence, states: Iterable[str]) -> Recurrence:
         recurrence.name,
         inputs,
         {n: s for n, s in recurrence.states.items() if n not in names},
+        recurrence.parameters,
+        {n: done[node] for n, node in recurrence.returns.items()},
+        labels={done[node]: n for node, n in recurrence.labels.items()},
+    )
+
+
+def target_of(state: str) -> str:
+    """The name of the input that ``mixed`` adds for the given values of a state."""
+    return f"given {state}"
+
+
+def mask_of(state: str) -> str:
+    """The name of the input that ``mixed`` adds for the mask of a state."""
+    return f"mask {state}"
+
+
+def mixed(recurrence: Recurrence, states: Iterable[str]) -> Recurrence:
+    """Scheduled sampling (Bengio et al. 2015): the previous value of each of some states is given from outside where a
+    mask is 1, and is the state itself where it is 0."""
+    replace, inputs = {x: x for x in recurrence.leaves.values()}, dict(recurrence.inputs)
+    for n in states:
+        s = recurrence.states[n]
+        given = leaf("input", s.type, s.source, name=target_of(n), delayed=True)
+        mask = leaf("input", SCALAR, s.source, name=mask_of(n), delayed=True)
+        inputs |= {target_of(n): given, mask_of(n): mask}
+        if s.type.kind == TOKEN:
+            replace[s] = make("choose", make("less", constant(0.5), mask), given, s)
+        else:
+            spread = make("broadcast", mask, dims=s.type.dims) if s.type.dims else mask
+            replace[s] = make("where", make("less", constant(0.5, s.type.dims), spread), given, s)
+    done = rewrite(recurrence.nodes, replace, same_op)
+    return Recurrence(
+        recurrence.name,
+        inputs,
+        recurrence.states,
         recurrence.parameters,
         {n: done[node] for n, node in recurrence.returns.items()},
         labels={done[node]: n for node, n in recurrence.labels.items()},

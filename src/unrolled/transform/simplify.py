@@ -48,6 +48,8 @@ def _sub(node: Node, a: Node, b: Node) -> Node | None:
         return a
     if is_constant(a, 0):
         return rebuild(make("neg", b), (b,))
+    if a.op == b.op == "constant":
+        return constant(a["value"] - b["value"], node.type.dims)
     if b.op == "neg":
         return make("add", a, b.args[0], source=node.source)
     return None

@@ -76,7 +76,7 @@ def tangent(recurrence: Recurrence, of: tuple[str, ...] | None = None) -> Recurr
     Args:
         recurrence: the step.
         of: the inputs and parameters that have a tangent (default: all that can); the tangents of the others are zero.
-            All states have a tangent.
+            All states except tokens have a tangent.
 
     Returns:
         The inputs, states, parameters and returned values of the step, then their tangents by ``dotted`` names.
@@ -88,7 +88,7 @@ def tangent(recurrence: Recurrence, of: tuple[str, ...] | None = None) -> Recurr
         return {n: leaf(x.op, x.type, x.source, **{**dict(x.attrs), "name": dotted(n, k)}) for n, x in leaves.items()}
 
     inputs = tangents({n: x for n, x in recurrence.inputs.items() if n in moving})
-    states = tangents(dict(recurrence.states))
+    states = tangents({n: s for n, s in recurrence.states.items() if s.type.kind == REAL})
     parameters = tangents({n: p for n, p in recurrence.parameters.items() if n in moving})
     leaves, given = recurrence.leaves, {**inputs, **states, **parameters}
     found: dict[Node, Node | None] = {x: given.get(n) for n, x in leaves.items()}
@@ -114,7 +114,9 @@ def tangent(recurrence: Recurrence, of: tuple[str, ...] | None = None) -> Recurr
         inputs=doubled(dict(recurrence.inputs), inputs),
         states=doubled(dict(recurrence.states), states),
         parameters=doubled(dict(recurrence.parameters), parameters),
-        returns=doubled(dict(recurrence.returns), {n: of_value(v) for n, v in recurrence.returns.items()}),
+        returns=doubled(
+            dict(recurrence.returns), {n: of_value(v) for n, v in recurrence.returns.items() if v.type.kind == REAL}
+        ),
         labels=labels,
     )
 

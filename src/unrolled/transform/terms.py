@@ -68,9 +68,9 @@ def classify(term: Node) -> Term:
     if term.op != "outer":
         return Series(term)
     u, v = term.args
-    if u.op == "onehot":
+    if u.op == "onehot" and moves(u):
         return Rows(u.args[0], v, transposed=False)
-    return Rows(v.args[0], u, transposed=True) if v.op == "onehot" else Outer(u, v)
+    return Rows(v.args[0], u, transposed=True) if v.op == "onehot" and moves(v) else Outer(u, v)
 
 
 def parts(term: Node) -> Iterator[Node]:

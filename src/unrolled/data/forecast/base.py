@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy
 
 from ..tables.series import Series
 from .case import Case
-from .features import Features
+from .choice import choose
+from .features import Features, Rows
 from .parts import Origins
-from .regression import Rows, expected, fit, left_out
+from .regression import expected, fit, left_out
 from .ridge import CrossFitted
 from .view import LEAST, Array, View
 
@@ -52,7 +54,7 @@ def learn_base(features: Features, series: Sequence[Series], known: Sequence[int
         one = series[learned[number]]
         return rows_of(features, one, features.view(one), known[learned[number]])
 
-    found = fit(rows, len(learned), features.optional)
+    found = fit(rows, len(learned), partial(choose, features, len(series) > 1))
     return Base(features, found.whole, len(series) > 1), found
 
 

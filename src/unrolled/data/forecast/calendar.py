@@ -114,12 +114,18 @@ def _on_weekends(times: Array) -> Array:
     return (times.astype("datetime64[D]").astype("int64") + 3) % 7 >= 5  # day 0 was a Thursday
 
 
-def shown(time: Any) -> str:
-    """A time for people: without a clock at midnight.
+def shown(time: Any, clock: bool = False) -> str:
+    """A time for people: without a clock at midnight, unless others have one.
 
     >>> shown(numpy.datetime64("2024-01-31T00:00:00", "ns")), shown(numpy.float64(1984.0))
     ('2024-01-31', '1984')
     """
     if isinstance(time, numpy.datetime64):
-        return str(time.astype("datetime64[s]")).removesuffix("T00:00:00").replace("T", " ")
+        text = str(time.astype("datetime64[s]"))
+        return (text if clock else text.removesuffix("T00:00:00")).replace("T", " ")
     return f"{float(time):.12g}"
+
+
+def have_clock(times: Array) -> bool:
+    """Whether any of some dates is not midnight."""
+    return bool((times != times.astype("datetime64[D]")).any())

@@ -36,6 +36,20 @@ class Forecasts(Sequences):
     cases: tuple[tuple[Case, Origins], ...] = ()
     starts_useful = True  # the untrained network leaves the forecasts of the regression as they are
 
+    def validate(self, model: SequenceModel) -> float:
+        """The loss, and the standard error of its difference to the loss of the regression. So a network is kept if it
+        is better by more than chance, which a short validation part needs. Forecasts that overlap count as one."""
+        after, before = [], []
+        start = torch.from_numpy(self.kind.spread.reshape(-1)).float()
+        for found, y in self.kind.score(model, self.validation):
+            after.append(self.kind.goal.losses(found, y).double())
+            before.append(self.kind.goal.losses(start.expand_as(found), y).double())
+        loss, change = torch.cat(after), torch.cat(after) - torch.cat(before)
+        if len(change) < 2 or not self.kind.starts(model):
+            return float(loss.mean())
+        apart = max(len(change) / self.kind.options.ahead, len(self.validation))
+        return float(loss.mean() + change.std() / apart**0.5)
+
     def quantiles(self, model: SequenceModel) -> Iterator[Array]:
         """The forecasts of each case, in the units of its series: (origins, levels, ahead)."""
         levels = len(self.kind.options.quantiles)

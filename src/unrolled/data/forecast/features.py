@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy
 
 from ...files.checked import Checked
 from ..tables.series import Series
 from .calendar import CYCLES, HARMONICS, circles, cycles_of
-from .regression import Rows
 from .view import Array, View, filled
 
-LEAST_LAGS, LEAST_WINDOW = 8, 32
+LEAST_LAGS, LEAST_WINDOW = 8, 128
 RECENT = 24  # of the last values, as many are read by the network
 READS = ("view", "values")
 OF_EACH = 4  # features of another column
+
+
+class Rows(NamedTuple):
+    """The rows of one series: features (steps, features), of which the first is constant, and targets (steps, ahead).
+    A row with a missing target is not learned from."""
+
+    features: Array
+    targets: Array
 
 
 @dataclass(frozen=True)

@@ -28,10 +28,14 @@ class Quantiles(Goal):
     levels: tuple[float, ...]
 
     def loss(self, scores: Tensor, y: Tensor) -> Tensor:
+        return self.losses(scores, y).sum()
+
+    def losses(self, scores: Tensor, y: Tensor) -> Tensor:
+        """The loss of each answer: (answers,)."""
         known = ~torch.isnan(y)
         errors = torch.where(known, y, 0.0)[:, None] - scores.view(len(y), len(self.levels), y.shape[1])
         q = scores.new_tensor(self.levels)[None, :, None]
-        return (torch.maximum(q * errors, (q - 1) * errors) * known[:, None]).sum() / y.shape[1]
+        return (torch.maximum(q * errors, (q - 1) * errors) * known[:, None]).sum((1, 2)) / y.shape[1]
 
     def target(self, size: Size) -> Type:
         return vector(size * Fraction(1, len(self.levels)))

@@ -29,7 +29,7 @@ from .data import Forecasts
 from .features import stored_features
 from .future import ForecastWriter
 from .goal import Quantiles
-from .learning import features_of, gaps_of, spread_of, with_files
+from .learning import doubts_of, features_of, gaps_of, spread_of, with_files
 from .options import ForecastOptions
 from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
 from .report import advice, report
@@ -69,7 +69,7 @@ class Forecast(SequenceKind):
         understood = find_roles(sheet, options)
         given = with_files(read_series(sheet, understood.roles), understood.roles, options, reading)
         series, ends = [one.series for one in given], ends_of_all(path, given, options)
-        gaps = gaps_of(path, series, understood.roles, options)
+        notes = [*gaps_of(path, series, understood.roles, options), *doubts_of(series, understood.roles)]
         features = features_of(path, series, ends, understood.roles, options)
         first, found = learn_base(features, series, [end.train for end in ends])
         base, _ = learn_base(features, series, [end.validation for end in ends])
@@ -79,8 +79,8 @@ class Forecast(SequenceKind):
             for one, end in zip(series, ends, strict=True)
         )
         lines = summary(sheet, understood, series, spans(ends), (reading.validation, reading.test))
-        data = kind._data(sheet, ends, cases, [*lines, *gaps])
-        return replace(data, kind=replace(kind, spread=spread_of(data.train, options)))
+        data = kind._data(sheet, ends, cases, [*lines, *notes])
+        return replace(data, kind=replace(kind, spread=spread_of([*data.train, *data.validation], options)))
 
     @classmethod
     def learn_again(cls, path: Path, options: ForecastOptions, reading: Reading, description: Checked) -> Forecasts:
@@ -187,6 +187,10 @@ class Forecast(SequenceKind):
                 model.read_out.weight.zero_()
                 model.read_out.bias.copy_(torch.from_numpy(self.spread.reshape(-1)))
 
+    def starts(self, model: SequenceModel) -> bool:
+        """Whether the untrained network leaves the forecast of the regression as it is."""
+        return self.base.features.reads == "view" and isinstance(model.read_out, nn.Linear)
+
     def report(self, score: Mapping[str, Any]) -> list[str]:
         return report(score, self.options.quantiles)
 
@@ -195,8 +199,9 @@ class Forecast(SequenceKind):
 
     def predict(self, model: SequenceModel, path: Path) -> Iterator[dict[str, Any]]:
         """The values after the end of each series."""
-        writer = self.writer(model)
-        for one in self.series(path)[1]:
+        series = self.series(path)[1]
+        writer = self.writer(model, series)
+        for one in series:
             yield from writer.after(one)
 
     def predict_all(self, model: SequenceModel, path: Path, sha256: str) -> Iterator[dict[str, Any]]:
@@ -208,7 +213,7 @@ class Forecast(SequenceKind):
             sha256: the fingerprint of the table that the model learned from. Rows of that table say their part.
         """
         sheet, series = self.series(path)
-        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model)
+        known, writer = fingerprint(sheet.sha256, self.reading) == sha256, self.writer(model, series)
         if known:
             given = with_files(series, self.roles, self.options, self.reading)
             series, ends = [one.series for one in given], ends_of_all(path, given, self.options)
@@ -219,9 +224,10 @@ class Forecast(SequenceKind):
             more = {"actual": None} | ({"part": "future"} if known else {})
             yield from (row | more for row in writer.after(one))
 
-    def writer(self, model: SequenceModel) -> ForecastWriter:
-        """Writes forecasts of a model as rows."""
-        return ForecastWriter(model, self.base, self.options.quantiles, self.roles)
+    def writer(self, model: SequenceModel, series: Sequence[Series] = ()) -> ForecastWriter:
+        """Writes forecasts of a model for some series as rows."""
+        longest = max((one.time for one in series if one.time is not None), key=len, default=None)
+        return ForecastWriter(model, self.base, self.options.quantiles, self.roles, longest)
 
 
 def _matrix(description: Checked, name: str, rows: int, columns: int) -> Array:

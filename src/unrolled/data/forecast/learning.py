@@ -21,6 +21,8 @@ from .parts import Ends, steps_known
 from .season import seasons_of
 from .view import Array, filled
 
+SAME = 0.999  # correlation
+
 
 def with_files(series: Sequence[Series], roles: Roles, options: ForecastOptions, reading: Reading) -> list[Given]:
     """Series with those of the files for validation and testing."""
@@ -47,6 +49,20 @@ def gaps_of(path: Path, series: Sequence[Series], roles: Roles, options: Forecas
         raise DataError(f"'{path}': column '{name}' has {count} missing values, and data.missing=refuse")
     text = ", ".join(f"{name} {count:,}" for name, count in gaps.items())
     return [("missing", f"{text}; read as the previous value, not a target")] if gaps else []
+
+
+def doubts_of(series: Sequence[Series], roles: Roles) -> list[tuple[str, str]]:
+    """Columns that say nothing, or too much to be known beforehand, for people."""
+    y, columns = numpy.concatenate([one.y for one in series]), numpy.concatenate([columns_of(one) for one in series])
+    found = []
+    for name, column in zip((*roles.inputs, *roles.future), columns.T, strict=True):
+        known = numpy.isfinite(y) & numpy.isfinite(column)
+        if known.any() and not numpy.ptp(column[known]):
+            found.append(f"'{name}' never changes, so it says nothing about '{roles.target}'")
+        elif name in roles.future and numpy.ptp(y[known]) and abs(numpy.corrcoef(y[known], column[known])[0, 1]) > SAME:
+            same = f"'{name}' is almost the same as '{roles.target}'"
+            found.append(f"{same}. Is it known beforehand? If not, leave it out of --future")
+    return [("note", text) for text in found]
 
 
 def features_of(
@@ -76,7 +92,11 @@ def features_of(
 
 
 def spread_of(examples: Sequence[Example], options: ForecastOptions) -> Array:
-    """The quantiles of what the regression leaves of training data, relative to the median: (quantiles, ahead)."""
+    """The quantiles of what the regression leaves of known values, relative to the median: (quantiles, ahead).
+
+    The quantile q of n values is at place q · (n + 1) of them, so that the next value is below it with probability q
+    (Lei et al. 2018, for values in any order).
+    """
     left = torch.cat([example.y for example in examples]).double().numpy()
-    found = numpy.nanquantile(left, options.quantiles, axis=0)
+    found = numpy.nanquantile(left, options.quantiles, axis=0, method="weibull")
     return found - found[options.quantiles.index(0.5)]

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy
 
-from .ridge import CrossFitted, cross_fitted, merged, triangle
+from .features import Rows
+from .ridge import Basis, CrossFitted, clearly_less, cross_fitted, merged, triangle
 
 Array = numpy.ndarray[Any, Any]
 BLOCKS = 5
 ENOUGH = 10_000  # rows that are joined before they are compressed again
 
 
-class Rows(NamedTuple):
-    """The rows of one series: features (steps, features), of which the first is constant, and targets (steps, ahead).
-    A row with a missing target is not learned from."""
-
-    features: Array
-    targets: Array
+Choose = Callable[[Callable[[Basis], CrossFitted], CrossFitted], CrossFitted]
 
 
-def fit(rows_of: Callable[[int], Rows], series: int, optional: int = 0) -> CrossFitted:
+def everything(fit: Callable[[Basis], CrossFitted], nothing: CrossFitted) -> CrossFitted:
+    """The regression on all features, if it is clearly better than none."""
+    found = fit(Basis.of_all(len(nothing.whole)))
+    return found if clearly_less(found.errors, nothing.errors) else nothing
+
+
+def fit(rows_of: Callable[[int], Rows], series: int, choose: Choose = everything) -> CrossFitted:
     """Fit a ridge regression to the rows of all series, which count the same.
 
     Its strength is chosen on blocks of consecutive rows that were left out.
@@ -34,10 +36,11 @@ def fit(rows_of: Callable[[int], Rows], series: int, optional: int = 0) -> Cross
     Args:
         rows_of: the rows of a series, by its number: only one has to fit in memory.
         series: the number of series.
-        optional: this many of the last features are used only if they reduce the error.
+        choose: the features, given what fits a regression, and what forecasts the last value.
     """
     features, ahead = rows_of(0).features.shape[1], rows_of(0).targets.shape[1]
-    return _chosen(_joined(_blocks(rows_of(number)) for number in range(series)), features, ahead, optional)
+    blocks = _joined(_blocks(rows_of(number)) for number in range(series))
+    return _chosen([merged([rows]) for rows in blocks], features, ahead, choose)
 
 
 def left_out(rows: Rows, shared: CrossFitted, several: bool) -> Array:
@@ -69,7 +72,7 @@ def _with_own(rows: Rows, predicted: Array, several: bool) -> Array:
     if not several:
         return predicted
     rest = Rows(rows.features, rows.targets - predicted)
-    return predicted + _predicted(rest, _chosen(_blocks(rest), rows.features.shape[1], rows.targets.shape[1], 0))
+    return predicted + _predicted(rest, _chosen(_blocks(rest), rows.features.shape[1], rows.targets.shape[1]))
 
 
 def _blocks(rows: Rows) -> list[Array]:
@@ -90,27 +93,14 @@ def _joined(series: Iterable[list[Array]]) -> list[Array]:
     return joined
 
 
-def _chosen(blocks: list[Array], features: int, ahead: int, optional: int) -> CrossFitted:
-    """The regression on blocks, with or without the optional features. All coefficients are zero where it is not
-    clearly better than none: where the error falls by less than the standard error of that over the blocks."""
+def _chosen(blocks: list[Array], features: int, ahead: int, choose: Choose = everything) -> CrossFitted:
+    """The regression on blocks. All coefficients are zero where it is not clearly better than none."""
     zero = numpy.zeros((features, ahead))
-    best = nothing = CrossFitted(zero, [zero] * BLOCKS, numpy.zeros(BLOCKS))
+    errors = numpy.array([numpy.square(rows[:, features:]).sum() for rows in blocks])
+    nothing = CrossFitted(zero, [zero] * BLOCKS, errors)
     if min(len(rows) for rows in blocks) < 2:
         return nothing
-    of_nothing = numpy.array([numpy.square(rows[:, features:]).sum() for rows in blocks])
-    for used in dict.fromkeys((features - optional, features)):
-        columns = [*range(used), *range(features, features + ahead)]
-        found = cross_fitted([merged([rows[:, columns]]) for rows in blocks], used)
-        if _clearly_less(found.errors, of_nothing if best is nothing else best.errors):
-            padded = [numpy.concatenate([c, zero[: features - used]]) for c in (found.whole, *found.without)]
-            best = CrossFitted(padded[0], padded[1:], found.errors)
-    return best
-
-
-def _clearly_less(errors: Array, others: Array) -> bool:
-    """Whether errors (blocks,) are less than others by more than the standard error of the sum of the differences."""
-    gain = others - errors
-    return bool(gain.sum() > gain.std(ddof=1) * len(gain) ** 0.5)
+    return choose(lambda basis: cross_fitted(blocks, basis), nothing)
 
 
 def _predicted(rows: Rows, found: CrossFitted) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -37,13 +38,37 @@ def report(score: Mapping[str, Any], levels: Sequence[float]) -> list[str]:
 
 
 def advice(worse_than: Sequence[str]) -> str:
-    """What to do about a forecast that is worse than some yardsticks."""
-    names = " and ".join(NAMES.get(name, name) for name in worse_than)
+    """What to do about a forecast that is worse than some yardsticks.
+
+    >>> advice(["smape_by_the_drift"])[:43]
+    'By sMAPE, the forecast is worse than the dr'
+
+    Args:
+        worse_than: yardsticks, such as 'by_the_drift', or 'smape_by_the_drift' by another metric than the first one.
+    """
+    metrics: dict[tuple[str, ...], list[str]] = {}
+    for metric in ("", *METRICS):
+        prefix = f"{metric}_" if metric else ""
+        names = tuple(words for by, words in NAMES.items() if by and prefix + by in worse_than)
+        metrics.setdefault(names, []).append(METRICS.get(metric, "").removesuffix(" %"))
+    said = []
+    for names, of in metrics.items():
+        if names:
+            by = "" if "" in of else f"By {_listed(of)}, "
+            said.append(f"{by}{'the' if by else 'The'} forecast is worse than {_listed(names)} on the test data")
     return (
-        f"The forecast is worse than {names} on the test data, where the series may have changed. Use that yardstick, "
-        "give more history or columns that explain the values, or name the season: --set data.season=ROWS (0 for none)"
+        f"{'. '.join(said)}, where the series may have changed. Use that yardstick, give more history or columns that "
+        "explain the values, or name the season: --set data.season=ROWS (0 for none)"
     )
 
 
-def _short(value: Any) -> str:
-    return "" if value is None else f"{value:.4g}"
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+
+
+def _short(value: float | None) -> str:
+    """A score in at most eight characters; empty without one, and a dash where there is nothing to measure."""
+    if value is None or math.isnan(value):
+        return "" if value is None else "-"
+    text = f"{value:.4g}"
+    return f"{value:.3g}" if "e" in text else text

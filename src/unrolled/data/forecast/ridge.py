@@ -21,6 +21,19 @@ class CrossFitted(NamedTuple):
     errors: Array
 
 
+class Basis(NamedTuple):
+    """Directions in which a regression is fitted: (features, directions), of which the first is the constant, and how
+    strongly each of the others is penalised: (directions - 1,)."""
+
+    directions: Array
+    penalties: Array
+
+    @staticmethod
+    def of_all(features: int) -> Basis:
+        """All features, penalised alike."""
+        return Basis(numpy.eye(features), numpy.ones(features - 1))
+
+
 def triangle(features: Array, targets: Array) -> Array:
     """The triangle of a QR decomposition of (features, targets) side by side.
 
@@ -48,10 +61,13 @@ def squared_error(rows: Array, coefficients: Array) -> float:
     return float(numpy.square(rows[:, :features] @ coefficients - rows[:, features:]).sum())
 
 
-def solutions(rows: Array, features: int, strengths: Sequence[float] | Array = STRENGTHS) -> list[Array]:
+def solutions(
+    rows: Array, features: int, strengths: Sequence[float] | Array = STRENGTHS, penalties: Array | float = 1.0
+) -> list[Array]:
     """The coefficients (features, targets) for each strength of the penalty.
 
-    Features are scaled to a deviation of one before they are penalised; the constant one is not.
+    Features are scaled to a deviation of one before they are penalised, and by ``penalties`` (features - 1,). The
+    constant one is not penalised.
 
     >>> [c.shape for c in solutions(triangle(numpy.random.rand(100, 3), numpy.ones((100, 2))), 3, [0.1, 1.0])]
     [(3, 2), (3, 2)]
@@ -59,7 +75,8 @@ def solutions(rows: Array, features: int, strengths: Sequence[float] | Array = S
     first, inner, targets = rows[0], rows[1:features, 1:features], rows[1:features, features:]
     count = first[0] ** 2
     deviation = numpy.sqrt(numpy.square(inner).sum(0) / count)
-    deviation = numpy.where(deviation > 1e-9, deviation, numpy.inf)  # a constant feature gets no coefficient
+    # a constant feature gets no coefficient
+    deviation = numpy.where(deviation > 1e-9, deviation * penalties, numpy.inf)
     left, values, right = numpy.linalg.svd(inner / deviation, full_matrices=False)
     projected = left.T @ targets
     found = []
@@ -71,20 +88,32 @@ def solutions(rows: Array, features: int, strengths: Sequence[float] | Array = S
     return found
 
 
-def cross_fitted(blocks: Sequence[Array], features: int) -> CrossFitted:
+def cross_fitted(blocks: Sequence[Array], basis: Basis) -> CrossFitted:
     """Fit with the strength that has the least error over blocks that were left out (Bergmeir and Benítez 2012).
 
-    >>> cross_fitted([triangle(numpy.random.rand(20, 3), numpy.ones((20, 2))) for _ in range(5)], 3).whole.shape
+    >>> blocks = [triangle(numpy.random.rand(20, 3), numpy.ones((20, 2))) for _ in range(5)]
+    >>> cross_fitted(blocks, Basis.of_all(3)).whole.shape
     (3, 2)
 
     Args:
         blocks: triangles of blocks of consecutive rows, two or more.
-        features: the number of features, with the constant one.
+        basis: the directions in which to fit.
     """
-    without = [solutions(merged([b for b in blocks if b is not block]), features) for block in blocks]
+    features, count = basis.directions.shape
+    cut = [merged([numpy.concatenate([b[:, :features] @ basis.directions, b[:, features:]], 1)]) for b in blocks]
+    others = [merged([b for b in cut if b is not block]) for block in cut]
+    without = [solutions(rows, count, penalties=basis.penalties) for rows in others]
     errors = numpy.array(
-        [[squared_error(block, one) for one in found] for block, found in zip(blocks, without, strict=True)]
+        [[squared_error(block, one) for one in found] for block, found in zip(cut, without, strict=True)]
     )
     best = int(errors.sum(0).argmin())
-    (whole,) = solutions(merged(blocks), features, STRENGTHS[best : best + 1])
-    return CrossFitted(whole, [found[best] for found in without], errors[:, best])
+    (whole,) = solutions(merged(cut), count, STRENGTHS[best : best + 1], basis.penalties)
+    found = [basis.directions @ coefficients for coefficients in (whole, *(found[best] for found in without))]
+    return CrossFitted(found[0], found[1:], errors[:, best])
+
+
+def clearly_less(errors: Array, others: Array, gain: float = 1.0) -> bool:
+    """Whether errors (blocks,) are less than others, by more than this many standard errors of the sum of the
+    differences."""
+    less = others - errors
+    return bool(less.sum() > gain * less.std(ddof=1) * len(less) ** 0.5)

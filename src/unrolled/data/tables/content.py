@@ -6,12 +6,18 @@ import gzip
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from shutil import copyfileobj
+from typing import BinaryIO
 
 from ...errors import DataError, reason
+from ..records import ARRAY, LINES, begins_with_records
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".jsonl", ".ndjson", ".xlsx")
+SUFFIXES = (".csv", ".tsv", ".parquet", *LINES, ".xlsx")
+BEGIN = 4096  # bytes that show whether a JSON file has records
 PACKED = (".gz", ".zip")
+DAMAGE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError)
 OTHERWISE = {
     b"\x1f\x8b": "it is packed by gzip. Name it so: '{}.gz'",
     b"PK\x03\x04": "it is an Excel file or packed by zip. Name it so: '{}.xlsx' or '{}.zip'",
@@ -20,12 +26,16 @@ OTHERWISE = {
 
 
 def is_table(path: Path) -> bool:
-    """Whether the name of a file is that of a table.
+    """Whether the name of a file is that of a table, or a JSON file is an array of records.
 
     >>> is_table(Path("load.csv.gz"))
     True
     """
-    return kind_of(path) in SUFFIXES
+    kind = kind_of(path)
+    if kind == ARRAY and path.is_file():
+        with path.open("rb") as file:
+            return path.suffix.lower() in PACKED or begins_with_records(file.read(BEGIN))
+    return kind in SUFFIXES
 
 
 def kind_of(path: Path) -> str:
@@ -55,9 +65,29 @@ def unpacked(path: Path, content: bytes) -> bytes:
         if path.suffix.lower() == ".zip":
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
                 return archive.read(_only(path, _members(archive)))
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError, NotImplementedError) as problem:
+    except DAMAGE as problem:
         raise DataError(f"'{path}' cannot be unpacked: {reason(problem)}") from None
     return content
+
+
+def unpacking(path: Path) -> Callable[[BinaryIO, BinaryIO], None] | None:
+    """How a file is unpacked to another one, piece by piece; None if its name says that it is not packed.
+
+    Raises:
+        DataError: when it is unpacked: the archive is damaged, or has more than one file.
+    """
+
+    def unpack(file: BinaryIO, to: BinaryIO) -> None:
+        try:
+            if path.suffix.lower() == ".gz":
+                copyfileobj(gzip.GzipFile(fileobj=file), to)
+                return
+            with zipfile.ZipFile(file) as archive, archive.open(_only(path, _members(archive))) as member:
+                copyfileobj(member, to)
+        except DAMAGE as problem:
+            raise DataError(f"'{path}' cannot be unpacked: {reason(problem)}") from None
+
+    return unpack if path.suffix.lower() in PACKED else None
 
 
 def check_name(path: Path, content: bytes) -> None:

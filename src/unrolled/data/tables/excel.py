@@ -9,7 +9,7 @@ from pathlib import Path
 from ...errors import DataError
 from .form import Form
 from .found import Found, column_names
-from .json_lines import values_of
+from .json_records import values_of
 
 
 def read_excel(path: Path, content: bytes, form: Form) -> Found:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 Bytes = NDArray[np.uint8]
-MOST = 2**26  # bytes of blocks that are kept for later calls
+MOST = 2**28  # bytes of blocks that are kept for later calls
 LARGE = 2**22  # bytes from which on large pages are requested
 ALIGNED = 64
 

@@ -93,7 +93,8 @@ def bind(call: Call, shapes: list[Shape], keep: bool, last_states: bool = True) 
     layout, recurrence = call.layout, call.recurrence
     step, lowered, returned, _ = forward_of(recurrence, keep)
     vectors = all(len(n.type.dims) == 1 for n in (*returned, *step.states.values(), *step.inputs.values()))
-    vectors = vectors and all(n.type.kind != TOKEN for n in step.inputs.values())  # tokens are checked in each call
+    of_tokens = any(n.type.kind == TOKEN for n in (*returned, *step.states.values(), *step.inputs.values()))
+    vectors = vectors and not of_tokens  # tokens are checked in each call
     own = len(set(returned)) == len(returned) and not any(n.op in LEAVES for n in returned)
     if layout.resets or layout.empty or not layout.rows or not call.inputs or not vectors or not own:
         return None

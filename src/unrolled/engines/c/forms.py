@@ -12,6 +12,7 @@ from typing import Any
 from ..lowering.buffers import STRETCH, TURNED, Buffer
 from ..lowering.place import Ahead, Begin, End, Placed
 from ..lowering.statements import (
+    Choose,
     Copy,
     Literal,
     Local,
@@ -22,6 +23,7 @@ from ..lowering.statements import (
     Product,
     Reduction,
     RowProduct,
+    Take,
     Total,
     reads,
     writes,
@@ -130,6 +132,16 @@ def _onehot(s: OneHot[Buffer], say: Spelling) -> Lines:
     return [say.each(s.size, f"{say.entry(s.to)} = j == {say.entry(s.token, '0')}")]
 
 
+def _take(s: Take[Buffer], say: Spelling) -> Lines:
+    row = f"{say.entry(s.token, '0')} * {say.number(s.size)}"
+    return [say.each(s.size, f"{say.entry(s.to)} = {say.entry(s.x, f'{row} + j')}")]
+
+
+def _choose(s: Choose[Buffer], say: Spelling) -> Lines:
+    to, condition, token, other = (say.entry(part, "0") for part in (s.to, s.x, s.token, s.other))
+    return [f"{to} = {condition} != 0 ? {token} : {other};"]
+
+
 def _begin(s: Begin, say: Spelling) -> Lines:
     sizes = [say.number(b.size) for b in s.states]
     first = ["0" if s.at_zero else f"from[i] < 0 ? 0 : begin{i}[from[i] * {n} + j]" for i, n in enumerate(sizes)]
@@ -150,6 +162,8 @@ FOR_A_ROW: dict[type, Callable[..., Lines]] = {
     Copy: _copy,
     Pick: _pick,
     OneHot: _onehot,
+    Take: _take,
+    Choose: _choose,
     Begin: _begin,
     End: _end,
 }

@@ -45,6 +45,6 @@ static int next_stretch(stretch *s) {
 }
 
 /* The addresses of the rows one step earlier, in a pass backward: a piece ends there where it began in the pass forward. */
-#define PREVIOUS(address, series, start, size)                                                                         \
+#define PREVIOUS(address, series, start, size, zero)                                                                   \
     for (int i = 0; i < N; i++)                                                                                        \
         address[i] = to[i] == INSIDE ? series + (at[i] - 1) * (size) : to[i] < 0 ? zero : start + to[i] * (size);

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...graph.node import Node, is_fixed, order
+from ...graph.node import TOKEN, Node, is_fixed, order
 from ...plan.plan import make_plan
 from ...sequence.layout import Layout
 from ...transform.evaluate import execute, instructions
@@ -51,7 +51,11 @@ class Launch:
 
     def room(self, call: Call) -> Tensors:
         """Memory for the series: tensors for those that the caller receives, and a block."""
-        made: Tensors = {n: call.like.new_empty(call.layout.rows, *shape) for n, shape in self.given.items()}
+        rows, of_tokens = call.layout.rows, torch.int64
+        made: Tensors = {
+            n: call.like.new_empty(rows, *shape, dtype=of_tokens if n.type.kind == TOKEN else None)
+            for n, shape in self.given.items()
+        }
         return made | {self.block: block(self.block.size)} if self.block.size else made
 
     def ends(self, room: Tensors, at: Addresses) -> list[int]:
@@ -135,10 +139,11 @@ def _launch(
     groups = deal(layout, threads, LANES, made.reverse)
     if len(groups) == 1 and not (compiled.largest >= LARGE and made.states):
         threads = 1
-    received = {n: n.type.shape(dict(sizes)) for n in made.keep if n in given}
-    others = {n: compiled.sizes[n] for n in made.keep if n not in given}
+    received = {n: n.type.shape(dict(sizes)) for n in made.keep if n in given or n.type.kind == TOKEN}
+    others = {n: compiled.sizes[n] for n in made.keep if n not in received}
     ends_in_block = not (single and all(n in made.keep for n in made.new))
-    ends = [layout.count * compiled.sizes[n] for n in made.states] if ends_in_block else []
+    width = {n: 1 if double or n.type.kind != TOKEN else 2 for n in made.states}  # a token takes 8 bytes
+    ends = [layout.count * compiled.sizes[n] * width[n] for n in made.states] if ends_in_block else []
     inside = Block.of(others, layout.rows, ends, 8 if double else 4)
     return Launch(compiled, groups, threads, received, inside, ends_in_block, direct)
 
@@ -179,10 +184,15 @@ def of_sequences(made: Schedule, values: Mapping[Node, Tensor], call: Call) -> l
     known |= {step.inputs[n]: call.inputs[n] for n in step.fixed}
     execute(instructions([n for n in made.once if n not in known], call.sizes, call.like), known)
     return [
-        known[n].to(call.like.dtype).expand(call.layout.count, *n.type.shape(call.sizes)).contiguous()
+        known[n].to(_dtype(n, call)).expand(call.layout.count, *n.type.shape(call.sizes)).contiguous()
         for n in made.each
     ]
 
 
 def _whole(value: Tensor, node: Node, call: Call) -> Tensor:
-    return value.to(call.like.dtype).expand([d.value(call.sizes) for d in node.type.dims] or [1]).contiguous()
+    return value.to(_dtype(node, call)).expand(node.type.shape(call.sizes)).contiguous()
+
+
+def _dtype(node: Node, call: Call) -> torch.dtype:
+    """The dtype in which C reads a value: that of the parameters, also for masks, or integers for tokens."""
+    return torch.int64 if node.type.kind == TOKEN else call.like.dtype

@@ -34,6 +34,7 @@ typedef real vec __attribute__((vector_size(BYTES), may_alias));
 #define PAD(n) (((n) + LANES - 1) / LANES * LANES)
 /* Numbers between one row and the next: an odd number of cache lines, so that rows do not compete for the same sets. */
 #define ROW(n) ((((n) * sizeof(real) + 63) / 64 | 1) * 64 / sizeof(real))
+#define TOKEN_ROW (64 / sizeof(int64_t)) /* the same for tokens, which take a cache line each */
 #define INLINE static inline __attribute__((always_inline))
 
 #if defined(__clang__)
@@ -204,6 +205,20 @@ INLINE real u_max(const real *x, const int size) {
     real top = x[0];
     for (int j = 0; j < size; j++) top = x[j] > top || x[j] != x[j] ? x[j] : top;
     return top;
+}
+
+/* The index of the first of the largest entries, or of the first NaN. */
+INLINE int64_t u_argmax(const real *x, const int size) {
+    real top = x[0];
+    int nan = 0, j = 0;
+    PRAGMA(omp simd reduction(max : top) reduction(| : nan))
+    for (int k = 0; k < size; k++) {
+        top = x[k] > top ? x[k] : top;
+        nan |= x[k] != x[k];
+    }
+    if (nan) while (x[j] == x[j]) j++;
+    else while (x[j] != top) j++;
+    return j;
 }
 
 INLINE real u_min(const real *x, const int size) {

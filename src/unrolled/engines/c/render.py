@@ -8,7 +8,7 @@ from functools import cache
 from itertools import groupby
 from pathlib import Path
 
-from ..lowering.buffers import LANE, STRETCH
+from ..lowering.buffers import LANE, STRETCH, Buffer
 from ..lowering.place import Placed, Placement
 from ..lowering.statements import Reduction, RowProduct
 from .forms import FOR_A_ROW, FOR_ALL_ROWS, indented, used
@@ -52,14 +52,18 @@ def render(placement: Placement, sizes: Mapping[str, int], double: bool, once: P
 
 
 def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
-    previous = [f"before_{b.name}, {b.name}_, start_{b.name}, {say.number(b.size)}" for b in placement.previous]
+    previous = [
+        f"before_{b.name}, {b.name}_, start_{b.name}, {say.number(b.size)}, {_zero(b)}" for b in placement.previous
+    ]
     yield f"void {name}(const int R, const piece *pieces, const int64_t *of_lane, void **p, real *scratch,"
     yield "         matrix_product *product, matrix_product *turned, crew *c) {"
     yield from (f"    {pointer} = p[{i}];" for i, pointer in enumerate(_pointers(placement)))
     yield from (f"    {line}" for line in _scratch(placement, say))
-    yield from (f"    const real *before_{b.name}[MOST_ROWS];" for b in placement.previous)
-    if placement.previous:
-        yield f"    static const real zero[{max(say.number(b.size) for b in placement.previous)}];"
+    yield from (f"    {numbers(b)} *before_{b.name}[MOST_ROWS];" for b in placement.previous)
+    if sizes := [say.number(b.size) for b in placement.previous if not b.token]:
+        yield f"    static const real zero[{max(sizes)}];"
+    if any(b.token for b in placement.previous):
+        yield "    static const int64_t zero_token[1];"
     yield "    stretch s;"
     yield "    begin_lanes(&s, R, pieces, of_lane);"
     yield "    const int64_t *const at = s.at, *const from = s.from, *const to = s.to;"
@@ -73,6 +77,10 @@ def _function(name: str, placement: Placement, say: Spelling) -> Iterator[str]:
     yield "}"
 
 
+def _zero(b: Buffer) -> str:
+    return "zero_token" if b.token else "zero"
+
+
 def _has_matrices(placement: Placement) -> bool:
     """Whether a statement works on matrices that differ from row to row of the batch."""
     statements = (*placement.before, *placement.step, *placement.after)
@@ -83,20 +91,22 @@ def _pointers(placement: Placement) -> Iterator[str]:
     """The declarations of the pointers that a run is given, in their order."""
     yield from (f"{numbers(b)} *const {b.name}_" for b in placement.moving)
     for b in placement.previous:
-        yield from (f"const real *const {b.name}_", f"const real *const start_{b.name}")
-    yield from (f"const real *const {b.name}_" for b in placement.each)
-    yield from (f"const real *const {b.name}" for b in (*placement.fixed, *placement.matrices))
-    yield from () if placement.reverse else (f"const real *const begin{i}" for i in range(len(placement.states)))
-    yield from (f"real *const end{i}" for i in range(len(placement.states)))
-    yield from (f"real *const {b.name}_" for b in placement.kept)
+        yield from (f"{numbers(b)} *const {b.name}_", f"{numbers(b)} *const start_{b.name}")
+    yield from (f"{numbers(b)} *const {b.name}_" for b in placement.each)
+    yield from (f"{numbers(b)} *const {b.name}" for b in (*placement.fixed, *placement.matrices))
+    states = list(enumerate(placement.states))
+    yield from () if placement.reverse else (f"const {numbers(b)} *const begin{i}" for i, b in states)
+    yield from (f"{numbers(b)} *const end{i}" for i, b in states)
+    yield from (f"{numbers(b)} *const {b.name}_" for b in placement.kept)
 
 
 def _scratch(placement: Placement, say: Spelling) -> Iterator[str]:
     """The declarations of scratch memory: each buffer begins where the last one ends."""
     begin = "scratch"
     for b in sorted(placement.scratch, key=lambda b: b.kind == LANE):
-        yield f"real *const {b.name}_ = {begin};"
-        begin = f"{b.name}_ + (size_t){'R' if b.kind == LANE else 'MOST_ROWS'} * ROW({say.number(b.size)})"
+        yield f"{numbers(b)} *const {b.name}_ = {f'(int64_t *)({begin})' if b.token else begin};"
+        rows = "R" if b.kind == LANE else "MOST_ROWS"
+        begin = f"{'(real *)' * b.token}{b.name}_ + (size_t){rows} * ROW({say.number(b.size)})"
 
 
 def _scratch_size(name: str, placement: Placement, say: Spelling) -> Iterator[str]:

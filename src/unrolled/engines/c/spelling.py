@@ -8,7 +8,7 @@ from ctypes import c_float
 from dataclasses import dataclass
 
 from ...graph.size import Area, Size
-from ..lowering.buffers import KEPT, LANE, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, TOKENS, Buffer
+from ..lowering.buffers import KEPT, LANE, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, Buffer
 from ..lowering.statements import Part
 
 OPS = {
@@ -48,6 +48,7 @@ REDUCTIONS = {
     "mean": "{to}[0] = u_mean({x}, {size});",
     "max": "{to}[0] = u_max({x}, {size});",
     "min": "{to}[0] = u_min({x}, {size});",
+    "argmax": "{to}[0] = u_argmax({x}, {size});",
     "logsumexp": "{to}[0] = u_logsumexp({x}, {size});",
     "softmax": "u_softmax({to}, {x}, {size});",
     "cumsum": "u_cumsum({to}, {x}, {size});",
@@ -61,12 +62,11 @@ TOTALS = {"sum": "{total}", "mean": "{total} / {size}"}
 ADDRESSES = {
     SERIES: "{name}_ + at[i] * {size}",
     KEPT: "{name}_ + at[i] * {size}",
-    TOKENS: "{name}_ + at[i]",
     PREVIOUS: "before_{name}[i]",
     SEQUENCE: "{name}_ + of[i] * {size}",
     TABLE_ROW: "{table} + ({token})[0] * {size}",
-    STRETCH: "{name}_ + i * ROW({size})",
-    LANE: "{name}_ + r * ROW({size})",
+    STRETCH: "{name}_ + i * {row}",
+    LANE: "{name}_ + r * {row}",
 }
 
 
@@ -108,6 +108,7 @@ class Spelling:
         return ADDRESSES[buffer.kind].format(
             name=buffer.name,
             size=self.number(buffer.size),
+            row="TOKEN_ROW" if buffer.token else f"ROW({self.number(buffer.size)})",
             table=table.name if table else "",
             token=self.row_address(token) if token else "",
         )
@@ -124,6 +125,5 @@ class Spelling:
 
 def numbers(buffer: Buffer) -> str:
     """The type of a buffer's numbers."""
-    if buffer.kind == TOKENS:
-        return "const int64_t"
-    return "real" if buffer.kind in (KEPT, STRETCH, LANE) else "const real"
+    number = "int64_t" if buffer.token else "real"
+    return number if buffer.kind in (KEPT, STRETCH, LANE) else f"const {number}"

@@ -247,13 +247,23 @@ int64_t outer_scratch(const term *terms, int64_t n, int64_t parts) {
     return most;
 }
 
-/* Adds row i of a series to row token[i] of the total. */
-void scatter_sum(const int64_t *token, const factor *v, const piece *pieces, int64_t count, double *total, real *zero) {
+/* The tokens of a series, or (start != NULL) those one step earlier, as in a factor. */
+typedef struct {
+    const int64_t *series, *start;
+} tokens;
+
+static int64_t token_of(const tokens *t, const piece *p, int64_t row) {
+    if (!t->start || row > p->first) return t->series[row - (t->start != NULL)];
+    return p->from < 0 ? 0 : t->start[p->from];
+}
+
+/* Adds row i of a series to the row of the total that token i names. */
+void scatter_sum(const tokens *t, const factor *v, const piece *pieces, int64_t count, double *total, real *zero) {
     memset(zero, 0, v->size * sizeof(real));
     for (const piece *p = pieces; p < pieces + count; p++)
         for (int64_t row = p->first; row < p->first + p->length; row++) {
             const real *const x = row_of(v, p, row, zero);
-            double *const to = total + token[row] * v->size;
+            double *const to = total + token_of(t, p, row) * v->size;
             EACH for (int64_t j = 0; j < v->size; j++) to[j] += x[j];
         }
 }

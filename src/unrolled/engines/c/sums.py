@@ -168,7 +168,9 @@ class Sums:
     def add_rows(self, total: Tensor, kind: Rows) -> None:
         """Row token[i] of the total += row i of the series."""
         series, start, size = self.factor(kind.v)
+        before = self.start.get(kind.token)
+        tokens = (I64 * 2)(self.at[kind.token], 0 if before is None else before.data_ptr())
         factor, number = (I64 * 3)(series, start, size), self.call.like.dtype
         rows, room = pieces(self.call.layout), scratch(size * number.itemsize)
         library = sums(number == torch.float64)
-        library.scatter_sum(self.at[kind.token], factor, rows.at, len(rows), total.data_ptr(), room.at)
+        library.scatter_sum(tokens, factor, rows.at, len(rows), total.data_ptr(), room.at)

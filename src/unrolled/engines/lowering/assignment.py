@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from ...graph.node import TOKEN, Node
 from ...graph.size import Area, Size
-from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, TOKENS, TURNED, Buffer
+from .buffers import FIXED, KEPT, LANE, MATRIX, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, TURNED, Buffer
 from .lines import size
 from .lower import Lowered
+from .schedule import in_place
 from .statements import Loop, Number, Part, Product, reads, writes
 from .storage import AFTER
 
@@ -14,6 +15,11 @@ from .storage import AFTER
 def is_turned(matrix: Node) -> bool:
     """Whether a matrix is the transpose of a parameter."""
     return matrix.op == "transpose" and matrix.args[0].op == "parameter"
+
+
+def buffer(name: str, kind: str, n: Node) -> Buffer:
+    """A buffer for a value."""
+    return Buffer(name, kind, size(n), token=n.type.kind == TOKEN)
 
 
 class Assignment:
@@ -37,24 +43,23 @@ class Assignment:
         self.multiplied = {n for s in products for n in (s.x.of, s.to.of)}
         self.scratch, self.late = list[Buffer](), dict[Node, Buffer]()
         self.own: dict[Node, Buffer] = {}
-        for i, n in enumerate(made.moving):
-            self.own[n] = Buffer(f"m{i}", TOKENS if n.type.kind == TOKEN else SERIES, size(n))
-        self.own |= {n: Buffer(f"q{i}", PREVIOUS, size(n)) for i, n in enumerate(made.previous)}
-        self.own |= {n: Buffer(f"f{i}", FIXED, size(n)) for i, n in enumerate(made.fixed)}
-        self.own |= {n: Buffer(f"e{i}", SEQUENCE, size(n)) for i, n in enumerate(made.each)}
+        self.own |= {n: buffer(f"m{i}", SERIES, n) for i, n in enumerate(made.moving)}
+        self.own |= {n: buffer(f"q{i}", PREVIOUS, n) for i, n in enumerate(made.previous)}
+        self.own |= {n: buffer(f"f{i}", FIXED, n) for i, n in enumerate(made.fixed)}
+        self.own |= {n: buffer(f"e{i}", SEQUENCE, n) for i, n in enumerate(made.each)}
         self.matrices = {
             n: Buffer(f"w{i}", TURNED if is_turned(n) else MATRIX, size(n)) for i, n in enumerate(made.matrices)
         }
-        self.kept = {n: Buffer(f"k{i}", KEPT, size(n)) for i, n in enumerate(made.keep)}
+        self.kept = {n: buffer(f"k{i}", KEPT, n) for i, n in enumerate(made.keep)}
         self.place_states()
         self.place_values()
 
     def place_states(self) -> None:
         """A buffer for each state, which its next value shares if it may."""
         for s in self.made.states:
-            self.own[s] = self.new_scratch("s", LANE, size(s))
+            self.own[s] = self.new_scratch("s", LANE, size(s), s.type.kind == TOKEN)
             if s not in self.kept and AFTER in self.read_in.get(s, ()):
-                self.late[s] = self.new_scratch("o", STRETCH, size(s))
+                self.late[s] = self.new_scratch("o", STRETCH, size(s), s.type.kind == TOKEN)
         for i, s in enumerate(self.made.states):
             if self.may_overwrite(i):
                 self.own[self.lowered.new[i].of] = self.own[s]
@@ -63,7 +68,7 @@ class Assignment:
         """A buffer for each other value that a statement writes."""
         loop = set(self.made.loop)
         for i, n in enumerate(self.made.nodes):
-            if n.op == "take":
+            if n.op == "take" and in_place(n):
                 table, token = (self.own[a] for a in n.args)
                 self.own[n] = Buffer(f"t{i}", TABLE_ROW, size(n), row_of=(table, token))
             elif n in self.stored and n not in self.own:
@@ -71,12 +76,13 @@ class Assignment:
                     self.own[n] = self.kept[n]
                 else:
                     passing = n in loop and (n in self.kept or AFTER not in self.read_in.get(n, ()))
-                    self.own[n] = self.new_scratch("n", LANE if passing else STRETCH, size(n))
+                    kind = LANE if passing else STRETCH
+                    self.own[n] = self.new_scratch("n", kind, size(n), n.type.kind == TOKEN)
 
-    def new_scratch(self, letter: str, kind: str, size: Size | Area) -> Buffer:
+    def new_scratch(self, letter: str, kind: str, size: Size | Area, token: bool = False) -> Buffer:
         """A new scratch buffer, numbered among those of its letter."""
         number = sum(b.name.startswith(letter) for b in self.scratch)
-        self.scratch.append(Buffer(f"{letter}{number}", kind, size))
+        self.scratch.append(Buffer(f"{letter}{number}", kind, size, token=token))
         return self.scratch[-1]
 
     def may_overwrite(self, number: int) -> bool:
@@ -105,5 +111,5 @@ class Assignment:
 
     def written(self, n: Node) -> list[Buffer]:
         """The buffers that a value is written to; the one that statements read comes first."""
-        own = [] if n.op == "take" else [self.own[n]]
+        own = [] if n.op == "take" and in_place(n) else [self.own[n]]
         return list(dict.fromkeys([*own, *([self.kept[n]] if n in self.kept else [])]))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from ...graph.size import Area, Size
 
 SERIES = "series"  # a row for each step of each sequence, in a tensor that is read
-TOKENS = "tokens"  # an index for each step of each sequence
 KEPT = "kept"  # a row for each step of each sequence, in memory that outlives the pass
 PREVIOUS = "previous"  # a series read one step earlier: at a first step, the starting state
 SEQUENCE = "sequence"  # a row for each sequence
@@ -22,9 +21,11 @@ REGULAR = (STRETCH, LANE)  # rows at a regular distance, as products need them
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory for one value, ``size`` numbers a row. row_of: the table and the token of a TABLE_ROW."""
+    """Memory for one value, ``size`` numbers a row. row_of: the table and the token of a TABLE_ROW. token: whether the
+    number is the index of a token, an integer."""
 
     name: str
     kind: str
     size: Size | Area
     row_of: tuple[Buffer, Buffer] | None = None
+    token: bool = False

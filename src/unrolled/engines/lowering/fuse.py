@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from ...graph.node import Node
-from .schedule import ENTRYWISE, IN_PLACE, SPREAD, Schedule
+from .schedule import ENTRYWISE, SPREAD, Schedule, in_place
 
 # operations that are faster than storing the result and loading it
 CHEAP = frozenset(("add", "sub", "mul", "neg", "relu", "abs", "maximum", "minimum", "stop_gradient"))
@@ -34,7 +34,7 @@ class Fusion:
 
     def wholes(self, n: Node) -> list[Node]:
         """The stored values from which a value is read: itself, unless it is a part of others or inlined."""
-        inside = n in self.inlined or (n.op in IN_PLACE and n in self.computed)
+        inside = n in self.inlined or (n in self.computed and in_place(n))
         return self.needs(n) if inside else [n]
 
 
@@ -72,7 +72,7 @@ def _inlined(schedule: Schedule, users: dict[Node, list[Node]]) -> frozenset[Nod
 
 def _grouped(stage: Iterable[Node], fusion: Fusion) -> list[list[Node]]:
     """The operations of a stage, those of one statement together."""
-    waiting = [n for n in stage if n.op not in IN_PLACE and n not in fusion.inlined]
+    waiting = [n for n in stage if not in_place(n) and n not in fusion.inlined]
     missing, groups = set(waiting), list[list[Node]]()
     while waiting:
         able = [n for n in waiting if missing.isdisjoint(fusion.needs(n))]
@@ -94,7 +94,7 @@ def _loop(first: Node, waiting: list[Node], missing: set[Node], fusion: Fusion) 
     for n in waiting:
         needs = fusion.needs(n)
         behind_slow = not slow.isdisjoint(needs)
-        wholes = [b for a in n.args if a.op in IN_PLACE for b in fusion.needs(a)]  # n reads parts of these
+        wholes = [b for a in n.args if in_place(a) for b in fusion.needs(a)]  # n reads parts of these
         same = n.op in ENTRYWISE and n.type.dims == first.type.dims
         ready = missing.isdisjoint(wholes) and all(a in group or a not in missing for a in needs)
         if same and ready and not (behind_slow and n.op in SLOW):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...graph.node import Node
+from ...graph.node import TOKEN, Node
 from ...graph.size import Area, Size
 from .fuse import ADDING
 from .statements import START, Line, Literal, Local, Loop, Number, Part, Store, Total
@@ -31,7 +31,9 @@ def loop(group: Sequence[Node], storage: Storage) -> Loop[Node]:
 
 
 def size(n: Node) -> Size | Area:
-    """The number of entries of a value."""
+    """The number of entries of a value; a token is one number."""
+    if n.type.kind == TOKEN:
+        return SCALAR
     return Area(*n.type.dims) if len(n.type.dims) == 2 else n.type.dims[0] if n.type.dims else SCALAR
 
 

@@ -15,7 +15,7 @@ from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
 from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
-from .statements import Copy, OneHot, Part, Pick, Product, Reduction, RowProduct, Statement
+from .statements import Choose, Copy, OneHot, Part, Pick, Product, Reduction, RowProduct, Statement, Take
 from .storage import Storage, places
 
 Statements = tuple[Statement[Node], ...]
@@ -97,6 +97,10 @@ def _single(n: Node, storage: Storage) -> Statement[Node]:
         return RowProduct(storage.part(by), by is not x, rows, columns, storage.part(others[0]), Part(n))
     if n.op == "pick":
         return Pick(storage.part(x), storage.part(others[0]), Part(n))
+    if n.op == "take":
+        return Take(n.type.dims[0], storage.part(x), storage.part(others[0]), Part(n))
+    if n.op == "choose":
+        return Choose(storage.part(x), storage.part(others[0]), storage.part(others[1]), Part(n))
     if n.op == "onehot":
         return OneHot(n.type.dims[0], storage.part(x), Part(n))
     if (axis := dict(n.attrs).get("axis")) is not None:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from ...graph.node import Node
 from ...graph.size import Size
 from .assignment import Assignment
-from .buffers import LANE, REGULAR, STRETCH, TOKENS, Buffer
+from .buffers import LANE, REGULAR, STRETCH, Buffer
 from .lower import Lowered
 from .statements import Copy, Loop, Part, Product, Statement, reads, rewritten, writes
 from .storage import LOOP
@@ -143,7 +143,7 @@ def _ahead(assignment: Assignment, body: tuple[Statement[Buffer], ...]) -> Itera
     """The series that each step reads, but for tokens."""
     read = {part.of for s in body for part in reads(s)}
     series = [assignment.own[n] for n in (*assignment.made.moving, *assignment.made.previous)]
-    if fetched := tuple(b for b in series if b in read and b.kind != TOKENS):
+    if fetched := tuple(b for b in series if b in read and not b.token):
         yield Ahead(fetched)
 
 
@@ -160,7 +160,7 @@ def _advanced(assignment: Assignment) -> Iterator[Statement[Buffer]]:
     new = [assignment.read(part, LOOP) for part in assignment.lowered.new]
     for i, part in enumerate(assignment.lowered.new):
         if part.of in assignment.made.states and new[i] != states[i]:
-            room = assignment.new_scratch("x", LANE, states[i].of.size)
+            room = assignment.new_scratch("x", LANE, states[i].of.size, states[i].of.token)
             yield Copy(room.size, new[i], Part(room))
             new[i] = Part(room)
     for state, found in zip(states, new, strict=True):

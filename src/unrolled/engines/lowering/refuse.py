@@ -5,9 +5,9 @@ from __future__ import annotations
 from ...graph.node import TOKEN
 from .schedule import ENTRYWISE, IN_PLACE, Schedule
 
-REDUCTIONS = ("sum", "mean", "max", "min", "logsumexp", "softmax", "cumsum")
-STATED = ENTRYWISE.union(IN_PLACE, REDUCTIONS, ("matvec", "concat", "pick", "onehot"))
-OF_TOKENS = ("take", "pick", "onehot")
+REDUCTIONS = ("sum", "mean", "max", "min", "argmax", "logsumexp", "softmax", "cumsum")
+STATED = ENTRYWISE.union(IN_PLACE, REDUCTIONS, ("matvec", "concat", "pick", "onehot", "choose"))
+OF_TOKENS = ("take", "pick", "onehot", "choose")
 
 
 class Refused(Exception):

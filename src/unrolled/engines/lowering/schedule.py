@@ -20,9 +20,15 @@ LITERALS = ("constant", "size")
 SPREAD = ("broadcast", "repeat")  # of a scalar to all entries, of a vector to all rows or columns
 # operations on one entry of each argument, on the number of a scalar, or on an entry of the row's or column's vector
 ENTRYWISE = POINTWISE.union(SPREAD, ("outer",))
-IN_PLACE = ("slice", "take", "transpose")  # parts of other values, or other ways to read them, which are not computed
+IN_PLACE = ("slice", "take", "transpose")  # see in_place
 # operations on vectors that C rounds like torch, whatever comes next; it may fuse a product with an addition
 EXACT = frozenset(("add", "sub", "neg", "stop_gradient", "broadcast", "slice", "concat"))
+
+
+def in_place(n: Node) -> bool:
+    """Whether a value is a part of others, or another way to read them, and so is not computed. A row of a table is one
+    if its token is given; a computed token may be overwritten before the row is read."""
+    return n.op in IN_PLACE and (n.op != "take" or n.args[1].op == "input")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +119,7 @@ def _stages(
 ) -> tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]]:
     cut = way.stages
     computed = {*cut.before, *cut.loop, *cut.after}
-    first = _needed([n for n in cut.before if n.op not in ENTRYWISE and n.op not in IN_PLACE], computed)
+    first = _needed([n for n in cut.before if n.op not in ENTRYWISE and not in_place(n)], computed)
     light = [n for n in cut.before if n not in first]
     inner = _needed([*cut.loop, *new], computed)
     for n in (*light, *cut.after):

@@ -146,6 +146,26 @@ class OneHot(Generic[V]):
 
 
 @dataclass(frozen=True)
+class Take(Generic[V]):
+    """The row of a table that a token names; a row has ``size`` entries."""
+
+    size: Size
+    x: Part[V]
+    token: Part[V]
+    to: Part[V]
+
+
+@dataclass(frozen=True)
+class Choose(Generic[V]):
+    """A token if the condition x is true, else another one."""
+
+    x: Part[V]
+    token: Part[V]
+    other: Part[V]
+    to: Part[V]
+
+
+@dataclass(frozen=True)
 class Copy(Generic[V]):
     """Entries of one value become entries of another."""
 
@@ -154,7 +174,7 @@ class Copy(Generic[V]):
     to: Part[V]
 
 
-Statement = Loop[V] | Product[V] | RowProduct[V] | Reduction[V] | Pick[V] | OneHot[V] | Copy[V]
+Statement = Loop[V] | Product[V] | RowProduct[V] | Reduction[V] | Pick[V] | OneHot[V] | Take[V] | Choose[V] | Copy[V]
 
 
 def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
@@ -167,8 +187,10 @@ def reads(statement: Statement[V]) -> Iterator[Part[V] | Number[V]]:
         yield statement.x
     if isinstance(statement, RowProduct):
         yield statement.by
-    if isinstance(statement, Pick | OneHot):
+    if isinstance(statement, Pick | OneHot | Take | Choose):
         yield statement.token
+    if isinstance(statement, Choose):
+        yield statement.other
 
 
 def writes(statement: Statement[V]) -> Iterator[Part[V]]:
@@ -201,7 +223,7 @@ def rewritten(
         stores = dict.fromkeys(Store(s.line, to) for s in statement.stores for to in written(s.to))
         totals = dict.fromkeys(Total(t.op, t.line, to, t.axis) for t in statement.totals for to in written(t.to))
         return Loop(statement.size, lines, tuple(stores), tuple(totals), statement.columns)
-    changed = {name: read(getattr(given, name)) for name in ("x", "token", "by") if hasattr(given, name)}
+    changed = {name: read(getattr(given, name)) for name in ("x", "token", "other", "by") if hasattr(given, name)}
     matrix = {"matrix": matrices[statement.matrix]} if isinstance(statement, Product) else {}
     result: Statement[W] = replace(given, **changed, **matrix, to=written(given.to)[0])
     return result
@@ -216,4 +238,4 @@ def operations(statement: Statement[V], sizes: Mapping[str, int]) -> int:
         return statement.size.value(sizes) * columns * len(statement.lines)
     if isinstance(statement, Reduction):
         return statement.size.value(sizes) * columns
-    return 1 if isinstance(statement, Pick) else statement.size.value(sizes)
+    return 1 if isinstance(statement, Pick | Choose) else statement.size.value(sizes)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ...graph.node import Node
 from ...graph.size import Size, total
 from .fuse import fuse
-from .schedule import ENTRYWISE, IN_PLACE, Schedule
+from .schedule import ENTRYWISE, Schedule, in_place
 from .statements import START, Part
 
 BEFORE, LOOP, AFTER = range(3)
@@ -67,7 +67,7 @@ class Storage:
 
     def copied_parts(self) -> list[Node]:
         """Returned values that are parts of others, and so have to be copied."""
-        return [n for n in self.schedule.keep if n.op in IN_PLACE and n in self.stage]
+        return [n for n in self.schedule.keep if n in self.stage and in_place(n)]
 
     def part(self, n: Node, offset: Size = START) -> Part[Node]:
         """The stored value, and the offset in it, from which entries of a value are read."""

@@ -1,39 +1,30 @@
-"""Tables as JSON lines: one record (object) per line."""
+"""Tables as JSON: records (objects), one per line or in an array."""
 
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 from typing import Any
 
-from ...errors import DataError
+from ..records import ARRAY, records_of_array, records_of_lines
+from .content import kind_of
 from .encoding import decoded
 from .form import Form
 from .found import Found, column_names
 
 
-def read_json_lines(path: Path, content: bytes, form: Form) -> Found:
-    """The records of JSON lines; a field that is missing in a record is missing there.
+def read_json(path: Path, content: bytes, form: Form) -> Found:
+    """The records of JSON lines, or of an array of records. A field that a record does not have is missing there.
 
     Raises:
-        DataError: a line is not a JSON object, with its number.
+        DataError: a record is not a JSON object, with its line or number.
     """
     import pandas
 
     text, encoding = decoded(path, content, form.encoding)
-    lines, records = [], []
-    for number, line in enumerate(io.StringIO(text), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as problem:
-            raise DataError(f"{path}:{number}: this is not JSON: {problem}") from None
-        if not isinstance(record, dict):
-            raise DataError(f'{path}:{number}: expected a JSON object such as {{"date": "2021-01-01", "load": 1}}')
-        lines.append(number)
-        records.append(record)
+    array = kind_of(path) == ARRAY
+    found = list(records_of_array(path, text) if array else records_of_lines(path, io.StringIO(text)))
+    places, records = [place for place, _ in found], [record for _, record in found]
     names = list(dict.fromkeys(name for record in records for name in record))
     left_out: dict[str, str] = {}
     columns = {}
@@ -46,7 +37,7 @@ def read_json_lines(path: Path, content: bytes, form: Form) -> Found:
     frame = pandas.DataFrame(columns)
     frame.columns = column_names(path, list(columns))
     notes = () if encoding == "utf-8" else (encoding.upper().removesuffix("-SIG"),)
-    return Found(frame, lambda row: f"line {lines[row]}", notes=notes, left_out=left_out)
+    return Found(frame, places.__getitem__, notes=notes, left_out=left_out)
 
 
 def values_of(values: list[Any]) -> Any:

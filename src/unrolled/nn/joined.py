@@ -1,0 +1,79 @@
+"""A decoder as one circuit that reads the symbol it wrote at the step before, so that it writes inside the compiled
+loop. The equations are those of its layers, and so are the parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+from torch import Tensor
+
+from ..circuits.circuit import Circuit
+from ..graph.node import SCALAR, Node, leaf, order, rewrite
+from ..graph.ops import make
+from ..graph.recurrence import Recurrence
+from ..transform.unfold import same_op
+from .model import SequenceModel
+from .recurrent import Recurrent
+from .writer import NOISE, SYMBOL, Joined
+
+TOTAL = "log_probability"  # of all symbols so far: a state
+Purpose = Literal["best", "drawn", "scores"]
+
+
+def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
+    """One network that shares the parameters of a model and reads its own last symbol.
+
+    >>> net = joined(SequenceModel(cells.gru, 42, 42, hidden=64), "best")
+    >>> begin = State(symbol=torch.zeros(8, dtype=torch.long))
+    >>> net(state=begin, steps=20, until={"symbol": 0}).symbol.lengths.shape
+    torch.Size([8])
+
+    Args:
+        model: reads symbols in one direction, and answers at every step with as many scores.
+        purpose: 'best', the most probable symbol is next; 'drawn', that of the scores plus an input ``noise``. Both
+            have a state log_probability, of all symbols so far. 'scores' is as 'best', but returns the scores o
+            instead.
+
+    Returns:
+        a network whose inputs are those of the layers that are fixed in time, and the noise.
+    """
+    made = Joined(model, None)
+    scores = made.scores()
+    noise = leaf("input", scores.type, name=NOISE)
+    symbol = make("argmax", make("add", scores, noise) if purpose == "drawn" else scores)
+    states, returns = {SYMBOL: made.symbol, **made.states}, {SYMBOL: symbol, **made.new}
+    if purpose == "scores":
+        returns["o"] = scores
+    else:
+        states[TOTAL] = leaf("state", SCALAR, name=TOTAL)
+        scored = make("sub", make("pick", scores, symbol), make("logsumexp", scores))
+        returns[TOTAL] = make("add", states[TOTAL], scored)
+    inputs = made.fixed | ({NOISE: noise} if purpose == "drawn" else {})
+    returns = dict(zip(returns, _folded([*inputs.values(), *states.values()], list(returns.values())), strict=True))
+    used = set(order(returns.values()))
+    parameters = {n: node for n, node in made.parameters.items() if node in used}
+    recurrence = Recurrence(f"{model.circuit.name}_writer", inputs, states, parameters, returns)
+    return _with(recurrence, made.weights, model.first)
+
+
+def _folded(leaves: Iterable[Node], returns: Sequence[Node]) -> list[Node]:
+    """The same values, in which the product of a matrix and a row of a table, U @ E[w], is a row of another table,
+    (E Uᵀ)[w], which is computed once."""
+
+    def build(node: Node, args: tuple[Node, ...]) -> Node:
+        if node.op == "matvec" and args[1].op == "take" and args[0].op == "parameter":
+            table, row = args[1].args
+            return make("take", make("matmul", table, make("transpose", args[0])), row)
+        return same_op(node, args)
+
+    done = rewrite(returns, {x: x for x in leaves}, build)
+    return [done[node] for node in returns]
+
+
+def _with(recurrence: Recurrence, values: Mapping[str, Tensor], like: Recurrent) -> Recurrent:
+    """A network that shares the tensors of others."""
+    net = Recurrent(Circuit.stored(recurrence), engine=like._asked, device="meta")
+    for n in net.circuit.parameters:
+        (net._buffers if n in net.circuit.constants else net._parameters)[n] = values[n]  # type: ignore[assignment]
+    return net
