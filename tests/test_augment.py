@@ -64,6 +64,9 @@ def test_the_level_of_a_recording_does_not_matter():
     torch.testing.assert_close(levelled(features + 4.2, "recording"), found)
     assert found.max() == 0 and found.min() == -RANGE
     assert levelled(features, "absolute") is features
+    bands = levelled(features, "bands")
+    torch.testing.assert_close(bands, found - found.mean(0))
+    torch.testing.assert_close(levelled(features + 4.2, "bands"), bands)
     assert levelled(torch.full((3, 40), -13.8), "recording").eq(0).all(), "silence"
 
 
@@ -73,7 +76,8 @@ def test_only_training_is_varied_and_each_pass_anew(voices: Path):
     assert all(torch.equal(a.x, b.x) and torch.equal(a.y, b.y) for a, b in zip(first, again, strict=True))
     assert not torch.equal(torch.cat([b.x for b in first])[:50], torch.cat([b.x for b in other])[:50])
     sums = [
-        {round(float(x.sum()), 3) for b in passed for x in b.x.split(b.lengths.tolist())} for passed in (first, other)
+        {round(float(x.square().sum()), 3) for b in passed for x in b.x.split(b.lengths.tolist())}
+        for passed in (first, other)
     ]
     assert not sums[0] & sums[1], "no recording sounds as in the pass before"
     plain = made(voices, cells.gru, {"reading": {"batch": 3}, "data": {"augment": False}})
@@ -92,7 +96,7 @@ def test_every_frame_of_a_variation_has_a_target(voices: Path, answer: str):
 
 
 def test_a_run_knows_how_its_recordings_were_read(voices: Path):
-    for options, level in (({}, "recording"), ({"level": "absolute"}, "absolute"), ({"augment": False}, "recording")):
+    for options, level in (({}, "bands"), ({"level": "absolute"}, "absolute"), ({"level": "recording"}, "recording")):
         assert made(voices, cells.gru, {"data": options}).kind.description()["level"] == level
     early = made(voices, cells.gru, {"data": {"level": "absolute", "augment": False}}).kind
     assert "level" not in early.description(), "as version 0.1 wrote it"

@@ -24,7 +24,7 @@ from .recordings import COMMON, MELS, Recording, compute_features, other_files, 
 from .sequences import ScoredKind, Sequences
 
 LEAST = 2  # recordings of a class
-LEVELS = ("recording", "absolute")
+LEVELS = ("bands", "recording", "absolute")
 RANGE = 8.0  # nepers of power (35 dB) from the loudest feature of a recording to silence
 ANSWERS: dict[str, Answer] = {"recording": "mean", "last": "last", "frame": "every"}
 Names = Sequence[Sequence[str]]  # the names for training, validation and testing
@@ -43,7 +43,9 @@ class VoiceOptions:
     validation: the share of the other recordings that is used for validation. Folders train/, valid/ and test/ are
         taken as they are.
     level: 'recording' measures the features of a recording from its own loudest one, and takes what is RANGE nepers
-        below it for silence, so that microphones, rooms and distances matter less; 'absolute' leaves them as they are.
+        below it for silence, so that microphones, rooms and distances matter less; 'bands' then also subtracts the
+        mean of each band over the recording, so that voices matter less (Atal 1974); 'absolute' leaves them as they
+        are.
     augment: vary the training recordings in every pass, as if other people had spoken: see ``augment.varied``.
     skip_unreadable: skip recordings that cannot be read, and report their number.
     """
@@ -52,7 +54,7 @@ class VoiceOptions:
     answer: str = "recording"
     test: str = ""
     validation: float = 0.1
-    level: str = "recording"
+    level: str = "bands"
     augment: bool = True
     skip_unreadable: bool = False
 
@@ -210,13 +212,20 @@ def _of_its_version(options: VoiceOptions, description: Checked) -> VoiceOptions
 
 
 def levelled(features: Tensor, level: str) -> Tensor:
-    """Features (frames, bands) as logarithms of the share of the loudest one, down to -RANGE; or as they are.
+    """Features (frames, bands) as logarithms of the share of the loudest one, down to -RANGE ('recording'); the same
+    minus the mean of each band ('bands'); or as they are.
 
     >>> levelled(torch.tensor([[1.0, 3.0], [-9.0, 2.0]]), "recording")
     tensor([[-2.,  0.],
             [-8., -1.]])
+    >>> levelled(torch.tensor([[1.0, 3.0], [-9.0, 2.0]]), "bands")
+    tensor([[ 3.0000,  0.5000],
+            [-3.0000, -0.5000]])
     """
-    return (features - features.max()).clamp(min=-RANGE) if level == "recording" else features
+    if level == "absolute":
+        return features
+    relative = (features - features.max()).clamp(min=-RANGE)
+    return relative - relative.mean(0) if level == "bands" else relative
 
 
 def _only_rate(path: Path, recordings: dict[str, Recording]) -> int:
