@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from unrolled import cells, losses
 from unrolled.data.characters import Vocabulary
 from unrolled.data.documents import Documents
-from unrolled.files.read import read_text
+from unrolled.files.text import read_text
 from unrolled.nn import SequenceModel, interop
 from unrolled.sequence.streams import Window, windows
 

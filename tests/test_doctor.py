@@ -74,7 +74,7 @@ def test_the_engines_agree_here():
 
 def test_the_doctor_tries_most_operations():
     used = {node.op for case in cases() for node in case.circuit.recurrence.nodes}
-    rare = {"matmul", "less_equal", "equal", "outer", "size", "onehot", "neg"}
+    rare = {"matmul", "less_equal", "equal", "outer", "size", "onehot", "neg", "argmax", "choose"}
     assert set(VJP) - used <= rare
 
 

@@ -170,7 +170,12 @@ def test_fine_tuning_reads_a_table_with_the_scales_of_its_model(
 
 def test_what_is_said_of_runs(here: Path, capsys: pytest.CaptureFixture[str]):
     said = told(capsys, "info", "run")
-    for words in ("gru, 1 layer", "model.hidden=5, training.updates=20", "finished after 20 updates", "sample run"):
+    for words in (
+        "gru, 1 layer",
+        "model.hidden=5, model.dropout=0.3, training.updates=20",
+        "finished after 20 updates",
+        "sample run",
+    ):
         assert words in said, said
     values = json.loads(told(capsys, "info", "run", "--json"))
     assert values["state"] == "finished" and values["result"].keys() >= {"bits_per_character", "by_frequency_alone"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import gzip
 import json
 import os
 import re
@@ -466,19 +467,29 @@ def test_arrow_holds_no_python_object_and_starts_no_threads(monkeypatch: pytest.
 
     from unrolled.data.tables.read import read_sheet
 
-    seen: list[tuple[object, object]] = []
-    read_table = parquet.read_table
+    sources: list[object] = []
+    threads: list[bool] = []
 
-    def watched_table(source: object, use_threads: bool, pre_buffer: bool) -> object:
-        seen.append((source, use_threads or pre_buffer))
-        return read_table(source, use_threads=use_threads, pre_buffer=pre_buffer)
+    class Watched(parquet.ParquetFile):
+        def __init__(self, source: object, pre_buffer: bool) -> None:
+            sources.append(source)
+            threads.append(pre_buffer)
+            super().__init__(source, pre_buffer=pre_buffer)
 
-    monkeypatch.setattr(parquet, "read_table", watched_table)
-    parquet.write_table(pyarrow.table({"a": [1, 2], "b": ["x", "y"]}), tmp_path / "d.parquet")
-    assert read_sheet(tmp_path / "d.parquet").frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
-    ((source, threads),) = seen
-    assert isinstance(source, pyarrow.BufferReader)
+        def read_row_groups(self, groups: list[int], use_threads: bool) -> object:
+            threads.append(use_threads)
+            return super().read_row_groups(groups, use_threads=use_threads)
+
+    monkeypatch.setattr(parquet, "ParquetFile", Watched)
+    path = tmp_path / "d.parquet"
+    parquet.write_table(pyarrow.table({"a": [1, 2], "b": ["x", "y"]}), path)
+    with gzip.open(tmp_path / "d.parquet.gz", "wb") as packed:
+        packed.write(path.read_bytes())
+    for name in ("d.parquet", "d.parquet.gz"):
+        assert read_sheet(tmp_path / name).frame.to_dict("list") == {"a": [1, 2], "b": ["x", "y"]}
+    file, source = sources
+    assert isinstance(file, pyarrow.OSFile) and isinstance(source, pyarrow.BufferReader)
     source.seek(0)
     whole = source.read_buffer()
     assert (whole.parent or whole).is_mutable, "memory of Arrow, not the bytes of Python"
-    assert threads is False
+    assert threads == [False] * 4
