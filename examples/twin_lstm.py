@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from unrolled import cells, losses
 from unrolled.data.characters import Vocabulary
-from unrolled.data.documents import Documents
-from unrolled.files.text import read_text
+from unrolled.data.documents import read_documents
+from unrolled.data.tokens import Tokens
 from unrolled.nn import SequenceModel, interop
 from unrolled.sequence.streams import Window, windows
 
@@ -66,7 +66,7 @@ class Learner:
         self.state = tuple(part.detach() for part in state)
         self.seconds += time.perf_counter() - begun
 
-    def loss(self, series: Tensor) -> float:
+    def loss(self, series: Tokens) -> float:
         """The loss in nats per character on a series (time,), read from beginning to end without updates."""
         total, state = 0.0, None
         with torch.no_grad():
@@ -85,9 +85,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    text = read_text(given.text)
-    vocabulary = Vocabulary.of(text)
-    documents = Documents(given.text.name, {"text": text}, many=False, by_line=False)
+    documents = read_documents(given.text)
+    vocabulary = Vocabulary.of(documents.scan.characters)
     train, validation, _ = documents.encoded(vocabulary)
 
     ours = SequenceModel(cells.lstm, len(vocabulary), len(vocabulary), hidden=128, layers=2, embedding=64)
