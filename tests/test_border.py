@@ -25,7 +25,7 @@ from unrolled.circuits import constant, gate, glorot, identity, orthogonal, unif
 from unrolled.engines import last_rows
 from unrolled.engines.steps import steps_of
 from unrolled.errors import CircuitError
-from unrolled.nn import incoming
+from unrolled.nn import rows
 from unrolled.testing.compare import assert_close
 
 X, OTHER = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)), torch.ones(2, 5, 3)
@@ -228,7 +228,7 @@ def test_inference_tensors(engine: str):
 
 @every_engine
 def test_tensors_made_in_inference_mode_are_not_kept_for_training(engine: str):
-    for remembered in (last_rows._indices, steps_of, incoming._earlier):
+    for remembered in (last_rows._indices, steps_of, rows._earlier):
         remembered.cache_clear()
     net, ragged = gru(engine), Ragged([X[0], X[0, :0], X[1, :2]])
     with torch.inference_mode():
