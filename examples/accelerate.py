@@ -164,7 +164,7 @@ def in_turns(first: Callable[[], None], second: Callable[[], None], seconds: flo
     first(), second()
     times: tuple[list[float], list[float]] = [], []
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 3:
+    while time.perf_counter() < end or not times[0]:
         for run, found in zip((first, second), times, strict=True):
             begun = time.perf_counter()
             run()

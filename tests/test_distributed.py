@@ -176,7 +176,7 @@ def text(tmp_path: Path) -> Path:
     return tmp_path / "text.txt"
 
 
-OPTIONS = ["--hidden", "24", "--batch", "5", "--window", "20", "--seed", "2"]
+OPTIONS = ["--hidden", "24", "--batch", "5", "--window", "20", "--seed", "2", "--set", "model.dropout=0"]
 
 
 @pytest.mark.slow

@@ -206,15 +206,15 @@ def test_backpropagate_in_windows_is_the_truncated_gradient_and_reads_once():
 
 
 def test_between_segments_nothing_but_states_is_kept():
-    net, source, seen = Recurrent(CIRCUITS["gru"], x=3, h=16), Steps(4000, 3, torch.float32), []
+    net, source, seen = Recurrent(CIRCUITS["gru"], x=3, h=16), Steps(1200, 3, torch.float32), []
 
     def bytes_alive(*_):
         alive = [t.untyped_storage() for t in gc.get_objects() if type(t) is torch.Tensor and t.layout is torch.strided]
         seen.append(sum({s.data_ptr(): s.nbytes() for s in alive}.values()))
 
     unrolled.backpropagate(net, source, lambda out, *_: out.h.sum(), Snapshots(every=100), told=bytes_alive)
-    states = 40 * 16 * 4
-    assert len(seen) == 79 and abs(seen[38] - seen[0]) <= states, (
+    states = 12 * 16 * 4
+    assert len(seen) == 23 and abs(seen[10] - seen[0]) <= states, (
         "a view of a segment's last row would keep 100 times as much"
     )
 
