@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from bad_inputs import Case, messages
 from unrolled import cells
 from unrolled.cli import main
 from unrolled.cli.cell import find_cell
@@ -354,7 +355,7 @@ def test_features_reach_the_answer(tmp_path: Path):
 
 TRAIN = ("train", "p.tsv", "--updates", "1", "--task", "pairs")
 GOOD = [(word, word) for word in words(60)]
-CASES: list[tuple[str, tuple[str, ...], Callable[[Path], object]]] = []
+CASES: list[Case] = []
 
 
 def case(name: str, *arguments: str, rows: list[tuple[str, ...]] | None = None, text: str | None = None) -> None:
@@ -409,20 +410,7 @@ with_run("one column to evaluate on", "evaluate", "run", "new.tsv", text="ab\n")
 def test_every_bad_input_gets_one_clear_message(
     tmp_path: Path, monkeypatch, capsys, golden: Callable[[str, str], None]
 ):
-    told = []
-    for number, (name, arguments, make) in enumerate(CASES):
-        here = tmp_path / str(number)
-        here.mkdir()
-        monkeypatch.chdir(here)
-        make(here)
-        capsys.readouterr()
-        before = sorted(here.rglob("*"))
-        code = main(arguments)
-        found = capsys.readouterr()
-        assert code == 2 and found.out == "" and "Traceback" not in found.err, (name, found)
-        assert sorted(here.rglob("*")) == before, (name, "something is left behind")
-        told.append(f"{name}\n$ unrolled {' '.join(arguments)}\n{found.err}")
-    golden("pairs_errors.txt", "\n".join(told))
+    golden("pairs_errors.txt", messages(CASES, tmp_path, monkeypatch, capsys))
 
 
 def test_a_beam_is_for_pairs(tmp_path: Path, monkeypatch, capsys):
