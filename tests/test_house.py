@@ -36,6 +36,7 @@ RANK = {
     "data": 8,
     "run": 9,
     "tasks": 9,
+    "export": 10,
     "stream": 10,
     "diagnosis": 10,
     "look": 11,
