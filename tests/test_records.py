@@ -110,7 +110,9 @@ def test_streams_read_the_field(files: list[str], capsys, tmp_path: Path):
     assert Path("out").read_text() == Path("whole").read_text()
     Path("other.jsonl").write_text('{"boddy": "a"}')
     assert main(["stream", "run", "other.jsonl"]) == 2
-    assert "other.jsonl' has no record with a text in the field 'body'. Did you mean 'boddy'?" in capsys.readouterr().err
+    assert (
+        "other.jsonl' has no record with a text in the field 'body'. Did you mean 'boddy'?" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(
