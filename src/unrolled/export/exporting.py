@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UsageError, command_line
+from ..errors import DataError, UsageError
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..nn.stored import SUFFIX as STORED
@@ -54,22 +55,22 @@ def export(
     net, trained = _opened(run)
     about = About.of(trained.kind) if trained else About()
     network = network_of(net, tokens=about.tokens)
-    if path.suffix == ".onnx":
-        from . import onnx  # type: ignore[attr-defined]
-
-        return onnx.write(network, about, path)  # type: ignore[no-any-return]
-    from .c import file
-
-    return file.write(network, about, path, chosen, trained, tell or (lambda word, line: None))
+    writer: Any = import_module(f".{WRITERS[path.suffix]}", __package__)
+    more = () if path.suffix == ".onnx" else (chosen, trained, tell or (lambda word, line: None))
+    report: Report = writer.write(network, about, path, *more)
+    return report
 
 
+WRITERS = {".c": "c.file", ".onnx": "onnx"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
 def _options(given: dict[str, Any]) -> Options:
     known = [option.name for option in fields(Options)]
     if strange := [name for name in given if name not in known]:
-        raise UsageError(f"export has no option '{strange[0]}'. Choose from: {', '.join(['overwrite', 'tell', *known])}")
+        raise UsageError(
+            f"export has no option '{strange[0]}'. Choose from: {', '.join(['overwrite', 'tell', *known])}"
+        )
     return Options(**given)
 
 
@@ -97,8 +98,3 @@ def _opened(run: Recurrent | SequenceModel | Path | str) -> tuple[Recurrent | Se
     trained = Trained.load(Path(run))
     About.of(trained.kind)  # refuses kinds that need more than a network
     return trained.layers, trained
-
-
-def see_help() -> str:
-    """The command that shows all options."""
-    return command_line("export", "--help")
