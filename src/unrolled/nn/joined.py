@@ -14,7 +14,7 @@ from ..transform.unfold import same_op
 from .model import SequenceModel
 from .narrow_weights import hold
 from .recurrent import Recurrent
-from .writer import NOISE, SYMBOL, Joined
+from .writer import NOISE, SYMBOL, Joined, symbol_of
 
 TOTAL = "log_probability"  # of all symbols so far: a state
 Purpose = Literal["best", "drawn", "scores"]
@@ -37,11 +37,11 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
     Returns:
         a network whose inputs are those of the layers that are fixed in time, and the noise.
     """
-    made = Joined(model, None)
+    made = Joined(model, symbol_of(model))
     scores = made.scores()
     noise = leaf("input", scores.type, name=NOISE)
     symbol = make("argmax", make("add", scores, noise) if purpose == "drawn" else scores)
-    states, returns = {SYMBOL: made.symbol, **made.states}, {SYMBOL: symbol, **made.new}
+    states, returns = {SYMBOL: made.read, **made.states}, {SYMBOL: symbol, **made.new}
     if purpose == "scores":
         returns["o"] = scores
     else:

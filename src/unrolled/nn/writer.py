@@ -48,8 +48,8 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
     plain = all(not set(r.fixed) - set(r.drawn) and not r.tokens for r in recurrences)
     if model.backward_layers or model.answer != "every" or not plain:
         return None
-    made = Joined(model, border)
-    net = Recurrent(Circuit.stored(made.recurrence()), device="meta", dtype=model.first._like().dtype)
+    made = Joined(model, symbol_of(model), border)
+    net = Recurrent(Circuit.stored(_recurrence(made)), device="meta", dtype=model.first._like().dtype)
     for n in net.circuit.parameters:
         if n in made.weights:
             setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
@@ -62,6 +62,26 @@ def state_of(symbol: Tensor, states: Sequence[State]) -> State:
     return State(**{SYMBOL: symbol}, **{_name(n, k): x for k, s in enumerate(states) for n, x in s.items()})
 
 
+def symbol_of(model: SequenceModel) -> Node:
+    """The state that is the last symbol, which the model reads."""
+    return leaf("state", token(Size.of(read_size(model))), name=SYMBOL)
+
+
+def read_size(model: SequenceModel) -> int:
+    """The size of the vectors that a model reads, or the number of its tokens."""
+    return model.first.sizes[model.input] if model.embedding is None else model.embedding.num_embeddings
+
+
+def _recurrence(made: Joined) -> Recurrence:
+    """The joined circuit, which adds noise to the scores."""
+    scores = made.scores()
+    noise = leaf("input", scores.type, name=NOISE)
+    returns = {SYMBOL: make("argmax", make("add", scores, noise)), **made.new}
+    used, states = set(order(returns.values())), {SYMBOL: made.read, **made.states}
+    parameters = {n: p for n, p in made.parameters.items() if p in used}
+    return Recurrence("writer", {NOISE: noise}, states, parameters, returns)
+
+
 def _name(name: str, layer: int) -> str:
     """The name of a state or parameter of a layer in the joined circuit."""
     return f"{name}_layer{layer + 1}"
@@ -69,41 +89,44 @@ def _name(name: str, layer: int) -> str:
 
 class Joined:
     """The layers of a model as one circuit, as it is made: its parameters with their values, its fixed inputs, its
-    states and what they become. Narrow parameters are apart."""
+    states and what they become. Narrow parameters are apart.
 
-    def __init__(self, model: SequenceModel, border: int | None) -> None:
-        self.model = model
+    Args:
+        model: reads in one direction.
+        read: what the first layer reads: a token or a vector.
+        border: the token before which all states are zero.
+    """
+
+    def __init__(self, model: SequenceModel, read: Node, border: int | None = None) -> None:
+        self.model, self.read = model, read
         self.weights, self.parameters = dict[str, Tensor](), dict[str, Node]()
         self.narrow = dict[str, Narrow]()
         self.states, self.new = dict[str, Node](), dict[str, Node]()
         self.fixed = dict[str, Node]()
         embedding = model.embedding
-        count = model.first.sizes[model.input] if embedding is None else embedding.num_embeddings
-        self.symbol = leaf("state", token(Size.of(count)), name=SYMBOL)
         self.table = None if embedding is None else self.parameter("embedding", embedding.weight)
         self.restarts: Node | None = None
         if border is not None:
-            marks = torch.nn.functional.one_hot(torch.tensor(border), count).to(model.first._like())
-            self.restarts = make("pick", self.parameter("border", marks), self.symbol)
+            marks = torch.nn.functional.one_hot(torch.tensor(border), read_size(model)).to(model.first._like())
+            self.restarts = make("pick", self.parameter("border", marks), read)
 
-    def scores(self) -> Node:
-        """The scores of the next symbol."""
-        value = self.symbol if self.table is None else make("take", self.table, self.symbol)
+    def values(self) -> Node:
+        """What the last layer passes on."""
+        value = self.read if self.table is None else make("take", self.table, self.read)
         for number, layer in enumerate(self.model.layers):
             assert isinstance(layer, Recurrent)
             given = self.layer(layer, number, value)
             residual = self.model.residual and value.type == given.type
             value = make("add", value, given) if residual else given
-        return self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
+        return value
 
-    def recurrence(self) -> Recurrence:
-        """The joined circuit, which adds noise to the scores."""
-        scores = self.scores()
-        noise = leaf("input", scores.type, name=NOISE)
-        returns = {SYMBOL: make("argmax", make("add", scores, noise)), **self.new}
-        used, states = set(order(returns.values())), {SYMBOL: self.symbol, **self.states}
-        parameters = {n: p for n, p in self.parameters.items() if p in used}
-        return Recurrence("writer", {NOISE: noise}, states, parameters, returns)
+    def scores(self) -> Node:
+        """The scores of the next symbol."""
+        return self.read_out(self.values())
+
+    def read_out(self, value: Node) -> Node:
+        """The scores, from what the last layer passes on."""
+        return self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
 
     def layer(self, layer: Recurrent, number: int, value: Node) -> Node:
         """Add a layer that reads a value; returns what the layer above reads."""
