@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -54,6 +54,3 @@ class OnCpu:
 def engine(machine: OnCpu | None = None) -> Planned:
     """Engine ``cuda`` on a CPU."""
     return Planned("cuda", CudaLoop(machine or OnCpu()))
-
-
-__all__ = ["OnCpu", "WrongThreads", "engine", "replace"]

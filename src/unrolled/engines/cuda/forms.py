@@ -1,16 +1,20 @@
-"""The form of each kind of task in CUDA C. A product computes its entries for several lanes at once, so that a weight is
-read once for all of them. All other tasks work on one lane."""
+"""The form of each kind of task in CUDA C.
+
+A product computes its entries for several lanes at once, so that a weight is read once for all of them. All other tasks
+work on one lane.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
 from ..c.forms import FOR_A_ROW, for_an_entry, indented
-from ..c.spelling import OF_MATRICES, REDUCTIONS, TOTALS, Spelling
+from ..c.spelling import OF_MATRICES, REDUCTIONS, Spelling
+from ..c.spelling import TOTALS as OF_TOTALS
 from ..lowering.buffers import Buffer
 from ..lowering.place import Begin, End
 from ..lowering.statements import Choose, Loop, Pick, Product, Reduction
-from .tasks import COLUMNS, ENTRIES, EXPONENTIALS, RESULT, ROWS, TOP, Restart, Task
+from .tasks import COLUMNS, ENTRIES, EXPONENTIALS, RESULT, ROWS, TOP, TOTALS, Restart, Task
 
 Lines = list[str]
 FOLDS = {  # the first value of a thread's part, and the part with one more entry
@@ -125,7 +129,7 @@ def _totals(s: Loop[Buffer], task: Task, say: Spelling) -> Lines:
     of_line = dict(zip(dict.fromkeys(t.line for t in s.totals if t.axis is None), task.partials, strict=True))
     return [
         f"ALONE {say.entry(t.to, '0')} = "
-        + TOTALS[t.op].format(total=f"u_sum({of_line[t.line].name}, PARTS({size}))", size=size)
+        + OF_TOTALS[t.op].format(total=f"u_sum({of_line[t.line].name}, PARTS({size}))", size=size)
         + ";"
         for t in s.totals
         if t.axis is None
@@ -147,7 +151,7 @@ def _over(axis: int, s: Loop[Buffer], say: Spelling) -> Lines:
         f"    ONE_BY_ONE({inner}) {{",
         *indented(indented([*_lines(s, say, of_all), *(f"part{line} += v{line};" for line in lines)])),
         "    }",
-        *(f"    {say.entry(t.to, index)} = {TOTALS[t.op].format(total=f'part{t.line}', size=size)};" for t in sums),
+        *(f"    {say.entry(t.to, index)} = {OF_TOTALS[t.op].format(total=f'part{t.line}', size=size)};" for t in sums),
         "}",
     ]
 
@@ -160,7 +164,7 @@ def _lines(s: Loop[Buffer], say: Spelling, index: str) -> Lines:
 
 LOOPS: dict[str, Callable[..., Lines]] = {
     ENTRIES: _entries,
-    "totals": _totals,
+    TOTALS: _totals,
     ROWS: lambda s, _, say: _over(1, s, say),
     COLUMNS: lambda s, _, say: _over(0, s, say),
 }

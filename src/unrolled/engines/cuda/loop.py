@@ -61,7 +61,9 @@ class CudaLoop:
         made = lowered.schedule
         ends = [s.clone(memory_format=torch.contiguous_format) for s in start]
         kept = [
-            like.new_empty(call.layout.rows, *n.type.shape(sizes), dtype=_dtype(n, like) if n.type.kind == TOKEN else None)
+            like.new_empty(
+                call.layout.rows, *n.type.shape(sizes), dtype=_dtype(n, like) if n.type.kind == TOKEN else None
+            )
             for n in made.keep
         ]
         if call.layout.rows:

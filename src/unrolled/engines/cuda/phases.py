@@ -1,4 +1,4 @@
-"""The tasks of a step in phases. The threads of a block wait for each other only at the end of a phase."""
+"""The tasks of a step in phases. The threads of a block wait for each other only between two phases."""
 
 from __future__ import annotations
 
@@ -14,10 +14,20 @@ def phases(tasks: Iterable[Task]) -> tuple[Phase, ...]:
     still reads."""
     found: list[list[Task]] = [[]]
     for task in tasks:
-        if any(_conflict(a, b) for earlier in found[-1] for a in earlier.touches for b in task.touches):
+        if _depends([task], found[-1]):
             found.append([])
         found[-1].append(task)
     return tuple(tuple(phase) for phase in found if phase)
+
+
+def waits_at_the_end(step: tuple[Phase, ...]) -> bool:
+    """Whether threads have to wait between the last phase of a step and the first phase of the next one."""
+    return bool(step) and _depends(step[0], step[-1])
+
+
+def _depends(tasks: Iterable[Task], earlier: Iterable[Task]) -> bool:
+    found = [touch for task in earlier for touch in task.touches]
+    return any(_conflict(a, b) for a in found for task in tasks for b in task.touches)
 
 
 def _conflict(a: Touch, b: Touch) -> bool:

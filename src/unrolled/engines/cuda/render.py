@@ -15,7 +15,7 @@ from ..lowering.buffers import LANE, PARTIALS, Buffer
 from ..lowering.place import Placement
 from ..lowering.statements import MatrixProduct, Product, Reduction, RowProduct, Transposed
 from .forms import product, text_of, used
-from .phases import Phase, phases
+from .phases import Phase, phases, waits_at_the_end
 from .tasks import tasks
 
 SHARED = 48 * 1024  # bytes of shared memory that a block has on every GPU
@@ -76,14 +76,14 @@ def render(placement: Placement, totals: int, sizes: Mapping[str, int], double: 
         *([part("matrices")] if _has_matrices(step) else []),
         "extern __shared__ __align__(16) char shared[];",
         "",
-        'EXPORT void __launch_bounds__(WIDTH *DEPTH) run(const arguments a) {',
+        "EXPORT void __launch_bounds__(WIDTH *DEPTH) run(const arguments a) {",
         *indented(f"{kind}*const {name} = ({kind}*)a.p[{i}];" for i, (kind, name) in enumerate(pointers)),
         *indented(where),
         "    const int64_t first = (int64_t)blockIdx.x * LANES, *const lanes = a.lanes + 3 * first;",
         "    int live = a.count - first < LANES ? (int)(a.count - first) : LANES;",
         "    for (int64_t t = 0; t < lanes[1]; t++) {",
         "        while (lanes[3 * live - 2] <= t) live--;",
-        *indented(indented(line for phase in step for line in _phase(phase, say))),
+        *indented(indented(_step(step, say))),
         "    }",
         "}",
         "",
@@ -110,9 +110,7 @@ def _pointers(placement: Placement) -> Iterator[tuple[str, str]]:
     yield from (of(b, f"{b.name}_") for b in placement.kept)
 
 
-def _scratch(
-    placement: Placement, step: tuple[Phase, ...], say: Spelling, tile: Tile
-) -> tuple[list[str], int, int]:
+def _scratch(placement: Placement, step: tuple[Phase, ...], say: Spelling, tile: Tile) -> tuple[list[str], int, int]:
     """The declarations of scratch memory, and the bytes of it that are shared memory and global memory. The smallest
     buffers are in shared memory."""
     item = 8 if say.double else 4
@@ -135,8 +133,16 @@ def _scratch(
     return lines, shared, room
 
 
+def _step(step: tuple[Phase, ...], say: Spelling) -> Iterator[str]:
+    """The phases of a step. All threads of the block wait between two of them."""
+    for number, phase in enumerate(step, 1):
+        yield from _phase(phase, say)
+        if number < len(step) or waits_at_the_end(step):
+            yield "__syncthreads();"
+
+
 def _phase(phase: Phase, say: Spelling) -> Iterator[str]:
-    """The tasks of a phase; neighbours that work on one lane share a loop over the lanes. Then all threads wait."""
+    """The tasks of a phase; neighbours that work on one lane share a loop over the lanes."""
     for is_product, group in groupby(phase, lambda task: isinstance(task.of, Product)):
         found = list(group)
         if is_product:
@@ -147,4 +153,3 @@ def _phase(phase: Phase, say: Spelling) -> Iterator[str]:
         yield "    OF_THE_LANE(r);"
         yield from indented([*rows, *(line for task in found for line in text_of(task, say))])
         yield "}"
-    yield "__syncthreads();"

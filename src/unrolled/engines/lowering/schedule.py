@@ -91,7 +91,7 @@ def of_loop(loop: Loop) -> Schedule:
 
 
 def _reading(
-    stages: tuple[tuple[Node, ...], ...],
+    stages: tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]],
     states: tuple[Node, ...],
     new: tuple[Node, ...],
     wanted: tuple[Node, ...],
