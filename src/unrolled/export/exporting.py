@@ -7,7 +7,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UsageError, command_line
+from ..errors import DataError, EngineError, UsageError, command_line
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..nn.stored import SUFFIX as STORED
@@ -55,15 +55,30 @@ def export(
     about = About.of(trained.kind) if trained else About()
     network = network_of(net, tokens=about.tokens)
     if path.suffix == ".onnx":
-        from . import onnx  # type: ignore[attr-defined]
-
-        return onnx.write(network, about, path)  # type: ignore[no-any-return]
+        report: Report = _onnx().write(network, about, path)
+        return report
     from .c import file
 
     return file.write(network, about, path, chosen, trained, tell or (lambda word, line: None))
 
 
 FORMS = {".c": "C", ".onnx": "ONNX"}
+
+
+def _onnx() -> Any:
+    """The module that writes ONNX.
+
+    Raises:
+        EngineError: a package is missing.
+    """
+    try:
+        from .onnx import file
+    except ImportError as problem:
+        raise EngineError(
+            f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
+            "pip install onnx onnxruntime"
+        ) from None
+    return file
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -81,7 +96,9 @@ def _check(path: Path, overwrite: bool, chosen: Options) -> None:
         raise UsageError(f"the suffix of '{path}' must be one of {', '.join(FORMS)}: it decides what is written")
     if path.suffix != ".c" and (unused := chosen.changed()):
         raise UsageError(f"{unused[0]} is for C files; '{path}' is written as {FORMS[path.suffix]}")
-    for file in [path, *([path.with_suffix(".h")] if chosen.header else [])]:
+    beside = [path.with_suffix(".h")] if chosen.header else []
+    beside += [path.with_name(f"{path.stem}_step.onnx")] if path.suffix == ".onnx" else []
+    for file in [path, *beside]:
         if file.is_dir():
             raise UsageError(f"'{file}' is a folder; name a file, such as {file / ('model' + path.suffix)}")
         if file.exists() and not overwrite:
