@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, EngineError, UsageError, command_line
+from ..errors import DataError, EngineError, UsageError
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..nn.stored import SUFFIX as STORED
@@ -54,31 +55,29 @@ def export(
     net, trained = _opened(run)
     about = About.of(trained.kind) if trained else About()
     network = network_of(net, tokens=about.tokens)
-    if path.suffix == ".onnx":
-        report: Report = _onnx().write(network, about, path)
-        return report
-    from .c import file
-
-    return file.write(network, about, path, chosen, trained, tell or (lambda word, line: None))
+    writer = _writer(path.suffix)
+    more = () if path.suffix == ".onnx" else (chosen, trained, tell or (lambda word, line: None))
+    report: Report = writer.write(network, about, path, *more)
+    return report
 
 
+WRITERS = {".c": "c.file", ".onnx": "onnx.file"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
-def _onnx() -> Any:
-    """The module that writes ONNX.
+def _writer(suffix: str) -> Any:
+    """The module that writes files with a suffix.
 
     Raises:
         EngineError: a package is missing.
     """
     try:
-        from .onnx import file
+        return import_module(f".{WRITERS[suffix]}", __package__)
     except ImportError as problem:
         raise EngineError(
             f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
             "pip install onnx onnxruntime"
         ) from None
-    return file
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -116,8 +115,3 @@ def _opened(run: Recurrent | SequenceModel | Path | str) -> tuple[Recurrent | Se
     trained = Trained.load(Path(run))
     About.of(trained.kind)  # refuses kinds that need more than a network
     return trained.layers, trained
-
-
-def see_help() -> str:
-    """The command that shows all options."""
-    return command_line("export", "--help")
