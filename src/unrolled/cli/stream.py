@@ -33,7 +33,8 @@ def stream(
         Run folder of a model of text (writes bits per character), or file of a saved network (reads rows of numbers or
         a recording, and writes its outputs).
     input
-        File, or - for standard input: text (UTF-8), rows of numbers separated by commas or blanks, or a recording.
+        File, or - for standard input: text (UTF-8), rows of numbers separated by commas or blanks, or a recording. A
+        model that was trained with --field reads JSON lines, and starts each record with a new state.
     out
         File to write (default: standard output). Until the end, the state is saved in OUT.state.
     format

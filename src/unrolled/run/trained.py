@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import __version__
 from ..circuits.circuit import Circuit
 from ..data.characters import Vocabulary
 from ..data.forecast.kind import Forecast
@@ -215,11 +216,18 @@ def restored(config: Config, path: Path | None) -> tuple[Spec, Data, Model]:
     except UsageError as problem:
         config.refuse(str(problem))
     config.check(model)
-    same = data.kind.description() == config.get("description", dict)
-    if data.sha256 != config.get("source.sha256", str) or not same:
+    if data.sha256 != config.get("source.sha256", str):
         raise DataError(
             f"'{path}' is not the data that '{config.run}' was trained on, or has changed since. Name the right data: "
             f"{command_line('train', 'DATA', '--resume', config.run)}"
+        )
+    if data.kind.description() != config.get("description", dict):
+        made = config.get("versions.unrolled", str)
+        raise DataError(
+            f"'{path}' is the data that '{config.run}' was trained on, but this version of unrolled ({__version__}) "
+            f"learns something else from it than the one that made the run ({made}), so the training cannot continue "
+            f"as it began. Start another one from its model: {command_line('train', path, '--from', config.run)}; or "
+            "resume it with that version"
         )
     return spec, data, model
 

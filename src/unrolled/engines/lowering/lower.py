@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...graph.node import Node
+from ...plan.loop import Loop
 from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
-from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
+from .schedule import ENTRYWISE, Schedule, of_fixed_values, of_loop, schedule, straight
 from .statements import (
     Choose,
     Copy,
@@ -61,6 +62,18 @@ def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
     check(made)
     fixed = of_fixed_values(made)
     return _lowered(made, _lowered(fixed, None) if fixed else None)
+
+
+@lru_cache(maxsize=512)
+def lower_loop(loop: Loop) -> Lowered:
+    """The statements of a loop of the plan alone.
+
+    Raises:
+        Refused: no statement can express something that the loop computes.
+    """
+    made = of_loop(loop)
+    check(made)
+    return _lowered(made, None)
 
 
 def _lowered(made: Schedule, once: Lowered | None) -> Lowered:
