@@ -76,7 +76,7 @@ def render(placement: Placement, totals: int, sizes: Mapping[str, int], double: 
         *([part("matrices")] if _has_matrices(step) else []),
         "extern __shared__ __align__(16) char shared[];",
         "",
-        "EXPORT void __launch_bounds__(WIDTH *DEPTH) run(const arguments a) {",
+        "EXPORT void __launch_bounds__(WIDTH * DEPTH, 1) run(const arguments a) {",
         *indented(f"{kind}*const {name} = ({kind}*)a.p[{i}];" for i, (kind, name) in enumerate(pointers)),
         *indented(where),
         "    const int64_t first = (int64_t)blockIdx.x * LANES, *const lanes = a.lanes + 3 * first;",
