@@ -35,6 +35,7 @@ _HOME = {
     "Store": "nn.memory",
     "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
+    "narrow": "nn.narrow",
     "State": "sequence.state",
     "gumbel": "sequence.gumbel",
     "explore": "look.explore",
@@ -70,6 +71,7 @@ if TYPE_CHECKING:
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store
     from .nn.memory import Truncated as Truncated
+    from .nn.narrow import narrow as narrow
     from .nn.recurrent import Recurrent as Recurrent
     from .nn.torch_layers import GRU as GRU
     from .nn.torch_layers import LSTM as LSTM

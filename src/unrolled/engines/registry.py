@@ -59,6 +59,29 @@ def choose(
     return ENGINES[name], "chosen by the user"
 
 
+def choose_for_narrow(name: str, kind: str, recurrence: Recurrence, like: pytorch.Tensor) -> tuple[Engine, str]:
+    """The engine of a network with narrow weights, and the reason: see ``choose``.
+
+    Args:
+        name: 'auto' or 'c'.
+        kind: of the weights.
+        recurrence: the step to run.
+        like: a tensor with the dtype and device of the other parameters.
+
+    Raises:
+        EngineError: another engine was chosen, or engine 'c' cannot run this.
+    """
+    where = f"{str(like.dtype).removeprefix('torch.')} on {like.device.type}"
+    if name not in ("auto", "c") or where != "float32 on cpu":
+        asked = where if name in ("auto", "c") else f"engine={name!r}"
+        raise EngineError(
+            f"{kind} weights run only on engine 'c', with everything else in float32 on the CPU, not with {asked}. Use "
+            "a network with float32 weights"
+        )
+    choose("c", recurrence)
+    return ENGINES["c"], f"the only engine that reads {kind} weights"
+
+
 def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tuple[Engine, str]:
     if device != "cpu":
         return ENGINES["torch"], f"the fastest engine on {device}"

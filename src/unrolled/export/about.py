@@ -75,7 +75,9 @@ def _language(kind: Language) -> About:
         symbols = kind.vocabulary.words
         lacks.append("Divide a text into words, punctuation marks and spaces; symbol 0 replaces every other word.")
     elif isinstance(kind.vocabulary, Subwords):
-        lacks.append("The tokenizer of subwords is not part of the file. The run has it: data.vocabulary of config.json.")
+        lacks.append(
+            "The tokenizer of subwords is not part of the file. The run has it: data.vocabulary of config.json."
+        )
     elif isinstance(kind.vocabulary, Bytes):
         lacks.append("The number of a symbol is the byte itself, of a text in UTF-8.")
     if kind.options.document == "line":
@@ -94,8 +96,9 @@ def _table(kind: Table) -> About:
     return About(
         kind.name,
         "a row of the table",
-        f"the forecast after {answer}" if result else f"the score of each class of {answer}; their softmax are "
-        "probabilities",
+        f"the forecast after {answer}"
+        if result
+        else f"the score of each class of {answer}; their softmax are probabilities",
         classes=tuple(kind.classes),
         columns=tuple(kind.columns),
         mean=tuple(kind.mean),
@@ -126,7 +129,9 @@ def _voice(kind: Voice) -> About:
 
 def _music(kind: Music) -> About:
     keys = f"{kind.keys} keys"
-    return About(kind.name, f"a frame of {keys}, 1 where a key sounds, else 0", f"the logits of the next frame's {keys}")
+    return About(
+        kind.name, f"a frame of {keys}, 1 where a key sounds, else 0", f"the logits of the next frame's {keys}"
+    )
 
 
 KINDS: dict[type[Kind], Callable[[Any], About]] = {

@@ -69,7 +69,9 @@ FORMS = {".c": "C", ".onnx": "ONNX"}
 def _options(given: dict[str, Any]) -> Options:
     known = [option.name for option in fields(Options)]
     if strange := [name for name in given if name not in known]:
-        raise UsageError(f"export has no option '{strange[0]}'. Choose from: {', '.join(['overwrite', 'tell', *known])}")
+        raise UsageError(
+            f"export has no option '{strange[0]}'. Choose from: {', '.join(['overwrite', 'tell', *known])}"
+        )
     return Options(**given)
 
 
