@@ -11,6 +11,7 @@ import types
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
+from .plan.of_engines import OF_ENGINES
 
 TYPE_CHECKING = False  # defined here, because importing typing takes time during which Ctrl-C is not handled
 __version__ = "0.1.0"
@@ -91,6 +92,14 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'unrolled' has no attribute '{name}'")
     globals()[name] = value
     return value
+
+
+def _explained_for_cuda(plan: object) -> str:
+    explained: str = import_module(f"{__name__}.engines.cuda.explain").explain(plan)
+    return explained
+
+
+OF_ENGINES["cuda"] = _explained_for_cuda
 
 
 def __dir__() -> list[str]:
