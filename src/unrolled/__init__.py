@@ -11,6 +11,7 @@ import types
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
+from .plan.of_engines import OF_ENGINES
 
 TYPE_CHECKING = False  # defined here, because importing typing takes time during which Ctrl-C is not handled
 __version__ = "0.1.0"
@@ -34,6 +35,7 @@ _HOME = {
     "Store": "nn.memory",
     "Truncated": "nn.memory",
     "backpropagate": "nn.backpropagate",
+    "narrow": "nn.narrow",
     "State": "sequence.state",
     "gumbel": "sequence.gumbel",
     "explore": "look.explore",
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from .nn.memory import Snapshots as Snapshots
     from .nn.memory import Store as Store
     from .nn.memory import Truncated as Truncated
+    from .nn.narrow import narrow as narrow
     from .nn.recurrent import Recurrent as Recurrent
     from .nn.torch_layers import GRU as GRU
     from .nn.torch_layers import LSTM as LSTM
@@ -89,6 +92,14 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'unrolled' has no attribute '{name}'")
     globals()[name] = value
     return value
+
+
+def _explained_for_cuda(plan: object) -> str:
+    explained: str = import_module(f"{__name__}.engines.cuda.explain").explain(plan)
+    return explained
+
+
+OF_ENGINES["cuda"] = _explained_for_cuda
 
 
 def __dir__() -> list[str]:

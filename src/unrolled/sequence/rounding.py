@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..errors import InputError, did_you_mean
+from ..errors import InputError
 
 LARGEST = 127  # int8 is used symmetrically: -128 is left out
 
@@ -28,6 +28,11 @@ class Narrow:
 
     values: Tensor
     scales: Tensor | None = None
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """The values (rows, columns), and the scales (rows,) if there are any."""
+        return (self.values,) if self.scales is None else (self.values, self.scales)
 
     def wide(self) -> Tensor:
         """The numbers that the matrix stands for.
@@ -56,21 +61,21 @@ def rounded(weights: Tensor, kind: str) -> Narrow:
     Raises:
         InputError: there is no such kind, or the weights have another dtype or shape, or are not finite.
     """
-    check_kind(kind)
+    check_kind(kind, KINDS)
     weights = weights.detach()
     if weights.dtype != torch.float32 or weights.ndim != 2:
         raise InputError(f"narrow weights are made from float32 (rows, columns), got {weights.dtype} {weights.shape}")
     narrow = KINDS[kind](weights)
-    if not bool(narrow.wide().isfinite().all()):
+    if not weights.is_meta and not bool(narrow.wide().isfinite().all()):
         raise InputError(f"weights that are infinite, NaN or too large for {kind} cannot be rounded to it")
     return narrow
 
 
-def check_kind(kind: str) -> None:
-    """Refuse what is not a kind of narrow weights."""
-    if kind not in KINDS:
-        hint = did_you_mean(str(kind), KINDS) or ""
-        raise InputError(f"weights={kind!r} does not exist. Choose one of: {', '.join(KINDS)}{hint}")
+def check_kind(kind: object, known: Iterable[str]) -> None:
+    """Refuse what is not a kind of weights."""
+    known = list(known)
+    if kind not in known:
+        raise InputError(f"weights={kind!r} does not exist. Choose one of: {', '.join(known)}")
 
 
 def _bf16(weights: Tensor) -> Narrow:
