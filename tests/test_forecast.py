@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 import numpy
+import pandas
 import pytest
 import torch
 
@@ -31,11 +34,13 @@ from unrolled.data.forecast.parts import Ends, Origins, ends_of_all, origins
 from unrolled.data.forecast.regression import BLOCKS, fit, left_out
 from unrolled.data.forecast.report import advice, report
 from unrolled.data.forecast.ridge import Basis, cross_fitted, solutions, triangle
-from unrolled.data.forecast.scores import past_error, scores
+from unrolled.data.forecast.scores import coverage, past_error, rounding, scores
 from unrolled.data.forecast.season import seasons_of
 from unrolled.data.forecast.view import View
 from unrolled.data.forecast.yardsticks import yardsticks
+from unrolled.data.tables.dates import parse_dates
 from unrolled.data.tables.series import Series
+from unrolled.data.tables.zones import written
 from unrolled.errors import DataError, UsageError
 from unrolled.files.checked import Checked
 from unrolled.graph.node import leaf, vector
@@ -376,6 +381,22 @@ def test_a_yardstick_that_is_better_by_another_metric_is_named():
 def test_scores_of_any_size_stand_apart():
     lines = report({"mase": float("nan"), "by_the_drift": 1.0, "smape": 123456.0, "coverage": 0.8}, [0.1, 0.5, 0.9])
     assert lines[1].split()[-2:] == ["-", "1.23e+05"] and lines[2].split()[-1] == "1"
+    tiny = {"mase": 1.23e-12, "smape": 3.45e-100, "by_the_drift": 5.67e-300, "smape_by_the_drift": 8.9e-12}
+    lines = report({**tiny, "coverage": 0.8}, [0.1, 0.5, 0.9])
+    assert lines[1].split()[2:] == ["1.23e-12", "3.45e-100"] and lines[2].split()[2:] == ["5.67e-300", "8.9e-12"]
+    assert len({len(line) for line in lines[:3]}) == 1
+
+
+def test_an_error_below_rounding_is_none():
+    """No forecast is worse than another by its rounding errors, neither by the sMAPE of a value of zero."""
+    y = numpy.array([0.0, 3.0, 8.0] * 9)
+    least = [rounding(y)]
+    actual, forecast = y[None, -3:], (y[-3:] + numpy.array([1e-12, -1e-12, 1e-12]))[None]
+    assert scores([actual], [forecast], [1.0], least) == (0, 0, 0, 0)
+    assert coverage([actual], [forecast], [forecast], least) == 1
+    assert scores([actual], [forecast + 1e-7], [1.0], least).rmse == pytest.approx(1e-7, rel=1e-4)
+    small = 1e9 + 1e-4 * y
+    assert 1e-7 < rounding(small) < 1e-5
 
 
 def test_files_for_testing_go_on_where_the_data_end(tmp_path: Path, monkeypatch, capsys):
@@ -409,6 +430,18 @@ def test_a_training_is_resumed_with_the_stored_regression(tmp_path: Path):
     description["shared"] = [["no"]] * len(description["shared"])
     with pytest.raises(DataError, match="'shared' must be a matrix"):
         Forecast.stored(spec.data, spec.reading, Checked(description, refuse))
+
+
+def test_a_run_of_a_version_that_learned_otherwise_says_so(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write(Path("y.csv"), DRAW(11).normal(size=60))
+    assert main(["train", "y.csv", "--updates", "2", "--out", "run"]) == 0
+    monkeypatch.setattr("unrolled.data.forecast.features.LEAST_LAGS", 6)
+    assert main(["train", "--resume", "run", "--updates", "2"]) == 2
+    said = capsys.readouterr().err
+    assert "y.csv' is the data that 'run' was trained on, but this version of unrolled" in said
+    assert "learns something else from it" in said and "y.csv --from run; or resume it" in said
+    assert main(["train", "y.csv", "--from", "run", "--updates", "2", "--out", "other"]) == 0
 
 
 def test_a_long_series_is_trained_in_pieces_and_one_that_never_changes_is_refused(tmp_path: Path):
@@ -472,6 +505,38 @@ def test_the_calendar_goes_on_in_its_rhythm():
     found = circles(hours, ["day"], 400)
     numpy.testing.assert_allclose(found[6, :2], [1, 0], atol=1e-12)
     numpy.testing.assert_allclose(found[:24], found[24:48], atol=1e-12)
+
+
+def test_days_and_months_go_on_at_the_same_time_of_local_clocks():
+    """Clocks in Berlin went forward on 2024-03-31, and back on 2024-10-27."""
+    berlin = ZoneInfo("Europe/Berlin")
+
+    def after(first: str, last: str, step: str, count: int) -> list[str]:
+        times = pandas.date_range(first, last, freq=step, tz=berlin).tz_convert("UTC").tz_localize(None).to_numpy()
+        one = series(numpy.ones(len(times)), time=times.astype("datetime64[ns]"))
+        return times_from(replace(one, zone=berlin), len(times), count)
+
+    assert after("2024-03-01", "2024-03-30", "D", 2) == ["2024-03-31 00:00:00+01:00", "2024-04-01 00:00:00+02:00"]
+    assert after("2024-03-20", "2024-03-31 01:00", "h", 2) == ["2024-03-31 03:00:00+02:00", "2024-03-31 04:00:00+02:00"]
+    assert after("2024-10-20", "2024-10-27 01:00", "h", 2) == ["2024-10-27 02:00:00+02:00", "2024-10-27 02:00:00+01:00"]
+    assert after("2024-01-31", "2024-09-30", "ME", 2) == ["2024-10-31 00:00:00+01:00", "2024-11-30 00:00:00+01:00"]
+    assert after("2024-03-21 02:30", "2024-03-30 02:30", "D", 2)[1] == "2024-04-01 02:30:00+02:00"
+
+
+def test_times_with_an_offset_keep_it():
+    summer = parse_dates(["2024-03-30T00:00+01:00", "2024-03-31T00:00+01:00", "2024-04-01T00:00+02:00"])
+    assert str(summer.zone) == "Europe/Berlin" and summer.note == "in the time of Europe/Berlin"
+    assert parse_dates(["2024-03-30T00:00+00:00", "2024-03-31T00:00Z"]).note == "in UTC"
+    strange = parse_dates(["2024-03-30T00:00+01:17", "2024-03-31T00:00+02:34"])
+    assert written(strange.values[0], strange.zone) == "2024-03-30 01:17:00+02:34"
+    assert parse_dates(["2024-03-30T00:00+24:00"]).kind == ""
+
+
+def test_months_go_on_at_their_last_weekday():
+    ends = numpy.busday_offset(
+        numpy.arange("2024-02", "2024-08", dtype="datetime64[M]").astype("datetime64[D]"), -1, "forward"
+    )
+    assert [shown(t) for t in following(ends.astype("datetime64[ns]"), 2, 6)] == ["2024-07-31", "2024-08-30"]
 
 
 # yardsticks, scores, the loss

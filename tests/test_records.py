@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from unrolled.cli import main
 from unrolled.data.documents import read_documents
@@ -18,6 +20,9 @@ from unrolled.data.reading import Reading
 from unrolled.data.table import Table
 from unrolled.errors import DataError
 from unrolled.look.data_page import look_at_data
+from unrolled.run.trained import load_characters
+from unrolled.stream.options import StreamOptions
+from unrolled.stream.streaming import Streaming, open_streamed
 
 TEXTS = [f"{'a long ' * (i % 5)}story\r\nnumber {i}\n" for i in range(60)]
 READ = [text.replace("\r", "") for text in TEXTS]
@@ -77,6 +82,37 @@ def test_commands_read_the_field(files: list[str], capsys):
     assert main(["look", "run", "--data", "a.json", "--out", "page.html", "--steps", "9"]) == 0
     assert main(["look", "folder", "--set", "data.field=body", "--out", "data.html"]) == 0
     assert look_at_data(Path("a.json"), options={"data": {"field": "body"}}).notes[0].startswith("text: 60 documents")
+
+
+def test_streams_read_the_field(files: list[str], capsys, tmp_path: Path):
+    """The surprise at each character of a record is that of the record alone, in whatever pieces it is read."""
+    command = ["train", "a.jsonl", "--field", "body", "--updates", "3", "--hidden", "5", "--batch", "2", "--json"]
+    assert main([*command, "--out", "run"]) == 0
+    model, _, vocabulary = load_characters(Path("run"))
+    capsys.readouterr()
+    for name, chunk in (("a.jsonl", "7"), ("a.ndjson", "1000"), ("a.json", "5")):
+        assert main(["stream", "run", name, "--each", "--chunk", chunk]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert "".join(row["character"] for row in rows) == "".join(READ)
+        assert [row["position"] for row in rows] == list(range(len(rows)))
+        for number, text in enumerate(READ[:9]):
+            own = [row["bits"] for row in rows if row["record"] == number + len(EMPTY)]
+            y = vocabulary.encode(text)
+            scores, _ = model(y[None, :-1])
+            expected = -scores[0].double().log_softmax(-1).gather(1, y[1:, None])[:, 0] / math.log(2)
+            assert own[0] is None and torch.allclose(torch.tensor(own[1:]).double(), expected, atol=1e-5)
+    streamed = open_streamed(Path("run"), StreamOptions(5))
+    done: list[int] = []
+    stopped = Streaming(streamed, Path("a.jsonl"), Path("out"), StreamOptions(5), stop=lambda: len(done) >= 9)
+    done.extend(stopped.run())
+    assert main(["stream", "run", "a.jsonl", "--chunk", "5", "--out", "out", "--resume"]) == 0
+    assert main(["stream", "run", "a.jsonl", "--chunk", "5", "--out", "whole"]) == 0
+    assert Path("out").read_text() == Path("whole").read_text()
+    Path("other.jsonl").write_text('{"boddy": "a"}')
+    assert main(["stream", "run", "other.jsonl"]) == 2
+    assert (
+        "other.jsonl' has no record with a text in the field 'body'. Did you mean 'boddy'?" in capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,12 @@ said("dates with a comma in quotes", days("%b %d, %Y", row='"{day}",{v}'), DAILY
 said("days as numbers", days("%Y%m%d"), DAILY, "days such as 20210131")
 said("months", stamped("%Y-%m", timedelta(days=31), 20), "2021-01-01 to", "every month")
 said("months and years", stamped("%b-%Y", timedelta(days=31), 20), "every month")
+MONTHS = numpy.arange("2021-02", "2024-02", dtype="datetime64[M]")
+ENDS = [day for i, day in enumerate(MONTHS.astype("datetime64[D]") - 1) if i not in (5, 17)]
+WEEKDAYS = numpy.busday_offset(MONTHS.astype("datetime64[D]"), -1, "forward")
+said("ends of months, two of them missing", lines("date,v", [f"{d},{i % 5}" for i, d in enumerate(ENDS)]),
+     "every month; 2 gaps, the largest of 2 months")  # fmt: skip
+said("last weekdays of months", lines("date,v", [f"{d},{i % 5}" for i, d in enumerate(WEEKDAYS)]), "every month")
 said("quarters", lines("date,v", [f"{2000 + i // 4}Q{i % 4 + 1},{i}" for i in range(40)]), "every quarter")
 said("weeks", lines("date,v", [f"2021-W{i + 1:02},{i % 5}" for i in range(40)]), "every 7 days")
 said("years", lines("year,v", [f"{1950 + i},{i % 5}" for i in range(40)]), "time year, 1950 to 1989, every 1")
@@ -151,7 +157,7 @@ said("German months", days("%Y-%m-%d").replace("2021-01-", "2021-Jänner-").repl
 said("clock times", stamped("%Y-%m-%d %H:%M", timedelta(hours=1)), "2021-01-01 to 2021-01-02 15:00, every hour")
 said("clock times with T", stamped("%Y-%m-%dT%H:%M:%S", timedelta(minutes=15)), "every 15 minutes")
 said("twelve hours", stamped("%d.%m.%Y %I:%M %p", timedelta(hours=1)), "to 2021-01-02 15:00, every hour")
-said("a time zone", stamped("%Y-%m-%dT%H:%M:%S+02:00", timedelta(hours=1)), "(in UTC), 2020-12-31 22:00 to")
+said("a time zone", stamped("%Y-%m-%dT%H:%M:%S+02:00", timedelta(hours=1)), "(in UTC+02:00), 2021-01-01 to")
 said("Zulu", stamped("%Y-%m-%dT%H:%MZ", timedelta(hours=1)), "(in UTC), 2021-01-01 to")
 said("fractions of seconds", stamped("%Y-%m-%dT%H:%M:%S.500", timedelta(seconds=1)), "every second")
 said("ambiguous dates, and said so", days("%d/%m/%Y", 12), "2021-01-01 to 2021-01-12", dates="dmy", **HALF)
@@ -346,7 +352,7 @@ said(
 said(
     "a time zone in Parquet",
     lambda: parquet_of(FRAME.assign(day=FRAME.day.dt.tz_localize("Europe/Berlin"))),
-    "(in UTC), 2020-12-31 23:00 to 2021-02-08 23:00, every day",
+    "(in the time of Europe/Berlin), 2021-01-01 to 2021-02-09, every day",
     file="d.parquet",
 )
 said(

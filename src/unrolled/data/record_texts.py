@@ -47,32 +47,43 @@ class RecordTexts:
 
     def texts(self) -> Iterator[Iterable[str]]:
         """Each text, in one piece."""
-        found, left_out, names = set[str](), 0, dict[str, None]()
-        any_text = False
-        for where, record in self._records():
-            text = record.get(self.field)
-            if text is not None and not isinstance(text, str):
-                raise DataError(
-                    f"{place(self.path, where)}: the field '{self.field}' must be a text, got {str(text)[:60]}"
-                )
+        found, left_out = set[str](), 0
+        for text in texts_of(self.path, self._records(), self.field):
             if not text:
                 left_out += 1
-                names.update(dict.fromkeys(record) if len(names) < 50 else {})
-                continue
-            any_text = True
-            if self.line_ends and "\r" in text:
+            elif self.line_ends and "\r" in text:
                 found |= line_ends_of(text)
-                text = with_line_ends(text)
-            yield (text,)
-        if not any_text:
-            hint = did_you_mean(self.field, names) or f". The records have {', '.join(names) or 'no fields'}"
-            raise DataError(f"'{self.path}' has no record with a text in the field '{self.field}'{hint}")
+                yield (with_line_ends(text),)
+            else:
+                yield (text,)
         self.found, self.left_out = frozenset(found), left_out
 
     def _records(self) -> Records:
         if ARRAY in _suffixes(self.path):
             return records_of_array(self.path, "".join(self._file.pieces()))
         return records_of_lines(self.path, lines(self._file.pieces()))
+
+
+def texts_of(path: Path, records: Records, field: str) -> Iterator[str]:
+    """The text in a field of each record, '' where there is none.
+
+    >>> list(texts_of(Path("a.jsonl"), iter([("line 1", {"body": "A headline"}), ("line 2", {})]), "body"))
+    ['A headline', '']
+
+    Raises:
+        DataError: the field of a record is not a text; at the end, if no record has a text.
+    """
+    any_text, names = False, dict[str, None]()
+    for where, record in records:
+        text = record.get(field)
+        if text is not None and not isinstance(text, str):
+            raise DataError(f"{place(path, where)}: the field '{field}' must be a text, got {str(text)[:60]}")
+        any_text = any_text or bool(text)
+        names.update(dict.fromkeys(record) if not text and len(names) < 50 else {})
+        yield text or ""
+    if not any_text:
+        hint = did_you_mean(field, names) or f". The records have {', '.join(names) or 'no fields'}"
+        raise DataError(f"'{path}' has no record with a text in the field '{field}'{hint}")
 
 
 def has_records(path: Path) -> bool:

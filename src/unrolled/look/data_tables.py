@@ -11,7 +11,7 @@ from ..data.tables.column import Column
 from ..data.tables.roles import find_roles
 from ..data.tables.series import Series, read_series
 from ..data.tables.sheet import Sheet
-from ..data.tables.summary import few, regularity, shown_time
+from ..data.tables.summary import few, regularity_of, shown_time
 from ..data.tables.time_column import parts_of_time
 
 Grid = tuple[str, Sequence[str], Iterable[Sequence[object]]]  # a title, the names of columns, rows
@@ -57,10 +57,11 @@ def series_of(sheet: Sheet, options: TableOptions) -> Grid:
 
 def _row(series: Series) -> tuple[str, str, str, str]:
     rows = f"{len(series.rows):,}"
-    if series.time is None:
+    times = series.clock
+    if times is None:
         return series.name, rows, "", "in the order of the file"
-    span = f"{shown_time(series.time[0])}, {shown_time(series.time[-1])}"
-    return series.name, rows, span, regularity([series.time])
+    span = f"{shown_time(times[0])}, {shown_time(times[-1])}"
+    return series.name, rows, span, regularity_of([series])
 
 
 def rows_of(sheet: Sheet) -> Grid:

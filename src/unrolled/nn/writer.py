@@ -14,10 +14,13 @@ from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..plan.regroup import regroup
+from ..sequence.rounding import Narrow
 from ..sequence.state import State
 from ..transform.copied import copied
 from ..transform.restrict import expected, without
 from .model import SequenceModel
+from .narrow_linear import NarrowLinear
+from .narrow_weights import hold, narrow_weights
 from .recurrent import Recurrent
 
 SYMBOL, NOISE = "symbol", "noise"
@@ -48,7 +51,9 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
     made = Joined(model, symbol_of(model), border)
     net = Recurrent(Circuit.stored(_recurrence(made)), device="meta", dtype=model.first._like().dtype)
     for n in net.circuit.parameters:
-        setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
+        if n in made.weights:
+            setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
+    hold(net, made.narrow, model.first._kind)
     return net
 
 
@@ -84,7 +89,7 @@ def _name(name: str, layer: int) -> str:
 
 class Joined:
     """The layers of a model as one circuit, as it is made: its parameters with their values, its fixed inputs, its
-    states and what they become.
+    states and what they become. Narrow parameters are apart.
 
     Args:
         model: reads in one direction.
@@ -95,6 +100,7 @@ class Joined:
     def __init__(self, model: SequenceModel, read: Node, border: int | None = None) -> None:
         self.model, self.read = model, read
         self.weights, self.parameters = dict[str, Tensor](), dict[str, Node]()
+        self.narrow = dict[str, Narrow]()
         self.states, self.new = dict[str, Node](), dict[str, Node]()
         self.fixed = dict[str, Node]()
         embedding = model.embedding
@@ -140,6 +146,7 @@ class Joined:
         self.states |= part.states
         self.parameters |= part.parameters
         self.weights |= {_name(n, number): weight for n, weight in layer._weights().items()}
+        self.narrow |= {_name(n, number): weight for n, weight in narrow_weights(layer).items()}
         self.new |= {_name(n, number): part.returns[n] for n in step.states}
         return part.returns[self.model.output]
 
@@ -153,6 +160,10 @@ class Joined:
 
     def linear(self, name: str, layer: nn.Module, value: Node) -> Node:
         """Add a linear layer, whose weights may be those of the embedding; an identity adds nothing."""
+        if isinstance(layer, NarrowLinear):
+            weight = self.parameter(f"{name}_weight", narrow_weights(layer.net)["weight"])
+            bias = self.parameter(f"{name}_bias", layer.net._weights()["bias"])
+            return make("add", make("matvec", weight, value), bias)
         if not isinstance(layer, nn.Linear):
             return value
         embedding = self.model.embedding
@@ -160,9 +171,12 @@ class Joined:
         weight = self.table if tied and self.table else self.parameter(f"{name}_weight", layer.weight)
         return make("add", make("matvec", weight, value), self.parameter(f"{name}_bias", layer.bias))
 
-    def parameter(self, name: str, weight: Tensor) -> Node:
+    def parameter(self, name: str, weight: Tensor | Narrow) -> Node:
         """Add a parameter with this value."""
-        dims = tuple(map(Size.of, weight.shape))
-        self.weights[name] = weight
+        if isinstance(weight, Narrow):
+            self.narrow[name], shape = weight, weight.values.shape
+        else:
+            self.weights[name], shape = weight, weight.shape
+        dims = tuple(map(Size.of, shape))
         self.parameters[name] = leaf("parameter", vector(*dims) if len(dims) == 1 else matrix(*dims), name=name)
         return self.parameters[name]

@@ -49,6 +49,11 @@ class ByteStream:
         self.place += len(block)
         return block
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the input ended because ``stop`` said so."""
+        return self._stop()
+
     def _block(self) -> bytes:
         while self._waits and not select.select([self._descriptor], [], [], PATIENCE)[0]:
             if self._stop():

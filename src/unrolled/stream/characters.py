@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from codecs import getincrementaldecoder
+from collections.abc import Iterator
 from io import IncrementalNewlineDecoder
 
 from ..errors import DataError
@@ -37,6 +38,12 @@ class Characters(Decoded):
         end = self.position + steps
         while self.position < end and self.next(min(BLOCK, end - self.position)):
             pass
+
+    def blocks(self) -> Iterator[str]:
+        """The text in pieces as they arrive."""
+        while block := self._stream.read():
+            yield self._decoded(block)
+        yield self._decoded(b"", final=True)
 
     def _decoded(self, block: bytes, final: bool = False) -> str:
         try:

@@ -19,6 +19,8 @@ from .bytes import ByteStream
 from .characters import Characters
 from .format import Columns
 from .options import StreamOptions
+from .pieces import Pieces
+from .records import Passage, RecordCharacters
 
 LAST = "last"  # the character before a piece, from which its first character is predicted
 
@@ -27,11 +29,13 @@ class LanguageStream:
     """A model of characters that writes its surprise -log2 p at each character but the first.
 
     With ``options.each`` there is a row per character; else one per piece, with the mean over its predictions. With
-    ``options.skip_unknown`` characters that the model has never seen are skipped, and have no surprise.
+    ``options.skip_unknown`` characters that the model has never seen are skipped, and have no surprise. A model that
+    learned from a field of JSON records reads JSON lines, and starts each record with a new state.
 
     Args:
         border: the number of the character that ends a document; the next one starts with a new state.
         line_ends: whether the line ends CR LF and CR are read as LF.
+        field: of JSON lines that has the texts; '' for a plain text.
     """
 
     unit = "characters"
@@ -43,16 +47,29 @@ class LanguageStream:
         options: StreamOptions,
         border: int | None = None,
         line_ends: bool = True,
+        field: str = "",
     ) -> None:
         self.model: nn.Module = model
-        self.vocabulary, self.options, self.border, self.line_ends = vocabulary, options, border, line_ends
+        self.vocabulary, self.options, self.border = vocabulary, options, border
+        self.line_ends, self.field = line_ends, field
 
-    def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Characters:
+    def pieces(self, path: Path | None, stop: Callable[[], bool]) -> Pieces:
         """See ``Streamed``."""
-        return Characters(ByteStream(path, "a text (UTF-8)", stop), self.line_ends)
+        if not self.field:
+            return Characters(ByteStream(path, "a text (UTF-8)", stop), self.line_ends)
+        stream = ByteStream(path, f"JSON lines with the field '{self.field}'", stop)
+        return RecordCharacters(stream, path or Path("standard input"), self.field, self.line_ends)
 
-    def advance(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
+    def advance(
+        self, piece: str | Passage, begin: int, carried: dict[str, Tensor]
+    ) -> tuple[Columns, dict[str, Tensor]]:
         """See ``Streamed``. Columns have (characters,) or (1,) rows; states have the shapes (1, size)."""
+        if isinstance(piece, str):
+            return self._read(piece, begin, carried)
+        columns, after = self._read(piece.text, begin, {} if piece.opens else carried)
+        return {"record": torch.full((len(columns["position"]),), piece.record), **columns}, after
+
+    def _read(self, piece: str, begin: int, carried: dict[str, Tensor]) -> tuple[Columns, dict[str, Tensor]]:
         known = self._known(piece, begin)
         found, after = self._bits(self.vocabulary.encode("".join(itertools.compress(piece, known.tolist()))), carried)
         bits = torch.full((len(piece),), math.nan, dtype=torch.float64)
@@ -100,5 +117,5 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
 
 def open_language(run: Path, options: StreamOptions) -> LanguageStream:
     """The model of characters of a run folder, for streams."""
-    model, kind, vocabulary = load_characters(run)
-    return LanguageStream(model, vocabulary, options, kind.border, kind.line_ends)
+    model, kind, vocabulary = load_characters(run, options.weights)
+    return LanguageStream(model, vocabulary, options, kind.border, kind.line_ends, kind.options.field)

@@ -3,9 +3,13 @@ year."""
 
 from __future__ import annotations
 
+from datetime import tzinfo
 from typing import Any
 
 import numpy
+
+from ..tables.months import in_months
+from ..tables.zones import instants, local, steady
 
 Array = numpy.ndarray[Any, Any]
 DAY = 86_400.0
@@ -60,7 +64,7 @@ def _share(times: Any, name: str) -> Array:
     return (times - start.astype(times.dtype)).astype(float) / length
 
 
-def following(times: Array | None, count: int, steps: int) -> Array:
+def following(times: Array | None, count: int, steps: int, zone: tzinfo | None = None) -> Array:
     """The times after the end of a series: dates in its rhythm, numbers at its usual distance, or the numbers of rows.
 
     >>> following(numpy.array(["2024-01-31", "2024-02-29", "2024-03-31"], "datetime64[ns]"), 2, 3).astype(
@@ -72,6 +76,7 @@ def following(times: Array | None, count: int, steps: int) -> Array:
         times: datetime64[ns] or numbers (steps,), rising; None for rows in order.
         count: the number of times to find.
         steps: the number of rows.
+        zone: the time zone of dates in UTC. Days and months go on at the same time of local clocks.
     """
     if times is None:
         return numpy.arange(steps, steps + count)
@@ -79,29 +84,17 @@ def following(times: Array | None, count: int, steps: int) -> Array:
         return numpy.repeat(times[-1:], count)
     if not is_dates(times):
         return times[-1] + numpy.median(numpy.diff(times)) * numpy.arange(1, count + 1)
-    months = _months_after(times, count)
-    if months is not None:
-        return months
+    if steady(times, zone):
+        assert zone is not None
+        return instants(following(local(times, zone), count, steps), zone)
+    if found := in_months(times):
+        months = found.months
+        return found.date_in(months[-1] + _usual(numpy.diff(months)) * numpy.arange(1, count + 1))
     step = _usual(numpy.diff(times))
-    found = times[-1] + step * numpy.arange(1, 3 * count + 7)
+    after = times[-1] + step * numpy.arange(1, 3 * count + 7)
     if step == numpy.timedelta64(1, "D") and len(times) >= WEEK and not _on_weekends(times).any():
-        found = found[~_on_weekends(found)]
-    return found[:count]
-
-
-def _months_after(times: Array, count: int) -> Array | None:
-    """The times after the end if they are a whole number of months apart, on the same or the last day."""
-    months = times.astype("datetime64[M]")
-    steps = numpy.diff(months.astype("int64"))
-    within = times - months.astype(times.dtype)
-    lengths = (months + 1).astype(times.dtype) - months.astype(times.dtype)
-    to_the_end = lengths - within
-    if not (steps > 0).all() or not ((within == within[-1]).all() or (to_the_end == to_the_end[-1]).all()):
-        return None
-    after = months[-1] + _usual(steps) * numpy.arange(1, count + 1)
-    if (within == within[-1]).all():
-        return after.astype(times.dtype) + within[-1]
-    return (after + 1).astype(times.dtype) - to_the_end[-1]
+        after = after[~_on_weekends(after)]
+    return after[:count]
 
 
 def _usual(steps: Array) -> Any:

@@ -14,7 +14,7 @@ from ..sequences import TOGETHER, Sequences
 from .case import Case
 from .parts import Origins
 from .picture import PICTURE, draw_forecasts
-from .scores import Scores, coverage, past_error, scores
+from .scores import Scores, coverage, past_error, rounding, scores
 from .view import Array
 from .yardsticks import yardsticks
 
@@ -68,6 +68,7 @@ class Forecasts(Sequences):
         middle = self.kind.options.quantiles.index(0.5)
         actual = [case.later(origins) for case, origins in self.cases]
         unit = [past_error(case.series.y[: origins.first + 1], season) for case, origins in self.cases]
+        least = [rounding(case.series.y) for case, _ in self.cases]
         found = list(self.quantiles(model))
         forecasts: dict[str, list[Array]] = {"": [values[:, middle] for values in found]}
         for case, origins in self.cases:
@@ -75,8 +76,8 @@ class Forecasts(Sequences):
             for name, values in yardsticks(case.series.y, season, ahead).items():
                 forecasts.setdefault(name, []).append(values[part])
             forecasts.setdefault(REGRESSION, []).append(case.by_regression(origins))
-        inside = coverage(actual, [v[:, 0] for v in found], [v[:, -1] for v in found])
-        return {name: scores(actual, values, unit) for name, values in forecasts.items()}, inside
+        inside = coverage(actual, [v[:, 0] for v in found], [v[:, -1] for v in found], least)
+        return {name: scores(actual, values, unit, least) for name, values in forecasts.items()}, inside
 
     def result(self, model: SequenceModel) -> dict[str, float]:
         """The error of the model first, then that of each yardstick: of a single series the root mean squared error, of

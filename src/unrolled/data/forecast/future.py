@@ -11,6 +11,7 @@ import torch
 
 from ...nn.model import SequenceModel
 from ..tables.series import BETWEEN, Roles, Series
+from ..tables.zones import written
 from .base import Base
 from .calendar import following, have_clock, is_dates, shown
 from .parts import Ends, Origins, steps_known
@@ -90,8 +91,8 @@ class ForecastWriter:
 
 
 def times_from(series: Series, first: int, count: int, rhythm: Array | None = None) -> list[Any]:
-    """The times of some steps of a series, for people; after its end, they go on in its rhythm. Without times, they are
-    the lines of the file.
+    """The times of some steps of a series, for people; after its end, they go on in its rhythm. They have the
+    offset of their time zone if the file has zones. Without times, they are the lines of the file.
 
     Args:
         series: the series.
@@ -105,9 +106,11 @@ def times_from(series: Series, first: int, count: int, rhythm: Array | None = No
     past = series.time
     if len(past) == 1 and rhythm is not None and (rhythm[1:] == past).any():
         past = rhythm[rhythm <= past]
-    times = numpy.concatenate([series.time[first:], following(past, count, len(past))])[:count]
+    times = numpy.concatenate([series.time[first:], following(past, count, len(past), series.zone)])[:count]
     if not is_dates(times):
         return [_number(time) for time in times]
+    if series.zone is not None:
+        return [written(time, series.zone) for time in times]
     clock = have_clock(series.time) or have_clock(times)
     return [shown(time, clock) for time in times]
 

@@ -61,5 +61,6 @@ def _chained(before: Series, after: Series) -> Series:
     time = None
     if before.time is not None and after.time is not None:
         time = numpy.concatenate([before.time, after.time])
-    parts = ("x", "y", "future", "rows")
-    return Series(before.name, time, *(numpy.concatenate([getattr(before, n), getattr(after, n)]) for n in parts))
+    pairs = ((getattr(before, name), getattr(after, name)) for name in ("x", "y", "future", "rows"))
+    x, y, future, rows = map(numpy.concatenate, pairs)
+    return Series(before.name, time, x, y, future, rows, before.zone)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-WIDE = 9  # characters of a column
+WIDE = 9  # characters of a column, at least
 METRICS = {"root_mean_squared_error": "RMSE", "mean_absolute_error": "MAE", "mase": "MASE", "smape": "sMAPE %"}
 NAMES = {
     "": "this model",
@@ -28,11 +28,13 @@ def report(score: Mapping[str, Any], levels: Sequence[float]) -> list[str]:
     """
     first = next(iter(score))
     shown = [name for name in METRICS if name in score]
-    lines = [f"{'':<26}" + "".join(f"{METRICS[name]:>{WIDE}}" for name in shown)]
+    rows = [("", [METRICS[name] for name in shown])]
     for by, words in NAMES.items():
         keys = [name if not by else by if name == first else f"{name}_{by}" for name in shown]
         if keys[shown.index(first)] in score:
-            lines.append(f"{words:<26}" + "".join(f"{_short(score.get(key)):>{WIDE}}" for key in keys).rstrip())
+            rows.append((words, [_short(score.get(key)) for key in keys]))
+    wide = max(WIDE, *(len(cell) + 2 for _, cells in rows for cell in cells))
+    lines = [f"{words:<26}" + "".join(f"{cell:>{wide}}" for cell in cells).rstrip() for words, cells in rows]
     low, high = (f"{100 * level:.3g}" for level in (levels[0], levels[-1]))
     return [*lines, f"the interval from {low} % to {high} % held {100 * score['coverage']:.1f} % of the values"]
 
@@ -67,7 +69,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _short(value: float | None) -> str:
-    """A score in at most eight characters; empty without one, and a dash where there is nothing to measure."""
+    """A score with three or four digits; empty without one, and a dash where there is nothing to measure."""
     if value is None or math.isnan(value):
         return "" if value is None else "-"
     text = f"{value:.4g}"

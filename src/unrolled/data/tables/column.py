@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 import numpy
@@ -12,6 +13,7 @@ from .cells import Cells
 from .dates import Dates, outside, parse_dates
 from .labels import as_texts
 from .numbers import first_strange, numbers
+from .zones import said
 
 if TYPE_CHECKING:
     import pandas
@@ -36,6 +38,7 @@ class Column:
     end: the number of rows at the end that are neither, where all others are.
     ask: what must be decided before the dates can be used.
     note: what is special about it, for people.
+    zone: the time zone of dates, which are in UTC here; None without one.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Column:
     end: int = 0
     ask: str = ""
     note: str = ""
+    zone: tzinfo | None = None
 
     @property
     def words(self) -> str:
@@ -81,7 +85,7 @@ def _of_dates(series: pandas.Series[Any], name: str) -> Column:
     dates = (series.dt.tz_convert("UTC").dt.tz_localize(None) if zone else series).to_numpy()
     if ask := outside(dates):
         return Column(name, "dates", numpy.full(len(dates), numpy.datetime64("NaT"), "datetime64[ns]"), ask=ask)
-    return Column(name, "dates", dates.astype("datetime64[ns]"), note="in UTC" if zone else "")
+    return Column(name, "dates", dates.astype("datetime64[ns]"), note=said(zone) if zone else "", zone=zone)
 
 
 def _of_texts(sheet: Sheet, name: str) -> Column:
@@ -100,7 +104,7 @@ def _of_texts(sheet: Sheet, name: str) -> Column:
         return _texts(sheet, name, cells, found)
     missing = numpy.datetime64("NaT", "ns")
     dates = cells.spread(numpy.full(len(cells.known), missing) if found.ask else found.values, missing)
-    return Column(name, "dates", dates, cells.missing, ask=found.ask, note=found.note)
+    return Column(name, "dates", dates, cells.missing, ask=found.ask, note=found.note, zone=found.zone)
 
 
 def _texts(sheet: Sheet, name: str, cells: Cells, found: Dates) -> Column:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
 import numpy
+
+from .zones import said, zone_of
 
 MONTHS = {
     name: number
@@ -66,6 +68,7 @@ class Dates:
     strange: the positions of texts that are no date of the shape that most have.
     ask: what must be decided.
     note: for people.
+    zone: the time zone that they are written in; None without one. The values are in UTC.
     """
 
     kind: str = ""
@@ -73,6 +76,7 @@ class Dates:
     strange: list[int] = field(default_factory=list)
     ask: str = ""
     note: str = ""
+    zone: tzinfo | None = None
 
 
 def parse_dates(texts: Sequence[str], order: str = "") -> Dates:
@@ -120,7 +124,7 @@ def outside(dates: Any) -> str:
     return f"{str(dates[wrong][0])[:19]} is not in the years 1678 to 2261, which can be read" if wrong.any() else ""
 
 
-Moment = tuple[datetime, int, bool]  # UTC, without fractions of a second; nanoseconds; whether it has a zone
+Moment = tuple[datetime, int, timedelta | None]  # UTC, without fractions of a second; nanoseconds; offset from UTC
 
 
 def _orders(found: Sequence[re.Match[str] | None], order: str) -> list[str]:
@@ -146,10 +150,11 @@ def _moment(parts: dict[str, str | None], order: str) -> Moment | None:
             hour = hour % 12 + 12 * (half[0] in "pP")
         moment = datetime(day.year, day.month, day.day, hour, int(parts.get("M") or 0), int(parts.get("S") or 0))
         zone = parts.get("zone")
-        aware = moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+        offset = _offset(zone) if zone else None
+        aware = (moment - (offset or timedelta())).replace(tzinfo=UTC)
     except (ValueError, KeyError, OverflowError):
         return None
-    return aware, int((parts.get("f") or "0").ljust(9, "0")), bool(zone)
+    return aware, int((parts.get("f") or "0").ljust(9, "0")), offset
 
 
 def _day(parts: dict[str, str | None], order: str) -> date:
@@ -169,23 +174,26 @@ def _day(parts: dict[str, str | None], order: str) -> date:
     return date(int(parts["y"] or 0), month, int(parts.get("d") or 1))
 
 
-def _zone(zone: str | None) -> timezone:
-    if zone is None or zone in ("Z", "UTC", "GMT"):
-        return UTC
+def _offset(zone: str) -> timedelta:
+    if zone in ("Z", "UTC", "GMT"):
+        return timedelta()
     digits = zone[1:].replace(":", "").ljust(4, "0")
-    return timezone((-1 if zone[0] == "-" else 1) * timedelta(hours=int(digits[:2]), minutes=int(digits[2:])))
+    found = (-1 if zone[0] == "-" else 1) * timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    timezone(found)  # raises ValueError from 24 hours
+    return found
 
 
 def _checked(name: str, found: list[Moment], texts: Sequence[str], shape: str) -> Dates:
     """Points in time as datetime64[ns], all with a time zone or all without."""
-    zones = {aware for _, _, aware in found}
-    if len(zones) == 2:
-        without = texts[next(i for i, (_, _, aware) in enumerate(found) if not aware)]
+    offsets = [offset for _, _, offset in found if offset is not None]
+    if 0 < len(offsets) < len(found):
+        without = texts[next(i for i, (_, _, offset) in enumerate(found) if offset is None)]
         return Dates(name, ask=f"{without!r} has no time zone, but others have. Write all of them in the same way")
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     seconds = [(moment - epoch) // timedelta(seconds=1) for moment, _, _ in found]
     if ask := outside(numpy.array(seconds, dtype="datetime64[s]")):
         return Dates(name, ask=ask)
     nanoseconds = numpy.array(seconds, dtype="int64") * 10**9 + numpy.array([n for _, n, _ in found], dtype="int64")
-    note = ", ".join(([] if shape == "year-month-day" else [shape]) + (["in UTC"] if zones == {True} else []))
-    return Dates(name, nanoseconds.astype("datetime64[ns]"), note=note)
+    zone = zone_of([moment for moment, _, _ in found], offsets) if offsets else None
+    note = ", ".join(([] if shape == "year-month-day" else [shape]) + ([said(zone)] if zone else []))
+    return Dates(name, nanoseconds.astype("datetime64[ns]"), note=note, zone=zone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from ...errors import DataError
 from .form import Form
 from .read import read_sheet
 from .sheet import Sheet
-from .time_column import times_of
+from .time_column import time_column, times_of
+from .zones import local
 
 Array = numpy.ndarray[Any, Any]
 BETWEEN = " / "  # keys of a name
@@ -51,6 +53,7 @@ class Series:
     y: the target (steps,): float64, NaN where one is missing, or labels, '' where one is missing. Empty without one.
     future: inputs known beyond the end (steps, columns).
     rows: the rows of the file, from 0: (steps,).
+    zone: the time zone of the time, which is in UTC here; None without one.
     """
 
     name: str
@@ -59,11 +62,19 @@ class Series:
     y: Array
     future: Array
     rows: Array
+    zone: tzinfo | None = None
+
+    @property
+    def clock(self) -> Array | None:
+        """The time as local clocks show it: (steps,)."""
+        return self.time if self.time is None or self.zone is None else local(self.time, self.zone)
 
     def until(self, steps: int) -> Series:
         """The first steps of the series."""
         time = self.time[:steps] if self.time is not None else None
-        return Series(self.name, time, self.x[:steps], self.y[:steps], self.future[:steps], self.rows[:steps])
+        return Series(
+            self.name, time, self.x[:steps], self.y[:steps], self.future[:steps], self.rows[:steps], self.zone
+        )
 
 
 def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) -> list[Series]:
@@ -88,13 +99,13 @@ def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) ->
         y = sheet.texts(roles.target, "the label")
     else:
         y = sheet.numbers(roles.target, "the target")
-    time = times_of(sheet, roles.time) if roles.time else None
+    time, zone = (times_of(sheet, roles.time), time_column(sheet, roles.time).zone) if roles.time else (None, None)
     found = []
     for name, rows in _groups(sheet, roles.keys):
         if time is not None:
             rows = _sorted(sheet, rows, time, f" of sequence '{name}'" if roles.keys else "")
         of_time, target = (time[rows] if time is not None else None), (y[rows] if roles.target else y)
-        found.append(Series(name, of_time, x[rows], target, future[rows], rows))
+        found.append(Series(name, of_time, x[rows], target, future[rows], rows, zone))
     return found
 
 

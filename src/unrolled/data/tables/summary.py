@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy
 
+from .months import in_months
 from .parts import Parts
 from .roles import Understood
 from .series import Roles, Series
 from .sheet import Sheet
 from .time_column import time_column
+from .zones import steady
 
 SHOWN = 6  # columns or names in a line
 NAMES = ("training", "validation", "test")
@@ -75,12 +77,11 @@ def order_of(sheet: Sheet, roles: Roles, series: Sequence[Series]) -> str:
     """The column of the time, its first and last time, its step and its gaps; else that rows are in order."""
     if not roles.time:
         return f"rows in the order of the file, {sheet.rows:,}"
-    times = [one.time for one in series if one.time is not None]
+    times = [one.clock for one in series if one.clock is not None]
     first, last = min(t[0] for t in times), max(t[-1] for t in times)
     note = time_column(sheet, roles.time).note
-    shown = (
-        f"{roles.time}{f' ({note})' if note else ''}, {shown_time(first)} to {shown_time(last)}, {regularity(times)}"
-    )
+    name = f"{roles.time} ({note})" if note else roles.time
+    shown = f"{name}, {shown_time(first)} to {shown_time(last)}, {regularity_of(series)}"
     falling = all(len(one.rows) < 2 or one.rows[0] > one.rows[-1] for one in series) and sheet.rows > len(series)
     resorted = any((numpy.diff(one.rows) < 0).any() for one in series)
     order = "; the newest row is first in the file" if falling else "; rows were sorted" if resorted else ""
@@ -95,6 +96,12 @@ def shown_time(time: Any) -> str:
     return f"{time:.10g}"
 
 
+def regularity_of(series: Iterable[Series]) -> str:
+    """The step between the times of series, see ``regularity``. Days are those of local clocks."""
+    measured = [one.clock if one.time is not None and steady(one.time, one.zone) else one.time for one in series]
+    return regularity([times for times in measured if times is not None])
+
+
 def regularity(times: Iterable[Array]) -> str:
     """The step between times, and how often it is longer.
 
@@ -105,9 +112,9 @@ def regularity(times: Iterable[Array]) -> str:
     if not several:
         return "one row each"
     dated = several[0].dtype.kind == "M"
-    months = [_months(one) for one in several] if dated else []
-    if dated and all(steps is not None for steps in months):
-        steps = numpy.concatenate([steps for steps in months if steps is not None])
+    months = [found.months for one in several if (found := in_months(one))] if dated else []
+    if len(months) == len(several):
+        steps = numpy.concatenate([numpy.diff(of.astype("int64")).astype("float64") for of in months])
     else:
         dated_steps = [numpy.diff(one) for one in several]
         steps = numpy.concatenate([d.astype("int64") / 1e9 if dated else d for d in dated_steps])
@@ -123,14 +130,6 @@ def regularity(times: Iterable[Array]) -> str:
     return f"every {name(usual).removeprefix('1 ') if dated else name(usual)}{gaps}" + (
         f"; {shorter:,} shorter step{'s' * (shorter > 1)}" if shorter else ""
     )
-
-
-def _months(times: Array) -> Array | None:
-    """The steps between dates in months, if all are on the same day of a month, at least a month apart."""
-    months = times.astype("datetime64[M]")
-    days = (times - months.astype(times.dtype)).astype("int64")
-    steps = numpy.diff(months.astype("int64"))
-    return steps.astype("float64") if (days == days[0]).all() and (steps > 0).all() else None
 
 
 def _in_months(count: float) -> str:
@@ -154,5 +153,5 @@ def _part(name: str, series: Sequence[Series], spans: Sequence[Any]) -> str:
     if any(series[span.series].time is None for span in spans) or not spans:
         rows = sum(len(series[span.series].x[span.first : span.end]) for span in spans)
         return f"{name} {rows:,} rows"
-    times = [series[span.series].time[span.first : span.end] for span in spans]
+    times = [clock[span.first : span.end] for span in spans if (clock := series[span.series].clock) is not None]
     return f"{name} {shown_time(min(t[0] for t in times))} to {shown_time(max(t[-1] for t in times))}"

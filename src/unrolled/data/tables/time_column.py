@@ -81,7 +81,7 @@ def _joined(sheet: Sheet, name: str, parts: Sequence[str]) -> Column:
         return Column(name, "texts", together.to_numpy(dtype=object), strange=(cells.known or [""])[at])
     missing = numpy.datetime64("NaT", "ns")
     dates = cells.spread(numpy.full(len(cells.known), missing) if found.ask else found.values, missing)
-    return Column(name, "dates", dates, ask=found.ask, note=found.note)
+    return Column(name, "dates", dates, ask=found.ask, note=found.note, zone=found.zone)
 
 
 def _clock(sheet: Sheet, keys: Sequence[str], apart: set[str]) -> str:
