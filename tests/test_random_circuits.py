@@ -23,11 +23,19 @@ ENGINES = [
 ]  # each circuit is compiled
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", ["reference", "torch"])
 @settings(max_examples=60)
 @given(drawn=circuits(), seed=st.integers(0, 2**20))
 def test_random_calls(drawn: Drawn, seed, engine):
     calls.check(calls.random_case(drawn, seed), engine)
+
+
+@needs_compiler
+@pytest.mark.slow
+@settings(max_examples=30)  # each circuit is compiled
+@given(drawn=circuits(), seed=st.integers(0, 2**20))
+def test_random_calls_of_compiled_circuits(drawn: Drawn, seed):
+    calls.check(calls.random_case(drawn, seed), "c")
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -16,6 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pace import unit
 from unrolled import InputError
 from unrolled.errors import DataError
 from unrolled.sources import ArrayFile, AudioFile, ByteFile, CharacterFile, LogMel, Verified
@@ -171,7 +172,8 @@ print(source.length / (time.process_time() - start), resource.getrusage(resource
 """
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     speed, grown = map(float, run.stdout.split())
-    assert speed > 100_000, "frames a second: a thousand times real time"
+    # The goal is a thousand times real time: 100,000 frames a second, some 1,000 in a unit of fixed work.
+    assert speed * unit() > 1000
     assert grown < 20_000, "KiB"
 
 

@@ -402,9 +402,9 @@ def test_an_exception_of_a_signal_handler_costs_one_call(run):
             return [out.h.detach(), *torch.autograd.grad(out.h, list(net.parameters()), g)]
 
         want, few, count = job(), net(small).h.detach(), 0
-        end = time.monotonic() + 10
+        end = time.monotonic() + 6
         signal.signal(signal.SIGALRM, interrupt)
-        while count < 4000 and time.monotonic() < end:
+        while count < 2000 and time.monotonic() < end:
             if random.random() < 0.02:
                 crew._crews.clear()  # as in a new process, so that helpers start again
             if random.random() < 0.2:
@@ -417,7 +417,7 @@ def test_an_exception_of_a_signal_handler_costs_one_call(run):
             except Now:
                 pass
         signal.setitimer(signal.ITIMER_REAL, 0)
-        assert count > 300, count
+        assert count > 100, count
         for _ in range(2):
             assert all(map(torch.equal, job(), want)) and torch.equal(net(small).h, few)
         time.sleep(0.5)

@@ -131,8 +131,10 @@ def test_the_hints_of_a_training_run(tmp_path: Path, how: str):
     first = subprocess.run([*program, "train", "my text.txt", *SMALL], check=True, **options)
     hint = first.stdout.splitlines()[-1]
     assert " sample " in hint and "'runs/my text-gru'" in hint
-    second = subprocess.run(hint, shell=True, **options)
-    assert second.returncode == 0 and len(second.stdout) >= 400, second.stderr
+    if how == "script":
+        second = subprocess.run(hint, shell=True, **options)
+        assert second.returncode == 0 and len(second.stdout) >= 400, second.stderr
+        return
     taken = subprocess.run([*program, "train", "my text.txt", *SMALL, "--out", "runs/my text-gru"], **options)
     hint = taken.stderr.partition("go on with it: ")[2]
     third = subprocess.run(hint, shell=True, **options)

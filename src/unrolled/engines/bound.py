@@ -13,6 +13,7 @@ from .c.bound import Bound, backward
 from .call import Call, Engine
 from .double_backward import Gradient
 from .function import differentiable, run, run_sequences, unpacked
+from .inference import check_inference
 from .job import Job
 from .registry import ENGINES
 from .transforms import pulled
@@ -55,7 +56,9 @@ _apply = super(torch.autograd.Function, _Bound).apply  # no transform of torch.f
 
 def run_bound(bound: Bound, leaves: Sequence[Tensor]) -> Sequence[Tensor]:
     """The series that are returned, and the last states; differentiable."""
-    if torch.is_grad_enabled():
+    if bound.kind.narrow:
+        check_inference(bound.kind, leaves)
+    elif torch.is_grad_enabled():
         result: Sequence[Tensor] = _apply(bound, *leaves)
         return result
     return bound.forward(leaves)[0]

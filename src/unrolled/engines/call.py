@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from ..graph.recurrence import Recurrence
 from ..sequence.layout import Layout
+from ..sequence.rounding import Narrow
 
 
 class Call(NamedTuple):
@@ -22,6 +25,7 @@ class Call(NamedTuple):
         state: the initial states by name, (sequences, size) or (sequences, m, n).
         layout: which rows belong to which sequence.
         like: a tensor with the dtype and device of every new tensor.
+        narrow: the other parameters by name: matrices of narrow numbers, which only engine ``c`` reads.
     """
 
     recurrence: Recurrence
@@ -31,11 +35,17 @@ class Call(NamedTuple):
     state: dict[str, Tensor]
     layout: Layout
     like: Tensor
+    narrow: Mapping[str, Narrow] = MappingProxyType({})
 
     @property
     def leaves(self) -> dict[str, Tensor]:
         """Inputs, initial states and parameters by name."""
         return {**self.inputs, **self.state, **self.parameters}
+
+    def values(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """Some parameters by name, narrow ones as float32."""
+        given = self.parameters
+        return {n: given[n] if n in given else self.narrow[n].wide() for n in names}
 
 
 Kept = list[dict[Any, Tensor]]  # values stored for the backward pass

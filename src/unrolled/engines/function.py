@@ -13,6 +13,7 @@ from . import transforms
 from .border import ordinary, transformed, untraced, unwatched, watched, without_autocast
 from .call import Call, Engine
 from .double_backward import Gradient
+from .inference import check_inference
 from .job import Job
 from .once import once_per_sequence
 from .passes import Tensors, gradients, shaped
@@ -67,6 +68,8 @@ def _run_fixed(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...
 
 
 def _run_series(engine: Engine, call: Call, sequences: bool) -> tuple[Tensor, ...]:
+    if call.narrow:
+        check_inference(call, call.leaves.values(), engine is PLAIN)
     if engine is PLAIN:
         return shaped(engine.forward(call, keep=False)[0], call, sequences, in_place=False)
     if transformed():

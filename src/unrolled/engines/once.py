@@ -32,7 +32,8 @@ def once_per_sequence(call: Call, run: Run) -> Call:
             recurrence=first,
             inputs={n: call.inputs[n] for n in first.inputs},
             state={},
-            parameters={n: call.parameters[n] for n in first.parameters},
+            parameters=call.values(first.parameters),
+            narrow={},
             layout=Layout.dense(call.layout.count, 1),
         ),
     )
@@ -41,5 +42,5 @@ def once_per_sequence(call: Call, run: Run) -> Call:
     return call._replace(
         recurrence=step,
         inputs={n: inputs[n] for n in step.inputs},
-        parameters={n: call.parameters[n] for n in step.parameters},
+        parameters={n: p for n, p in call.parameters.items() if n in step.parameters},
     )

@@ -37,7 +37,8 @@ class BoundCall:
             return None
         lead = (call.layout.count, call.layout.steps) if last_states else (call.layout.count,)
         sizes = [[d.value(call.sizes) for d in node.type.dims] for node in call.recurrence.returns.values()]
-        bound = bind(call, [(*lead, *size) for size in sizes], torch.is_grad_enabled(), last_states)
+        keep = torch.is_grad_enabled() and not call.narrow
+        bound = bind(call, [(*lead, *size) for size in sizes], keep, last_states)
         return BoundCall(bound, [torch.zeros_like(s) for s in call.state.values()]) if bound else None
 
     def run(

@@ -121,6 +121,8 @@ def _obstacle(
     steps: Any = None,
 ) -> str:
     """Why a call cannot be an operator; empty if it can."""
+    if net._narrow:
+        return f"{net._kind} weights cannot be compiled"
     if not net._stored:
         return (
             f"circuit '{net.circuit.name}' has matrices, fixed inputs or computed tokens, or is too large to be stored"

@@ -310,7 +310,8 @@ class EncoderDecoder(nn.Module):
     def writer(self, purpose: Purpose) -> Recurrent:
         """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""
         weights = [w for layer in _layers(self.decoder) for w in layer._weights().values()]  # some may be computed
-        shared, known = [*self.decoder.parameters(), *weights], self._writers.get(purpose)
+        shared = [*self.decoder.parameters(), *self.decoder.buffers(), *weights]
+        known = self._writers.get(purpose)
         if known is None or not all(map(operator.is_, known[0], shared)):
             known = self._writers[purpose] = shared, joined(self.decoder, purpose)
         return known[1]

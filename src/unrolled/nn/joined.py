@@ -3,10 +3,8 @@ loop. The equations are those of its layers, and so are the parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
-
-from torch import Tensor
 
 from ..circuits.circuit import Circuit
 from ..graph.node import SCALAR, Node, leaf, order, rewrite
@@ -14,8 +12,9 @@ from ..graph.ops import make
 from ..graph.recurrence import Recurrence
 from ..transform.unfold import same_op
 from .model import SequenceModel
+from .narrow_weights import hold
 from .recurrent import Recurrent
-from .writer import NOISE, SYMBOL, Joined
+from .writer import NOISE, SYMBOL, Joined, symbol_of
 
 TOTAL = "log_probability"  # of all symbols so far: a state
 Purpose = Literal["best", "drawn", "scores"]
@@ -38,11 +37,11 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
     Returns:
         a network whose inputs are those of the layers that are fixed in time, and the noise.
     """
-    made = Joined(model, None)
+    made = Joined(model, symbol_of(model))
     scores = made.scores()
     noise = leaf("input", scores.type, name=NOISE)
     symbol = make("argmax", make("add", scores, noise) if purpose == "drawn" else scores)
-    states, returns = {SYMBOL: made.symbol, **made.states}, {SYMBOL: symbol, **made.new}
+    states, returns = {SYMBOL: made.read, **made.states}, {SYMBOL: symbol, **made.new}
     if purpose == "scores":
         returns["o"] = scores
     else:
@@ -54,7 +53,7 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
     used = set(order(returns.values()))
     parameters = {n: node for n, node in made.parameters.items() if node in used}
     recurrence = Recurrence(f"{model.circuit.name}_writer", inputs, states, parameters, returns)
-    return _with(recurrence, made.weights, model.first)
+    return _with(recurrence, made, model.first)
 
 
 def _folded(leaves: Iterable[Node], returns: Sequence[Node]) -> list[Node]:
@@ -71,9 +70,12 @@ def _folded(leaves: Iterable[Node], returns: Sequence[Node]) -> list[Node]:
     return [done[node] for node in returns]
 
 
-def _with(recurrence: Recurrence, values: Mapping[str, Tensor], like: Recurrent) -> Recurrent:
+def _with(recurrence: Recurrence, made: Joined, like: Recurrent) -> Recurrent:
     """A network that shares the tensors of others."""
     net = Recurrent(Circuit.stored(recurrence), engine=like._asked, device="meta")
     for n in net.circuit.parameters:
-        (net._buffers if n in net.circuit.constants else net._parameters)[n] = values[n]  # type: ignore[assignment]
+        if n in made.weights:
+            values = net._buffers if n in net.circuit.constants else net._parameters
+            values[n] = made.weights[n]  # type: ignore[assignment]
+    hold(net, made.narrow, like._kind)
     return net

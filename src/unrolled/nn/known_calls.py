@@ -21,6 +21,7 @@ from ..sequence.state import State
 from .bound_calls import BoundCall
 from .incoming import columns
 from .memory import Store
+from .narrow_weights import addresses, narrow_weights
 from .rows import flat
 
 if TYPE_CHECKING:
@@ -62,17 +63,18 @@ def mark_of(net: Recurrent, leading: int, inputs: Positional, named: Named, stat
         return None
     names = *named, *(() if state is None else state.keys())
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
-    return leading, len(inputs), *modes, *names, *shapes
+    return leading, len(inputs), *modes, *names, *shapes, *addresses(net)
 
 
 def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[Any] = ()) -> tuple[Engine, Call]:
     """A checked call with its engine. Caches it under its mark, unless that is None, with guards on the kinds of the
     tensors that were given."""
+    call = call._replace(narrow=narrow_weights(net)) if net._narrow else call
     if traced() or not all(ordinary(unwrapped(t)) for t in call.leaves.values()):
         return net.memory.around(PLAIN, call), call
     engine = net._choice()[0]
     if mark is not None:
-        weights: list[Any] = list((net._weights() or net._buffers).values())
+        weights: list[Any] = list(_guarded(net).values())
         like = call.like.dtype  # autocast converts other dtypes, but calls in the cache do not
         if all(as_given(t) and (t.dtype == like or not t.is_floating_point()) for t in (*given, *weights)):
             if len(net._known) >= MOST:
@@ -84,6 +86,11 @@ def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[An
             how = call.recurrence, call.layout, call.sizes, states
             net._known[mark] = KnownCall(engine, *how, guards(given, weights), ready)
     return net.memory.around(engine, call), call
+
+
+def _guarded(net: Recurrent) -> dict[str, Any]:
+    """The tensors whose kinds a call depends on: the parameters, or what stands for them if there are none."""
+    return net._weights() or {"": net._buffers["_anchor"]}
 
 
 def _fits(known: KnownCall, weights: Named, inputs: Positional, named: Named, state: State | None) -> bool:
@@ -100,7 +107,7 @@ def bound(
     if known is None or known.bound is None or not isinstance(net.memory, Store):
         return None
     weights = net._weights()
-    if not _fits(known, weights or net._buffers, inputs, named, state):
+    if not _fits(known, weights or _guarded(net), inputs, named, state):
         return None
     return known.bound.run({**dict(zip(net.circuit.inputs, inputs, strict=False)), **named}, state, weights.values())
 
@@ -112,7 +119,7 @@ def again(
     if mark is None or not (known := net._known.get(mark)):
         return None
     weights = net._weights()
-    if not _fits(known, weights or net._buffers, inputs, named, state):
+    if not _fits(known, weights or _guarded(net), inputs, named, state):
         return None
     layout, like = known.layout, net._like(weights)
     series: dict[str, Any] = dict(zip(net.circuit.inputs, inputs, strict=False), **named)
@@ -129,5 +136,5 @@ def again(
         start = {
             n: check.tokens(n, s, 1, f"state '{n}'") if check and n in tokens else columns(s) for n, s in state.items()
         }
-    call = Call(known.step, known.sizes, weights, series, start, layout, like)
+    call = Call(known.step, known.sizes, weights, series, start, layout, like, narrow_weights(net))
     return net.memory.around(known.engine, call), call

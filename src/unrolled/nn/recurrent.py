@@ -13,8 +13,8 @@ from ..circuits.circuit import Circuit
 from ..engines.border import FLOATS, dynamo_is_active, for_onnx, under_autocast
 from ..engines.call import Call, Engine
 from ..engines.function import run, run_sequences
-from ..engines.registry import choose
-from ..errors import CircuitError, InputError
+from ..engines.registry import choose, choose_for_narrow
+from ..errors import CircuitError, EngineError, InputError
 from ..graph.bind import bind, nameable, shapes
 from ..sequence.ragged import Ragged
 from ..sequence.state import State
@@ -26,6 +26,7 @@ from .forced import Forced
 from .incoming import Incoming, Series, checked_parameters, short
 from .known_calls import KnownCall, again, bound, mark_of, remembered
 from .memory import Memory, Snapshots, Store, Truncated
+from .narrow_weights import FLOAT32, check_weights, make_narrow, round_loaded
 from .result import Result, Step
 from .torch_arguments import check_no_torch_arguments
 from .writing import write
@@ -50,6 +51,8 @@ class Recurrent(nn.Module):
             that represents others, torch sees every operation of the equations instead.
         memory: what is stored for the backward pass: ``Store()`` stores everything, ``Snapshots(...)`` bounds it, and
             ``Truncated(...)`` is not exact.
+        weights: 'float32', or 'bf16' or 'int8' for inference on engine ``c``: the matrices that vectors are multiplied
+            by are stored in 16 or 8 bits per number, and widened while a product reads them (see ``narrow``).
         device: the device of the parameters, as for torch's modules.
         dtype: the dtype of the parameters, as for torch's modules.
         sizes: the sizes of inputs, states and outputs by name: a number for a vector, (rows, columns) for a matrix.
@@ -61,6 +64,9 @@ class Recurrent(nn.Module):
         EngineError: the engine is not available.
     """
 
+    _narrow: tuple[str, ...] = ()  # the names of narrow parameters, and of the others
+    _others: tuple[str, ...] = ()
+    _kind = FLOAT32
     _draws = False  # whether it draws inputs in training; of networks that were pickled before there were any
 
     def __init__(
@@ -69,6 +75,7 @@ class Recurrent(nn.Module):
         *,
         engine: str = "auto",
         memory: Memory | None = None,
+        weights: Any = FLOAT32,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
         **sizes: int | tuple[int, int],
@@ -78,6 +85,9 @@ class Recurrent(nn.Module):
             raise CircuitError(
                 f"Recurrent takes a circuit (a function decorated with @circuit), got a {type(circuit).__name__}"
             )
+        if isinstance(weights, int) and "weights" in nameable(circuit.recurrence):
+            sizes, weights = {**sizes, "weights": weights}, FLOAT32  # the size of a value of this name
+        narrow = check_weights(weights)
         self.circuit = circuit = circuit.sized(sizes)
         self._asked = engine
         if not isinstance(memory, Store | Snapshots | Truncated | None):
@@ -105,6 +115,8 @@ class Recurrent(nn.Module):
         if not self._shapes:  # without parameters, this buffer records the dtype and device that .to() sets
             self.register_buffer("_anchor", torch.empty(0, device=device, dtype=dtype), persistent=False)
         self.reset_parameters()
+        if narrow != FLOAT32:
+            make_narrow(self, narrow)
         self._choice()  # fail now if the named engine is not available
 
     def reset_parameters(self) -> None:
@@ -113,6 +125,8 @@ class Recurrent(nn.Module):
         Raises:
             InputError: a parameter is computed from others (parametrizations, pruning).
         """
+        if self._narrow:
+            raise InputError(f"{self._kind} weights are not initialised. Load others: net.load_state_dict(...)")
         for name in self._shapes:
             value = self._buffers.get(name) if name in self.circuit.constants else self._parameters.get(name)
             if value is None:
@@ -121,6 +135,8 @@ class Recurrent(nn.Module):
 
     def _choice(self) -> tuple[Engine, str]:
         like = self._like()
+        if self._narrow:
+            return choose_for_narrow(self._asked, self._kind, self.circuit.recurrence, like)
         return choose(self._asked, self.circuit.recurrence, like.device.type, like.dtype)
 
     @property
@@ -140,9 +156,12 @@ class Recurrent(nn.Module):
         Raises:
             EngineError: the engine is not available.
         """
-        like = self._like()
-        choose(engine, self.circuit.recurrence, like.device.type, like.dtype)
-        self._asked = engine
+        before, self._asked = self._asked, engine
+        try:
+            self._choice()
+        except EngineError:
+            self._asked = before
+            raise
         self._known.clear()
         return self
 
@@ -153,7 +172,8 @@ class Recurrent(nn.Module):
         cast = f". torch.autocast is on, but it computes in {short(like.dtype)}" if under_autocast(like) else ""
         drawn = ", ".join(f"{n} ({each})" for n, each in self.circuit.recurrence.drawn.items())
         drawn = f". In training it draws {drawn}" if drawn else ""
-        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{cast}{drawn}"
+        small = f". Its matrices {', '.join(self._narrow)} have {self._kind} weights" if self._narrow else ""
+        return f"{self.circuit.name} runs on engine '{self.engine}': {self._choice()[1]}{small}{cast}{drawn}"
 
     def forward(
         self,
@@ -307,7 +327,8 @@ class Recurrent(nn.Module):
         sizes = self.sizes
         named = *self.circuit.inputs, *self.circuit.states, *self.circuit.outputs
         shown = [n for n in named if n in sizes and n not in self.circuit.recurrence.drawn]
-        return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}"])
+        weights = [f"weights={self._kind}"] if self._narrow else []
+        return ", ".join([self.circuit.name, *(f"{n}={sizes[n]}" for n in shown), f"engine={self.engine}", *weights])
 
     def _prepared(self) -> tuple[Incoming, dict[str, int], dict[str, Tensor]]:
         """What a new call needs: the checks of its arguments, all sizes, and the checked parameters."""
@@ -325,9 +346,14 @@ class Recurrent(nn.Module):
         return Result(values, State.of({n: ends[n] for n in self.circuit.states}))
 
     def _weights(self) -> dict[str, Tensor]:
-        """The parameters of the circuit: trained, constant, or computed from others (parametrizations, pruning)."""
-        own = self._parameters
-        return {n: own[n] if n in own else getattr(self, n) for n in self.circuit.parameters}  # type: ignore[misc]
+        """The parameters that are not narrow: trained, constant, or computed from others (by parametrizations)."""
+        own, names = self._parameters, self._others if self._narrow else self.circuit.parameters
+        return {n: own[n] if n in own else getattr(self, n) for n in names}  # type: ignore[misc]
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
+        if self._narrow:
+            round_loaded(self, state_dict, prefix)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_known": {}}

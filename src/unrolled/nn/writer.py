@@ -14,10 +14,13 @@ from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..plan.regroup import regroup
+from ..sequence.rounding import Narrow
 from ..sequence.state import State
 from ..transform.copied import copied
 from ..transform.restrict import expected, without
 from .model import SequenceModel
+from .narrow_linear import NarrowLinear
+from .narrow_weights import hold, narrow_weights
 from .recurrent import Recurrent
 
 SYMBOL, NOISE = "symbol", "noise"
@@ -45,16 +48,38 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
     plain = all(not set(r.fixed) - set(r.drawn) and not r.tokens for r in recurrences)
     if model.backward_layers or model.answer != "every" or not plain:
         return None
-    made = Joined(model, border)
-    net = Recurrent(Circuit.stored(made.recurrence()), device="meta", dtype=model.first._like().dtype)
+    made = Joined(model, symbol_of(model), border)
+    net = Recurrent(Circuit.stored(_recurrence(made)), device="meta", dtype=model.first._like().dtype)
     for n in net.circuit.parameters:
-        setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
+        if n in made.weights:
+            setattr(net, n, nn.Parameter(made.weights[n].detach(), requires_grad=False))
+    hold(net, made.narrow, model.first._kind)
     return net
 
 
 def state_of(symbol: Tensor, states: Sequence[State]) -> State:
     """The state of a writer that has read all before a symbol (batch,), from the states of the model's layers."""
     return State(**{SYMBOL: symbol}, **{_name(n, k): x for k, s in enumerate(states) for n, x in s.items()})
+
+
+def symbol_of(model: SequenceModel) -> Node:
+    """The state that is the last symbol, which the model reads."""
+    return leaf("state", token(Size.of(read_size(model))), name=SYMBOL)
+
+
+def read_size(model: SequenceModel) -> int:
+    """The size of the vectors that a model reads, or the number of its tokens."""
+    return model.first.sizes[model.input] if model.embedding is None else model.embedding.num_embeddings
+
+
+def _recurrence(made: Joined) -> Recurrence:
+    """The joined circuit, which adds noise to the scores."""
+    scores = made.scores()
+    noise = leaf("input", scores.type, name=NOISE)
+    returns = {SYMBOL: make("argmax", make("add", scores, noise)), **made.new}
+    used, states = set(order(returns.values())), {SYMBOL: made.read, **made.states}
+    parameters = {n: p for n, p in made.parameters.items() if p in used}
+    return Recurrence("writer", {NOISE: noise}, states, parameters, returns)
 
 
 def _name(name: str, layer: int) -> str:
@@ -64,40 +89,44 @@ def _name(name: str, layer: int) -> str:
 
 class Joined:
     """The layers of a model as one circuit, as it is made: its parameters with their values, its fixed inputs, its
-    states and what they become."""
+    states and what they become. Narrow parameters are apart.
 
-    def __init__(self, model: SequenceModel, border: int | None) -> None:
-        self.model = model
+    Args:
+        model: reads in one direction.
+        read: what the first layer reads: a token or a vector.
+        border: the token before which all states are zero.
+    """
+
+    def __init__(self, model: SequenceModel, read: Node, border: int | None = None) -> None:
+        self.model, self.read = model, read
         self.weights, self.parameters = dict[str, Tensor](), dict[str, Node]()
+        self.narrow = dict[str, Narrow]()
         self.states, self.new = dict[str, Node](), dict[str, Node]()
         self.fixed = dict[str, Node]()
         embedding = model.embedding
-        count = model.first.sizes[model.input] if embedding is None else embedding.num_embeddings
-        self.symbol = leaf("state", token(Size.of(count)), name=SYMBOL)
         self.table = None if embedding is None else self.parameter("embedding", embedding.weight)
         self.restarts: Node | None = None
         if border is not None:
-            marks = torch.nn.functional.one_hot(torch.tensor(border), count).to(model.first._like())
-            self.restarts = make("pick", self.parameter("border", marks), self.symbol)
+            marks = torch.nn.functional.one_hot(torch.tensor(border), read_size(model)).to(model.first._like())
+            self.restarts = make("pick", self.parameter("border", marks), read)
 
-    def scores(self) -> Node:
-        """The scores of the next symbol."""
-        value = self.symbol if self.table is None else make("take", self.table, self.symbol)
+    def values(self) -> Node:
+        """What the last layer passes on."""
+        value = self.read if self.table is None else make("take", self.table, self.read)
         for number, layer in enumerate(self.model.layers):
             assert isinstance(layer, Recurrent)
             given = self.layer(layer, number, value)
             residual = self.model.residual and value.type == given.type
             value = make("add", value, given) if residual else given
-        return self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
+        return value
 
-    def recurrence(self) -> Recurrence:
-        """The joined circuit, which adds noise to the scores."""
-        scores = self.scores()
-        noise = leaf("input", scores.type, name=NOISE)
-        returns = {SYMBOL: make("argmax", make("add", scores, noise)), **self.new}
-        used, states = set(order(returns.values())), {SYMBOL: self.symbol, **self.states}
-        parameters = {n: p for n, p in self.parameters.items() if p in used}
-        return Recurrence("writer", {NOISE: noise}, states, parameters, returns)
+    def scores(self) -> Node:
+        """The scores of the next symbol."""
+        return self.read_out(self.values())
+
+    def read_out(self, value: Node) -> Node:
+        """The scores, from what the last layer passes on."""
+        return self.linear("read_out", self.model.read_out, self.linear("bridge", self.model.bridge, value))
 
     def layer(self, layer: Recurrent, number: int, value: Node) -> Node:
         """Add a layer that reads a value; returns what the layer above reads."""
@@ -117,6 +146,7 @@ class Joined:
         self.states |= part.states
         self.parameters |= part.parameters
         self.weights |= {_name(n, number): weight for n, weight in layer._weights().items()}
+        self.narrow |= {_name(n, number): weight for n, weight in narrow_weights(layer).items()}
         self.new |= {_name(n, number): part.returns[n] for n in step.states}
         return part.returns[self.model.output]
 
@@ -130,6 +160,10 @@ class Joined:
 
     def linear(self, name: str, layer: nn.Module, value: Node) -> Node:
         """Add a linear layer, whose weights may be those of the embedding; an identity adds nothing."""
+        if isinstance(layer, NarrowLinear):
+            weight = self.parameter(f"{name}_weight", narrow_weights(layer.net)["weight"])
+            bias = self.parameter(f"{name}_bias", layer.net._weights()["bias"])
+            return make("add", make("matvec", weight, value), bias)
         if not isinstance(layer, nn.Linear):
             return value
         embedding = self.model.embedding
@@ -137,9 +171,12 @@ class Joined:
         weight = self.table if tied and self.table else self.parameter(f"{name}_weight", layer.weight)
         return make("add", make("matvec", weight, value), self.parameter(f"{name}_bias", layer.bias))
 
-    def parameter(self, name: str, weight: Tensor) -> Node:
+    def parameter(self, name: str, weight: Tensor | Narrow) -> Node:
         """Add a parameter with this value."""
-        dims = tuple(map(Size.of, weight.shape))
-        self.weights[name] = weight
+        if isinstance(weight, Narrow):
+            self.narrow[name], shape = weight, weight.values.shape
+        else:
+            self.weights[name], shape = weight, weight.shape
+        dims = tuple(map(Size.of, shape))
         self.parameters[name] = leaf("parameter", vector(*dims) if len(dims) == 1 else matrix(*dims), name=name)
         return self.parameters[name]

@@ -22,6 +22,7 @@ class Loop:
         fixed: the values that are the same at every step.
         each: the values that are the same at every step of a sequence.
         totals: how many states, the last ones, are sums over the steps: they are never reset.
+        kinds: when each value changes.
         keep: the nodes and state leaves whose series the loop stores.
         reverse: the loop runs from the last step to the first.
     """
@@ -34,7 +35,8 @@ class Loop:
     each: tuple[Node, ...]
     keep: tuple[Node, ...]
     reverse: bool
-    totals: int = 0
+    totals: int
+    kinds: Kinds
 
 
 def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node], totals: int = 0) -> Loop:
@@ -57,4 +59,5 @@ def make_loop(step: Recurrence, cut: Stages, wanted: Iterable[Node], totals: int
         keep=tuple(n for n in (*cut.loop, *states) if n in later),
         reverse=step.reverse,
         totals=totals,
+        kinds=kinds,
     )

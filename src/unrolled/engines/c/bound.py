@@ -117,7 +117,7 @@ def bind(call: Call, shapes: list[Shape], keep: bool, last_states: bool = True) 
     inside = {n: byte for n, (byte, _) in launch.block.series.items()}
     names = tuple(call.inputs), tuple(call.state), tuple(call.parameters)
     tensors = block + bool(launch.block.size)
-    run = bind_launch(launch, first, last, tensors, {n: number[n] for n in names[2]})
+    run = bind_launch(launch, first, last, tensors, {n: number[n] for n in names[2]}, narrow=call.narrow)
     return Bound(kind, names, run, shapes, [number[n] for n in states] if last_states else [], inside)
 
 

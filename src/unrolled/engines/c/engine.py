@@ -19,7 +19,7 @@ from ...transform.terms import parts
 from ..call import Call, Kept
 from ..lowering.lower import Lowered, lower
 from ..steps import sequence_of_row
-from .launch import launch_for
+from .launch import launch_for, names_of_parameters
 from .series import Block, Tensors, addresses, opened
 from .sums import Sums, plain_terms
 
@@ -129,7 +129,7 @@ def _returned(node: Node, tensors: Tensors, call: Call) -> Tensor:
     """A returned value as a series. A fixed value is the same at every step of every sequence, or of one."""
     if call.recurrence.fixed and node in _same_at_every_step(call.recurrence):
         return _repeated([node], call)[node]
-    value = call.parameters[node["name"]] if node.op == "parameter" else tensors[node]
+    value = call.values([node["name"]])[node["name"]] if node.op == "parameter" else tensors[node]
     if value.ndim > 1 and (value.ndim == 3 or len(node.type.dims) < 2):
         return value
     return every_row(value, node, call.layout.rows).contiguous()
@@ -146,7 +146,7 @@ def _repeated(found: list[Node], call: Call) -> Tensors:
     """Values that are the same at every step of a sequence, repeated for every row."""
     step = make_plan(call.recurrence).step
     known = {step.inputs[n]: call.inputs[n] for n in step.fixed}
-    known |= {step.parameters[n]: p for n, p in call.parameters.items()}
+    known |= {step.parameters[n]: p for n, p in call.values(names_of_parameters(found)).items()}
     execute(instructions(order(found, known=known), call.sizes, call.like), known)
     index = sequence_of_row(call.layout, call.like.device)
     return {n: known[n][index].contiguous() for n in found}

@@ -62,23 +62,9 @@ def _ahead(s: Ahead, say: Spelling, in_step: bool) -> Lines:
 
 def _loop(s: Loop[Buffer], say: Spelling) -> Lines:
     """Scalars are read before the loop, and totals are written after it. A single entry needs no loop."""
-    size, scalars, of_rows = say.number(s.size), dict[str, str](), dict[str, str]()
-    columns = say.number(s.columns) if s.columns else 0
+    size, columns = say.number(s.size), say.number(s.columns) if s.columns else 0
     index = f"k * {columns} + j" if columns else "j" if size > 1 else "0"
-
-    def argument(a: Any) -> str:
-        if isinstance(a, Local):
-            return f"v{a.line}"
-        if isinstance(a, Literal):
-            return say.literal(a.value)
-        if isinstance(a, Part) and a.along == 1:
-            return of_rows.setdefault(say.entry(a, "k"), f"{a.of.name}_{say.number(a.offset)}_k")
-        if isinstance(a, Part):
-            return say.entry(a, index if a.along is None else "j")
-        return scalars.setdefault(f"{a.of.name}[0]", f"{a.of.name}_0")
-
-    computed = [say.ops[line.op].format(*map(argument, line.args)) for line in s.lines]
-    body = [f"const real v{i} = {expression};" for i, expression in enumerate(computed)]
+    scalars, of_rows, body = for_an_entry(s, say, index)
     totals = {axis: {t.line: f"total{t.line}" for t in s.totals if t.axis == axis} for axis in (None, 1)}
     body += [f"{total} += v{line};" for of_axis in totals.values() for line, total in of_axis.items()]
     body += [f"{say.entry(t.to)} += v{t.line};" for t in s.totals if t.axis == 0]
@@ -102,6 +88,32 @@ def _loop(s: Loop[Buffer], say: Spelling) -> Lines:
         body = [f"{each} for (int j = 0; j < {size}; j++) {{", *indented(body), "}"]
     lines = [*first, *body, *last]
     return ["{", *indented(lines), "}"] if first or (size == 1 and not columns) else lines
+
+
+def for_an_entry(s: Loop[Buffer], say: Spelling, index: str) -> tuple[dict[str, str], dict[str, str], Lines]:
+    """The lines of a loop for one entry: the names of the scalars that they read, those of the entries of a vector of
+    rows (each by the number that it names), and the lines themselves.
+
+    Args:
+        s: the loop.
+        say: how to spell it.
+        index: the index of the entry; in a matrix it is in row k and column j.
+    """
+    scalars, of_rows = dict[str, str](), dict[str, str]()
+
+    def argument(a: Any) -> str:
+        if isinstance(a, Local):
+            return f"v{a.line}"
+        if isinstance(a, Literal):
+            return say.literal(a.value)
+        if isinstance(a, Part) and a.along == 1:
+            return of_rows.setdefault(say.entry(a, "k"), f"{a.of.name}_{say.number(a.offset)}_k")
+        if isinstance(a, Part):
+            return say.entry(a, index if a.along is None else "j")
+        return scalars.setdefault(f"{a.of.name}[0]", f"{a.of.name}_0")
+
+    computed = [say.ops[line.op].format(*map(argument, line.args)) for line in s.lines]
+    return scalars, of_rows, [f"const real v{i} = {expression};" for i, expression in enumerate(computed)]
 
 
 def _total(t: Total[Buffer], total: str, index: str, size: int, say: Spelling) -> str:

@@ -19,6 +19,7 @@ from .build import load
 from .crew import crew
 from .lanes import Groups
 from .libraries import I64, address, products, sums
+from .narrow import narrow_products
 from .render import LANES, render
 
 
@@ -60,6 +61,12 @@ class Kernel:
         """The same pass, which reads matrices as they are instead of in panels."""
         common = products(self.item == 8)
         products_of = address(common.product_direct), address(common.product_turned)
+        return replace(self, product_address=products_of[0], turned_address=products_of[1])
+
+    def with_narrow_matrices(self) -> Kernel:
+        """The same pass, which reads matrices by way of ``Readings``."""
+        common = narrow_products()
+        products_of = address(common.product_narrow), address(common.turned_narrow)
         return replace(self, product_address=products_of[0], turned_address=products_of[1])
 
 

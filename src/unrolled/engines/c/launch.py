@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from torch import Tensor
 from ...graph.node import TOKEN, Node, is_fixed, order
 from ...plan.plan import make_plan
 from ...sequence.layout import Layout
+from ...sequence.rounding import Narrow
 from ...transform.evaluate import execute, instructions
 from ..call import Call
 from ..lowering.assignment import is_turned
@@ -21,6 +22,7 @@ from ..lowering.schedule import Schedule
 from .blocks import block
 from .kernel import Kernel, kernel
 from .lanes import Groups, deal
+from .narrow import Readings
 from .prepared import Prepared, pack, prepared
 from .render import LANES
 from .series import Addresses, Block, Tensors
@@ -79,8 +81,11 @@ class Launch:
         made, parameters = self.kernel.schedule, call.parameters
         owner: object  # of the memory that C reads, while it does
         if not self.direct:
-            owner = ready = prepared(self.kernel, parameters, lambda: prepare(self.kernel, call))
+            owner = ready = prepared_for(self.kernel, call)
             values, fixed = ready.values, ready.addresses
+        elif call.narrow:
+            owner = readings = Readings([call.narrow[leaf(n)["name"]] for n in made.matrices])
+            values, fixed = {}, [parameters[n["name"]].data_ptr() for n in made.fixed] + readings.addresses
         else:
             read = [parameters[leaf(n)["name"]] for n in (*made.fixed, *made.matrices)]
             owner = [p.untyped_storage() for p in read]
@@ -114,6 +119,7 @@ def launch_for(lowered: Lowered, given: tuple[Node, ...], call: Call, once_in_c:
         torch.get_num_threads(),
         False not in [p.is_contiguous() for p in call.parameters.values()],
         once_in_c,
+        tuple(call.narrow),
     )
 
 
@@ -127,13 +133,16 @@ def _launch(
     most_threads: int,
     as_they_are: bool,
     once_in_c: bool,
+    narrow: tuple[str, ...],
 ) -> Launch:
-    """``as_they_are``: C can read the parameters where they are."""
+    """``as_they_are``: C can read the parameters where they are. ``narrow``: the names of those that are narrow."""
     made = lowered.schedule
     single = layout.longest == 1 and not (layout.empty or made.reverse)
     compiled = kernel(lowered, sizes, double)
-    direct = as_they_are and _few(layout, compiled) and _ready(lowered, once_in_c)
-    if direct:
+    direct = as_they_are and (bool(narrow) or _few(layout, compiled)) and _ready(lowered, once_in_c, narrow)
+    if narrow:
+        compiled = compiled.with_narrow_matrices()
+    elif direct:
         compiled = compiled.with_matrices_as_they_are()
     threads = most_threads if layout.rows * compiled.work >= ENOUGH else 1
     groups = deal(layout, threads, LANES, made.reverse)
@@ -154,22 +163,65 @@ def _few(layout: Layout, compiled: Kernel) -> bool:
     return layout.rows <= (FEW_TURNED if turned else FEW) or layout.rows * compiled.largest <= SMALL
 
 
-def _ready(lowered: Lowered, once_in_c: bool) -> bool:
-    """Whether a pass can run without preparing anything."""
+def _ready(lowered: Lowered, once_in_c: bool, narrow: tuple[str, ...]) -> bool:
+    """Whether a pass can run without preparing anything. If there are narrow parameters, it reads them, and no others,
+    as matrices."""
     made = lowered.schedule
     if any(leaf(n).op != "parameter" for n in made.matrices):
         return False
+    if narrow:
+        others = names_of_parameters((*made.fixed, *made.each, *(n for n in made.once if not is_turned(n))))
+        if not all(leaf(n)["name"] in narrow for n in made.matrices) or not others.isdisjoint(narrow):
+            return False
     if not all(n.op == "parameter" for n in made.fixed):
         return once_in_c and lowered.once is not None
     return once_in_c or all(map(is_turned, made.once))
 
 
+def prepared_for(compiled: Kernel, call: Call) -> Prepared:
+    """The prepared values of a pass for the parameters of a call."""
+    if not call.narrow:
+        return prepared(compiled, call.parameters, lambda: prepare(compiled, call))
+    made, contents = compiled.schedule, dict(call.parameters)
+    for n in _widened(compiled, call):
+        contents |= {f"{n}, {i}": t for i, t in enumerate(call.narrow[n].tensors)}
+    beside = [t for n in made.matrices if (w := _narrow(n, call)) for t in w.tensors]
+    return prepared(compiled, contents, lambda: prepare(compiled, call), beside)
+
+
 def prepare(compiled: Kernel, call: Call) -> Prepared:
     made, step = compiled.schedule, make_plan(call.recurrence).step
-    values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in call.parameters.items()}
-    execute(instructions([n for n in made.once if not _reads_fixed(n)], call.sizes, call.like), values)
+    given = call.values((*call.parameters, *_widened(compiled, call)))
+    values: dict[Node, Any] = {step.parameters[n]: p.detach() for n, p in given.items()}
+    once = [
+        n for n in made.once if not _reads_fixed(n) and (not call.narrow or names_of_parameters([n]) <= given.keys())
+    ]
+    execute(instructions(once, call.sizes, call.like), values)
     fixed = [_whole(values[n], n, call) for n in made.fixed]
-    return Prepared(fixed, [pack(values[n]) for n in made.matrices], {n: values[n] for n in made.once if n in values})
+    matrices = [_narrow(n, call) or pack(values[n]) for n in made.matrices]
+    packed = Readings(matrices) if call.narrow else cast(list[Tensor], matrices)
+    return Prepared(fixed, packed, {n: values[n] for n in made.once if n in values})
+
+
+def _narrow(matrix: Node, call: Call) -> Narrow | None:
+    """The narrow parameter that a matrix is, or is the transpose of."""
+    return call.narrow.get(leaf(matrix)["name"]) if leaf(matrix).op == "parameter" else None
+
+
+def _widened(compiled: Kernel, call: Call) -> list[str]:
+    """The narrow parameters that are read otherwise than as matrices."""
+    made = compiled.schedule
+    read = [
+        *made.fixed,
+        *(n for n in made.once if not is_turned(n)),
+        *(n for n in made.matrices if not _narrow(n, call)),
+    ]
+    return [n for n in names_of_parameters(read) if n in call.narrow]
+
+
+def names_of_parameters(values: Iterable[Node]) -> set[str]:
+    """The names of the parameters that values depend on."""
+    return {n["name"] for n in order(list(values)) if n.op == "parameter"}
 
 
 @lru_cache(maxsize=4096)
@@ -180,7 +232,8 @@ def _reads_fixed(node: Node) -> bool:
 def of_sequences(made: Schedule, values: Mapping[Node, Tensor], call: Call) -> list[Tensor]:
     """The values that are the same at every step of a sequence: (sequences, ...), contiguous."""
     step = make_plan(call.recurrence).step
-    known: dict[Node, Any] = {**values, **{step.parameters[n]: p for n, p in call.parameters.items()}}
+    given = call.values(names_of_parameters((*made.once, *made.each))) if call.narrow else call.parameters
+    known: dict[Node, Any] = {**values, **{step.parameters[n]: p for n, p in given.items()}}
     known |= {step.inputs[n]: call.inputs[n] for n in step.fixed}
     execute(instructions([n for n in made.once if n not in known], call.sizes, call.like), known)
     return [

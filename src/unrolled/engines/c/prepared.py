@@ -9,7 +9,7 @@ from __future__ import annotations
 import ctypes
 import weakref
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -19,15 +19,17 @@ from ...graph.node import Node
 from .blocks import aligned
 from .kernel import Kernel
 from .libraries import I64, P, products
+from .narrow import Readings
 
 
 class Prepared:
     """The fixed values of a pass. ``addresses`` is their part of what C is given, and ``at`` is where C finds it as a
     table; both are valid while this lives."""
 
-    def __init__(self, fixed: list[Tensor], packed: list[Tensor], values: dict[Node, Tensor]) -> None:
+    def __init__(self, fixed: list[Tensor], packed: list[Tensor] | Readings, values: dict[Node, Tensor]) -> None:
         self.fixed, self.packed, self.values = fixed, packed, values
-        self.addresses = [t.data_ptr() for t in fixed] + [aligned(t) for t in packed]
+        self.addresses = [t.data_ptr() for t in fixed]
+        self.addresses += packed.addresses if isinstance(packed, Readings) else [aligned(t) for t in packed]
         self.table = array("Q", self.addresses)
         self.at = self.table.buffer_info()[0]
 
@@ -68,10 +70,13 @@ class _Entry(NamedTuple):
 _entries: dict[tuple[Kernel, int], _Entry] = {}
 
 
-def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[], Prepared]) -> Prepared:
+def prepared(
+    kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[], Prepared], beside: Sequence[Tensor] = ()
+) -> Prepared:
     """The prepared values of a kernel; ``make`` computes them again whenever a parameter has changed.
 
-    The caller keeps the result until C has returned: another thread may replace the entry.
+    The caller keeps the result until C has returned: another thread may replace the entry. ``beside``: tensors of which
+    the prepared values contain only the addresses.
     """
     tensors = list(parameters.values())
     if not tensors:
@@ -81,6 +86,8 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
         mark = [number for t in tensors for number in (t.data_ptr(), t._version, t.is_contiguous())]
     except RuntimeError:  # a tensor created in inference mode has no version; its digest still shows changes
         mark = [number for t in tensors for number in (t.data_ptr(), 0, t.is_contiguous())]
+    layouts, addresses = mark[2::3], mark[::3]
+    mark += [t.data_ptr() for t in beside]
     key, first = (kernel, id(tensors[0])), tensors[0]
     known = _entries.get(key)
     same_parameter = known is not None and known.first() is first
@@ -92,10 +99,10 @@ def prepared(kernel: Kernel, parameters: Mapping[str, Tensor], make: Callable[[]
         _entries[key] = known._replace(prepared=now, digest=digest if known.contents.has(digest) else None)
         return now
     now = make()
-    if all(mark[2::3]):
+    if all(layouts):
         if not same_parameter:
             weakref.finalize(first, _entries.pop, key, None).atexit = False
-        contents = Contents(mark[::3], [t.nbytes for t in tensors])
+        contents = Contents(addresses, [t.nbytes for t in tensors])
         _entries[key] = _Entry(weakref.ref(first), mark, contents, now, None)
     del held
     return now

@@ -35,6 +35,7 @@ def render(placement: Placement, sizes: Mapping[str, int], double: bool, once: P
             "/* Printed from the equations of a step; see prelude.c and lanes.c. */",
             *(["#define REAL_IS_DOUBLE"] if double else []),
             part("prelude"),
+            part("functions"),
             f"#define REVERSE {int(placement.reverse)}",
             f"#define MOST_LANES {LANES}",
             f"#define MOST_ROWS {_most_rows(placement, spelling)}",

@@ -5,17 +5,20 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 from torch import Tensor
 
 from ...graph.node import Node
+from ...sequence.rounding import Narrow
 from ..call import Call
 from .blocks import in_lines, scratch
 from .crew import crew
 from .lanes import Pieces
-from .launch import Launch, leaf, prepare
+from .launch import Launch, leaf, prepare, prepared_for
 from .libraries import address, sums
+from .narrow import Readings
 from .prepared import prepared
 
 Slot = tuple[int, int]  # the number of a tensor, and the byte in it; or -1 and a number
@@ -41,11 +44,13 @@ class Terms(NamedTuple):
 class BoundLaunch:
     """A launch, and a table that tells C where to find each address.
 
-    parameters: their names, and the numbers of their tensors. table: as C takes it, and owners of the memory that it
-    names; at: its address. bytes: of scratch memory. threads: of the launch or the sums.
+    narrow: whether some parameters are narrow. parameters: the names of the others, and the numbers of their tensors.
+    table: as C takes it, and owners of the memory that it names; at: its address. bytes: of scratch memory. threads: of
+    the launch or the sums.
     """
 
     launch: Launch
+    narrow: bool
     parameters: dict[str, int]
     numbers: tuple[int, ...]
     table: array[int]
@@ -59,8 +64,11 @@ class BoundLaunch:
         held = [tensors[i].untyped_storage() for i in self.numbers]  # another thread may exchange them
         room, ready, kernel = scratch(self.bytes), None, self.launch.kernel
         if not self.launch.direct:
-            given = {n: tensors[i] for n, i in self.parameters.items()}
-            ready = prepared(kernel, given, lambda: prepare(kernel, call()))
+            if self.narrow:
+                ready = prepared_for(kernel, call())
+            else:
+                given = {n: tensors[i] for n, i in self.parameters.items()}
+                ready = prepared(kernel, given, lambda: prepare(kernel, call()))
         bases = array("Q", [t.data_ptr() for t in tensors])
         bases.append(room.at)
         helpers = crew(self.threads) if self.threads > 1 else None
@@ -75,6 +83,7 @@ def bind_launch(
     tensors: int,
     parameters: Mapping[str, int],
     terms: Terms | None = None,
+    narrow: Mapping[str, Narrow] = MappingProxyType({}),
 ) -> BoundLaunch:
     """Bind a launch.
 
@@ -84,9 +93,11 @@ def bind_launch(
         tensors: the number of tensors; scratch memory comes after them.
         parameters: the numbers of the parameters.
         terms: the sums that follow.
+        narrow: the narrow parameters.
     """
     kernel, once, fixed, begin = launch.kernel, launch.kernel.once, list[Slot](), 0
     made, of_once, address_of_once = kernel.schedule, list[Slot](), 0
+    readings = Readings([narrow[leaf(n)["name"]] for n in made.matrices]) if launch.direct and narrow else None
     if launch.direct:
         at: dict[Node, Slot] = {}
         if once:
@@ -95,7 +106,11 @@ def bind_launch(
                 begin += in_lines(size * kernel.item)
             of_once = [(parameters[n["name"]], 0) for n in once.fixed] + [at[n] for n in once.keep]
             address_of_once = kernel.once_address
-        fixed = [at.get(n) or (parameters[leaf(n)["name"]], 0) for n in (*made.fixed, *made.matrices)]
+        fixed = [at.get(n) or (parameters[leaf(n)["name"]], 0) for n in made.fixed]
+        if readings:
+            fixed += [(-1, where) for where in readings.addresses]
+        else:
+            fixed += [(parameters[leaf(n)["name"]], 0) for n in made.matrices]
     parts, room = min(launch.threads, len(launch.groups)), terms.room() if terms else 0
     outer = [0] * 6
     if terms:
@@ -110,4 +125,5 @@ def bind_launch(
     needed = max(parts * kernel.scratch_bytes, kernel.once_scratch, room * (terms.parts if terms else 0))
     threads = max(launch.threads, terms.parts if terms else 1)
     named, at_table = dict(parameters), table.buffer_info()[0]
-    return BoundLaunch(launch, named, tuple(named.values()), table, (terms,), at_table, begin + needed, threads)
+    owners, held = (terms, readings), tuple(named.values())
+    return BoundLaunch(launch, bool(narrow), named, held, table, owners, at_table, begin + needed, threads)

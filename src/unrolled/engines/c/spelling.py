@@ -6,9 +6,10 @@ import math
 from collections.abc import Mapping
 from ctypes import c_float
 from dataclasses import dataclass
+from typing import ClassVar
 
 from ...graph.size import Area, Size
-from ..lowering.buffers import KEPT, LANE, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, Buffer
+from ..lowering.buffers import KEPT, LANE, PARTIALS, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, Buffer
 from ..lowering.statements import Part
 
 OPS = {
@@ -72,7 +73,14 @@ ADDRESSES = {
 
 @dataclass(frozen=True)
 class Spelling:
-    """How C spells a pass for given sizes and a precision. ops: the spelling of each operation."""
+    """How C spells a pass for given sizes and a precision.
+
+    ops: the spelling of each operation. addresses: by kind of buffer, the address of the current row. entries: the head
+    of a loop over independent entries.
+    """
+
+    addresses: ClassVar[Mapping[str, str]] = ADDRESSES
+    entries: ClassVar[str] = "EACH for (int j = 0; j < {size}; j++)"
 
     sizes: Mapping[str, int]
     double: bool
@@ -94,18 +102,18 @@ class Spelling:
 
     def each(self, size: Size | Area, assignment: str) -> str:
         """A loop over entries with one assignment."""
-        return f"EACH for (int j = 0; j < {self.number(size)}; j++) {assignment};"
+        return f"{self.entries.format(size=self.number(size))} {assignment};"
 
     def row(self, buffer: Buffer) -> str:
         """The declaration of the address of a buffer's current row; empty if all rows are the same."""
-        if buffer.kind not in ADDRESSES:
+        if buffer.kind not in self.addresses:
             return ""
         return f"{numbers(buffer)} *const {buffer.name} = {self.row_address(buffer)};"
 
     def row_address(self, buffer: Buffer) -> str:
         """The address of a buffer's current row."""
         table, token = buffer.row_of or (None, None)
-        return ADDRESSES[buffer.kind].format(
+        return self.addresses[buffer.kind].format(
             name=buffer.name,
             size=self.number(buffer.size),
             row="TOKEN_ROW" if buffer.token else f"ROW({self.number(buffer.size)})",
@@ -126,4 +134,4 @@ class Spelling:
 def numbers(buffer: Buffer) -> str:
     """The type of a buffer's numbers."""
     number = "int64_t" if buffer.token else "real"
-    return number if buffer.kind in (KEPT, STRETCH, LANE) else f"const {number}"
+    return number if buffer.kind in (KEPT, STRETCH, LANE, PARTIALS) else f"const {number}"

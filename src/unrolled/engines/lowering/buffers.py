@@ -16,6 +16,7 @@ TURNED = "turned"  # a matrix that is the transpose of a parameter
 TABLE_ROW = "table row"  # the row of a fixed table that a token names
 STRETCH = "stretch"  # scratch, a row for each step of the stretch that is computed at once
 LANE = "lane"  # scratch, a row for each sequence, overwritten at each step
+PARTIALS = "partials"  # scratch, a number for each thread of a lane: its part of a sum or of a maximum
 REGULAR = (STRETCH, LANE)  # rows at a regular distance, as products need them
 
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ...graph.node import Node
+from ...plan.loop import Loop
 from ...plan.plan import Pass
 from .lines import loop, size
 from .refuse import Refused, check
-from .schedule import ENTRYWISE, Schedule, of_fixed_values, schedule, straight
+from .schedule import ENTRYWISE, Schedule, of_fixed_values, of_loop, schedule, straight
 from .statements import (
     Choose,
     Copy,
@@ -63,6 +64,18 @@ def lower(way: Pass, wanted: tuple[Node, ...]) -> Lowered:
     return _lowered(made, _lowered(fixed, None) if fixed else None)
 
 
+@lru_cache(maxsize=512)
+def lower_loop(loop: Loop) -> Lowered:
+    """The statements of a loop of the plan alone.
+
+    Raises:
+        Refused: no statement can express something that the loop computes.
+    """
+    made = of_loop(loop)
+    check(made)
+    return _lowered(made, None)
+
+
 def _lowered(made: Schedule, once: Lowered | None) -> Lowered:
     storage = Storage(made)
     before, step, after = (tuple(_stage(k, storage)) for k in range(3))
@@ -71,8 +84,17 @@ def _lowered(made: Schedule, once: Lowered | None) -> Lowered:
 
 def obstacle(way: Pass) -> str:
     """Why lowering refuses a pass; empty if it does not."""
+    return _obstacle(schedule(way, ()))
+
+
+def obstacle_of_loop(loop: Loop) -> str:
+    """Why lowering refuses a loop; empty if it does not."""
+    return _obstacle(of_loop(loop))
+
+
+def _obstacle(made: Schedule) -> str:
     try:
-        check(schedule(way, ()))
+        check(made)
     except Refused as reason:
         return str(reason)
     return ""

@@ -8,11 +8,12 @@ steps at once, and all else is computed in the stage that uses it first.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from ...graph.node import Node, order
 from ...graph.ops import POINTWISE
+from ...plan.loop import Loop
 from ...plan.plan import Pass
 from ...plan.stages import EACH, ONCE, Kinds
 
@@ -74,12 +75,32 @@ class Schedule:
 @lru_cache(maxsize=512)
 def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
     """The schedule of a pass that stores the wanted values, unless they are available before it."""
-    step, kinds = way.recurrence, Kinds(way.recurrence)
+    step = way.recurrence
     states = tuple(step.states.values())
     new = tuple(step.returns[n] for n in step.states)
-    before, loop, after = _stages(way, states, new, {*new, *wanted})
-    computed = {*before, *loop, *after}
-    nodes = (*before, *loop, *after)
+    return _reading(_stages(way, states, new, {*new, *wanted}), states, new, wanted, way.kinds, step.reverse)
+
+
+@lru_cache(maxsize=512)
+def of_loop(loop: Loop) -> Schedule:
+    """The schedule of a loop of the plan alone: all else is computed by others, before it and after it."""
+    read = {*loop.new, *loop.keep}.union(*map(operands, loop.nodes))
+    nodes = tuple(n for n in loop.nodes if n.op != "transpose" or n in read)
+    made = _reading(((), nodes, ()), loop.states, loop.new, loop.keep, loop.kinds, loop.reverse)
+    return replace(made, moving=(*made.moving, *made.previous), previous=())
+
+
+def _reading(
+    stages: tuple[tuple[Node, ...], tuple[Node, ...], tuple[Node, ...]],
+    states: tuple[Node, ...],
+    new: tuple[Node, ...],
+    wanted: tuple[Node, ...],
+    kinds: Kinds,
+    reverse: bool,
+) -> Schedule:
+    """The schedule with these stages, and what they read."""
+    nodes = tuple(n for stage in stages for n in stage)
+    computed = set(nodes)
     read = {a: None for n in nodes for a in _read(n, kinds)}
     outside = [n for n in {**read, **dict.fromkeys(new)} if n not in computed and n not in states]
     moving = [n for n in outside if kinds[n] > EACH]
@@ -87,9 +108,7 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
     fixed, each = (tuple(n for n in outside if kinds[n] == kind) for kind in (ONCE, EACH))
     given = order([*matrices, *fixed, *each, *wanted])
     return Schedule(
-        before,
-        loop,
-        after,
+        *stages,
         states,
         new,
         moving=tuple(n for n in moving if n.op != "state"),
@@ -99,7 +118,7 @@ def schedule(way: Pass, wanted: tuple[Node, ...]) -> Schedule:
         each=each,
         once=tuple(n for n in given if kinds[n] <= EACH and n.op not in ("parameter", "input")),
         keep=tuple(n for n in dict.fromkeys(wanted) if n in computed or n in states),
-        reverse=step.reverse,
+        reverse=reverse,
     )
 
 

@@ -1,0 +1,1 @@
+"""Trained networks in other forms, which run without this library."""

@@ -1,0 +1,212 @@
+"""Engine ``cuda`` without a GPU: the text that a GPU runs is compiled as C, and a CPU runs every thread of every block
+in random order (see cuda_on_cpu.c). ``make test-cuda`` runs all cells and hundreds of random circuits."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+import torch
+
+from cells_for_tests import CIRCUITS, SIZES, needs_compiler
+from cuda_on_cpu import OnCpu, WrongThreads, engine
+from unrolled import EngineError
+from unrolled.engines.call import Call
+from unrolled.engines.cuda import gpu
+from unrolled.engines.cuda.loop import placed
+from unrolled.engines.cuda.phases import phases, waits_at_the_end
+from unrolled.engines.cuda.tasks import tasks
+from unrolled.engines.registry import ENGINES, choose
+from unrolled.graph.bind import bind
+from unrolled.plan.plan import make_plan
+from unrolled.sequence.layout import Layout
+from unrolled.testing import calls
+from unrolled.testing.compare import assert_close, largest
+from unrolled.testing.gradients import random_leaves, random_weights, values_and_gradients
+from unrolled.testing.strategies import random_circuit
+
+ON_CPU = "cuda on a CPU"
+RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "4"))
+QUICK = ("gru", "layernorm_lstm", "bahdanau", "neural_stack", "lecture_output_recurrence")
+CELLS = CIRCUITS if RANDOM > 4 else QUICK
+TOLERANCE = {torch.float32: "engines, float32", torch.float64: "engines, float64"}
+TILES = [(lanes, width, depth) for lanes in (1, 2, 4) for width in (1, 3, 8) for depth in (1, 2, 4) if depth <= lanes]
+
+pytestmark = needs_compiler
+
+
+@pytest.fixture(autouse=True)
+def compile_quickly(monkeypatch):
+    monkeypatch.setenv("UNROLLED_CFLAGS", "-O0 -Werror=implicit-function-declaration")
+
+
+def use(monkeypatch, machine: OnCpu) -> OnCpu:
+    monkeypatch.setitem(ENGINES, ON_CPU, engine(machine))
+    return machine
+
+
+def compared(name: str, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> None:
+    """Compare all values and all gradients with the reference in float64."""
+    recurrence = CIRCUITS[name].recurrence
+    sizes = bind(recurrence, SIZES[name])
+    values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
+    expected = values_and_gradients(recurrence, sizes, values, weights)
+    values, weights = (
+        {n: t.to(dtype) if t.is_floating_point() else t for n, t in v.items()} for v in (values, weights)
+    )
+    actual = values_and_gradients(recurrence, sizes, values, weights, ON_CPU)
+    scale = largest([*expected[1].values(), *weights.values()])
+    for n, value in expected[0].items():
+        assert_close(n, actual[0][n].to(value.dtype), value, TOLERANCE[dtype], max(largest([value]), 1))
+    for n, gradient in expected[1].items():
+        assert_close(f"gradient of {n}", actual[1][n].double(), gradient, TOLERANCE[dtype], scale)
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_cells_in_float64(monkeypatch, name):
+    machine = use(monkeypatch, OnCpu())
+    compared(name, torch.float64)
+    assert machine.launches == 2
+
+
+@pytest.mark.parametrize("name", CELLS if RANDOM > 4 else ["lstm"])
+def test_cells_in_float32(monkeypatch, name):
+    use(monkeypatch, OnCpu(lanes=4, width=8, depth=1))
+    compared(name, torch.float32)
+
+
+@pytest.mark.parametrize("number", range(RANDOM))
+def test_random_circuits_in_random_calls(monkeypatch, number):
+    """Dense, ragged and empty batches, resets, given values, snapshots, single steps; odd sizes."""
+    lanes, width, depth = Random(number).choice(TILES)
+    use(monkeypatch, OnCpu(lanes, width, depth))
+    circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0, tokens=number % 3 == 0)
+    assert calls.check(calls.random_case(circuit, number), ON_CPU) in ("equal", "unbounded")
+
+
+# The proof finds what it is for.
+
+
+def without_barrier(number: int):
+    """Remove one of the barriers of a step."""
+
+    def changed(text: str) -> str:
+        parts = text.split("__syncthreads();")
+        assert number < len(parts) - 1
+        parts[number : number + 2] = [parts[number] + parts[number + 1]]
+        return "__syncthreads();".join(parts)
+
+    return changed
+
+
+def replaced(old: str, new: str):
+    def changed(text: str) -> str:
+        assert old in text
+        return text.replace(old, new)
+
+    return changed
+
+
+FAULTS = {
+    "a barrier is missing before the product": without_barrier(0),
+    "a barrier is missing behind the product": without_barrier(1),
+    "a product reads the entry behind": replaced("x[q][k], total[q]", "x[q][k + 1], total[q]"),
+    "a weight of another row": replaced("(int64_t)k * 16 + j", "(int64_t)k * 16 + (j + 1) % 16"),
+    "the lanes of a block share a state": replaced("s0_ + r * ROW(4)", "s0_"),
+    "a lane is left out": replaced("for (int r = FIRST_LANE;", "for (int r = FIRST_LANE + 1;"),
+    "a sequence starts from the state of another": replaced("begin0[of * 4", "begin0[(of ? of - 1 : 0) * 4"),
+    "some threads do not wait": replaced("__syncthreads();", "if (OF_LANE) __syncthreads();"),
+    "shared memory is too small": replaced("(shared + 128)", "(shared + 160)"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_found(monkeypatch, fault):
+    use(monkeypatch, OnCpu(changed=FAULTS[fault]))
+    recurrence = CIRCUITS["lstm"].recurrence
+    sizes = bind(recurrence, SIZES["lstm"])
+    values, weights = random_leaves(recurrence, sizes, 4, 5), random_weights(recurrence, sizes, 4, 5)
+    expected, _ = values_and_gradients(recurrence, sizes, values, weights)
+    with pytest.raises((AssertionError, WrongThreads)), torch.no_grad():
+        actual = forward(recurrence, sizes, values)
+        for n, value in expected.items():
+            assert_close(n, actual[n], value, "engines, float64")
+
+
+def forward(recurrence, sizes, values):
+    """All returned values, without a backward pass."""
+    batch, steps = values["x"].shape[:2]
+    call = Call(
+        recurrence,
+        dict(sizes),
+        {n: values[n] for n in recurrence.parameters},
+        {n: values[n].flatten(0, 1) for n in recurrence.inputs},
+        {n: values[n] for n in recurrence.states},
+        Layout.dense(batch, steps),
+        like=values["x"],
+    )
+    return ENGINES[ON_CPU].forward(call, keep=False)[0]
+
+
+# The rest of the engine.
+
+
+def test_bits_depend_neither_on_the_batch_nor_on_the_tile(monkeypatch):
+    recurrence = CIRCUITS["layernorm_lstm"].recurrence
+    sizes = bind(recurrence, SIZES["layernorm_lstm"])
+    values = random_leaves(recurrence, sizes, 5, 4)
+    found = []
+    for lanes, depth in ((1, 1), (4, 2)):
+        use(monkeypatch, OnCpu(lanes, 4, depth))
+        found.append(forward(recurrence, sizes, values)["h"].view(4, 5, -1))
+        one = {n: v[2:3] if n in (*recurrence.inputs, *recurrence.states) else v for n, v in values.items()}
+        assert torch.equal(forward(recurrence, sizes, one)["h"], found[-1][2])
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_threads_wait_twice_in_a_step(name):
+    loop = make_plan(CIRCUITS[name].recurrence).forward(keep=True).loop
+    step = phases(tasks(placed(loop), 0))
+    assert len(step) - (not waits_at_the_end(step)) == 2
+
+
+def test_explain(golden):
+    plans = [CIRCUITS[name].plan().explain("cuda") for name in ("mgu", "layernorm_lstm", "neural_stack")]
+    golden("plan_cuda.txt", "\n\n".join(plans) + "\n")
+
+
+def test_explain_for_another_engine():
+    with pytest.raises(EngineError, match="got 'cudd'"):
+        CIRCUITS["mgu"].plan().explain("cudd")
+
+
+# what torch says of the machine, and the refusal
+REFUSALS = {
+    "no CUDA": ({"backends.cuda.is_built": False}, "was built without CUDA. Install another build of torch, or use"),
+    "no GPU": ({"cuda.is_available": False}, "finds no NVIDIA GPU, or no driver for it. See nvidia-smi, or use engine"),
+    "AMD": ({"version.hip": "6.4"}, "is built for GPUs of AMD. Install another build of torch, or use engine"),
+    "no NVRTC": ({"nvrtc": None}, "NVRTC, the compiler for CUDA text, was not found. Install one with: pip install"),
+    "on the CPU": ({}, r"the parameters are on the cpu. Move them with .to\('cuda'\), or create them there with"),
+    "bfloat16": ({"dtype": torch.bfloat16}, 'it runs float32 and float64, not bfloat16. Use engine="torch"'),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(monkeypatch, name):
+    said, expected = REFUSALS[name]
+    said = {"backends.cuda.is_built": True, "cuda.is_available": True, "version.hip": None, "nvrtc": object()} | said
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: said["backends.cuda.is_built"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: said["cuda.is_available"])
+    monkeypatch.setattr(torch.version, "hip", said["version.hip"])
+    monkeypatch.setattr(gpu, "nvrtc", lambda: said["nvrtc"])
+    dtype = said.get("dtype", torch.float32)
+    gpu.missing.cache_clear()
+    with pytest.raises(EngineError, match='engine="cuda" is not available: .*' + expected):
+        choose.__wrapped__("cuda", CIRCUITS["lstm"].recurrence, "cuda" if dtype == torch.bfloat16 else "cpu", dtype)
+    gpu.missing.cache_clear()
+
+
+def test_an_engine_that_is_not_available_is_never_chosen():
+    assert choose("auto", CIRCUITS["lstm"].recurrence, "cuda")[0].name == "torch"
