@@ -13,6 +13,7 @@ def predict(
     *,
     history: bool = False,
     beam: int = 1,
+    weights: Literal["float32", "bf16", "int8"] = "float32",
     out: Path | None = None,
     format: Literal["csv", "jsonl"] | None = None,
 ) -> None:
@@ -29,6 +30,8 @@ def predict(
         Of a forecast: also what would have been forecast of the known values, beside them.
     beam
         Pairs only: number of answers, best first. The first is the most probable that a search of that width finds.
+    weights
+        Numbers of the weights: as trained, or rounded to 16 or 8 bits, which single steps read faster.
     out
         File to write (default: standard output).
     format
@@ -45,7 +48,7 @@ def predict(
     from . import screen
 
     chosen = format or ("jsonl" if out and out.suffix == ".jsonl" else "csv")
-    trained = Trained.load(run)
+    trained = Trained.load(run).with_weights(weights)
     with processor_threads():
         rows = list(trained.predict(data, history, beam))
     text = io.StringIO(newline="")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from ..run.trained import Trained
@@ -18,6 +18,7 @@ def sample(
     temperature: float = 0.8,
     top_p: float = 1.0,
     seed: int = 0,
+    weights: Literal["float32", "bf16", "int8"] = "float32",
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -37,6 +38,8 @@ def sample(
         Text only: sample from the most likely characters that together have this probability.
     seed
         Random seed. The same seed gives the same text.
+    weights
+        Numbers of the weights: as trained, or rounded to 16 or 8 bits, which single steps read faster.
     out
         Music only: the MIDI file to write (default: sample.mid).
     json
@@ -57,7 +60,7 @@ def sample(
         raise UsageError(f"--temperature must be 0 or more, got {temperature:g}")
     if not 0 < top_p <= 1:
         raise UsageError(f"--top-p must be above 0 and at most 1, got {top_p:g}")
-    trained = Trained.load(run)
+    trained = Trained.load(run).with_weights(weights)
     if isinstance(trained.kind, Music):
         if top_p != 1:
             raise UsageError("--top-p is for texts; the keys of a frame are drawn one by one")

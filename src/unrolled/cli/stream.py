@@ -18,6 +18,7 @@ def stream(
     chunk: int = 1000,
     each: bool = False,
     skip_unknown: bool = False,
+    weights: Literal["float32", "bf16", "int8"] = "float32",
     resume: bool = False,
     overwrite: bool = False,
     json: bool = False,
@@ -45,6 +46,8 @@ def stream(
         Text only: one line per character instead of one per chunk.
     skip_unknown
         Text only: skip characters that the model has never seen.
+    weights
+        Numbers of the weights: as trained, or rounded to 16 or 8 bits, which single steps read faster.
     resume
         Continue where it was stopped. The input must be the same from its beginning, even if it is a pipe.
     overwrite
@@ -64,7 +67,7 @@ def stream(
 
     if json and out is None:
         raise UsageError("--json needs --out: without it, the results go to standard output")
-    options = StreamOptions(chunk, format, each, skip_unknown)
+    options = StreamOptions(chunk, format, each, skip_unknown, weights)
     with processor_threads(), interruptible() as interrupted:
         source = None if str(input) == "-" else input
         streaming = Streaming(open_streamed(run, options), source, out, options, resume, overwrite, interrupted)

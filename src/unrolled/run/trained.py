@@ -22,6 +22,8 @@ from ..data.pairs.kind import Pairs
 from ..errors import DataError, UnrolledError, UsageError, command_line
 from ..nn.encoder_decoder import EncoderDecoder, Model
 from ..nn.model import SequenceModel
+from ..nn.narrow import narrow
+from ..nn.narrow_weights import FLOAT32, check_weights
 from ..train import random_states
 from .checkpoint import best_of, checkpoints, is_checkpoint, no_checkpoint, read_checkpoint
 from .config import CHANGED, Config, same
@@ -79,6 +81,16 @@ class Trained:
         source = config.get("source", dict)
         path, sha256 = (str(source.get(name, "")) for name in ("path", "sha256"))
         return Trained(run, spec, kind, model, Path(path), sha256)
+
+    def with_weights(self, kind: str) -> Trained:
+        """The same with weights of another kind: 'float32', as they are, or rounded to 'bf16' or 'int8'; see
+        ``narrow``."""
+        return self if check_weights(kind) == FLOAT32 else replace(self, model=narrow(self.model, kind))
+
+    @property
+    def bytes(self) -> int:
+        """The memory of the parameters."""
+        return sum(t.nbytes for t in self.model.state_dict().values())
 
     def read(self, path: Path, skip_unknown: bool = False) -> Data:
         """Data as the model reads them; see ``Kind.read``.
@@ -184,13 +196,13 @@ def language_of(trained: Trained) -> tuple[SequenceModel, Language]:
     return trained.model, trained.kind
 
 
-def load_characters(run: Path) -> tuple[SequenceModel, Language, Vocabulary]:
-    """The model of characters of a run, how it reads, and the characters that it knows.
+def load_characters(run: Path, weights: str = FLOAT32) -> tuple[SequenceModel, Language, Vocabulary]:
+    """The model of characters of a run, with weights of some kind, how it reads, and the characters that it knows.
 
     Raises:
         DataError: the folder is not a run, or its model reads bytes, words or subwords.
     """
-    model, kind = load_language(run)
+    model, kind = language_of(Trained.load(run).with_weights(weights))
     if not isinstance(kind.vocabulary, Vocabulary):
         raise DataError(f"'{run}' reads {kind.steps}; this needs a model of characters: train with data.unit=character")
     return model, kind, kind.vocabulary

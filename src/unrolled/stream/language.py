@@ -117,5 +117,5 @@ def _states(carried: dict[str, Tensor]) -> tuple[State, ...] | None:
 
 def open_language(run: Path, options: StreamOptions) -> LanguageStream:
     """The model of characters of a run folder, for streams."""
-    model, kind, vocabulary = load_characters(run)
+    model, kind, vocabulary = load_characters(run, options.weights)
     return LanguageStream(model, vocabulary, options, kind.border, kind.line_ends, kind.options.field)

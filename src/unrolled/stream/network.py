@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..nn.narrow import narrow
+from ..nn.narrow_weights import FLOAT32
 from ..nn.recurrent import Recurrent
 from ..nn.stored import load_network
 from ..sequence.state import State
@@ -44,6 +46,7 @@ class NetworkStream:
         return {"step": torch.arange(begin, begin + len(piece)), **columns}, dict(out.state)
 
 
-def open_network(path: Path) -> NetworkStream:
-    """The network of a file, for streams."""
-    return NetworkStream(*load_network(path))
+def open_network(path: Path, weights: str = FLOAT32) -> NetworkStream:
+    """The network of a file, for streams, with weights of this kind."""
+    net, audio = load_network(path)
+    return NetworkStream(net if weights == FLOAT32 else narrow(net, weights), audio)

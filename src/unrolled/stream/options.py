@@ -15,6 +15,7 @@ class StreamOptions:
     format: 'jsonl' or 'csv'.
     each: of a text, write a row per character instead of one per chunk.
     skip_unknown: of a text, skip characters that the model has never seen.
+    weights: 'float32', or rounded to 'bf16' or 'int8'.
 
     Raises:
         UsageError: a chunk without steps.
@@ -24,6 +25,7 @@ class StreamOptions:
     format: str = "jsonl"
     each: bool = False
     skip_unknown: bool = False
+    weights: str = "float32"
 
     def __post_init__(self) -> None:
         if self.chunk < 1:
@@ -32,4 +34,5 @@ class StreamOptions:
     def __str__(self) -> str:
         """As options of the command line."""
         flags = [f"--{name.replace('_', '-')}" for name, value in asdict(self).items() if value is True]
+        flags += [f"--weights {self.weights}"] if self.weights != "float32" else []
         return " ".join([f"--chunk {self.chunk} --format {self.format}", *flags])

@@ -64,7 +64,7 @@ def open_streamed(run: Path, options: StreamOptions) -> Streamed:
     if run.suffix == SUFFIX:
         if options.each or options.skip_unknown:
             raise UsageError("--each and --skip-unknown are for models of text; a network writes a line for each step")
-        return open_network(run)
+        return open_network(run, options.weights)
     config = Config(run)
     task = config.get("task", str)
     if task not in TASKS:
