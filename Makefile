@@ -7,6 +7,8 @@ BENCH := .venv-bench/ready
 ACCELERATE := .venv-accelerate/ready
 ECOSYSTEM := .venv-ecosystem/ready
 PAIRS := .venv-pairs/ready
+NVRTC := .venv-nvrtc/ready
+DOCS := .venv-docs/ready
 
 .PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-weights bench-writing figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series results-m4 results-pairs results-g2p format clean
@@ -48,6 +50,18 @@ $(ECOSYSTEM): tests/ecosystem/requirements.txt pyproject.toml constraints.txt
 	@.venv-ecosystem/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e . -r $<
 	@touch $@
 
+$(NVRTC): tests/cuda_requirements.txt
+	@echo "environment  creating .venv-nvrtc for NVIDIA's compiler"
+	@$(PYTHON) -m venv .venv-nvrtc
+	@.venv-nvrtc/bin/python -m pip install -qq --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+$(DOCS): pyproject.toml constraints.txt
+	@echo "environment  creating .venv-docs for Sphinx"
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	@touch $@
+
 .venv: $(READY)
 
 demo: $(READY)  ## run the guided demonstration
@@ -60,6 +74,14 @@ test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-se
 .PHONY: test-ecosystem
 test-ecosystem: $(ECOSYSTEM)  ## run models in Lightning, skorch, Accelerate, Opacus, Captum and torchinfo; a minute
 	@.venv-ecosystem/bin/python -m pytest -q tests/ecosystem $(ARGS)
+
+.PHONY: test-cuda test-cuda-text
+test-cuda: $(READY)  ## run the CUDA text of all cells and of 200 random circuits on the CPU, thread by thread; 5 minutes
+	@UNROLLED_CUDA_CIRCUITS=200 nice $(BIN)/python -m pytest -q tests/test_cuda_text.py $(ARGS)
+
+test-cuda-text: $(READY) $(NVRTC)  ## compile the CUDA text of every cell for four kinds of GPU, without a GPU; 5 minutes
+	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) $(BIN)/python -m pytest -q tests/test_cuda_text.py -k nvrtc
+	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) nice $(BIN)/python tests/cuda_texts.py $(ARGS)
 
 .PHONY: test-files
 test-files: $(READY)  ## run each test file in its own process, two at a time; ARGS='-m "not slow"'
@@ -117,6 +139,15 @@ bench-long: $(READY)  ## compute the exact gradient through 30,000,000 steps of 
 
 figures: $(READY)  ## redraw all figures of README and docs, and the page of all cells
 	@$(BIN)/python docs/figures.py
+
+.PHONY: docs
+docs: $(DOCS)  ## build the documentation site, build/docs/index.html; warnings are errors; a minute
+	@.venv-docs/bin/python -m sphinx -q -a -W --keep-going -c docs -b html . build/docs
+	@echo "docs         build/docs/index.html"
+
+.PHONY: docs-check
+docs-check: docs $(READY)  ## open each page of the site in Chromium, at 400 and 1200 px; ARGS="--axe axe.min.js" of the npm package axe-core
+	@$(BIN)/python tests/site_in_browser.py build/docs $(ARGS)
 
 RESULTS = runs/results
 JSB = $(UNROLLED_DATA)/music/JSB_Chorales.mat
@@ -200,5 +231,5 @@ mutants: $(READY)  ## plant faults in the sources, each of which a test must det
 	@nice $(BIN)/python tests/mutants.py $(ARGS)
 
 clean:  ## remove the environment, caches and build products
-	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem .venv-pairs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-accelerate .venv-ecosystem .venv-pairs .venv-docs .venv-nvrtc docs/reference build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,23 +3,37 @@ in random order (see cuda_on_cpu.c). ``make test-cuda`` runs all cells and hundr
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
+from contextlib import nullcontext
+from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from cuda_on_cpu import OnCpu, WrongThreads, engine
+from cuda_on_cpu import OnCpu, WrongThreads, driver, engine
+from unrolled import EngineError
+from unrolled.engines.c.build import load
 from unrolled.engines.call import Call
-from unrolled.engines.registry import ENGINES
+from unrolled.engines.cuda import gpu, nvrtc
+from unrolled.engines.cuda.loop import CudaLoop, placed
+from unrolled.engines.cuda.phases import phases, waits_at_the_end
+from unrolled.engines.cuda.tasks import tasks
+from unrolled.engines.planned import Planned
+from unrolled.engines.registry import ENGINES, choose
 from unrolled.graph.bind import bind
+from unrolled.plan.plan import make_plan
 from unrolled.sequence.layout import Layout
 from unrolled.testing import calls
 from unrolled.testing.compare import assert_close, largest
 from unrolled.testing.gradients import random_leaves, random_weights, values_and_gradients
 from unrolled.testing.strategies import random_circuit
 
+ON_CPU = "cuda on a CPU"
 RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "4"))
 QUICK = ("gru", "layernorm_lstm", "bahdanau", "neural_stack", "lecture_output_recurrence")
 CELLS = CIRCUITS if RANDOM > 4 else QUICK
@@ -35,7 +49,7 @@ def compile_quickly(monkeypatch):
 
 
 def use(monkeypatch, machine: OnCpu) -> OnCpu:
-    monkeypatch.setitem(ENGINES, "cuda", engine(machine))
+    monkeypatch.setitem(ENGINES, ON_CPU, engine(machine))
     return machine
 
 
@@ -48,7 +62,7 @@ def compared(name: str, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> N
     values, weights = (
         {n: t.to(dtype) if t.is_floating_point() else t for n, t in v.items()} for v in (values, weights)
     )
-    actual = values_and_gradients(recurrence, sizes, values, weights, "cuda")
+    actual = values_and_gradients(recurrence, sizes, values, weights, ON_CPU)
     scale = largest([*expected[1].values(), *weights.values()])
     for n, value in expected[0].items():
         assert_close(n, actual[0][n].to(value.dtype), value, TOLERANCE[dtype], max(largest([value]), 1))
@@ -75,7 +89,7 @@ def test_random_circuits_in_random_calls(monkeypatch, number):
     lanes, width, depth = Random(number).choice(TILES)
     use(monkeypatch, OnCpu(lanes, width, depth))
     circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0, tokens=number % 3 == 0)
-    assert calls.check(calls.random_case(circuit, number), "cuda") in ("equal", "unbounded")
+    assert calls.check(calls.random_case(circuit, number), ON_CPU) in ("equal", "unbounded")
 
 
 # The proof finds what it is for.
@@ -139,4 +153,134 @@ def forward(recurrence, sizes, values):
         Layout.dense(batch, steps),
         like=values["x"],
     )
-    return ENGINES["cuda"].forward(call, keep=False)[0]
+    return ENGINES[ON_CPU].forward(call, keep=False)[0]
+
+
+# The rest of the engine.
+
+
+def test_bits_depend_neither_on_the_batch_nor_on_the_tile(monkeypatch):
+    recurrence = CIRCUITS["layernorm_lstm"].recurrence
+    sizes = bind(recurrence, SIZES["layernorm_lstm"])
+    values = random_leaves(recurrence, sizes, 5, 4)
+    found = []
+    for lanes, depth in ((1, 1), (4, 2)):
+        use(monkeypatch, OnCpu(lanes, 4, depth))
+        found.append(forward(recurrence, sizes, values)["h"].view(4, 5, -1))
+        one = {n: v[2:3] if n in (*recurrence.inputs, *recurrence.states) else v for n, v in values.items()}
+        assert torch.equal(forward(recurrence, sizes, one)["h"], found[-1][2])
+    assert torch.equal(*found)
+
+
+@pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
+def test_threads_wait_twice_in_a_step(name):
+    loop = make_plan(CIRCUITS[name].recurrence).forward(keep=True).loop
+    step = phases(tasks(placed(loop), 0))
+    assert len(step) - (not waits_at_the_end(step)) == 2
+
+
+def test_explain(golden):
+    plans = [CIRCUITS[name].plan().explain("cuda") for name in ("mgu", "layernorm_lstm", "neural_stack")]
+    golden("plan_cuda.txt", "\n\n".join(plans) + "\n")
+
+
+def test_explain_for_another_engine():
+    with pytest.raises(EngineError, match="got 'cudd'"):
+        CIRCUITS["mgu"].plan().explain("cudd")
+
+
+# what torch says of the machine, and the refusal
+REFUSALS = {
+    "no CUDA": ({"backends.cuda.is_built": False}, "was built without CUDA. Install another build of torch, or use"),
+    "no GPU": ({"cuda.is_available": False}, "finds no NVIDIA GPU, or no driver for it. See nvidia-smi, or use engine"),
+    "AMD": ({"version.hip": "6.4"}, "is built for GPUs of AMD. Install another build of torch, or use engine"),
+    "no NVRTC": ({"nvrtc": None}, "NVRTC, the compiler for CUDA text, was not found. Install one with: pip install"),
+    "on the CPU": ({}, r"the parameters are on the cpu. Move them with .to\('cuda'\), or create them there with"),
+    "bfloat16": ({"dtype": torch.bfloat16}, 'it runs float32 and float64, not bfloat16. Use engine="torch"'),
+}
+
+
+@pytest.mark.parametrize("name", REFUSALS)
+def test_refusals(monkeypatch, name):
+    said, expected = REFUSALS[name]
+    said = {"backends.cuda.is_built": True, "cuda.is_available": True, "version.hip": None, "nvrtc": object()} | said
+    monkeypatch.setattr(torch.backends.cuda, "is_built", lambda: said["backends.cuda.is_built"])
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: said["cuda.is_available"])
+    monkeypatch.setattr(torch.version, "hip", said["version.hip"])
+    monkeypatch.setattr(gpu, "nvrtc", lambda: said["nvrtc"])
+    dtype = said.get("dtype", torch.float32)
+    gpu.missing.cache_clear()
+    with pytest.raises(EngineError, match='engine="cuda" is not available: .*' + expected):
+        choose.__wrapped__("cuda", CIRCUITS["lstm"].recurrence, "cuda" if dtype == torch.bfloat16 else "cpu", dtype)
+    gpu.missing.cache_clear()
+
+
+def test_an_engine_that_is_not_available_is_never_chosen():
+    assert choose("auto", CIRCUITS["lstm"].recurrence, "cuda")[0].name == "torch"
+
+
+# A GPU that is none: the driver is a C library that runs texts on the CPU.
+
+
+@pytest.fixture
+def driver_of_tests(monkeypatch):
+    library = load((Path(__file__).parent / "cuda_driver.c").read_text(encoding="utf-8"), "cuLaunchKernel")
+    library.last_launch.restype = ctypes.POINTER(ctypes.c_uint)
+    library.last_stream.restype = ctypes.c_void_p
+    properties, stream = SimpleNamespace(multi_processor_count=2), SimpleNamespace(cuda_stream=1 << 40)
+    monkeypatch.setattr(gpu, "_driver", lambda: library)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    gpu._function.cache_clear()
+    yield library
+    gpu._function.cache_clear()
+
+
+def test_launches_of_the_driver(monkeypatch, driver_of_tests):
+    seen = []
+
+    def compiled(text: str, architecture: int) -> bytes:
+        seen.append(architecture)
+        shared = placed_text(text)
+        return b"at %d\0" % ctypes.cast(driver(text, shared), ctypes.c_void_p).value
+
+    def placed_text(text: str) -> int:
+        """The shared memory of a text: where its last buffer begins, and room behind that."""
+        return max(int(n) for n in re.findall(r"shared \+ (\d+)", text)) + 4096
+
+    monkeypatch.setattr(gpu, "compiled", compiled)
+    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu())))
+    compared("gru", torch.float32)
+    assert seen == [90, 90], "forward and backward are compiled once each"
+    grid, block = driver_of_tests.last_launch()[:3], driver_of_tests.last_launch()[3:6]
+    assert (grid, block) == ([2, 1, 1], [32, 4, 1]), "five sequences on two processors: four lanes a block"
+    assert driver_of_tests.last_stream() == 1 << 40
+
+
+def test_a_driver_that_refuses(monkeypatch, driver_of_tests):
+    monkeypatch.setattr(gpu, "compiled", lambda text, architecture: b"nothing")
+    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu())))
+    with pytest.raises(EngineError, match=r"cuModuleLoadData failed: no kernel image is available .* \(209\)"):
+        compared("rnn", torch.float32)
+
+
+@pytest.mark.skipif(nvrtc.nvrtc() is None, reason="needs NVRTC: make test-cuda-text")
+def test_compiled_by_nvrtc(monkeypatch, tmp_path):
+    text = '#define POINTERS 1\nextern "C" __global__ void run(float *x) { x[threadIdx.x] = 1; }'
+    cubin = nvrtc.compiled(text, 90)
+    assert cubin[:4] == b"\x7fELF"
+    monkeypatch.setattr(nvrtc.Nvrtc, "compile", None)
+    assert nvrtc.compiled(text, 90) == cubin, "from the cache"
+    monkeypatch.undo()
+    with pytest.raises(EngineError, match=r"does not compile for this GPU \(sm_20\); it knows sm_"):
+        nvrtc.compiled(text, 20)
+    with pytest.raises(EngineError, match=r"(?s)The CUDA text was saved as .*\.cu:.*expected a declaration"):
+        nvrtc.compiled("not CUDA", 90)
+
+
+def test_no_nvrtc(monkeypatch):
+    monkeypatch.setattr(nvrtc, "nvrtc", lambda: None)
+    with pytest.raises(EngineError, match="NVRTC was not found"):
+        nvrtc.compiled("text", 90)

@@ -11,6 +11,7 @@ import types
 from importlib import import_module
 
 from .graph.language import FUNCTIONS
+from .plan.of_engines import OF_ENGINES
 
 TYPE_CHECKING = False  # defined here, because importing typing takes time during which Ctrl-C is not handled
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _HOME = {
     "explore": "look.explore",
     "measure": "look.explore",
     "diagnose": "diagnosis.diagnose",
+    "export": "export.exporting",
     **dict.fromkeys(("zoneout", "variational", "noise"), "circuits.regularise"),
     **dict.fromkeys(_ERRORS, "errors"),
     **dict.fromkeys(FUNCTIONS, "circuits.functional"),
@@ -62,6 +64,7 @@ if TYPE_CHECKING:
     from .diagnosis.diagnose import diagnose as diagnose
     from .draw.drawing import Drawing as Drawing
     from .errors import *  # noqa: F403
+    from .export.exporting import export as export
     from .look.explore import explore as explore
     from .look.explore import measure as measure
     from .nn.acceleration import accelerate as accelerate
@@ -91,13 +94,21 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def _explained_for_cuda(plan: object) -> str:
+    explained: str = import_module(f"{__name__}.engines.cuda.explain").explain(plan)
+    return explained
+
+
+OF_ENGINES["cuda"] = _explained_for_cuda
+
+
 def __dir__() -> list[str]:
     return sorted(_NAMES)
 
 
 class _Package(types.ModuleType):
-    """The package, whose ``draw`` is the function of the language. Python sets it to the room ``draw`` when it imports
-    that; ``from unrolled.draw import ...`` finds the room without it."""
+    """The package, whose ``draw`` and ``export`` are functions. Python sets them to the rooms of these names when it
+    imports those; ``from unrolled.draw import ...`` finds a room without it."""
 
     @property
     def draw(self) -> object:
@@ -105,6 +116,14 @@ class _Package(types.ModuleType):
 
     @draw.setter
     def draw(self, room: object) -> None:
+        pass
+
+    @property
+    def export(self) -> object:
+        return self.__getattr__("export")
+
+    @export.setter
+    def export(self, room: object) -> None:
         pass
 
 

@@ -18,6 +18,7 @@ from .doctor import doctor
 from .draw import draw
 from .equations import equations
 from .evaluate import evaluate
+from .export import export
 from .info import info
 from .look import look
 from .plan import plan
@@ -46,6 +47,7 @@ COMMANDS = (
     predict,
     sample,
     stream,
+    export,
     info,
     runs,
     equations,

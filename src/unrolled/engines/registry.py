@@ -9,13 +9,16 @@ import torch as pytorch
 
 from ..errors import EngineError, did_you_mean
 from ..graph.recurrence import Recurrence
-from ..plan.plan import make_plan
+from ..plan.plan import Pass, make_plan
 from ..transform.hoist import hoisted
 from . import torch
 from .c.build import compiler, missing
 from .c.engine import Compiled
 from .call import Engine
-from .lowering.lower import obstacle
+from .cuda.gpu import Gpu
+from .cuda.gpu import missing as missing_gpu
+from .cuda.loop import CudaLoop
+from .lowering.lower import obstacle, obstacle_of_loop
 from .planned import Planned
 from .reference import Reference
 
@@ -23,6 +26,7 @@ ENGINES: dict[str, Engine] = {
     "reference": Reference(),
     "torch": Planned("torch", torch.run_loop),
     "c": Compiled(),
+    "cuda": Planned("cuda", CudaLoop(Gpu())),
 }
 
 
@@ -49,8 +53,9 @@ def choose(
     if name not in ENGINES:
         hint = did_you_mean(name, ("auto", *ENGINES))
         raise EngineError(f"engine={name!r} does not exist. Choose one of: auto, {', '.join(ENGINES)}{hint}")
-    if name == "c" and (obstacle := _obstacle(recurrence, device, dtype)):
-        raise EngineError(f'engine="c" is not available: {obstacle}')
+    refuses = {"c": _obstacle, "cuda": _obstacle_on_gpu}.get(name)
+    if refuses and (reason := refuses(recurrence, device, dtype)):
+        raise EngineError(f'engine="{name}" is not available: {reason}')
     return ENGINES[name], "chosen by the user"
 
 
@@ -83,10 +88,10 @@ def _automatic(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> tup
     if dtype == pytorch.float64:
         reason = "exact for float64: the same bits as the unfolded graph; engine='c' is faster"
         return ENGINES["reference"], reason
-    if obstacle := _obstacle(recurrence, device, dtype):
-        if obstacle == missing():
-            _hint(obstacle)
-        return ENGINES["torch"], f"not 'c': {obstacle}"
+    if reason := _obstacle(recurrence, device, dtype):
+        if reason == missing():
+            _hint(reason)
+        return ENGINES["torch"], f"not 'c': {reason}"
     return ENGINES["c"], f"compiled by {' '.join(compiler() or ())}"
 
 
@@ -103,6 +108,25 @@ def _obstacle(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
     if compiler() is None:
         return missing()
     parts = hoisted(recurrence) if recurrence.fixed else None
-    plan = make_plan(parts[1] if parts else recurrence)
-    ways = (plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters}))
-    return next((reason for way in ways if (reason := obstacle(way))), "")
+    return next((reason for way in _ways(parts[1] if parts else recurrence) if (reason := obstacle(way))), "")
+
+
+def _obstacle_on_gpu(recurrence: Recurrence, device: str, dtype: pytorch.dtype) -> str:
+    """Why engine 'cuda' cannot be used; empty if it can."""
+    if reason := missing_gpu():
+        return reason
+    if device != "cuda":
+        return (
+            f"the parameters are on the {device}. Move them with .to('cuda'), or create them there with device='cuda'"
+        )
+    if dtype not in (pytorch.float32, pytorch.float64):
+        return f'it runs float32 and float64, not {str(dtype).removeprefix("torch.")}. Use engine="torch"'
+    parts = hoisted(recurrence) if recurrence.fixed else None
+    ways = _ways(parts[1] if parts else recurrence)
+    return next((reason for way in ways if (reason := obstacle_of_loop(way.loop))), "")
+
+
+def _ways(recurrence: Recurrence) -> tuple[Pass, Pass]:
+    """The pass forward and the pass backward of all that a recurrence returns."""
+    plan = make_plan(recurrence)
+    return plan.forward(keep=True), plan.backward(plan.step.returns, {**plan.step.inputs, **plan.step.parameters})

@@ -109,7 +109,8 @@ def _table(kind: Table) -> About:
 
 
 def _voice(kind: Voice) -> About:
-    made = f"Compute log-mel features: {kind.inputs} bands, frames of 10 ms, {kind.rate:,} Hz, as in unrolled.sources.LogMel."
+    made = f"Compute log-mel features of frames of 10 ms as unrolled.sources.LogMel does: {kind.inputs} bands, "
+    made += f"{kind.rate:,} Hz."
     level = {
         "absolute": "",
         "recording": f"Subtract the largest feature of the recording, and cut at -{RANGE:g}.",

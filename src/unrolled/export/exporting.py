@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import DataError, UsageError, command_line
+from ..errors import DataError, EngineError, UsageError
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from ..nn.stored import SUFFIX as STORED
@@ -54,16 +55,29 @@ def export(
     net, trained = _opened(run)
     about = About.of(trained.kind) if trained else About()
     network = network_of(net, tokens=about.tokens)
-    if path.suffix == ".onnx":
-        from . import onnx  # type: ignore[attr-defined]
-
-        return onnx.write(network, about, path)  # type: ignore[no-any-return]
-    from .c import file
-
-    return file.write(network, about, path, chosen, trained, tell or (lambda word, line: None))
+    writer = _writer(path.suffix)
+    more = () if path.suffix == ".onnx" else (chosen, trained, tell or (lambda word, line: None))
+    report: Report = writer.write(network, about, path, *more)
+    return report
 
 
+WRITERS = {".c": "c.file", ".onnx": "onnx.file"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
+
+
+def _writer(suffix: str) -> Any:
+    """The module that writes files with a suffix.
+
+    Raises:
+        EngineError: a package is missing.
+    """
+    try:
+        return import_module(f".{WRITERS[suffix]}", __package__)
+    except ImportError as problem:
+        raise EngineError(
+            f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
+            "pip install onnx onnxruntime"
+        ) from None
 
 
 def _options(given: dict[str, Any]) -> Options:
@@ -81,7 +95,9 @@ def _check(path: Path, overwrite: bool, chosen: Options) -> None:
         raise UsageError(f"the suffix of '{path}' must be one of {', '.join(FORMS)}: it decides what is written")
     if path.suffix != ".c" and (unused := chosen.changed()):
         raise UsageError(f"{unused[0]} is for C files; '{path}' is written as {FORMS[path.suffix]}")
-    for file in [path, *([path.with_suffix(".h")] if chosen.header else [])]:
+    beside = [path.with_suffix(".h")] if chosen.header else []
+    beside += [path.with_name(f"{path.stem}_step.onnx")] if path.suffix == ".onnx" else []
+    for file in [path, *beside]:
         if file.is_dir():
             raise UsageError(f"'{file}' is a folder; name a file, such as {file / ('model' + path.suffix)}")
         if file.exists() and not overwrite:
@@ -99,8 +115,3 @@ def _opened(run: Recurrent | SequenceModel | Path | str) -> tuple[Recurrent | Se
     trained = Trained.load(Path(run))
     About.of(trained.kind)  # refuses kinds that need more than a network
     return trained.layers, trained
-
-
-def see_help() -> str:
-    """The command that shows all options."""
-    return command_line("export", "--help")

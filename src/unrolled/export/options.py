@@ -8,10 +8,11 @@ from dataclasses import dataclass, fields
 from ..errors import UsageError, check_choice
 
 WEIGHTS, STARTS = ("float32", "bf16", "int8"), ("zero", "settled", "trained")
-KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main".split()
-)
+KEYWORDS = frozenset((
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
+    "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
+    "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "main",
+))  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from ..errors import EngineError, did_you_mean
 from ..graph.node import TOKEN, Node, order
 from ..graph.recurrence import Recurrence
 from ..graph.stored import as_text, from_text
@@ -15,6 +16,7 @@ from ..transform.differentiate import differentiate, gradient
 from ..transform.terms import moves, parts, terms
 from .explain import explain
 from .loop import Loop, make_loop
+from .of_engines import OF_ENGINES
 from .regroup import regroup
 from .stages import Kinds, Stages, stages
 from .totals import with_totals
@@ -66,9 +68,23 @@ class Plan:
     step: Recurrence
     kept: tuple[Node, ...]
 
-    def explain(self) -> str:
-        """The plan in words: what is computed once, before the loop, in it and after it, forward and backward."""
-        return explain(self)
+    def explain(self, engine: str = "") -> str:
+        """The plan in words: what is computed once, before the loop, in it and after it, forward and backward.
+
+        >>> print(unrolled.cells.elman.plan().explain())
+
+        Args:
+            engine: the name of an engine, such as 'cuda', to see how that engine runs the loop.
+
+        Raises:
+            EngineError: the engine adds nothing to the plan.
+        """
+        if not engine:
+            return explain(self)
+        if engine not in OF_ENGINES:
+            hint = did_you_mean(engine, OF_ENGINES)
+            raise EngineError(f"explain() takes {', '.join(map(repr, OF_ENGINES))} or nothing, got {engine!r}{hint}")
+        return OF_ENGINES[engine](self)
 
     def forward(self, keep: bool) -> Pass:
         """The forward pass. With ``keep`` it stores the values that a backward pass reads."""

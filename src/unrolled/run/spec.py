@@ -35,8 +35,21 @@ LENGTH = ("updates", "minutes")
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The model: see ``nn.SequenceModel``; for pairs, ``nn.EncoderDecoder``. ``cell`` is the name of a cell, or
-    FILE.py:NAME; ``decoder`` is the cell that writes, for pairs only."""
+    """The model: see ``nn.SequenceModel``; for pairs, ``nn.EncoderDecoder``.
+
+    cell: the name of a cell, or FILE.py:NAME.
+    hidden: the size of the hidden state: a number, or one for each layer.
+    layers: the number of layers.
+    residual: add the input of a layer to its output if both have the same size.
+    bidirectional: read each sequence in both directions. Only for labels, and for the sources of pairs.
+    embedding: the size of the embedding of each symbol; 0 for one-hot vectors.
+    tied: use the transposed embedding as the read-out.
+    dropout: the share of values that are set to zero in training, between layers and before the read-out.
+    weight_dropout: the share of recurrent weights that are set to zero in training.
+    zoneout: the probability that an entry of a state keeps its value in training: a number, or one for each state.
+    variational: the share of entries of inputs and states that are dropped at all steps of a sequence in training.
+    decoder: the cell that writes, for pairs only.
+    """
 
     cell: str = "gru"
     hidden: int | list[int] | None = None

@@ -34,7 +34,7 @@ class LogMel:
     torch.Size([100, 40])
 
     Frame t is computed from the ``window`` seconds from t · ``hop``, times a Hann window; the samples are padded with
-    silence, so that every hop has a frame. Its power spectrum |X(f)|² (with an FFT of the next power of two) is
+    silence, so that every hop has a frame. Its power spectrum ``|X(f)|²`` (with an FFT of the next power of two) is
     weighted by ``mels`` triangles of equal height, evenly spaced between ``low`` and ``high`` on the mel scale
     2595 log10(1 + f / 700). The feature is the natural logarithm of the sum plus ``floor``, so silence is log(floor).
 

@@ -32,7 +32,7 @@ def relative_error(actual: Tensor, expected: Tensor, scale: float | None = None)
         scale: divide by this instead of the largest expected entry.
 
     Returns:
-        max |actual - expected| / max |expected|; infinity if the shapes differ or values are not finite.
+        ``max |actual - expected| / max |expected|``; infinity if the shapes differ or values are not finite.
     """
     if actual.shape != expected.shape:
         return float("inf")

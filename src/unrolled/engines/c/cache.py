@@ -143,13 +143,13 @@ def write(key: str, library: bytes) -> None:
         _warn(f"{cache_folder()} cannot be written ({problem.strerror})")
 
 
-def write_text(key: str, text: str) -> Path:
-    """Store a C text that could not be compiled. Returns its path."""
+def write_text(key: str, text: str, ending: str = ".c") -> Path:
+    """Store a text that could not be compiled. Returns its path."""
     content = text.encode()
     with contextlib.suppress(OSError):
         if folder := _lasting():
-            return _put(folder / f"{key}.c", content)
-    file, path = tempfile.mkstemp(prefix="unrolled-", suffix=".c")
+            return _put(folder / f"{key}{ending}", content)
+    file, path = tempfile.mkstemp(prefix="unrolled-", suffix=ending)
     with open(file, "wb") as kept:
         kept.write(content)
     return Path(path)

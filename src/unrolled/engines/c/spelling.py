@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from ctypes import c_float
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 from ...graph.size import Area, Size
 from ..lowering.buffers import KEPT, LANE, PARTIALS, PREVIOUS, SEQUENCE, SERIES, STRETCH, TABLE_ROW, Buffer
@@ -78,11 +79,12 @@ class Spelling:
     of a loop over independent entries.
     """
 
+    addresses: ClassVar[Mapping[str, str]] = ADDRESSES
+    entries: ClassVar[str] = "EACH for (int j = 0; j < {size}; j++)"
+
     sizes: Mapping[str, int]
     double: bool
     ops: Mapping[str, str]
-    addresses: Mapping[str, str] = field(default_factory=lambda: ADDRESSES)
-    entries: str = "EACH for (int j = 0; j < {size}; j++)"
 
     def number(self, size: Size | Area) -> int:
         """A size as a number."""

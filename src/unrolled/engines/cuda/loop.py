@@ -20,16 +20,13 @@ from ..lowering.lower import lower_loop
 from ..lowering.place import Placement, place
 from .render import Text, Tile, render
 
-THREADS = 512  # most threads of a block
-WARP = 32  # threads that a GPU runs in step
 MOST_LANES = 8  # most sequences of a block
 
 
 class Machine(Protocol):
     """What runs a text: a GPU, or in tests a CPU."""
 
-    @property
-    def processors(self) -> int:
+    def processors(self, device: torch.device) -> int:
         """How many blocks run at the same time."""
         ...
 
@@ -66,7 +63,7 @@ class CudaLoop:
             )
             for n in made.keep
         ]
-        if call.layout.rows:
+        if call.layout.rows and start:
             lanes, fresh = lanes_of(call.layout, like.device)
             text = _text(loop, tuple(sizes.items()), like.dtype == torch.float64, self._tile(loop, call, len(lanes)))
             blocks = -(-len(lanes) // text.tile.lanes)
@@ -80,19 +77,11 @@ class CudaLoop:
 
     def _tile(self, loop: Loop, call: Call, sequences: int) -> Tile:
         """As many lanes as keep all processors busy: then each weight is read for more sequences at once."""
-        lanes = 1
-        while lanes < MOST_LANES and sequences > lanes * self.machine.processors:
+        lanes, processors = 1, self.machine.processors(call.like.device)
+        while lanes < MOST_LANES and sequences > lanes * processors:
             lanes *= 2
         entries = max((n.type.entries(call.sizes) for n in loop.nodes if n.type.kind != TOKEN), default=1)
         return self.machine.tile(lanes, entries)
-
-
-def tile_of(lanes: int, entries: int) -> Tile:
-    """The threads of a block on a GPU: enough for the entries of the largest value, in whole warps."""
-    width = WARP
-    while width < min(entries, THREADS):
-        width *= 2
-    return Tile(lanes, width, min(lanes, THREADS // width))
 
 
 @lru_cache(maxsize=512)

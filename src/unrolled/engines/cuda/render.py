@@ -26,6 +26,13 @@ BY_LANE = {
 }
 
 
+class ByThreads(Spelling):
+    """How CUDA spells a loop: threads share the entries of a lane."""
+
+    addresses = BY_LANE
+    entries = "ENTRIES(j, {size})"
+
+
 @dataclass(frozen=True)
 class Tile:
     """What a block takes: some lanes, each shared by ``width`` threads; ``depth`` lanes are computed at once."""
@@ -62,7 +69,7 @@ def render(placement: Placement, totals: int, sizes: Mapping[str, int], double: 
         double: float64 instead of float32.
         tile: what a block takes.
     """
-    say = Spelling(sizes, double, OPS, BY_LANE, "ENTRIES(j, {size})")
+    say = ByThreads(sizes, double, OPS)
     step, pointers = phases(tasks(placement, totals)), list(_pointers(placement))
     where, shared, room = _scratch(placement, step, say, tile)
     defined = {"LANES": tile.lanes, "WIDTH": tile.width, "DEPTH": tile.depth, "POINTERS": max(len(pointers), 1)}
@@ -76,7 +83,7 @@ def render(placement: Placement, totals: int, sizes: Mapping[str, int], double: 
         *([part("matrices")] if _has_matrices(step) else []),
         "extern __shared__ __align__(16) char shared[];",
         "",
-        "EXPORT void __launch_bounds__(WIDTH *DEPTH) run(const arguments a) {",
+        "EXPORT void __launch_bounds__(WIDTH * DEPTH, 1) run(const arguments a) {",
         *indented(f"{kind}*const {name} = ({kind}*)a.p[{i}];" for i, (kind, name) in enumerate(pointers)),
         *indented(where),
         "    const int64_t first = (int64_t)blockIdx.x * LANES, *const lanes = a.lanes + 3 * first;",

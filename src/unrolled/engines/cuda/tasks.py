@@ -171,8 +171,9 @@ def _of_reduction(s: Reduction[Buffer], number: int) -> Iterator[Task]:
         yield Task(s, RESULT, last, (*read, *to), (top, total))
     else:
         (partial,) = _partials(number, 1)
-        yield Task(s, TOP, s.size, (*x, Touch(partial, None, True)), (partial,))
-        yield Task(s, RESULT, ONE, (Touch(partial, None, False), *to), (partial,))
+        whose = START if s.size == ONE else None  # a single entry is the same thread's part and result
+        yield Task(s, TOP, s.size, (*x, Touch(partial, whose, True)), (partial,))
+        yield Task(s, RESULT, ONE, (Touch(partial, whose, False), *to), (partial,))
 
 
 def _partials(first: int, count: int) -> Iterator[Buffer]:

@@ -84,8 +84,17 @@ def _lowered(made: Schedule, once: Lowered | None) -> Lowered:
 
 def obstacle(way: Pass) -> str:
     """Why lowering refuses a pass; empty if it does not."""
+    return _obstacle(schedule(way, ()))
+
+
+def obstacle_of_loop(loop: Loop) -> str:
+    """Why lowering refuses a loop; empty if it does not."""
+    return _obstacle(of_loop(loop))
+
+
+def _obstacle(made: Schedule) -> str:
     try:
-        check(schedule(way, ()))
+        check(made)
     except Refused as reason:
         return str(reason)
     return ""

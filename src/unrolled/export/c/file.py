@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -17,12 +16,14 @@ from ..network import Network
 from ..options import Options
 from ..report import Report
 from ..scaled import scaled
+from .check import checked
+from .loss import lost
 from .parts import parts_of, rounded_network
 from .reference import STEPS, proof, settled
 from .text import File, header_of, text_of
 
 
-def made(network: Network, about: About, options: Options) -> File:
+def made(network: Network, about: About, options: Options, header: str = "model.h") -> File:
     """The file of a network.
 
     Raises:
@@ -41,7 +42,7 @@ def made(network: Network, about: About, options: Options) -> File:
     scale = (torch.tensor(about.mean), torch.tensor(about.deviation)) if about.mean else None
     steps = min(STEPS, options.longest or STEPS)
     reference = proof(stored, start, options.rows, scale, steps)
-    return File(whole, about, options, parts_of(stored, options), reference, start, parts_of(whole, options))
+    return File(whole, about, options, parts_of(stored, options), reference, start, parts_of(whole, options), header)
 
 
 def _start(network: Network, options: Options) -> Mapping[str, Tensor] | None:
@@ -70,13 +71,35 @@ def write(
         trained: the run, whose own evaluation measures what rounded weights cost.
         tell: called with a word and a line for what is known before the file is written.
     """
-    file = made(network, about, options)
-    text = text_of(file)
-    files = [path]
-    write_text(path, text)
+    file = made(network, about, options, path.with_suffix(".h").name)
+    if options.weights != "float32":
+        tell("weights", lost(file, network, trained))
+    said, seconds = checked(file)
+    texts = {path: text_of(file)}
     if options.header:
-        files.append(path.with_suffix(".h"))
-        write_text(files[-1], header_of(file))
-    return Report(tuple(files))
+        texts[path.with_suffix(".h")] = header_of(file)
+    for where, text in texts.items():
+        write_text(where, text)
+    return Report(tuple(texts), tuple(_lines(file, said, seconds)), _figures(file, seconds))
 
 
+def _lines(file: File, said: str, seconds: float | None) -> Iterator[tuple[str, str]]:
+    figures = _figures(file, seconds)
+    yield "proof", said.removeprefix(f"{file.name}: ")
+    yield "weights", f"{figures['weight_bytes']:,} bytes ({file.options.weights})"
+    yield "state", f"{figures['state_bytes']:,} bytes, and {figures['stack_bytes']:,} bytes of the stack"
+    time = f", {seconds * 1e6:.3g} µs" if seconds is not None else ""
+    yield "step", f"{figures['multiply_adds']:,} multiply-adds{time}"
+    for sentence in file.about.lacks:
+        yield "note", sentence
+
+
+def _figures(file: File, seconds: float | None) -> dict[str, float]:
+    parts = file.parts
+    figures: dict[str, float] = {
+        "weight_bytes": sum(p.weight_bytes() for p in parts),
+        "state_bytes": sum(p.state_bytes() for p in parts),
+        "stack_bytes": max(p.local_bytes() for p in parts),
+        "multiply_adds": sum(p.multiply_adds() for p in parts),
+    }
+    return figures | ({"seconds": seconds} if seconds is not None else {})

@@ -12,6 +12,7 @@ from ...engines.c.render import part
 CALL = re.compile(r"\b(u_\w+|power_of_two|reduced)\b")  # see names.RESERVED
 # what is special to engine c -> C99; in this order
 PORTABLE = (
+    (r"\b(?:ENTRIES|ROWS)\((\w+), (\w+)\)", r"for (int \1 = 0; \1 < \2; \1++)"),
     (r"\bEACH |\bUNROLL ", ""),
     (r"ADDING\([^)]*\) ", ""),
     (r"\n *PRAGMA\([^\n]*", ""),
@@ -58,7 +59,7 @@ def library() -> dict[str, str]:
     """All functions by name: C texts, each with the comment before it."""
     own = (Path(__file__).parent / "plain.c").read_text(encoding="utf-8")
     found: dict[str, str] = {}
-    for text in (part("prelude"), part("matrices"), own):
+    for text in (part("prelude"), part("functions"), part("matrices"), own):
         text, numbers = _in_single_precision(text)
         for name, function in _functions(_expanded(text)):
             found[name] = portable(function, numbers)

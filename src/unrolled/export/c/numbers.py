@@ -19,7 +19,9 @@ def floats(values: NDArray[numpy.float32], name: str) -> list[str]:
 
 def doubles(values: Iterable[float]) -> list[str]:
     """Each number with ten digits."""
-    return [f"{value:.10g}" if "." in f"{value:.10g}" or "e" in f"{value:.10g}" else f"{value:.0f}.0" for value in values]
+    return [
+        f"{value:.10g}" if "." in f"{value:.10g}" or "e" in f"{value:.10g}" else f"{value:.0f}.0" for value in values
+    ]
 
 
 def array(declaration: str, numbers: Iterable[str]) -> Iterator[str]:

@@ -21,13 +21,16 @@ INLINE real u_floor(real x) {
     return whole_part > x ? whole_part - 1 : whole_part;
 }
 
-/* Newton's method for 1 / sqrt(x), and a last step for the root itself. */
+/* Newton's method for 1 / sqrt(a), and a last step for the root itself. Numbers below the smallest normal one are raised
+   by 2^24 first. */
 INLINE real u_sqrt(real x) {
-    real y = u_number(0x5f375a86u - (u_bits(x) >> 1));
-    y = y * (1.5f - (x * y) * (0.5f * y));
-    y = y * (1.5f - (x * y) * (0.5f * y));
-    y = y * (1.5f - (x * y) * (0.5f * y));
-    const real s = x * y, root = s + 0.5f * y * (x - s * s);
+    const int small = x < 1.17549435e-38f;
+    const real a = small ? x * 16777216.0f : x;
+    real y = u_number(0x5f375a86u - (u_bits(a) >> 1));
+    y = y * (1.5f - (a * y) * (0.5f * y));
+    y = y * (1.5f - (a * y) * (0.5f * y));
+    y = y * (1.5f - (a * y) * (0.5f * y));
+    const real s = a * y, root = (s + 0.5f * y * (a - s * s)) * (small ? 2.44140625e-4f : 1);
     return x > 0 ? (x > 3.4028234e38f ? x : root) : (x == 0 ? x : (x - x) / (x - x));
 }
 

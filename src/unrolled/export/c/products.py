@@ -38,7 +38,7 @@ def products(kinds: list[str]) -> str:
     for kind in kinds:
         load = LOADS[kind].replace("address", r"\1")
         text = re.sub(r"LOAD\(([^()]*)\)", load.replace("\\1", r"\g<1>"), _text("panels"))
-        text = re.sub(r"PLAIN\((W\[[^\]]*\])\)", lambda m, k=kind: KINDS[k].number.format(m.group(1)), text)
+        text = re.sub(r"PLAIN\((W\[[^\]]*\])\)", rf"{KINDS[kind].number}".format(r"\g<1>"), text)
         text = text.replace("NUMBER", KINDS[kind].type)
         text = text.replace("SCALES ", "const float *restrict scale, " if KINDS[kind].scaled else "")
         text = text.replace(" SCALED", " * scale[i + j]" if KINDS[kind].scaled else "")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from .text import File
 
 COMPARE = """\
+static double u_larger(double a, double b) { return a > b || a != a ? a : b; } /* NaN wins */
+
 /* The largest difference, relative to the largest exact number. */
 static double u_error(const float *found, const double *exact, int size) {
     double error = 0, largest = 0;
@@ -22,7 +24,7 @@ static double u_error(const float *found, const double *exact, int size) {
         const double size_of = exact[j] < 0 ? -exact[j] : exact[j];
         const double apart = found[j] < exact[j] ? exact[j] - found[j] : found[j] - exact[j];
         largest = size_of > largest ? size_of : largest;
-        error = apart > error || apart != apart ? apart : error;
+        error = u_larger(error, apart);
     }
     return largest > 0 ? error / largest : error;
 }
@@ -37,20 +39,19 @@ def proof_text(file: File) -> Iterator[str]:
     part = file.parts[-1]
     inputs = file.parts[0].body.inputs
     for a in inputs:
-        yield from _values(f"test_{a.buffer.name}", file.proof.inputs[a.name], file.name)
+        yield from _values(f"u_test_{a.buffer.name}", file.proof.inputs[a.name], file.name)
     for a in part.body.outputs:
-        yield from _exact(f"exact_{a.buffer.name}", file.proof.outputs[a.name])
+        yield from _exact(f"u_exact_{a.buffer.name}", file.proof.outputs[a.name])
     yield ""
     if any(not a.buffer.token for a in part.body.outputs):
         yield COMPARE
     yield "int main(void) {"
-    yield "    double error = 0, found;"
+    yield "    double error = 0;"
     yield from (_steps(file, part) if file.network.head is None else _sequence(file, part))
     yield f"    const int passed = error <= {file.proof.limit:.3g};"
     shown = "largest error %.2g of the largest output"
-    steps = len(file.proof.inputs[inputs[0].name])
     yield (
-        f'    printf("{file.name}: {steps} steps, {shown} (limit {file.proof.limit:.2g}): %s\\n", error, '
+        f'    printf("{file.name}: {file.proof.steps} steps, {shown} (limit {file.proof.limit:.2g}): %s\\n", error, '
         'passed ? "passed" : "FAILED");'
     )
     yield "    return passed ? 0 : 1;"
@@ -74,8 +75,7 @@ def _exact(name: str, value: Tensor) -> Iterator[str]:
 def _steps(file: File, part: Part) -> Iterator[str]:
     """Two runs, the second of which continues the first; and the same steps in one run."""
     answers = file.network.answer != "every"
-    body, fixed = part.body, set(part.body.recurrence.fixed)
-    steps = len(next(x for n, x in file.proof.inputs.items() if n not in fixed)) if len(fixed) < len(body.inputs) else 32
+    body, steps = part.body, file.proof.steps
     yield f"    {part.prefix}state state;"
     for a in body.outputs:
         number = "int32_t" if a.buffer.token else "float"
@@ -93,13 +93,10 @@ def _steps(file: File, part: Part) -> Iterator[str]:
     for a in body.outputs:
         size = steps * part.say.number(a.buffer.size)
         if a.buffer.token:
-            yield f"    for (int j = 0; j < {size}; j++) error = {a.buffer.name}[j] == exact_{a.buffer.name}[j] ? error : 1;"
+            same = f"{a.buffer.name}[j] == u_exact_{a.buffer.name}[j]"
+            yield f"    for (int j = 0; j < {size}; j++) error = {same} ? error : 1;"
         else:
-            yield f"    found = u_error({a.buffer.name}, exact_{a.buffer.name}, {size});"
-            yield "    error = found > error || found != found ? found : error;"
-    if all(a.buffer.token for a in body.outputs):
-        yield "    found = error;"
-        yield "    error = found;"
+            yield f"    error = u_larger(error, u_error({a.buffer.name}, u_exact_{a.buffer.name}, {size}));"
 
 
 def _given(file: File, part: Part, t: str) -> Iterator[str]:
@@ -107,7 +104,7 @@ def _given(file: File, part: Part, t: str) -> Iterator[str]:
     fixed, counted = set(part.body.recurrence.fixed), set[str]()
     for a in part.body.inputs:
         size = part.say.number(a.buffer.size)
-        yield f"test_{a.buffer.name}" + ("" if a.name in fixed or t == "0" else f" + {t} * {size}")
+        yield f"u_test_{a.buffer.name}" + ("" if a.name in fixed or t == "0" else f" + {t} * {size}")
         if a.rows and a.rows not in counted:
             yield str(len(file.proof.inputs[a.name]))
             counted.add(a.rows)
@@ -118,9 +115,8 @@ def _given(file: File, part: Part, t: str) -> Iterator[str]:
 def _sequence(file: File, head: Part) -> Iterator[str]:
     """The whole sequence at once."""
     out, read = head.body.outputs[0], file.parts[0].body.inputs[0]
-    steps, answers = len(file.proof.inputs[read.name]), file.network.answer != "every"
+    steps, answers = file.proof.steps, file.network.answer != "every"
     size = head.say.number(out.buffer.size) * (1 if answers else steps)
     yield f"    static float work[{2 * max(wide(file)) * (file.options.longest or 1)}], outputs[{size}];"
-    yield f"    if ({file.name}_run({steps}, test_{read.buffer.name}, outputs, work)) return 2;"
-    yield f"    found = u_error(outputs, exact_{out.buffer.name}, {size});"
-    yield "    error = found > error || found != found ? found : error;"
+    yield f"    if ({file.name}_run({steps}, u_test_{read.buffer.name}, outputs, work)) return 2;"
+    yield f"    error = u_larger(error, u_error(outputs, u_exact_{out.buffer.name}, {size}));"

@@ -29,12 +29,14 @@ class Proof:
     """The proof of a file.
 
     inputs: of each step (steps, size), or (rows, columns) of one that is fixed in time; all are floats or tokens.
+    steps: their number.
     outputs: what the reference computes from them, float64 (steps, size) or tokens (steps,); for a network that reads
         in both directions and answers once, (1, size).
     limit: the largest error, relative to the largest output.
     """
 
     inputs: Mapping[str, Tensor]
+    steps: int
     outputs: Mapping[str, Tensor]
     limit: float
 
@@ -66,7 +68,7 @@ def proof(
     inputs = drawn(first, rows, scale, steps)
     exact, single = (answer(network, inputs, start, dtype) for dtype in (torch.float64, torch.float32))
     error = max(error_of(single[n].double(), exact[n]) for n in exact)
-    return Proof(inputs, exact, max(LIMIT, 4 * error) if error < float("inf") else LIMIT)
+    return Proof(inputs, steps, exact, max(LIMIT, 4 * error) if error < float("inf") else LIMIT)
 
 
 def error_of(found: Tensor, exact: Tensor) -> float:
@@ -77,7 +79,9 @@ def error_of(found: Tensor, exact: Tensor) -> float:
     return float((found - exact).abs().max()) / largest
 
 
-def drawn(recurrence: Recurrence, rows: int | None, scale: tuple[Tensor, Tensor] | None, steps: int) -> dict[str, Tensor]:
+def drawn(
+    recurrence: Recurrence, rows: int | None, scale: tuple[Tensor, Tensor] | None, steps: int
+) -> dict[str, Tensor]:
     """Random inputs, the same ones at every export: numbers with three decimals, or tokens."""
     source, found = random.Random(0), dict[str, Tensor]()
     counts = {n: max((rows or 1) - 1, 1) for n in of_data(recurrence)}
@@ -102,9 +106,14 @@ def answer(
     given = {n: x.to(dtype)[None] if x.is_floating_point() else x[None] for n, x in inputs.items()}
     if network.head is None:
         step = network.layers[0][0]
-        state = State(**{n: s.to(dtype)[None] if s.is_floating_point() else s[None] for n, s in start.items()}) if start else None
+        state = (
+            State(**{n: s.to(dtype)[None] if s.is_floating_point() else s[None] for n, s in start.items()})
+            if start
+            else None
+        )
         with torch.no_grad():
-            out = net_of(step, dtype)(**given, state=state)
+            alone = None if step.recurrence.series else STEPS
+            out = net_of(step, dtype)(**given, state=state, steps=alone)
         return {n: out[n][0].reshape(_rows(out[n][0])) for n in outputs_of(step.recurrence)}
     x = given[READ]
     with torch.no_grad():

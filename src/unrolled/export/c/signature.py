@@ -61,8 +61,11 @@ def declared(file: File) -> Iterator[str]:
     """The declaration of the function for many steps."""
     if file.network.head is not None:
         last = " for the whole sequence" if file.network.answer == "last" else " per step"
-        yield f"/* A whole sequence of n steps, at most {file.options.longest}: inputs (n, {width(file)}), one output{last}."
-        yield f"   work: {file.name.upper()}_WORK floats of the caller. Returns 0, or -1 if n is not from 1 to the most steps. */"
+        most = file.options.longest
+        yield f"/* A whole sequence of n steps, at most {most}: inputs (n, {width(file)}),"
+        yield f"   one output{last}."
+        yield f"   work: {file.name.upper()}_WORK floats of the caller. Returns 0, or -1 for a number of steps"
+        yield f"   that is not from 1 to {most}. */"
         yield f"#define {file.name.upper()}_WORK {work(file)}"
     yield f"{run_signature(file)};"
 

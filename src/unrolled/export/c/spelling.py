@@ -13,12 +13,10 @@ import numpy
 from ...engines.c.forms import FOR_A_ROW
 from ...engines.c.spelling import OPS, Spelling
 from ...engines.lowering.buffers import Buffer
-from ...engines.lowering.place import Placed
-from ...engines.lowering.statements import Product, Take
+from ...engines.lowering.statements import Product, Statement, Take
 from ...graph.size import Size
 from .functions import CALL, portable
 from .narrow import KINDS
-
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def say_for(name: str, sizes: dict[str, int], static: bool, narrow: dict[str, st
     return Say(sizes, False, OPS, name, static, narrow)
 
 
-def lines_of(statements: Iterable[Placed], say: Say) -> list[str]:
+def lines_of(statements: Iterable[Statement[Buffer]], say: Say) -> list[str]:
     """The statements as lines of C."""
     lines: list[str] = []
     for s in statements:

@@ -14,11 +14,11 @@ from ...engines.lowering.buffers import KEPT, LANE, SERIES, TABLE_ROW, Buffer
 from ...engines.lowering.lower import lower
 from ...engines.lowering.place import Ahead, Begin, End, Placed, place
 from ...engines.lowering.refuse import Refused
-from ...engines.lowering.statements import Copy, Part, Product, Statement, rewritten
+from ...engines.lowering.statements import Copy, Part, Product, Statement, Take, rewritten
 from ...errors import UsageError
 from ...graph.bind import of_data
 from ...graph.equations import readable, speller
-from ...graph.node import TOKEN, Node
+from ...graph.node import TOKEN, Node, leaf, rewrite
 from ...graph.notation import NOTATIONS
 from ...graph.printer import Printer
 from ...graph.recurrence import Recurrence
@@ -26,11 +26,10 @@ from ...graph.size import Area, Size
 from ...plan.plan import Plan
 from ...plan.regroup import regroup
 from ...transform.evaluate import evaluate
-from ...transform.hoist import hoisted
 from ...transform.masked import masked, valid
+from ...transform.unfold import same_op
 from ..network import Step
 from .names import Names
-
 
 GATHERED = " gathered "  # the beginning of the name of a copy that is not needed
 
@@ -73,7 +72,7 @@ class Body:
     states: Mapping[str, Buffer]
     local: tuple[Buffer, ...]
     constants: Mapping[Buffer, Constant]
-    statements: tuple[Placed, ...]
+    statements: tuple[Statement[Buffer], ...]
     sizes: Mapping[str, int]
 
 
@@ -111,30 +110,23 @@ class _Builder:
         self.sizes = dict.fromkeys(counts, rows or 0)
         self.recurrence = masked(self.whole, tuple(counts)) if counts else self.whole
         self.names, self.prefix = Names(), prefix
-        self.constant_names = Names(('state', 'reset', 'step', 'run', 'symbols', 'classes', 'text', 'columns'))
+        self.constant_names = Names(("state", "reset", "step", "run", "symbols", "classes", "text", "columns"))
         self.values = {self.whole.parameters[n]: value.double() for n, value in step.weights.items()}
-        self.buffers: dict[str, dict[str, Buffer]] = {}
         self.local: dict[Buffer, None] = {}
         self.constants: dict[Buffer, Constant] = {}
         self.by_node: dict[tuple[Node, bool], Buffer] = {}
         self.inputs: dict[str, Buffer] = {}
+        self.given: dict[Node, Buffer] = {}
         self.masks: dict[str, Buffer] = {}
         self.states: dict[str, Buffer] = {}
         self.outputs: dict[str, Buffer] = {}
-        self.statements: list[Placed] = []
+        self.statements: list[Statement[Buffer]] = []
 
     def body(self) -> Body:
         wanted = outputs_of(self.recurrence)
         self.name_leaves(wanted)
-        parts = hoisted(self.recurrence) if self.recurrence.fixed else None
         given = dict(self.inputs) | {valid(n): b for n, b in self.masks.items()}
-        if parts:
-            first, step = parts
-            kept = {n: self.scratch(n, node) for n, node in first.returns.items()}
-            self.add(first, given, kept)
-            self.add(step, {**given, **kept}, {n: self.outputs[n] for n in wanted})
-        else:
-            self.add(self.recurrence, given, {n: self.outputs[n] for n in wanted})
+        self.add(_read_at_every_step(self.recurrence), given, {n: self.outputs[n] for n in wanted})
         return Body(
             self.recurrence,
             tuple(self.argument(n, b) for n, b in self.inputs.items()),
@@ -172,11 +164,6 @@ class _Builder:
         columns = dims[1].value(self.sizes) if len(dims) == 2 else 1
         return Argument(name, buffer, counts[0], columns)
 
-    def scratch(self, name: str, node: Node) -> Buffer:
-        found = _buffer(self.names.new(name), LANE, node)
-        self.local[found] = None
-        return found
-
     def add(self, recurrence: Recurrence, given: Mapping[str, Buffer], kept: Mapping[str, Buffer]) -> None:
         """Add the statements of a recurrence that computes ``kept`` from ``given``."""
         way = Plan(regroup(recurrence), ()).forward(keep=False)
@@ -187,46 +174,45 @@ class _Builder:
         except Refused as problem:
             raise UsageError(f"'{recurrence.name}' cannot be exported as C: {problem}") from None
         placement, assignment = place(lowered), Assignment(lowered)
-        names: dict[Buffer, Buffer] = {}
-        inputs = {node: n for n, node in whole.inputs.items()}
-        states = {node: n for n, node in whole.states.items()}
-        labels = readable(whole)
-        for node, b in assignment.own.items():
-            if node in inputs:
-                names[b] = given[inputs[node]]
-            elif node in states:
-                names[b] = self.states[states[node]]
-        first_kept: dict[Node, Buffer] = {}
-        for n, target in kept.items():
-            first_kept.setdefault(whole.returns[n], target)
-        names |= {b: first_kept[node] for node, b in assignment.kept.items()}
-        for node in (*assignment.made.fixed, *assignment.made.matrices):
-            for product, found in ((False, assignment.own.get(node)), (True, assignment.matrices.get(node))):
-                if found is not None and found not in names:
-                    names[found] = self.constant(whole, node, product)
+        names = self.memory(whole, assignment, given, kept)
+        labels = {b: label for n, b in assignment.own.items() if (label := readable(whole).get(n))}
         for b in placement.scratch:
             if b not in names:
-                node = next((n for n, own in assignment.own.items() if own == b), None)
-                gathered = b.name.startswith("g")
-                names[b] = Buffer(GATHERED + b.name, LANE, b.size) if gathered else self.named_scratch(b, labels.get(node, "") if node else "")
-        rows = {b: self.row(b, names) for n, b in assignment.own.items() if b.kind == TABLE_ROW}
-        for b, (local, statement) in rows.items():
-            names[b] = local
-            self.statements.append(statement)
-        self.statements += _in_place(list(_renamed((*placement.before, *placement.step, *placement.after), names)))
+                names[b] = self.named_scratch(b, labels.get(b, ""))
+        for b in assignment.own.values():
+            if b.kind == TABLE_ROW:
+                names[b] = self.row(b, names)
+        stages = (*placement.before, *placement.step, *placement.after)
+        self.statements += _in_place(list(_renamed(stages, names)))
         self.copy_others(whole, assignment, names, kept)
 
-    def row(self, b: Buffer, names: Mapping[Buffer, Buffer]) -> tuple[Buffer, Statement[Buffer]]:
-        """The row of a table that a token names: memory for it, and the statement that takes it."""
-        from ...engines.lowering.statements import Take
+    def memory(
+        self, whole: Recurrence, assignment: Assignment, given: Mapping[str, Buffer], kept: Mapping[str, Buffer]
+    ) -> dict[Buffer, Buffer]:
+        """The named memory of everything that is read or returned."""
+        own, names = assignment.own, dict[Buffer, Buffer]()
+        names |= {own[x]: given[n] for n, x in whole.inputs.items() if x in own}
+        self.given |= {x: given[n] for n, x in whole.inputs.items()}
+        names |= {own[s]: self.states[n] for n, s in whole.states.items() if s in own}
+        for n, target in kept.items():
+            if (b := assignment.kept.get(whole.returns[n])) is not None:
+                names.setdefault(b, target)
+        names |= {own[n]: self.constant(whole, n, False) for n in assignment.made.fixed if own[n] not in names}
+        names |= {b: self.constant(whole, n, True) for n, b in assignment.matrices.items()}
+        return names
 
+    def row(self, b: Buffer, names: Mapping[Buffer, Buffer]) -> Buffer:
+        """Memory for the row of a table that a token names, with the statement that takes it."""
         assert b.row_of is not None and isinstance(b.size, Size)
         table, token = b.row_of
-        local = Buffer(self.names.new("row"), LANE, b.size)
-        self.local[local] = None
-        return local, Take(b.size, Part(names[table]), Part(names[token]), Part(local))
+        local = self.named_scratch(b, "row")
+        self.statements.append(Take(b.size, Part(names[table]), Part(names[token]), Part(local)))
+        return local
 
     def named_scratch(self, b: Buffer, label: str) -> Buffer:
+        """Memory of the step itself; a copy of the vector of a product, which is not needed, is only marked."""
+        if b.name.startswith("g"):
+            return Buffer(GATHERED + b.name, LANE, b.size)
         found = Buffer(self.names.new(label or f"t{len(self.local)}"), LANE, b.size, token=b.token)
         self.local[found] = None
         return found
@@ -259,7 +245,7 @@ class _Builder:
             if node in assignment.kept and node not in done:
                 done[node] = target
                 continue
-            source = done.get(node)
+            source = done.get(node) or self.given.get(node)
             if source is None and (own := assignment.own.get(node)) is not None:
                 source = names.get(own, own)
             if source is None:
@@ -267,7 +253,21 @@ class _Builder:
             self.statements.append(Copy(source.size, Part(source), Part(target)))
 
 
-def _renamed(statements: Iterable[Placed], names: Mapping[Buffer, Buffer]) -> Iterator[Placed]:
+def _read_at_every_step(recurrence: Recurrence) -> Recurrence:
+    """The recurrence with inputs that may change at every step in place of those that are fixed in time, so that all
+    that depends on them is computed in the step."""
+    new = {
+        n: leaf("input", x.type, x.source, name=n, delayed=True) if n in recurrence.fixed else x
+        for n, x in recurrence.inputs.items()
+    }
+    leaves = {x: x for x in recurrence.leaves.values()} | {recurrence.inputs[n]: x for n, x in new.items()}
+    done = rewrite(recurrence.returns.values(), leaves, same_op)
+    labels = {done[node]: n for node, n in recurrence.labels.items() if node in done}
+    returns = {n: done[node] for n, node in recurrence.returns.items()}
+    return replace(recurrence, inputs=new, returns=returns, labels=labels)
+
+
+def _renamed(statements: Iterable[Placed], names: Mapping[Buffer, Buffer]) -> Iterator[Statement[Buffer]]:
     """The statements with names for their memory, without those about many steps."""
     for s in statements:
         if not isinstance(s, Ahead | Begin | End):
@@ -278,7 +278,7 @@ def _renamed(statements: Iterable[Placed], names: Mapping[Buffer, Buffer]) -> It
             yield rewritten(s, read, lambda part: [read(part)], names)
 
 
-def _in_place(statements: list[Placed]) -> Iterator[Placed]:
+def _in_place(statements: list[Statement[Buffer]]) -> Iterator[Statement[Buffer]]:
     """The statements, where products read their vectors in place: those of one sequence need no regular rows."""
     copied = {s.to.of: s.x for s in statements if isinstance(s, Copy) and s.to.of.name.startswith(GATHERED)}
     for s in statements:

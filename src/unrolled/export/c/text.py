@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy
 from torch import Tensor
 
 from ... import __version__
@@ -31,7 +32,7 @@ class File:
     """A file before it is written.
 
     parts: the steps. exact: the network before its weights were rounded. start: the state before the first step; zero
-    without it.
+    without it. header: the name of the header.
     """
 
     network: Network
@@ -41,6 +42,7 @@ class File:
     proof: Proof
     start: Mapping[str, Tensor] | None
     exact: tuple[Part, ...]
+    header: str
 
     @property
     def name(self) -> str:
@@ -51,7 +53,7 @@ def text_of(file: File) -> str:
     """The C file."""
     code = [line for part in file.parts for line in step_text(part, file.options, alone(file))]
     functions = _functions(file, "\n".join(code))
-    own = f'#include "{file.name}.h"' if file.options.header else "\n".join(declarations(file))
+    own = f'#include "{file.header}"' if file.options.header else "\n".join(declarations(file))
     sections = [
         "\n".join(head(file)),
         "\n".join(_begin(file)),
@@ -71,7 +73,7 @@ def text_of(file: File) -> str:
 def header_of(file: File) -> str:
     """The header."""
     guard = f"{file.name.upper()}_H"
-    lines = [f"/* {file.name}.c */", f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""]
+    lines = [f"/* See {file.header[:-1]}c. */", f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", ""]
     lines += ["#ifdef __cplusplus", 'extern "C" {', "#endif", "", *declarations(file), ""]
     lines += ["#ifdef __cplusplus", "}", "#endif", "", "#endif", ""]
     text = "\n".join(lines)
@@ -120,13 +122,16 @@ def declarations(file: File) -> Iterator[str]:
         yield from _arguments(file)
         yield f"{signature(file.parts[0], '')};"
         yield ""
-        yield "/* n steps, one after another. */" if file.network.answer == "every" else (
-            "/* n steps, one after another; the output is that of the last one. */"
+        yield (
+            "/* n steps, one after another. */"
+            if file.network.answer == "every"
+            else ("/* n steps, one after another; the output is that of the last one. */")
         )
     yield from declared(file)
-    if file.about.symbols or file.about.classes or file.about.columns:
+    if any(_lists(file.about)):
         yield ""
-        yield f"typedef struct {{ const char *text; int32_t bytes; }} {file.name}_text; /* UTF-8; it may contain zeros */"
+        yield "/* A text in UTF-8, which may contain zeros. */"
+        yield f"typedef struct {{ const char *text; int32_t bytes; }} {file.name}_text;"
         for what, texts in _lists(file.about):
             yield f"extern const {file.name}_text {file.name}_{what}[{len(texts)}];"
 
@@ -140,12 +145,11 @@ def _arguments(file: File) -> Iterator[str]:
     yield "/* One step."
     about, body = file.about, file.parts[0].body
     for a in body.inputs:
-        what = about.reads if about.reads else ""
-        rows = f", a matrix of at most {file.options.rows} rows of {a.columns} numbers" if a.rows else ""
-        yield f"   {a.name}: {'the number of a token' if a.buffer.token else 'read'}{rows}{': ' * bool(what)}{comment(what)}"
+        rows = f", at most {file.options.rows} rows of {a.columns} numbers" if a.rows else ""
+        what = about.reads or ("the number of a token" if a.buffer.token else "read")
+        yield f"   {a.buffer.name}{rows}: {comment(what)}"
     for a in body.outputs:
-        what = about.writes if about.writes else ""
-        yield f"   {a.name}: {'the number of a token' if a.buffer.token else 'written'}{': ' * bool(what)}{comment(what)}"
+        yield f"   {a.buffer.name}: {comment(about.writes or 'written')}"
     yield "   No two of these may share memory. */"
 
 
@@ -186,7 +190,11 @@ def _weights(file: File) -> Iterator[str]:
         if file.start is not None:
             for n, b in part.body.states.items():
                 number = "int32_t" if b.token else "float"
-                numbers = [str(int(v)) for v in file.start[n].ravel()] if b.token else floats(file.start[n].float().numpy(), file.name)
+                numbers = (
+                    [str(int(v)) for v in file.start[n].ravel()]
+                    if b.token
+                    else floats(file.start[n].float().numpy(), file.name)
+                )
                 yield from array(f"static const {number} {part.prefix}start_{b.name}[{len(numbers)}]", numbers)
                 yield ""
 
@@ -203,7 +211,7 @@ def _constant(c: Constant, part: Part, name: str) -> Iterator[str]:
     if scale is not None:
         yield from array(f"static const float {c.name}_scale[{len(scale)}]", floats(scale, name))
     values = in_panels(values) if panels else values
-    numbers = floats(values, name) if kind == "float32" else map(str, values.ravel().tolist())
+    numbers = floats(values.astype(numpy.float32), name) if kind == "float32" else map(str, values.ravel().tolist())
     yield from array(f"static const {KINDS[kind].type} {c.name}[{values.size}]", numbers)
 
 
@@ -226,7 +234,6 @@ def _with_infinity(text: str, name: str) -> str:
     macro = f"{name.upper()}_INFINITY"
     if macro not in text:
         return text
-    defined = f"#if defined(__GNUC__)\n#define {macro} __builtin_inff()\n#else\n#include <math.h>\n#define {macro} HUGE_VALF\n#endif\n"
+    lines = ("#if defined(__GNUC__)", f"#define {macro} __builtin_inff()", "#else", "#include <math.h>")
+    defined = "\n".join((*lines, f"#define {macro} HUGE_VALF", "#endif", ""))
     return text.replace("#include <stdint.h>\n", f"#include <stdint.h>\n\n{defined}", 1)
-
-

@@ -1,0 +1,1 @@
+"""A network as ONNX: its graph, operation by operation, with the state in and out by name."""
