@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -41,8 +42,7 @@ class OnCpu:
         return Tile(self.lanes, self.width, self.depth)
 
     def launch(self, text: Text, lanes: Tensor, fresh: Tensor | None, room: Tensor, pointers: Sequence[Tensor]) -> None:
-        source = [AROUND, self.changed(text.text), "#define DRIVER", f"#define SHARED {text.shared}", AROUND]
-        drive = load("\n".join(source), "drive").drive
+        drive = driver(self.changed(text.text), text.shared)
         drive.argtypes, drive.restype = [ctypes.c_void_p, ctypes.c_int64, ctypes.c_uint64], ctypes.c_int
         fixed = [lanes.data_ptr(), fresh.data_ptr() if fresh is not None else 0, room.data_ptr(), len(lanes)]
         numbers = [*fixed, *(t.data_ptr() for t in pointers)]
@@ -51,6 +51,11 @@ class OnCpu:
         wrong = drive((ctypes.c_uint64 * len(numbers))(*numbers), blocks, self.launches)
         if wrong:
             raise WrongThreads({1: "threads wait at different barriers", 2: "wrote behind the shared memory"}[wrong])
+
+
+def driver(text: str, shared: int) -> Any:
+    """The function that runs a text, which needs this many bytes of shared memory."""
+    return load("\n".join([AROUND, text, "#define DRIVER", f"#define SHARED {shared}", AROUND]), "drive").drive
 
 
 def engine(machine: OnCpu | None = None) -> Planned:

@@ -3,20 +3,27 @@ in random order (see cuda_on_cpu.c). ``make test-cuda`` runs all cells and hundr
 
 from __future__ import annotations
 
+import ctypes
 import os
+import re
+from contextlib import nullcontext
+from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from cuda_on_cpu import OnCpu, WrongThreads, engine
+from cuda_on_cpu import OnCpu, WrongThreads, driver, engine
 from unrolled import EngineError
+from unrolled.engines.c.build import load
 from unrolled.engines.call import Call
-from unrolled.engines.cuda import gpu
-from unrolled.engines.cuda.loop import placed
+from unrolled.engines.cuda import gpu, nvrtc
+from unrolled.engines.cuda.loop import CudaLoop, placed
 from unrolled.engines.cuda.phases import phases, waits_at_the_end
 from unrolled.engines.cuda.tasks import tasks
+from unrolled.engines.planned import Planned
 from unrolled.engines.registry import ENGINES, choose
 from unrolled.graph.bind import bind
 from unrolled.plan.plan import make_plan
@@ -210,3 +217,70 @@ def test_refusals(monkeypatch, name):
 
 def test_an_engine_that_is_not_available_is_never_chosen():
     assert choose("auto", CIRCUITS["lstm"].recurrence, "cuda")[0].name == "torch"
+
+
+# A GPU that is none: the driver is a C library that runs texts on the CPU.
+
+
+@pytest.fixture
+def driver_of_tests(monkeypatch):
+    library = load((Path(__file__).parent / "cuda_driver.c").read_text(encoding="utf-8"), "cuLaunchKernel")
+    library.last_launch.restype = ctypes.POINTER(ctypes.c_uint)
+    library.last_stream.restype = ctypes.c_void_p
+    properties, stream = SimpleNamespace(multi_processor_count=2), SimpleNamespace(cuda_stream=1 << 40)
+    monkeypatch.setattr(gpu, "_driver", lambda: library)
+    monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    gpu._function.cache_clear()
+    yield library
+    gpu._function.cache_clear()
+
+
+def test_launches_of_the_driver(monkeypatch, driver_of_tests):
+    seen = []
+
+    def compiled(text: str, architecture: int) -> bytes:
+        seen.append(architecture)
+        shared = placed_text(text)
+        return b"at %d\0" % ctypes.cast(driver(text, shared), ctypes.c_void_p).value
+
+    def placed_text(text: str) -> int:
+        """The shared memory of a text: where its last buffer begins, and room behind that."""
+        return max(int(n) for n in re.findall(r"shared \+ (\d+)", text)) + 4096
+
+    monkeypatch.setattr(gpu, "compiled", compiled)
+    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu())))
+    compared("gru", torch.float32)
+    assert seen == [90, 90], "forward and backward are compiled once each"
+    grid, block = driver_of_tests.last_launch()[:3], driver_of_tests.last_launch()[3:6]
+    assert (grid, block) == ([2, 1, 1], [32, 4, 1]), "five sequences on two processors: four lanes a block"
+    assert driver_of_tests.last_stream() == 1 << 40
+
+
+def test_a_driver_that_refuses(monkeypatch, driver_of_tests):
+    monkeypatch.setattr(gpu, "compiled", lambda text, architecture: b"nothing")
+    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu())))
+    with pytest.raises(EngineError, match=r"cuModuleLoadData failed: no kernel image is available .* \(209\)"):
+        compared("rnn", torch.float32)
+
+
+@pytest.mark.skipif(nvrtc.nvrtc() is None, reason="needs NVRTC: make test-cuda-text")
+def test_compiled_by_nvrtc(monkeypatch, tmp_path):
+    text = '#define POINTERS 1\nextern "C" __global__ void run(float *x) { x[threadIdx.x] = 1; }'
+    cubin = nvrtc.compiled(text, 90)
+    assert cubin[:4] == b"\x7fELF"
+    monkeypatch.setattr(nvrtc.Nvrtc, "compile", None)
+    assert nvrtc.compiled(text, 90) == cubin, "from the cache"
+    monkeypatch.undo()
+    with pytest.raises(EngineError, match=r"does not compile for this GPU \(sm_20\); it knows sm_"):
+        nvrtc.compiled(text, 20)
+    with pytest.raises(EngineError, match=r"(?s)The CUDA text was saved as .*\.cu:.*expected a declaration"):
+        nvrtc.compiled("not CUDA", 90)
+
+
+def test_no_nvrtc(monkeypatch):
+    monkeypatch.setattr(nvrtc, "nvrtc", lambda: None)
+    with pytest.raises(EngineError, match="NVRTC was not found"):
+        nvrtc.compiled("text", 90)

@@ -87,8 +87,13 @@ def _function(text: str, device: int, major: int, minor: int) -> ctypes.c_void_p
     return function
 
 
+@cache
+def _driver() -> ctypes.CDLL:
+    return ctypes.CDLL(DRIVER)
+
+
 def _call(function: str, *arguments: object) -> None:
-    driver = ctypes.CDLL(DRIVER)
+    driver = _driver()
     if code := getattr(driver, function)(*arguments):
         reason = ctypes.c_char_p()
         driver.cuGetErrorString(code, ctypes.byref(reason))
