@@ -10,7 +10,7 @@ PAIRS := .venv-pairs/ready
 NVRTC := .venv-nvrtc/ready
 DOCS := .venv-docs/ready
 
-.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-writing figures torture sanitize results-music results-voice results-text
+.PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-weights bench-writing figures torture sanitize results-music results-voice results-text
 .PHONY: results-synthetic results-series results-m4 results-pairs results-g2p format clean
 .DELETE_ON_ERROR:
 
@@ -118,6 +118,9 @@ bench-small: $(READY)  ## compare short calls and single steps with torch.nn, an
 
 bench-writing: $(READY)  ## compare writing inside the engine's loop with loops in Python; a minute
 	@$(BIN)/python benchmarks/writing.py $(ARGS)
+
+bench-weights: $(READY)  ## compare inference with float32, bf16 and int8 weights, and the time it takes to read them; 2 minutes
+	@$(BIN)/python benchmarks/weights.py $(ARGS)
 
 bench-compile: $(READY)  ## compile a model with torch.compile and train it on longer and longer sequences; 5 minutes, rewrites benchmarks/COMPILE.md
 	@$(BIN)/python benchmarks/compiled.py $(ARGS)

@@ -243,7 +243,7 @@ class Recurrent(nn.Module):
         call = remembered(self, mark, new, (*series, *named.values(), *(state or {}).values()))
         return self._results(*call, forced)
 
-    def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Tensor) -> Step:
+    def step(self, *inputs: Tensor | State | None, state: State | None = None, **named: Series) -> Step:
         """Run one step, for streams.
 
         >>> out = net.step(x_t, state)
