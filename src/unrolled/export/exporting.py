@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +60,6 @@ def export(
     return report
 
 
-WRITERS = {".c": "c.file", ".onnx": "onnx.file"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
@@ -72,7 +70,11 @@ def _writer(suffix: str) -> Any:
         EngineError: a package is missing.
     """
     try:
-        return import_module(f".{WRITERS[suffix]}", __package__)
+        if suffix == ".c":
+            from .c import file as written
+        else:
+            from .onnx import file as written  # type: ignore[no-redef]
+        return written
     except ImportError as problem:
         raise EngineError(
             f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
