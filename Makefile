@@ -87,6 +87,10 @@ test-cuda-text: $(READY) $(NVRTC)  ## compile the CUDA text of every cell for fo
 	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) $(BIN)/python -m pytest -q tests/test_cuda_text.py -k nvrtc
 	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) nice $(BIN)/python tests/cuda_texts.py $(ARGS)
 
+.PHONY: test-onnx
+test-onnx: $(READY)  ## export 200 random circuits, every cell and all kinds of models to ONNX; a minute
+	@UNROLLED_ONNX_CIRCUITS=200 nice $(BIN)/python -m pytest -q tests/test_export_onnx.py $(ARGS)
+
 .PHONY: test-files
 test-files: $(READY)  ## run each test file in its own process, two at a time; ARGS='-m "not slow"'
 	@echo "test         each file in its own process"
