@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..data.goal import Class, Goal
-from ..graph.node import Node, leaf, matrix, vector
+from ..graph.bind import by_row
+from ..graph.node import REAL, Node, leaf, matrix, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
@@ -81,7 +82,9 @@ def with_some_loss(recurrence: Recurrence) -> Scored:
     """The step with its own scalar loss L or, if it has none, with the sum of its output as the loss."""
     if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
         return Scored(recurrence, "L")
-    vectors = [n for n in (*recurrence.outputs, *recurrence.states) if recurrence.returns[n].type.dims]
+    looks, returned = by_row(recurrence), (*recurrence.outputs, *recurrence.states)
+    real = {n: node.type for n, node in recurrence.returns.items() if node.type.kind == REAL and n not in looks}
+    vectors = [n for n in returned if n in real and real[n].dims] or [n for n in returned if n in real]
     source = "o" if "o" in vectors else vectors[0]
     node = recurrence.returns[source]
     loss = _free(("L", "loss"), {*recurrence.leaves, *recurrence.returns, *recurrence.labels.values()})
