@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unrolled
-from cells_for_tests import SIZES
+from cells_for_tests import CIRCUITS, SIZES
 from unrolled import Recurrent, State, argmax, circuit, sigmoid, take, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
@@ -306,6 +306,13 @@ def speaker(x, w, h, *, E, U, W, V):
     """A step that reads its own symbol."""
     h = tanh(W @ h + U @ x + take(E, w))
     return {"h": h, "w": argmax(V @ h)}
+
+
+def test_a_regularised_circuit_is_shown_with_the_means_of_its_masks_and_noise():
+    torch.manual_seed(0)
+    net, x = Recurrent(CIRCUITS["regularised"], x=3, h=4, dtype=torch.float64).eval(), torch.randn(6, 3).double()
+    torch.testing.assert_close(unrolled.measure(net, x=x).values["h"], net(x[None]).h[0])
+    assert "z_x" not in data_of(explore(CIRCUITS["regularised"]).html)["numbers"]
 
 
 def test_a_memory_is_the_same_at_every_step():

@@ -21,9 +21,8 @@ from ..graph.size import Size, Solver
 from ..nn.fixed import fixed_inputs
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
-from ..transform.restrict import without
 from .reading import of_text
-from .readout import with_some_loss
+from .readout import reading, with_some_loss
 from .subject import Layer, Subject, of_model
 
 EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
@@ -87,7 +86,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
         raise InputError(f"all inputs must have the same number of steps, at least 1, got {said}")
-    step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(inputs))
+    step = reading(net.circuit.recurrence, inputs)
     scored = with_some_loss(step)
     part = scored.recurrence
     parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
@@ -102,7 +101,8 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
 
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
     """A circuit with random parameters and random numbers for every input."""
-    scored = with_some_loss(circuit.recurrence)
+    known = circuit.recurrence
+    scored = with_some_loss(reading(known, known.inputs.keys() - known.drawn.keys()))
     step = scored.recurrence
     sizes = _sizes(step, hidden)
     parameters = {}
@@ -113,7 +113,7 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
     for name, node in step.inputs.items():
         inputs[name] = _random(node, sizes, 1)[0] if name in step.fixed else _random(node, sizes, steps)
     notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
-    if scored.recurrence is not circuit.recurrence:
+    if scored.loss not in known.returns:
         notes.append(NO_LOSS)
     start = {}
     if not step.series:  # a state of zeros might stay zero

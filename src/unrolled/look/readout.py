@@ -11,7 +11,7 @@ from ..graph.node import REAL, Node, leaf, matrix, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
-from ..transform.restrict import without
+from ..nn.calls import variant
 
 CLASS = Class()
 
@@ -55,7 +55,7 @@ def predicting(
         goal: the loss, see ``data.goal``.
         mean_over: number of steps to average the source over; the running mean is a state. 0 for no mean.
     """
-    step = without(recurrence, set(recurrence.inputs) - set(kept))
+    step = reading(recurrence, kept)
     taken = {*step.leaves, *step.returns, *step.labels.values()}
     target, probability, loss = _free("yz", taken), _free(("yhat", "p"), taken), _free(("L", "loss"), taken)
     weight = bias = ""
@@ -76,6 +76,12 @@ def predicting(
     new |= {scores: node, **({probability: p} if p is not None else {}), loss: cost}
     made = _extended(step, new, {**step.inputs, target: y}, parameters, states)
     return Scored(made, loss, target, scores, weight, bias)
+
+
+def reading(recurrence: Recurrence, kept: Iterable[str]) -> Recurrence:
+    """The step that reads some of its inputs. Masks and noise among the others are replaced with their means."""
+    kept = set(kept)
+    return variant(recurrence, tuple(n for n in recurrence.inputs if n not in kept), (), ())
 
 
 def with_some_loss(recurrence: Recurrence) -> Scored:
