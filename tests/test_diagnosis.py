@@ -13,10 +13,11 @@ import torch
 
 import unrolled
 from cells_for_tests import SIZES
-from unrolled import cells, circuit
+from unrolled import InputError, argmax, cells, circuit, softmax, take, tanh
+from unrolled import rows as rows_of
 from unrolled.cli import main
 from unrolled.diagnosis.capacity import memory_capacity
-from unrolled.diagnosis.jacobian import jacobians
+from unrolled.diagnosis.jacobian import eigenvalues, jacobians, largest_eigenvalues
 from unrolled.diagnosis.lyapunov import exponents
 from unrolled.diagnosis.reach import lags_to, looked_from, rate, reach
 from unrolled.diagnosis.run import diagnose_run
@@ -72,17 +73,22 @@ def of_cell(name: str, batch: int = 3, steps: int = 9) -> tuple[unrolled.Recurre
         for p in net.parameters():
             p.add_(0.3 * torch.randn_like(p))
     if net.circuit.inputs:
-        return net, {"x": noise(batch, steps, 3, dtype=torch.float64)}
+        memory = {n: noise(batch, 7, 6, seed=3, dtype=torch.float64) for n in net.circuit.recurrence.fixed}
+        return net, {"x": noise(batch, steps, 3, dtype=torch.float64), **memory}
     return net, {"steps": steps, "state": unrolled.State(s=noise(batch, 4, dtype=torch.float64))}
 
 
 # measurements agree with the equations
 
 
-@pytest.mark.parametrize("name", [n for n, cell in cells.ALL.items() if not cell.recurrence.fixed])
+@pytest.mark.parametrize("name", cells.ALL)
 def test_the_jacobian_is_that_of_the_step(name):
     net, given = of_cell(name)
-    path = trajectory(net, **given)
+    check_jacobians(trajectory(net, **given))
+
+
+def check_jacobians(path):
+    """Compare with finite differences."""
     rows, steps = torch.tensor([0, 2]), torch.tensor([4, 0])
     before, eps, columns = path.before(rows, steps), 1e-6, []
     for n in path.states:
@@ -97,7 +103,134 @@ def test_the_jacobian_is_that_of_the_step(name):
     torch.testing.assert_close(jacobians(path, rows, steps), torch.stack(columns, 2), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["elman", "lstm", "gru", "jordan"])
+@circuit
+def speaker(x, w, h, *, E, U, W, V):
+    """A step that reads its own symbol."""
+    h = tanh(W @ h + U @ x + take(E, w))
+    return {"h": h, "w": argmax(V @ h)}
+
+
+def test_no_gradient_flows_through_the_states_that_are_tokens():
+    torch.manual_seed(0)
+    net = unrolled.Recurrent(speaker, x=3, h=4, w=5, dtype=torch.float64)
+    given = {"x": noise(3, 9, 3, dtype=torch.float64), "state": unrolled.State(w=torch.tensor([0, 3, 1]))}
+
+    def loss():
+        return net(**given).h.square().sum()
+
+    (path,) = follow(net, loss)
+    assert path.states == ("h",) and path.units == 4
+    check_jacobians(path)
+    again = path.run(torch.tensor([1]), torch.tensor([3]), 4, path.before(torch.tensor([1]), torch.tensor([3])))
+    assert torch.equal(again["w"][0, :, 0], net(**given).w[1, 3:7]) and unrolled.diagnose(net, **given).kind
+    with pytest.raises(InputError, match="every state of 'echo' is a token"):
+        unrolled.diagnose(unrolled.Recurrent(echo, w=5), steps=4)
+
+
+@circuit
+def echo(w, *, E):
+    return {"w": argmax(take(E, w))}
+
+
+def test_memories_of_different_length_are_those_of_each_sequence():
+    _, given = of_cell("bahdanau")
+    torch.manual_seed(0)
+    net, lengths = unrolled.Recurrent(cells.bahdanau, x=3, h=4, q=5, M=6, dtype=torch.float64), (7, 3, 1)
+    memories = [M[:k] for M, k in zip(given["M"], lengths, strict=True)]
+    path = trajectory(net, given["x"], M=unrolled.Ragged(memories))
+    rows, steps = torch.tensor([0, 1, 2]), torch.tensor([4, 5, 3])
+    found = jacobians(path, rows, steps)
+    for row, step in zip(range(3), steps.tolist(), strict=True):
+        alone = trajectory(net, given["x"][row : row + 1], M=memories[row][None])
+        (right,) = jacobians(alone, torch.tensor([0]), torch.tensor([step]))
+        torch.testing.assert_close(found[row], right)
+    assert {a.name: a.units for a in unrolled.diagnose(net, given["x"], M=unrolled.Ragged(memories)).layers[0].activities} == {
+        "tanh(...)": 5, "z (sigmoid)": 4, "r (sigmoid)": 4, "k (tanh)": 4,
+    }  # fmt: skip
+
+
+def test_the_rows_of_a_memory_are_samples_of_the_same_units_and_only_real_rows_count():
+    @circuit(fixed=("M",))
+    def look(x, h, M, *, U):
+        return {"h": 0.5 * h + U @ x + M.T @ tanh(M @ h)}
+
+    @circuit(fixed=("M",))
+    def gated(x, h, M, *, U, K):
+        return {"h": 0.5 * h + U @ x + unrolled.sum(tanh(M @ K.T), axis=0)}
+
+    torch.manual_seed(0)
+    by_row = unrolled.diagnose(unrolled.Recurrent(look, x=3, h=4, M=4), noise(2, 9, 3), M=noise(2, 7, 4))
+    assert [(a.name, a.units) for a in by_row.layers[0].activities] == [("tanh(...)", 1)]
+    net = unrolled.Recurrent(gated, x=3, h=4, M=4)
+    with torch.no_grad():
+        net.K.copy_(torch.eye(4))
+    memory = unrolled.Ragged([torch.tensor([[9.0, 0.0, 9.0, 0.0]]), torch.tensor([[9.0, 0.0, 0.0, 9.0]] * 19)])
+    (activity,) = unrolled.diagnose(net, noise(2, 20, 3), M=memory).layers[0].activities
+    assert activity.saturated == (0, 3)  # of 20 rows per step, 19 are in the second memory
+
+
+def test_a_state_with_an_entry_per_row_needs_memories_of_one_length():
+    @circuit(fixed=("M",))
+    def coverage(x, c, M, *, U, v):
+        a = softmax(tanh(M @ U.T + rows_of(x)) @ v - c)
+        return {"c": c + a, "o": M.T @ a}
+
+    net, M = unrolled.Recurrent(coverage, x=3, M=4, dtype=torch.float64), noise(3, 6, 4, dtype=torch.float64)
+    check_jacobians(trajectory(net, noise(3, 9, 3, dtype=torch.float64), M=M))
+    with pytest.raises(InputError, match="'c' of 'coverage' has one entry per row of a memory, and 'M' is Ragged"):
+        unrolled.diagnose(net, noise(3, 9, 3, dtype=torch.float64), M=unrolled.Ragged([M[0], M[1, :2], M[2]]))
+
+
+@pytest.mark.parametrize("name", ["jordan", "elman"])
+def test_states_that_are_given_carry_no_gradient_where_they_are_given(name):
+    net, inputs = of_cell(name, steps=20)
+    state, size = net.circuit.states[0], net.sizes[net.circuit.states[0]]
+    targets, there = noise(3, 20, size, dtype=torch.float64), torch.rand(3, 20) < 0.5
+    path = trajectory(net, **inputs, given={state: (targets, there)})
+    out, rows, steps = net(**inputs, given={state: (targets, there)}), torch.arange(3), torch.tensor([4, 9, 15])
+    torch.testing.assert_close(path.run(rows, steps, 5, path.before(rows, steps))[state][1], out[state][1, 9:14])
+    after = jacobians(path, rows, steps)
+    own, given = ~there[rows, steps], there[rows, steps]
+    assert own.any() and given.any() and (after[own] != 0).any() and (after[given] == 0).all()
+    always = unrolled.diagnose(net, **inputs, given={state: targets})
+    assert always.layers[0].exponents[0] == -math.inf and always.layers[0].reach.jacobian[0] == 0
+
+
+def test_the_largest_eigenvalues_of_a_large_jacobian():
+    net, given = of_cell("lstm")
+    path = trajectory(net, **given)
+    rows, ends, _ = looked_from(path)
+    expected = eigenvalues(path)[0]
+    found = largest_eigenvalues(path, rows[:1], ends[:1])
+    assert torch.allclose(torch.tensor(found), torch.tensor(expected), atol=1e-8)
+    wide = trajectory(scaled(cells.elman, 1.5, size=64, o=2), 0.01 * noise(2, 9, 3))
+    few = largest_eigenvalues(wide, torch.tensor([0]), torch.tensor([5]), basis=40)
+    assert len(few) == 40 and abs(few[0]) == pytest.approx(abs(eigenvalues(wide)[0][0]), rel=0.02)
+
+
+def test_a_network_with_random_masks_is_diagnosed_with_their_means():
+    torch.manual_seed(0)
+    net = unrolled.Recurrent(unrolled.zoneout(cells.lstm, h=0.3, c=0.3), x=3, h=4)
+    x = noise(3, 20, 3)
+    training = str(unrolled.diagnose(net.train(), x))
+    assert net.training and training == str(unrolled.diagnose(net.eval(), x))
+
+
+def test_a_model_of_pairs_is_diagnosed_layer_by_layer():
+    torch.manual_seed(0)
+    net = unrolled.nn.EncoderDecoder(cells.rnn, cells.luong, 9, 7, hidden=4, bidirectional=True).double()
+    source = unrolled.Ragged([torch.randint(9, (5,)), torch.randint(9, (3,))])
+    target = unrolled.Ragged([torch.randint(1, 7, (4,)), torch.randint(1, 7, (6,))])
+    found = unrolled.diagnose(net, source, target)
+    assert [layer.name for layer in found.layers] == [
+        "encoder.layers.0",
+        "encoder.backward_layers.0",
+        "decoder.layers.0",
+    ]
+    assert all(max(layer.reach.gradient) > 0 for layer in found.layers)
+
+
+@pytest.mark.parametrize("name", ["elman", "lstm", "gru", "jordan", "bahdanau"])
 def test_gradients_against_lag_are_products_of_jacobians(name):
     net, given = of_cell(name, batch=2, steps=30)
     path = trajectory(net, **given)

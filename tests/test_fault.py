@@ -14,7 +14,7 @@ from torch import nn
 import torture
 import unrolled
 from unrolled import circuit, exp, sigmoid, softmax, sqrt, tanh, where
-from unrolled.cells import gru, lstm
+from unrolled.cells import bahdanau, gru, lstm
 from unrolled.cli import main
 from unrolled.errors import NumberError
 from unrolled.run.checkpoint import checkpoints
@@ -68,6 +68,44 @@ def masking(x, h, *, U, W):
     scores = where(x > 0, a, -math.inf)
     h = tanh(softmax(scores) + sqrt(h - 1.0))
     return {"h": h, "scores": scores}
+
+
+def test_a_fault_of_what_an_encoder_reads_is_not_one_of_its_decoder():
+    torch.manual_seed(0)
+    net = unrolled.nn.EncoderDecoder(lstm, bahdanau, 9, 7, hidden=4)
+    source = unrolled.Ragged([torch.randint(9, (5,)), torch.randint(9, (3,))])
+    target = unrolled.Ragged([torch.randint(1, 7, (4,)), torch.randint(1, 7, (6,))])
+    assert find_fault(net, lambda: net(source, target).values.square().sum()) is None
+    handle = net.encoder.layers[0].register_forward_pre_hook(with_nan, with_kwargs=True)
+    fault = find_fault(net, lambda: net(source, target).values.square().sum())
+    handle.remove()
+    assert fault is not None and (fault.name, fault.layer, fault.step, fault.sequence) == (
+        "c(t-1)",
+        "encoder.layers.0",
+        0,
+        0,
+    )
+    poisoned = unrolled.Recurrent(bahdanau, x=3, h=4, q=5, M=6)
+    M = torch.randn(2, 7, 6)
+    M[1, 2] = torch.nan
+    fault = find_fault(poisoned, lambda: poisoned(torch.randn(2, 3, 3), M=M).h.sum())
+    assert fault is not None and (fault.name, fault.step, fault.sequence) == ("M", 0, 1)
+
+
+def test_the_gradient_of_a_network_with_a_memory_is_searched_step_by_step():
+    @circuit(fixed=("M",))
+    def root(x, h, M):
+        return {"h": x + sqrt(h * h) + M.T @ softmax(M @ x)}
+
+    net, memory = unrolled.Recurrent(root, x=1, M=1), unrolled.Ragged([torch.zeros(2, 1), torch.zeros(3, 1)])
+    x = torch.tensor([[1.0, 1.0, -2.0, 1.0], [1.0, 1.0, 1.0, 1.0]])[:, :, None].requires_grad_()
+    fault = find_fault(net, lambda: net(x, M=memory).h.sum())
+    assert fault is not None and (fault.name, fault.step, fault.sequence) == ("∇h", 2, 0)
+
+
+def with_nan(_, args, kwargs):
+    state = unrolled.State(c=torch.tensor([[torch.nan] * 4, [0.0] * 4]))
+    return args, {**kwargs, "state": state}
 
 
 def test_the_infinity_of_a_mask_is_no_fault():

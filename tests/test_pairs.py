@@ -327,6 +327,10 @@ def test_a_page_shows_where_the_model_looks(spelling: Path, monkeypatch, capsys)
     assert weights.shape == (len(symbols) + 1, 3) and page.count('class="w"') >= weights.numel()
     for weight in weights.flatten().tolist():
         assert f"rgba(37,99,235,{weight:.3f})" in page
+    capsys.readouterr()
+    assert main(["diagnose", "run", "--steps", "5", "--json"]) == 0
+    names = [layer["name"] for layer in json.loads(capsys.readouterr().out)["layers"]]
+    assert names[0].startswith("encoder.layers") and names[-1] == "decoder.layers.0"
     assert main(["look", "spelling.tsv", "--out", "b.html"]) == 0
     assert f"<td>{words()[0]}</td>" in Path("b.html").read_text() or "training" in Path("b.html").read_text()
     capsys.readouterr()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from ..graph.bind import of_data
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
 from ..sequence.ragged import Ragged
@@ -16,7 +17,7 @@ from ..sequence.series import values_of
 from ..transform.differentiate import loss_on
 from .layer import diagnose_layer
 from .report import Diagnosis
-from .trajectory import follow
+from .trajectory import evaluated, follow
 
 FARTHEST = 1000  # steps to look back, by default
 
@@ -43,7 +44,7 @@ def diagnose(
         model: a Recurrent, a SequenceModel, or any module with Recurrent layers. Each layer is measured.
         inputs: positional arguments of the model, such as x (batch, time, size) or a Ragged.
         loss: maps the model's result to one number, the sum over steps and sequences. By default, a random linear
-            function of the outputs.
+            function of the outputs, or of the first state if the only outputs say where the network looks.
         farthest: how many steps to look back, at most the length of the sequences.
         exponents: number of Lyapunov exponents.
         seed: seed of the random directions; torch's own generator is not used.
@@ -90,7 +91,7 @@ def diagnose_loss(
     if not any(isinstance(module, Recurrent) for module in model.modules()):
         raise InputError(f"the {type(model).__name__} has no recurrent layer (unrolled.Recurrent) to diagnose")
     generator = generator or torch.Generator().manual_seed(0)
-    with torch.enable_grad():
+    with torch.enable_grad(), evaluated(model):
         paths = follow(model, loss)
         if not paths:
             raise InputError("no recurrent layer has read a step: there is nothing to diagnose")
@@ -100,7 +101,11 @@ def diagnose_loss(
 def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tensor:
     """A random linear function of the model's outputs, with the same weights at every step."""
     if isinstance(given, Result) and isinstance(model, Recurrent):
-        names = [n for n in loss_on(model.circuit.recurrence) if n in given] or list(model.circuit.states)[:1]
+        recurrence = model.circuit.recurrence
+        real = [n for n in model.circuit.states if n not in recurrence.tokens]
+        rows = of_data(recurrence)  # a value with an entry per row of a memory says where the network looks
+        looks = {n for n, node in recurrence.returns.items() if any(rows & {*d.names} for d in node.type.dims)}
+        names = [n for n in loss_on(recurrence) if n in given and n not in looks] or real[:1]
         if names == ["L"]:
             return values_of(given["L"]).sum()
         series = [given[n] for n in names]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..draw.numbers import special
+from ..sequence.series import padded
 from ..train.fault import unmasked
 from .capacity import Memory, memory
 from .jacobian import eigenvalues
@@ -84,7 +85,7 @@ def diagnose_layer(path: Trajectory, farthest: int, count: int, generator: torch
         "units": path.units,
         "steps": path.longest,
         "gated": gated,
-        "sizes": {n: s.shape[1] for n, s in path.start.items()},
+        "sizes": {n: path.start[n].shape[1] for n in path.states},
     }
     if problem := locate(path):
         return Layer(**known, problem=problem)  # type: ignore[arg-type]
@@ -109,7 +110,8 @@ def locate(path: Trajectory) -> Problem | None:
     direct = {f"∂L/∂{n}": g for n, g in path.direct.items()}
     returns = path.net.circuit.recurrence.returns
     out = {n: unmasked(returns[n], values) for n, values in path.out.items()}
-    return _first({**path.inputs, **out}) or _first(direct)
+    fixed = {n: padded(x)[:, None] for n, x in path.fixed.items()}  # read at the first step
+    return _first({**path.inputs, **fixed, **out}) or _first(direct)
 
 
 def _first(named: Values) -> Problem | None:

@@ -36,7 +36,7 @@ def exponents(
     steps = min(steps, path.longest)
     rows = torch.tensor([row for row, _, _ in chosen]).repeat_interleave(count)
     behind = torch.tensor([end for _, _, end in chosen]).repeat_interleave(count)
-    like = next(iter(path.start.values()))
+    like = path.start[path.states[0]]
     vectors = torch.randn(len(chosen), path.units, count, generator=generator, dtype=torch.float64)
     vectors = torch.linalg.qr(vectors)[0]
     grown, counted = torch.zeros(count, dtype=torch.float64), 0

@@ -75,11 +75,11 @@ def reach(path: Trajectory, farthest: int, generator: torch.Generator) -> Reach:
         last = {n: out[n][:, -1] for n in path.direct} if near == 0 else {n: out.state[n] for n in path.states}
         learning = {n: g[rows, ends] for n, g in path.direct.items()} if near == 0 else learning
         leaves = [*entering.values(), *weights.values()]
-        found = _pull(last, learning, leaves)
+        found = pulled(last, learning, leaves)
         learning = dict(zip(entering, found, strict=False))
         for n, g in zip(weights, found[len(entering) :], strict=True):
             parts[n].append(float(g.norm()))
-        probe = dict(zip(entering, _pull({n: out.state[n] for n in path.states}, probe, leaves), strict=False))
+        probe = dict(zip(entering, pulled({n: out.state[n] for n in path.states}, probe, leaves), strict=False))
         gradient.append(_length(learning))
         jacobian.append(_length(probe))
         if not NOTHING < jacobian[-1] < math.inf:
@@ -140,15 +140,15 @@ def _vanished(lags: tuple[int, ...], norms: list[float]) -> tuple[int, bool]:
 
 def _directions(path: Trajectory, count: int, generator: torch.Generator) -> Values:
     """Random unit vectors over all states, by state."""
-    like = next(iter(path.start.values()))
+    like = path.start[path.states[0]]
     drawn = torch.randn(count, path.units, generator=generator, dtype=like.dtype).to(like.device)
     drawn = drawn / drawn.norm(dim=1, keepdim=True)
     sizes = [path.start[n].shape[1] for n in path.states]
     return dict(zip(path.states, drawn.split(sizes, 1), strict=True))
 
 
-def _pull(values: Values, gradients: Values, leaves: list[Tensor]) -> list[Tensor]:
-    """Gradients with respect to some values, propagated back to the leaves."""
+def pulled(values: Values, gradients: Values, leaves: list[Tensor]) -> list[Tensor]:
+    """Gradients with respect to some values, propagated back to the leaves; zero where none arrives."""
     names = [n for n in values if n in gradients and values[n].requires_grad]
     if not names:
         return [torch.zeros_like(leaf) for leaf in leaves]

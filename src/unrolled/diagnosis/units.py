@@ -5,20 +5,27 @@ The slopes are the derivatives that ``differentiate`` uses.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from ..graph.node import TOKEN, Node, order
+from ..graph.bind import of_data
+from ..graph.node import Node, order
 from ..graph.ops import constant
+from ..graph.recurrence import Recurrence
+from ..nn.passes import as_vectors, step_with
+from ..sequence.series import values_of
 from ..transform.differentiate import VJP
 from ..transform.evaluate import evaluate
+from ..transform.masked import valid
 from .trajectory import Trajectory
 
 STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0}
 FLAT, MOSTLY = 0.1, 0.9  # saturated: slope below a tenth of the steepest, at nine of ten steps or more
 FEWEST, SAMPLED = 10, 2000  # least number of steps for a conclusion; most steps to look at
+ENTRIES = 10_000_000  # most numbers in the memories of those steps
 
 
 @dataclass(frozen=True)
@@ -42,17 +49,16 @@ class Activity:
 
 def activities(path: Trajectory, generator: torch.Generator) -> tuple[Activity, ...]:
     """The activity of each tanh, sigmoid and relu that a state depends on, in order of computation."""
-    step = path.net.circuit.recurrence
+    step, known, sizes = _some_steps(path, generator)
     nodes = [n for n in order([step.returns[s] for s in path.states]) if n.op in STEEPEST and _moves(n)]
     slopes = {node: VJP[node.op](constant(1.0, node.type.dims), node, *node.args)[0] for node in nodes}
-    values = evaluate(
-        [s for s in slopes.values() if s is not None], _known(path, generator), path.net._sizes, path.net._like()
-    )
+    values = evaluate([s for s in slopes.values() if s is not None], known, sizes, path.net._like())
+    there = {n: known[x] > 0.5 for n in of_data(step) if (x := step.inputs.get(valid(n))) is not None}
     names = {node: n for n, node in step.returns.items()} | dict(step.labels)
     found = []
     for node, slope in slopes.items():
         assert slope is not None
-        flat = values[slope] < FLAT * STEEPEST[node.op]
+        flat = _by_unit(slope, values[slope], there, of_data(step)) < FLAT * STEEPEST[node.op]
         share = flat.double().mean(0) if len(flat) >= FEWEST else torch.zeros(flat.shape[1])
         relu = node.op == "relu"
         saturated, dead = () if relu else _which(share >= MOSTLY), _which(share == 1) if relu else ()
@@ -69,15 +75,40 @@ def unmoved(path: Trajectory) -> dict[str, tuple[int, ...]]:
     return {n: _which((path.out[n][rows, times] == path.out[n][rows[0], times[0]]).all(0)) for n in path.states}
 
 
-def _known(path: Trajectory, generator: torch.Generator) -> dict[Node, Tensor]:
-    """The inputs of the equations at some steps: (steps, size)."""
-    step, (rows, times, _) = path.net.circuit.recurrence, every_step(path)
-    chosen = torch.randperm(len(rows), generator=generator)[:SAMPLED]
+def _some_steps(path: Trajectory, generator: torch.Generator) -> tuple[Recurrence, dict[Node, Tensor], dict[str, int]]:
+    """The step, the values of its leaves at some steps of some sequences (steps, ...), and all sizes."""
+    rows, times, _ = every_step(path)
+    each = max((values_of(x).numel() // len(x) for x in path.fixed.values()), default=1)
+    chosen = torch.randperm(len(rows), generator=generator)[: max(FEWEST, min(SAMPLED, ENTRIES // each))]
     rows, times = rows[chosen], times[chosen]
-    before = path.before(rows, times)
-    known: dict[Node, Tensor] = {node: getattr(path.net, n).detach() for n, node in step.parameters.items()}
-    known |= {node: before[n].view(-1, *node.type.shape(path.net._sizes)) for n, node in step.states.items()}
-    return known | {step.inputs[n]: _vector(path, n, x[rows, times]) for n, x in path.inputs.items()}
+    step, known, sizes = step_with(path.net, path.memories(rows))
+    before = path.before(rows, times) | path.tokens_before(rows, times)
+    for n, node in step.states.items():
+        known[node] = before[n].flatten() if n in step.tokens else before[n].view(-1, *node.type.shape(sizes))
+    for n, x in path.inputs.items():
+        known[step.inputs[n]] = as_vectors(x[rows, times], step.inputs[n], sizes, path.net._like().dtype)
+    return step, known, sizes
+
+
+def _by_unit(node: Node, value: Tensor, there: dict[str, Tensor], of_memories: frozenset[str]) -> Tensor:
+    """The values of a node by unit: (samples, units). Each row of a memory is a sample, not a unit.
+
+    Args:
+        node: the node.
+        value: (steps, ...).
+        there: by the name of a size that counts rows, which of them are valid, (steps, rows).
+        of_memories: the names of all such sizes.
+    """
+    names = [next(iter({*d.names} & of_memories), "") for d in node.type.dims]
+    real = torch.ones_like(value, dtype=torch.bool)
+    for axis, name in enumerate(names, 1):
+        if name in there:
+            real &= there[name].unsqueeze(3 - axis) if value.ndim == 3 else there[name]
+    samples = [0, *(axis for axis, name in enumerate(names, 1) if name)]
+    others = [axis for axis in range(1, value.ndim) if axis not in samples]
+    units = math.prod(value.shape[axis] for axis in others)
+    value, real = (x.permute(*samples, *others).reshape(-1, units) for x in (value, real))
+    return value[real.all(1)]
 
 
 def every_step(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
@@ -89,13 +120,6 @@ def every_step(path: Trajectory) -> tuple[Tensor, Tensor, Tensor]:
     spans = [(torch.full((b - a,), row), torch.arange(a, b), torch.arange(b - a)) for row, a, b in path.stretches]
     rows, times, behind = (torch.cat(parts) for parts in zip(*spans, strict=True))
     return rows, times, behind
-
-
-def _vector(path: Trajectory, name: str, value: Tensor) -> Tensor:
-    """The value as a vector: tokens given for a vector become one-hot vectors."""
-    if path.net.circuit.recurrence.inputs[name].type.kind == TOKEN or value.is_floating_point():
-        return value
-    return torch.nn.functional.one_hot(value.long(), path.net.sizes[name]).to(path.net._like().dtype)
 
 
 def _moves(node: Node) -> bool:

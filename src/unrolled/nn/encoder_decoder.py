@@ -16,7 +16,7 @@ from ..graph.bind import of_data
 from ..graph.node import REAL
 from ..sequence.borders import preceded, succeeded
 from ..sequence.ragged import Ragged
-from ..sequence.series import Series, each, lengths_of, values_of
+from ..sequence.series import Series, each, lengths_of, select, values_of
 from ..sequence.state import State
 from .beam import search
 from .joined import Purpose, joined
@@ -38,7 +38,7 @@ class Source(NamedTuple):
 
     def select(self, rows: Tensor) -> Source:
         """Some of the sequences: integers (k,), which may repeat."""
-        fixed = {n: x.select(rows) if isinstance(x, Ragged) else x[rows] for n, x in self.fixed.items()}
+        fixed = {n: select(x, rows) for n, x in self.fixed.items()}
         return Source(tuple(state.select(rows) for state in self.states), fixed, self.device)
 
 

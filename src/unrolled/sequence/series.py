@@ -50,6 +50,11 @@ def mean(series: Series) -> Tensor:
     return series.means if isinstance(series, Ragged) else series.mean(1)
 
 
+def select(series: Series, rows: Tensor) -> Series:
+    """Some of the sequences: integers (k,), which may repeat."""
+    return series.select(rows) if isinstance(series, Ragged) else series[rows]
+
+
 def in_layout_of(series: Series, values: Tensor) -> Series:
     """Other values of the same steps, such as their gradients."""
     return series.map(lambda _: values) if isinstance(series, Ragged) else values

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ..graph.node import TOKEN, Node, order
-from ..nn.passes import Pass, Values, recorded
-from ..nn.recurrent import Recurrent
+from ..graph.node import Node, order
+from ..nn.passes import Pass, Values, as_vectors, recorded, step_with
 from ..sequence.series import Series, in_layout_of, padded, values_of
 from ..sequence.state import State
 from ..transform.evaluate import evaluate
@@ -53,7 +52,7 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
     runs = [run for run in runs if run.lengths.any()]
     found = [(step, i, run) for i, run in enumerate(runs) if (step := _first_step(run)) is not None]
     if found:
-        step, _, run = min(found, key=lambda entry: entry[:2])
+        step, _, run = min([e for e in found if _starts_finite(e[2])] or found, key=lambda entry: entry[:2])
         return _within_step(run, step)
     if bad := _first(total.detach().reshape(1)):
         return Fault("the loss", bad[0])
@@ -105,18 +104,26 @@ def _first_step(run: Pass) -> int | None:
     return min(steps, default=None)
 
 
+def _starts_finite(run: Pass) -> bool:
+    """Whether all is finite that a layer gets before its first step, such as what another network has read."""
+    begun = *run.start.values(), *map(values_of, run.fixed.values())
+    return all(bool(torch.isfinite(x).all()) for x in begun)
+
+
 def _within_step(run: Pass, step: int) -> Fault:
     """The first value of a step that is NaN or infinite, in the order of computation."""
-    net, recurrence = run.net, run.net.circuit.recurrence
-    rows = run.rows(step)
-    before = run.start if step == 0 else {n: run.out[n][:, step - 1] for n in recurrence.states}
+    net, rows = run.net, run.rows(step)
+    recurrence, known, sizes = step_with(net, run.memories(rows))
+    before = run.start if step == 0 else {n: run.fed(n, run.out[n])[:, step - 1] for n in recurrence.states}
     state = State(**{n: before[n].detach() for n in recurrence.states}).select(rows).reset(run.reset[rows, step])
-    known: dict[Node, Tensor] = {node: getattr(net, n).detach() for n, node in recurrence.parameters.items()}
-    known |= {node: state[n] for n, node in recurrence.states.items()}
-    for name, value in run.inputs.items():
-        known[recurrence.inputs[name]] = _vectors(value[rows, step].detach(), recurrence.inputs[name], net)
+    for n, node in recurrence.states.items():
+        known[node] = state[n] if node.type.dims or n in recurrence.tokens else state[n][:, None]
+    for n, value in run.inputs.items():
+        known[recurrence.inputs[n]] = as_vectors(
+            value[rows, step].detach(), recurrence.inputs[n], sizes, net._like().dtype
+        )
     reachable = [node for node in recurrence.returns.values() if _given(node, known)]
-    values = evaluate(reachable, known, net.sizes, next(iter(run.start.values())).detach())
+    values = evaluate(reachable, known, sizes, net._like().detach())
     names = {node: name for name, node in (*recurrence.leaves.items(), *recurrence.returns.items())} | dict(
         recurrence.labels
     )
@@ -135,13 +142,6 @@ def _given(node: Node, known: Mapping[Node, Tensor]) -> bool:
     return all(leaf in known for leaf in order([node]) if leaf.op in ("input", "state"))
 
 
-def _vectors(value: Tensor, node: Node, net: Recurrent) -> Tensor:
-    """The values of an input; tokens for a vector input as one-hot vectors."""
-    if node.type.kind == TOKEN or value.is_floating_point():
-        return value
-    return nn.functional.one_hot(value.long(), net.sizes[node["name"]]).to(net._like().dtype)
-
-
 def _in_gradient(run: Pass, direct: Mapping[str, Tensor]) -> Fault | None:
     """The last step at which the gradient of a state is NaN or infinite: the first that back-propagation reaches."""
     for name, gradient in direct.items():
@@ -155,9 +155,10 @@ def _in_gradient(run: Pass, direct: Mapping[str, Tensor]) -> Fault | None:
         return None
     with torch.enable_grad():
         states, total = _step_by_step(run, direct)
-    leaves = [state[n] for state in states for n in state]
+    moving = [n for n in run.start if n not in run.net.circuit.recurrence.tokens]
+    leaves = [state[n] for state in states for n in moving]
     gradients = iter(torch.autograd.grad(total, leaves, allow_unused=True))
-    flow = [{n: next(gradients) for n in state} for state in states]
+    flow = [{n: next(gradients) for n in moving} for _ in states]
     for step in reversed(range(len(flow))):
         for name, value in flow[step].items():
             if value is not None and (bad := _first(value)):
@@ -168,14 +169,14 @@ def _in_gradient(run: Pass, direct: Mapping[str, Tensor]) -> Fault | None:
 
 def _step_by_step(run: Pass, direct: Mapping[str, Tensor]) -> tuple[list[State], Tensor]:
     """Run a pass again, step by step. Returns the states, and a number that has the gradients of the loss."""
-    state = State(**{n: v.detach().requires_grad_() for n, v in run.start.items()})
+    state = State(**{n: v.detach().requires_grad_(v.is_floating_point()) for n, v in run.start.items()})
     states, total = [], torch.zeros(())
     alive = torch.arange(len(run.lengths))
     for step in range(int(run.lengths.max())):
         state, alive = state.select(run.lengths[alive] > step), run.rows(step)
         inputs = {n: v[alive, step].detach() for n, v in run.inputs.items()}
-        out = run.net.step(state=state.reset(run.reset[alive, step]), **inputs)
+        out = run.net.step(state=state.reset(run.reset[alive, step]), **inputs, **run.memories(alive))
         total = total + torch.stack([(out[n] * g[alive, step]).sum() for n, g in direct.items()]).sum()
-        state = out.state
-        states.append(state)
+        states.append(out.state)
+        state = State(**{n: run.fed(n, v, alive, step) for n, v in out.state.items()})
     return states, total
