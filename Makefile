@@ -113,6 +113,10 @@ bench-length: $(READY)  ## compare lengths from 1 to 10,000 in one batch with de
 bench-accelerate: $(READY) $(ACCELERATE)  ## compare models of torch.nn before and after accelerate; 2 minutes, rewrites benchmarks/ACCELERATE.md
 	@$(BIN)/python examples/accelerate.py --packages .venv-accelerate --write benchmarks/ACCELERATE.md $(ARGS)
 
+.PHONY: bench-cuda
+bench-cuda: $(READY)  ## compare engine cuda with the reference, torch.nn and the loop in torch on a GPU; 8 minutes, writes RESULTS-CUDA.md
+	@$(BIN)/python benchmarks/on_gpu.py $(ARGS)
+
 bench-small: $(READY)  ## compare short calls and single steps with torch.nn, and derivatives with one gradient; 4 minutes
 	@$(BIN)/python benchmarks/small.py $(ARGS)
 
