@@ -188,8 +188,9 @@ def players(
     """What takes part at a point: its name, and what makes its call."""
 
     def ours(engine: str) -> Call:
-        net = unrolled.Recurrent(cells.ALL[name], x=x.shape[-1], h=hidden, device=x.device, dtype=x.dtype)
-        net._choice = lambda: (ENGINES[engine], "measured")  # type: ignore[method-assign]
+        net = unrolled.Recurrent(
+            cells.ALL[name], engine=engine, x=x.shape[-1], h=hidden, device=x.device, dtype=x.dtype
+        )
         return called(lambda: net(x).h, list(net.parameters()))
 
     def theirs() -> Call:

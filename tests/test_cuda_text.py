@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from cuda_on_cpu import SMALL, OnCpu, WrongThreads, driver, engine
 from unrolled import EngineError
@@ -98,6 +99,25 @@ def test_random_circuits_in_random_calls(monkeypatch, number):
     if number % 3 == 0 and not circuit.circuit.recurrence.tokens:  # a token that is only passed on is any vector
         circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0)
     assert calls.check(calls.random_case(circuit, number), ON_CPU) in ("equal", "unbounded")
+
+
+@pytest.mark.parametrize("name, shape", [("gru", SMALL), ("bahdanau", Shape(GRID, 2, 3, 1, blocks=2))])
+def test_ragged_sequences_and_resets(monkeypatch, name, shape):
+    use(monkeypatch, OnCpu(shape))
+    lengths, found = (3, 0, 1, 4, 2), []
+    rows = torch.randn(10, 3, dtype=torch.float64)
+    resets = torch.tensor([False, True, False, True, False, False, True, True, False, True])
+    fixed = {n: torch.randn(5, 7, 6, dtype=torch.float64) for n in CIRCUITS[name].recurrence.fixed}
+    for chosen in ("reference", ON_CPU):
+        torch.manual_seed(0)
+        net = unrolled.Recurrent(CIRCUITS[name], engine=chosen, dtype=torch.float64, **SIZES[name])
+        x, memory = rows.clone().requires_grad_(), {n: m.clone().requires_grad_() for n, m in fixed.items()}
+        given = unrolled.Ragged(values=x, lengths=torch.tensor(lengths))
+        out = net(given, reset=unrolled.Ragged(values=resets, lengths=torch.tensor(lengths)), **memory)
+        loss = (out.h.values.sin() * torch.arange(1, 5)).sum() + out.state.h.cos().sum()
+        found.append([out.h.values, out.state.h, *torch.autograd.grad(loss, [*net.parameters(), x, *memory.values()])])
+    for k, (expected, actual) in enumerate(zip(*found, strict=True)):
+        assert_close(f"result {k}", actual, expected, "engines, float64", max(largest([expected]), 1))
 
 
 # The proof finds what it is for.
