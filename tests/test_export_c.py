@@ -1,5 +1,6 @@
 """An exported C file computes what the network computes, without a library and without a warning."""
 
+import random
 import subprocess
 from pathlib import Path
 
@@ -9,17 +10,20 @@ import torch
 
 import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from unrolled import Recurrent, UsageError, cells
+from unrolled import EngineError, Recurrent, UsageError, cells
+from unrolled.engines.c import spelling
 from unrolled.engines.c.build import compiler
 from unrolled.export.about import About
 from unrolled.export.c.file import made
 from unrolled.export.c.functions import library, needed
 from unrolled.export.c.numbers import string
 from unrolled.export.c.spelling import named
-from unrolled.export.c.text import File, text_of
+from unrolled.export.c.text import File, header_of, text_of
 from unrolled.export.network import network_of
 from unrolled.export.options import Options
 from unrolled.nn import SequenceModel
+from unrolled.run.trained import Trained
+from unrolled.testing.strategies import random_circuit
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 OLD = Path(__file__).parent / "old_runs"
@@ -45,7 +49,7 @@ def build(folder: Path, text: str, *flags: str) -> Path:
     assert command is not None
     (folder / "test.c").write_text(text)
     program = folder / "test"
-    words = [*command, "-O1", *STRICT, *flags, "test.c", "-o", str(program)]
+    words = [*command, *STRICT, *flags, "test.c", "-o", str(program)]
     result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[:4000]
     return program
@@ -69,11 +73,21 @@ def prove(folder: Path, files: list[File], *flags: str) -> list[str]:
 
 @needs_compiler
 @pytest.mark.slow
-@pytest.mark.parametrize("static", [False, True])
-def test_every_cell_computes_what_the_reference_computes(static: bool, tmp_path: Path) -> None:
-    files = [file_of(network(n), n, static=static) for n in CIRCUITS]
-    for line in prove(tmp_path, files):
+def test_every_cell_computes_what_the_reference_computes(tmp_path: Path) -> None:
+    nets = {n: network(n) for n in CIRCUITS}
+    files = [
+        file_of(net, f"{n}_{how}", static=how == "static") for n, net in nets.items() for how in ("vector", "static")
+    ]
+    for line in prove(tmp_path, files, "-O0"):
         assert "(limit 2e-06): passed" in line, line
+
+
+@needs_compiler
+def test_random_circuits(tmp_path: Path) -> None:
+    drawn = [random_circuit(random.Random(n).choice, matrices=n % 3 == 2, tokens=n % 5 == 4) for n in range(20, 32)]
+    torch.manual_seed(0)
+    files = [file_of(Recurrent(d.circuit, **d.sizes), f"c{k}", static=bool(k % 2), rows=5) for k, d in enumerate(drawn)]
+    prove(tmp_path, files, "-O0")
 
 
 @needs_compiler
@@ -148,14 +162,29 @@ def test_every_function_of_the_library_is_had() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("task", ["text", "labels", "music", "forecast", "voice"])
-def test_runs_of_another_version_are_exported(task: str, tmp_path: Path) -> None:
-    report = unrolled.export(OLD / task, tmp_path / "a.c", longest=40, header=True)
+def test_runs_of_another_version_are_exported(tmp_path: Path) -> None:
+    files = []
+    for task in ("text", "labels", "music", "forecast", "voice"):
+        run = Trained.load(OLD / task)
+        about = About.of(run.kind)
+        net = network_of(run.layers, about.tokens)
+        files.append(made(net, about, Options(name=task, longest=40, header=True), f"{task}.h"))
+        again = made(net, about, Options(name=task, longest=40, header=True), f"{task}.h")
+        assert text_of(again) == text_of(files[-1])
+        (tmp_path / f"{task}.h").write_text(header_of(files[-1]))
+    prove(tmp_path, files, "-O0")
+
+
+@needs_compiler
+def test_a_file_is_proved_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = unrolled.export(OLD / "text", tmp_path / "a.c", header=True)
     assert report.files == (tmp_path / "a.c", tmp_path / "a.h")
     assert dict(report.lines)["proof"].endswith("passed")
-    written = [file.read_bytes() for file in report.files]
-    unrolled.export(OLD / task, tmp_path / "a.c", longest=40, header=True, overwrite=True)
-    assert [file.read_bytes() for file in report.files] == written
+    assert report.figures["seconds"] > 0
+    monkeypatch.setitem(spelling.OPS, "tanh", "u_sigmoid({})")
+    with pytest.raises(EngineError, match="FAILED"):
+        unrolled.export(OLD / "text", tmp_path / "b.c")
+    assert not (tmp_path / "b.c").exists()
 
 
 def test_scaled_columns_are_read_in_their_own_units() -> None:
