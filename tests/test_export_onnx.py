@@ -143,7 +143,7 @@ def test_no_series_of_matrices_is_stored(cell: Circuit):
 
 
 def test_random_circuits_are_exported(tmp_path: Path):
-    for number in range(int(os.environ.get("UNROLLED_CIRCUITS", 25))):  # more: make test-onnx
+    for number in range(int(os.environ.get("UNROLLED_ONNX_CIRCUITS", 25))):  # more: make test-onnx
         drawn = random_circuit(Random(number).choice, most_lines=6, matrices=number % 3 == 2, tokens=number % 2 == 1)
         net = Recurrent(drawn.circuit, **(drawn.left_open if number % 4 < 2 else drawn.sizes))
         export(net, tmp_path / "model.onnx", overwrite=True)
