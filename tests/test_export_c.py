@@ -121,6 +121,16 @@ def test_narrow_weights_are_those_that_the_proof_uses(tmp_path: Path) -> None:
     assert 1e-5 < apart < 0.1
 
 
+def test_a_narrow_network_is_exported_as_it_is() -> None:
+    torch.manual_seed(0)
+    model = SequenceModel(cells.lstm, inputs=3, outputs=2, hidden=8)
+    same = file_of(unrolled.narrow(model, "int8"), weights="int8")
+    for found, wanted in zip(
+        same.proof.outputs.values(), file_of(model, weights="int8").proof.outputs.values(), strict=True
+    ):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
+
+
 FUNCTIONS = {
     "tanh": torch.tanh, "sigmoid": torch.sigmoid, "exp": torch.exp, "log": torch.log, "sqrt": torch.sqrt,
     "sin": torch.sin, "cos": torch.cos, "erf": torch.erf, "softplus": torch.nn.functional.softplus,
