@@ -64,17 +64,19 @@ FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
 def _writer(suffix: str) -> Any:
-    """The module that writes files with a suffix.
+    """The module that writes files with a suffix, which is loaded when it is needed.
 
     Raises:
         EngineError: a package is missing.
     """
+    if suffix == ".c":
+        from .c import file as writer_of_c
+
+        return writer_of_c
     try:
-        if suffix == ".c":
-            from .c import file as written
-        else:
-            from .onnx import file as written  # type: ignore[no-redef]
-        return written
+        from .onnx import file
+
+        return file
     except ImportError as problem:
         raise EngineError(
             f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
