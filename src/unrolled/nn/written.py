@@ -56,7 +56,7 @@ def write(
     if not temperature >= 0:
         raise InputError(f"temperature must be at least 0, got {temperature}")
     with in_use(net):
-        read = net.read(source)
+        read = net.read_to_write(source)
         begin = torch.full((len(source),), net.begin, device=read.device)
         inputs: dict[str, Any] = {"steps": longest}
         if temperature:
