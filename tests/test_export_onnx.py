@@ -154,6 +154,7 @@ def test_no_series_of_matrices_is_stored(cell: Circuit):
         assert all(len(node.type.dims) < 2 for node in (*loop.moving, *loop.keep))
 
 
+@pytest.mark.slow
 def test_random_circuits_are_exported(tmp_path: Path):
     for number in range(int(os.environ.get("UNROLLED_ONNX_CIRCUITS", 25))):  # more: make test-onnx
         drawn = random_circuit(Random(number).choice, most_lines=6, matrices=number % 3 == 2, tokens=number % 2 == 1)
