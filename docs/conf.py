@@ -66,7 +66,7 @@ def list_keys(app: Sphinx, kind: str, name: str, value: object, options: object,
     """Make a list of the lines 'key, key: text' of a docstring, which explain the fields of a dataclass."""
 
     def item(found: re.Match[str]) -> str:
-        return f"\n* ``{found[1]}``: {' '.join(found[2].split())}"
+        return f"\n* ``{found[1]}``: {' '.join(found[2].split())}\n"
 
     if dataclasses.is_dataclass(value):
         text = re.sub(r"^((?:\w+, )*\w+): (.*(?:\n {4}.*)*)", item, "\n".join(lines), flags=re.M)

@@ -90,6 +90,9 @@ def inside(kind: str, what: str) -> None:
                     run(cell, size, dtype)
         for number, cell in enumerate(CIRCUITS):
             run(cell, (16, 15, 17, 1)[number % 4], ("float32", "float64")[number % 2])
+        for size in (1, 15, 16, 17, 257):
+            narrow("gru", size)
+    narrow("rnn", 1040, threads=2)  # units are shared
     run("gru", 96, "float32", batch=24, steps=20, threads=2)  # sequences are shared
     run("rnn", 520, "float32", batch=1, steps=20, threads=2)  # units are shared
     together()
@@ -171,6 +174,24 @@ def run(cell: str, size: int, dtype: str, batch: int = 3, steps: int = 6, thread
             net(**given(batch, steps), state=start(batch), **also)
         for count in (1, 2, batch + 4):
             net.step(**given(count), state=start(count))
+
+
+def narrow(cell: str, size: int, threads: int = 1) -> None:
+    """A network with narrow weights, whose matrices and inputs start and end where memory does."""
+    import torch
+
+    from cells_for_tests import CIRCUITS
+    from unrolled import Recurrent
+
+    print(f"sanitize     {cell}, {size} units, narrow weights, {threads} threads", flush=True)
+    torch.manual_seed(0)
+    torch.set_num_threads(threads)
+    for kind in ("bf16", "int8"):
+        net = Recurrent(CIRCUITS[cell], x=size, h=size, weights=kind)
+        with torch.no_grad():
+            for batch in (1, 2, 7, 13):
+                net(torch.randn(batch, 3, size))
+                net.step(torch.randn(batch, size))
 
 
 def together() -> None:

@@ -33,7 +33,7 @@ def marks(figure: Path) -> str:
     return re.sub(r"base64,[\w+/=]+", "base64,", figure.read_text(encoding="utf-8"))
 
 
-ON_C = ("length.md",)  # shows that a row gives the same bits in every batch
+ON_C = ("length.md", "weights.md")  # show what only engine c has
 PAGES = [pytest.param(p, id=p.name, marks=[needs_compiler] if p.name in ON_C else []) for p in figures.PAGES]
 
 
@@ -117,7 +117,7 @@ def test_the_readme_calls_programs_where_make_puts_them():
 
 
 DOCTESTED = ["unrolled.circuits.adjoint", "unrolled.circuits.circuit", "unrolled.nn.recurrent"]
-DOCTESTED += ["unrolled.nn.torch_layers", "unrolled.nn.interop"]
+DOCTESTED += ["unrolled.nn.torch_layers", "unrolled.nn.interop", "unrolled.sequence.rounding"]
 DOCTESTED += ["unrolled.nn.acceleration", "unrolled.nn.stack", "unrolled.nn.torch_layout"]
 DOCTESTED += [f"unrolled.sequence.{name}" for name in ("state", "ragged", "batching", "streams")]
 DOCTESTED += ["unrolled.sequence.losses", "unrolled.look.explore", "unrolled.diagnosis.diagnose"]

@@ -13,6 +13,7 @@ import numpy
 import pytest
 import torch
 
+import unrolled
 from unrolled import Ragged
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -170,3 +171,18 @@ def test_the_network_of_g2p_en_is_its_numpy(tmp_path):
     answers = script("g2p").load(tmp_path / "checkpoint.npz").write(Ragged(sources), longest=20).symbols
     assert [answer.tolist() for answer in answers] == [written(source.tolist()) for source in sources]
     assert len({len(answer) for answer in answers}) > 2
+
+
+def test_an_echo_state_network_predicts_better_than_its_inputs(capsys):
+    """NARMA-10 with fewer units than by default; nothing of the recurrence is trained."""
+    reservoir = script("reservoir")
+    u, y = reservoir.narma(60, seed=0)
+    t = 40
+    expected = 0.3 * y[t - 1] + 0.05 * y[t - 1] * y[t - 10 : t].sum() + 1.5 * u[t - 10] * u[t - 1] + 0.1
+    assert torch.allclose(y[t], expected)
+    cell = reservoir.reservoir(units=50, radius=0.9, scale=0.2, seed=0)
+    frozen = unrolled.Recurrent(cell, x=2, h=50, dtype=torch.float64)
+    assert not list(frozen.parameters()) and abs(torch.linalg.eigvals(frozen.W).abs().max().item() - 0.9) < 1e-12
+    reservoir.main(["--units", "120"])
+    linear, echo = (float(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:])
+    assert echo < 0.8 * linear < 0.8

@@ -457,6 +457,39 @@ def test_a_long_series_is_trained_in_pieces_and_one_that_never_changes_is_refuse
 # parts, seasons, the calendar
 
 
+def test_a_long_series_is_read_part_by_part(tmp_path: Path, monkeypatch):
+    """Features, regression and scores are those of the series as a whole, but for rounding."""
+    draw = DRAW(3)
+    table = pandas.DataFrame(
+        {"price": draw.normal(size=420).cumsum(), "promo": draw.random(420), "y": draw.normal(size=420)}
+    )
+    table["y"] += 3 * table.promo + numpy.sin(numpy.arange(420))
+    table.loc[50:60, ["price", "y"]] = numpy.nan
+    table.insert(0, "day", pandas.date_range("2021-01-01", periods=420))
+    table.to_csv(tmp_path / "y.csv", index=False)
+    whole = learned(tmp_path / "y.csv", ahead=3, future="promo")
+    model = untrained(whole)
+    with torch.no_grad():
+        for p in model.parameters():
+            p += 0.05 * torch.randn(p.shape)
+    monkeypatch.setattr("unrolled.data.forecast.gradual.PART", 60)
+    monkeypatch.setattr("unrolled.files.shelf.IN_MEMORY", 1000)
+    for name in ("long", "kind", "data"):
+        monkeypatch.setattr(f"unrolled.data.forecast.{name}.WINDOW", 70)
+    parts = learned(tmp_path / "y.csv", ahead=3, future="promo")
+    numpy.testing.assert_allclose(parts.kind.base.shared, whole.kind.base.shared, rtol=1e-6, atol=1e-9)
+    for ours, theirs in zip(parts.parts, whole.parts, strict=True):
+        for a, b in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(a.x, b.x, rtol=1e-4, atol=1e-5)
+            torch.testing.assert_close(a.y, b.y, rtol=1e-4, atol=1e-5, equal_nan=True)
+    assert parts.validate(model) == pytest.approx(whole.validate(model), rel=1e-4)
+    for name, value in whole.result(model).items():
+        assert parts.result(model)[name] == pytest.approx(value, rel=1e-4), name
+    after, other = (list(d.kind.predict_all(model, tmp_path / "y.csv", d.sha256)) for d in (parts, whole))
+    assert len(after) == len(other) == 420
+    assert [row["forecast"] for row in after] == pytest.approx([row["forecast"] for row in other], rel=1e-3, abs=1e-3)
+
+
 def test_the_parts_of_forecasts_are_the_ends_of_each_series():
     found = ends_of_all(Path("d"), joined([series(numpy.ones(100)), series(numpy.ones(3), "short")]), options())
     assert found == [Ends(70, 85, 100), Ends(3, 3, 3)]

@@ -204,10 +204,11 @@ def test_only_matrices_of_products_become_narrow():
 def test_tokens_for_vectors_read_a_column_of_the_narrow_matrix():
     net = Recurrent(cells.lstm, x=11, h=20, weights="int8")
     tokens = torch.randint(11, (2, 5))
+    for _ in range(3):
+        net(tokens)
     right = made_wide(net)
     assert_close("h", net(tokens).h.double(), right(tokens).h, "engines, float32")
-    other = Recurrent(cells.lstm, x=11, h=20)
-    net.load_state_dict(other.state_dict())  # the column is computed again
+    net.load_state_dict({"U": torch.randn(80, 11)}, strict=False)  # the columns are computed again
     assert_close("h", net(tokens).h.double(), made_wide(net)(tokens).h, "engines, float32")
 
 

@@ -22,9 +22,10 @@ import soundfile
 import torch
 
 import unrolled
-from cells_for_tests import said
+from cells_for_tests import needs_compiler, said
 from unrolled import cells
 from unrolled.cli import main
+from unrolled.data.writing import write
 from unrolled.errors import DataError, InputError, UsageError
 from unrolled.nn.stored import load_network, save_network
 from unrolled.run.trained import Trained
@@ -118,6 +119,39 @@ def test_pieces_of_any_size_give_the_same(here: Path, chunk: int):
     assert [row["character"] for row in found] == [row["character"] for row in expected]
     difference = [abs(a["bits"] - b["bits"]) for a, b in zip(found, expected, strict=True)]
     assert max(difference) < 1e-5
+
+
+@needs_compiler
+def test_narrow_weights(here: Path, capsys: pytest.CaptureFixture[str]):
+    """``--weights`` gives what the model with rounded weights computes, in every command."""
+    small = Trained.load(here / "run").with_weights("int8")
+    scores, _ = small.model(small.kind.encode(TEXT)[None, :-1])
+    bits = nll(scores, small.kind.encode(TEXT)[None, 1:]).item() / math.log(2) / (len(TEXT) - 1)
+    assert stream("run", "text.txt", "--weights", "int8", "--chunk", "9999", "--out", "whole", "--json") == 0
+    assert records("whole")[0]["bits_per_character"] == pytest.approx(bits, rel=1e-6)
+    (here / "other.txt").write_text(TEXT[::-1], encoding="utf-8")
+    capsys.readouterr()
+    found = {}
+    for weights in ("float32", "bf16", "int8"):
+        assert main(["evaluate", "run", "other.txt", "--weights", weights, "--json"]) == 0
+        found[weights] = json.loads(capsys.readouterr().out)
+    wide = found["float32"]["bits"]
+    for weights in ("bf16", "int8"):
+        assert found[weights]["weights"] == weights and found[weights]["float32"]["bits"] == wide
+        assert found[weights]["bits"] != wide
+    assert abs(found["int8"]["bits"] - wide) < 0.01 and found["int8"]["bytes"] < found["bf16"]["bytes"]
+    assert main(["evaluate", "run", "other.txt", "--weights", "int8"]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == 3 and "these are int8 weights" in shown[1] and f"{wide:.3f} bits" in shown[2]
+    assert main(["sample", "run", "--weights", "int8", "--length", "30", "--temperature", "0"]) == 0
+    kind = small.kind
+    symbols = kind.vocabulary.texts(write(small.model, kind.opening(), 30, 0, border=kind.border))
+    assert capsys.readouterr().out.rstrip("\n") == "".join(symbols).rstrip("\n")
+    assert stream("rows.safetensors", "rows.csv", "--weights", "bf16", "--out", "rows", "--json") == 0
+    net = unrolled.narrow(load_network("rows.safetensors")[0], "bf16")
+    x = torch.from_numpy(numpy.loadtxt("rows.csv", delimiter=",")).float()
+    assert torch.equal(torch.tensor([row["o"] for row in records("rows")]), net(x[None]).o[0])
+    assert str(StreamOptions(weights="bf16")) == "--chunk 1000 --format jsonl --weights bf16"
 
 
 def test_rows_give_the_outputs_of_the_network(here: Path, capsys: pytest.CaptureFixture[str]):

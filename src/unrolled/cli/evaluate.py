@@ -56,8 +56,9 @@ def evaluate(
     report(trained, score)
     if wide := score.get("float32"):
         name = next(iter(score))
-        difference = "" if isinstance(trained.kind, Forecast) else f"{score[name] - wide[name]:+.4f}, with "
-        screen.plain(f"{weights} instead of float32 weights: {difference}{score['bytes']:,} of {wide['bytes']:,} bytes")
+        difference = "" if isinstance(trained.kind, Forecast) else f", {score[name] - wide[name]:+.4f}"
+        these = f"these are {weights} weights, {score['bytes']:,} bytes{difference}"
+        screen.plain(f"{these}; with float32 weights, {wide['bytes']:,} bytes:")
         report(trained, wide)
 
 

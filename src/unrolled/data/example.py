@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy
 from torch import Tensor
 
 
@@ -22,7 +23,7 @@ class Example(NamedTuple):
     x: Tensor
     y: Tensor
     name: str
-    rows: Sequence[int] = ()
+    rows: Sequence[int] | numpy.ndarray[Any, Any] = ()
 
     @property
     def read(self) -> Tensor:

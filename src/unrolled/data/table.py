@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ..errors import DataError, UsageError, check_choice
 from ..files.checked import Checked
+from ..files.shelf import Shelf
 from ..nn.model import Answer
 from .example import Example
 from .given import fingerprint, shares
@@ -25,11 +26,12 @@ from .tables.old import as_before
 from .tables.parts import NAMES, SPLITS, Parts, Span, by_sequence, by_time
 from .tables.read import read_sheet
 from .tables.roles import columns_named, find_roles
-from .tables.series import Roles, Series, read_series
+from .tables.series import TOGETHER, Roles, Series, read_series
 from .tables.sheet import Sheet
 from .tables.summary import summary
 
 GOALS = ("forecast", "steps", "sequences")
+AT_ONCE = 1 << 23  # numbers whose scales are found at once
 FILLED = {"previous": "the previous value", "mean": "the mean", "refuse": ""}
 
 
@@ -134,8 +136,7 @@ class Table(ScoredKind):
             options, reading, columns, roles.target, classes, [], [], roles.time, roles.keys, split, sheet.layout
         )
         parts = kind._parts(path, series)
-        steps = numpy.concatenate([series[span.series].x[: span.end] for span in parts[0]])
-        mean, deviation = _scales(path, columns, steps)
+        mean, deviation = _scales(path, columns, [series[span.series].x[: span.end] for span in parts[0]])
         kind = replace(kind, mean=mean, deviation=deviation, numbers=number_of(classes))
         lines = summary(sheet, understood, series, parts, (reading.validation, reading.test))
         data = kind._data(sheet, series, parts, True, lines)
@@ -146,7 +147,15 @@ class Table(ScoredKind):
     @classmethod
     def learn_again(cls, path: Path, options: TableOptions, reading: Reading, description: Checked) -> Sequences:
         kind = cls.stored(options, reading, description)
-        return kind._again(path, None) if not kind.split else cls.learn(path, options, reading)
+        if not kind.split:
+            return kind._again(path, None)
+        data = cls.learn(path, options, reading)
+        learned = data.kind
+        assert isinstance(learned, cls)
+        scales = ((learned.mean, kind.mean), (learned.deviation, kind.deviation))
+        same = all(len(a) == len(b) and numpy.allclose(a, b, rtol=1e-9, atol=0) for a, b in scales)
+        known = replace(learned, mean=kind.mean, deviation=kind.deviation) if same else learned
+        return replace(data, kind=known)  # scales may be rounded in another way, see _scales
 
     @classmethod
     def stored(cls, options: TableOptions, reading: Reading, description: Checked) -> Self:
@@ -188,7 +197,8 @@ class Table(ScoredKind):
     def _data(
         self, sheet: Sheet, series: list[Series], parts: Parts, known: bool, lines: Sequence[tuple[str, str]] = ()
     ) -> Sequences:
-        made = [[self.example(series[span.series], span.first, span.end) for span in part] for part in parts]
+        shelf = Shelf()
+        made = [[self.example(series[span.series], span.first, span.end, shelf) for span in part] for part in parts]
         own = [[e for e in part if len(e.read)] for part in made]
         train, validation, test = self.with_given((own[0], own[1], own[2]), known)
         goal, ahead = self.options.goal, self.options.ahead
@@ -241,33 +251,49 @@ class Table(ScoredKind):
         at = self.columns.index(self.target)
         return Number(at, self.deviation[at])
 
-    def example(self, rows: Series, first: int = 0, end: int | None = None) -> Example:
+    def example(self, rows: Series, first: int = 0, end: int | None = None, shelf: Shelf | None = None) -> Example:
         """A sequence as scaled tensors, with targets from step ``first`` to before ``end``. The steps before are read
         as well, so that the state knows the past; their targets are unknown."""
-        scaled = (rows.x - numpy.array(self.mean)) / numpy.array(self.deviation)
-        x = torch.from_numpy(self._filled(scaled).astype("float32"))
+        x = torch.from_numpy(self._scaled(rows.x, shelf or Shelf()))
         if self.options.goal == "forecast":
             at = self.columns.index(self.target)
             values = (numpy.asarray(rows.y) - self.mean[at]) / self.deviation[at] if len(rows.y) else numpy.empty(0)
             y = torch.from_numpy(values[self.options.ahead :].astype("float32"))[:, None][:end].clone()
             y[:first] = torch.nan
         else:
-            y = torch.tensor([self._number(label) for label in rows.y], dtype=torch.long)
+            y = self._numbers(rows.y)
             y = (y[-1] if len(y) else torch.tensor(0)) if self.answer == "last" else y[:end].clone()
             if y.ndim:
                 y[:first] = -1
-        return Example(x, y, rows.name, rows.rows.tolist())
+        return Example(x, y, rows.name, rows.rows)
 
     def _number(self, label: str) -> int | None:
         """The number of a label; None if the model does not know it."""
         return self.numbers.get(label, self.numbers.get(same_number(label)))
 
-    def _filled(self, x: numpy.ndarray) -> numpy.ndarray:
-        """Scaled inputs with missing ones replaced: by the previous value, or else by the mean (zero)."""
-        if self.options.missing == "previous":
-            for step in range(1, len(x)):
-                x[step] = numpy.where(numpy.isnan(x[step]), x[step - 1], x[step])
-        return numpy.nan_to_num(x)
+    def _numbers(self, texts: numpy.ndarray) -> Tensor:
+        """The numbers of labels that the model knows: (steps,)."""
+        import pandas
+
+        found = torch.empty(len(texts), dtype=torch.long)
+        for begin in range(0, len(texts), TOGETHER):
+            codes, different = pandas.factorize(texts[begin : begin + TOGETHER])
+            numbers = torch.tensor([self._number(label) for label in different], dtype=torch.long)
+            found[begin : begin + TOGETHER] = numbers[torch.from_numpy(codes)]
+        return found
+
+    def _scaled(self, x: numpy.ndarray, shelf: Shelf) -> numpy.ndarray:
+        """Scaled inputs as float32 with missing ones replaced: by the previous value, or else by the mean (zero)."""
+        found, before = shelf.empty(x.shape, "float32"), numpy.full((1, x.shape[1]), numpy.nan)
+        for begin in range(0, len(x), TOGETHER):
+            scaled = (x[begin : begin + TOGETHER] - numpy.array(self.mean)) / numpy.array(self.deviation)
+            if self.options.missing == "previous":
+                scaled = numpy.concatenate([before, scaled])
+                known = numpy.where(numpy.isnan(scaled), 0, numpy.arange(len(scaled))[:, None])
+                scaled = numpy.take_along_axis(scaled, numpy.maximum.accumulate(known), 0)[1:]
+                before = scaled[-1:]
+            found[begin : begin + TOGETHER] = numpy.nan_to_num(scaled)
+        return found
 
     def _check_targets(self, path: Path, examples: list[Example], where: str) -> None:
         """Refuse a forecast without a single known target: there is nothing to measure."""
@@ -317,10 +343,10 @@ class Table(ScoredKind):
             at = self.columns.index(self.target)
             values = (scores[:, 0].double() * self.deviation[at] + self.mean[at]).tolist()
             for row, value in zip(example.rows, values, strict=True):
-                yield {**name, "row": row + 2, f"{self.target}_{self.options.ahead}_ahead": value}
+                yield {**name, "row": int(row) + 2, f"{self.target}_{self.options.ahead}_ahead": value}
             return
         for row, p in zip(example.rows, torch.softmax(scores, -1), strict=False):
-            best, where = int(p.argmax()), {"row": row + 2} if self.answer == "every" else {}
+            best, where = int(p.argmax()), {"row": int(row) + 2} if self.answer == "every" else {}
             yield {**name, **where, self.target: self.classes[best], "probability": round(float(p[best]), 6)}
 
 
@@ -350,13 +376,21 @@ def _labels(sheet: Sheet, series: list[Series], target: str, goal: str) -> list[
     return labels(label for one in series for label in one.y)
 
 
-def _scales(path: Path, names: list[str], steps: numpy.ndarray) -> tuple[list[float], list[float]]:
-    """Mean and standard deviation of each column over the training data."""
-    for name, column in zip(names, steps.T, strict=True):
-        if numpy.isnan(column).all():
+def _scales(path: Path, names: list[str], parts: list[numpy.ndarray]) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of each column over the training data, each (steps, columns). Large data are read
+    column by column, which rounds in another way."""
+    for number, name in enumerate(names):
+        if all(numpy.isnan(part[:, number]).all() for part in parts):
             raise DataError(
                 f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
             )
+    if sum(part.size for part in parts) <= AT_ONCE:
+        return _scales_of(numpy.concatenate(parts))
+    found = [_scales_of(numpy.concatenate([part[:, n : n + 1] for part in parts])) for n in range(len(names))]
+    return [mean for (mean,), _ in found], [deviation for _, (deviation,) in found]
+
+
+def _scales_of(steps: numpy.ndarray) -> tuple[list[float], list[float]]:
     mean, deviation = numpy.nanmean(steps, 0), numpy.nanstd(steps, 0)
     constant = deviation <= 1e-14 * numpy.nanmax(numpy.abs(steps), 0)  # the rounding errors of equal numbers
     return mean.tolist(), numpy.where(constant, 1.0, deviation).tolist()

@@ -7,19 +7,17 @@ given back at once, so that memory does not grow with the text.
 from __future__ import annotations
 
 import mmap
-import os
 import tempfile
 import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy
 import torch
 from torch import Tensor
 
-from ..errors import DataError, reason
+from ..files.shelf import no_room, temporary_folder
 
 CHUNK = 1 << 18  # steps that are read at a time
 
@@ -89,7 +87,7 @@ class TokenWriter:
     def __init__(self, size: int) -> None:
         self.type = numpy.dtype("uint8" if size <= 1 << 8 else "uint16" if size <= 1 << 16 else "int32")
         self.length = 0
-        self._folder = _folder()
+        self._folder = temporary_folder()
         with self._errors():
             self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115
         weakref.finalize(self, self._file.close)
@@ -116,13 +114,4 @@ class TokenWriter:
         try:
             yield
         except OSError as problem:
-            raise DataError(
-                f"the numbers of the text cannot be written to '{self._folder}': {reason(problem)}. Name a folder with "
-                "more room in the environment variable TMPDIR"
-            ) from None
-
-
-def _folder() -> Path:
-    """Where the file is: $TMPDIR, or /var/tmp, since /tmp is often in memory."""
-    given = os.environ.get("TMPDIR")
-    return Path("/var/tmp") if not given and os.access("/var/tmp", os.W_OK) else Path(tempfile.gettempdir())
+            raise no_room("the numbers of the text", self._folder, problem) from None

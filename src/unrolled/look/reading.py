@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data.characters import Vocabulary
-from ..data.forecast.features import columns_of
+from ..data.forecast.gradual import written
 from ..data.forecast.kind import Forecast
 from ..data.forecast.parts import steps_known
 from ..data.forecast.picture import draw_forecasts
@@ -200,7 +200,7 @@ def _forecast(model: SequenceModel, kind: Forecast, path: Path, piece: int) -> R
     name = _chosen(path, [one.name for one in series], piece, "series")
     one = next(one for one in series if one.name == name)
     case = kind.base.case(one, steps_known(one.y))
-    left = torch.from_numpy(case.left)
+    left = torch.from_numpy(written(case.left, len(one.y), "float64"))
     known = torch.isfinite(left).all(1)
     if not known.any():
         raise DataError(f"'{path}' has no row with {kind.options.ahead} known values after it")
@@ -208,7 +208,7 @@ def _forecast(model: SequenceModel, kind: Forecast, path: Path, piece: int) -> R
     y = torch.cat([torch.zeros_like(left[:first]), left[first:]])  # before it, nothing has changed yet
     later = known[first:]
     count = first + (len(later) if later.all() else int(later.int().argmin()))
-    columns = numpy.concatenate([one.y[:, None], columns_of(one)], 1)[:count]
+    columns = numpy.concatenate([one.y[:count, None], one.x[:count], one.future[:count]], 1)
     track = Track("rows", torch.from_numpy(columns), (kind.roles.target, *kind.roles.inputs, *kind.roles.future))
     notes = (f"The series is '{name}'.",) if name else ()
     before = steps_known(one.y) - max(2 * kind.options.ahead, steps_known(one.y) * 15 // 100)
@@ -216,7 +216,7 @@ def _forecast(model: SequenceModel, kind: Forecast, path: Path, piece: int) -> R
     by_view = kind.options.reads == "view"
     what = "what the regression on lags leaves of the next values" if by_view else "changes from the last value"
     return Reading(
-        case.network(kind.base.features)[:count].double(),
+        case.network(kind.base.features, count).double(),
         y[:count].double(),
         kind.goal,
         (*notes, f"The targets are {what}, in units of usual changes."),

@@ -12,7 +12,7 @@ from ..tables.series import Series
 from .case import Case
 from .choice import choose
 from .features import Features, Rows
-from .parts import Origins
+from .gradual import gradual
 from .regression import expected, fit, left_out
 from .ridge import CrossFitted
 from .view import LEAST, Array, View
@@ -42,7 +42,7 @@ class Base:
         if self.features.reads == "view":
             return case
         fixed = View.of(case.series.y, 1, self.features.window, self.features.ahead, fixed=True)
-        of_regression = case.real(case.expected, Origins(0, len(case.expected)))
+        of_regression = case.real(case.expected, slice(None))
         return Case(case.series, fixed, numpy.zeros_like(case.expected), of_regression)
 
 
@@ -71,7 +71,11 @@ def left_out_case(base: Base, found: CrossFitted, series: Series, known: int) ->
 def rows_of(features: Features, series: Series, view: View, known: int) -> Rows:
     """The rows of a series as they were known after its first ``known`` steps."""
     rows = features.rows(series, view)
-    rows.targets[max(known - features.ahead, 0) :] = numpy.nan
+    unknown = numpy.arange(len(view.size)) >= max(known - features.ahead, 0)
     if known:  # where almost nothing changes, the unit is too small to learn from
-        rows.targets[view.size < LEAST * numpy.median(view.size[:known])] = numpy.nan
-    return rows
+        unknown |= view.size < LEAST * numpy.median(view.size[:known])
+
+    def targets(begin: int, end: int) -> Array:
+        return numpy.where(unknown[begin:end, None], numpy.nan, rows.targets[begin:end])
+
+    return Rows(rows.features, gradual(rows.targets.shape, targets))

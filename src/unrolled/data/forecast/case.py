@@ -8,14 +8,17 @@ import numpy
 import torch
 from torch import Tensor
 
+from ...files.shelf import Shelf
 from ..example import Example
 from ..tables.series import Series
 from .bounds import bounds
 from .features import Features
+from .gradual import Values, gradual, written
 from .parts import Origins
 from .view import Array, View, values_after
 
 PIECE = 512  # steps of a piece of a long series
+Places = slice | list[int]  # of steps
 
 
 @dataclass(frozen=True)
@@ -33,26 +36,27 @@ class Case:
     expected: Array
     regression: Array | None = None
 
-    def light(self) -> Case:
+    def light(self, shelf: Shelf) -> Case:
         """The same without what only the network reads."""
-        return replace(self, view=self.view.light())
+        return replace(self, view=self.view.light(shelf), expected=shelf.keep(self.expected))
 
     @property
-    def left(self) -> Array:
+    def left(self) -> Values:
         """What is left of the next values, NaN where they are not known, or nothing has changed yet: (steps, ahead)."""
-        return self.view.later - self.expected
+        return gradual(self.expected.shape, lambda begin, end: self.view.later[begin:end] - self.expected[begin:end])
 
-    def example(self, features: Features, origins: Origins) -> Example:
+    def example(self, features: Features, origins: Origins, shelf: Shelf) -> Example:
         """The series up to the last origin, with targets from the first: what the regression leaves, NaN where it is
         not known."""
-        read = self.network(features)[: max(origins.end, 0)]
-        y = torch.from_numpy(self.left[: origins.end].astype("float32"))
+        read = self.network(features, max(origins.end, 0), shelf)
+        y = torch.from_numpy(written(self.left, origins.end, "float32", shelf))
         y[: max(origins.first, features.warm(len(self.series.y)))] = torch.nan
         return Example(read, y, self.series.name)
 
-    def network(self, features: Features) -> Tensor:
-        """What the network reads: (steps, features.read)."""
-        return torch.from_numpy(features.network(self.series, self.view, self.expected).astype("float32"))
+    def network(self, features: Features, end: int, shelf: Shelf | None = None) -> Tensor:
+        """What the network reads in the first steps: (end, features.read)."""
+        values = features.network(self.series, self.view, self.expected)
+        return torch.from_numpy(written(values, end, "float32", shelf))
 
     def later(self, origins: Origins) -> Array:
         """What came after each origin: (origins, ahead)."""
@@ -60,25 +64,25 @@ class Case:
 
     def by_regression(self, origins: Origins) -> Array:
         """The forecasts of the regression, within the bounds of the series: (origins, ahead)."""
-        found = self.real(self.expected, origins) if self.regression is None else self.regression[slice(*origins)]
-        low, high = (bound[slice(*origins), None] for bound in bounds(self.series.y))
+        part = slice(*origins)
+        found = self.real(self.expected[part], part) if self.regression is None else self.regression[part]
+        low, high = (bound[part, None] for bound in bounds(self.series.y))
         return numpy.clip(found, low, high)
 
-    def real(self, values: Array, origins: Origins) -> Array:
-        """Values of each step (steps, ...) in the units of the series: (origins, ...)."""
-        part = slice(*origins)
+    def real(self, values: Array, at: Places) -> Array:
+        """Values of some steps (places, ...) in the units of the series."""
         shape = (-1, *([1] * (values.ndim - 1)))
-        size = numpy.where(self.view.size > 0, self.view.size, 1.0)[part].reshape(shape)
-        return self.view.level[part].reshape(shape) + size * values[part]
+        size = self.view.size[at]
+        size = numpy.where(size > 0, size, 1.0).reshape(shape)
+        return self.view.level[at].reshape(shape) + size * values
 
-    def forecasts(self, scores: Tensor, levels: int, origins: Origins) -> Array:
-        """The quantiles from the network's scores at each step (steps, levels · ahead), in the units of the series, in
-        rising order, and within its bounds: (origins, levels, ahead)."""
+    def forecasts(self, scores: Tensor, levels: int, at: Places) -> Array:
+        """The quantiles from the network's scores at some steps (places, levels · ahead), in the units of the series,
+        in rising order, and within its bounds: (places, levels, ahead)."""
         values = scores.double().numpy().reshape(len(scores), levels, -1)
-        moved = numpy.where(self.view.size[: len(values), None, None] > 0, values, 0.0)
-        expected = self.expected[: len(values), None]
-        low, high = (bound[slice(*origins), None, None] for bound in bounds(self.series.y))
-        return numpy.sort(numpy.clip(self.real(expected + moved, origins), low, high), 1)
+        moved = numpy.where(self.view.size[at][:, None, None] > 0, values, 0.0)
+        low, high = (bound[at][:, None, None] for bound in bounds(self.series.y))
+        return numpy.sort(numpy.clip(self.real(self.expected[at][:, None] + moved, at), low, high), 1)
 
 
 def pieces(example: Example) -> list[Example]:

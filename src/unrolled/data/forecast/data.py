@@ -12,6 +12,7 @@ from ...nn.model import SequenceModel
 from ...sequence.ragged import Ragged
 from ..sequences import TOGETHER, Sequences
 from .case import Case
+from .long import WINDOW, scores_at
 from .parts import Origins
 from .picture import PICTURE, draw_forecasts
 from .scores import Scores, coverage, past_error, rounding, scores
@@ -57,10 +58,14 @@ class Forecasts(Sequences):
         for start in range(0, len(self.cases), TOGETHER):
             part = self.cases[start : start + TOGETHER]
             read = [example.read for example in self.test[start : start + TOGETHER]]
-            with torch.no_grad():
-                answers, _ = model(Ragged(read))
-            for number, (case, origins) in enumerate(part):
-                yield case.forecasts(answers[number], levels, origins)
+            if max(map(len, read)) > WINDOW:
+                found = [scores_at(model, x, slice(*of)) for x, (_, of) in zip(read, part, strict=True)]
+            else:
+                with torch.no_grad():
+                    answers, _ = model(Ragged(read))
+                found = [answers[number][slice(*of)] for number, (_, of) in enumerate(part)]
+            for answer, (case, of) in zip(found, part, strict=True):
+                yield case.forecasts(answer, levels, slice(*of))
 
     def table(self, model: SequenceModel) -> tuple[dict[str, Scores], float]:
         """The scores of the model, under '', and of each yardstick, and the coverage of the model's interval."""

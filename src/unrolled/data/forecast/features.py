@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy
 from ...files.checked import Checked
 from ..tables.series import Series
 from .calendar import CYCLES, HARMONICS, circles, cycles_of
+from .gradual import Values, gradual
 from .view import Array, View, filled
 
 LEAST_LAGS, LEAST_WINDOW = 8, 128
@@ -23,8 +24,8 @@ class Rows(NamedTuple):
     """The rows of one series: features (steps, features), of which the first is constant, and targets (steps, ahead).
     A row with a missing target is not learned from."""
 
-    features: Array
-    targets: Array
+    features: Values
+    targets: Values
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,10 @@ class Features:
         usual = lengths[len(lengths) // 2]
         wished = max(LEAST_LAGS, 2 * seasons[0] + 1 if seasons else 0, *(m + 1 for m in seasons))
         window = max(LEAST_WINDOW, 4 * seasons[0] if seasons else 0, *seasons)
-        columns = numpy.concatenate([columns_of(one) for one in training])
-        mean, deviation = numpy.zeros(columns.shape[1]), numpy.ones(columns.shape[1])
-        for number, column in enumerate(columns.T):
+        others = training[0].x.shape[1] + training[0].future.shape[1]
+        mean, deviation = numpy.zeros(others), numpy.ones(others)
+        for number in range(others):
+            column = numpy.concatenate([column_of(one, number) for one in training])
             if not numpy.isnan(column).all():
                 mean[number], deviation[number] = numpy.nanmean(column), numpy.nanstd(column)
         longest = max(training, key=lambda one: len(one.y))
@@ -114,14 +116,21 @@ class Features:
 
     def rows(self, series: Series, view: View) -> Rows:
         """The rows of a series for the regression: features (steps, count), targets (steps, ahead)."""
-        steps = len(series.y)
-        own = [numpy.ones((steps, 1)), view.past, view.mean[:, None]]
-        features = numpy.concatenate([*own, *self._beside(series)], 1)
-        targets = view.later.copy()
-        targets[: self.warm(steps)] = numpy.nan
-        return Rows(features, targets)
+        steps, beside = len(series.y), self._beside(series)
 
-    def network(self, series: Series, view: View, expected: Array) -> Array:
+        def features(begin: int, end: int) -> Array:
+            part = slice(begin, end)
+            own = [numpy.ones((end - begin, 1)), view.past[part], view.mean[part, None]]
+            return numpy.concatenate([*own, *beside(begin, end)], 1)
+
+        def targets(begin: int, end: int) -> Array:
+            found = view.later[begin:end].copy()
+            found[: max(self.warm(steps) - begin, 0)] = numpy.nan
+            return found
+
+        return Rows(gradual((steps, self.count), features), gradual((steps, self.ahead), targets))
+
+    def network(self, series: Series, view: View, expected: Array) -> Values:
         """What the network reads of a series: (steps, read). Large values are compressed to their logarithm.
 
         Args:
@@ -129,30 +138,45 @@ class Features:
             view: its view.
             expected: the forecasts of the regression, relative and scaled as the view: (steps, ahead).
         """
-        if self.reads == "values":
-            steps = numpy.arange(len(view.level))[:, None] + numpy.arange(1 - self.cycle, 1)
+        beside = self._beside(series)
+
+        def values(begin: int, end: int) -> Array:
+            steps = numpy.arange(begin, end)[:, None] + numpy.arange(1 - self.cycle, 1)
             unit = view.size[0] if view.size[0] > 0 else 1.0
             return (view.level[numpy.maximum(steps, 0)] - view.level[0]) / unit
-        recent = view.past[:, [lag - 1 for lag in self._recent]]
-        own = [expected, recent, numpy.stack([view.mean, view.low, view.high], 1)]
-        values = numpy.concatenate([*own, *self._beside(series)], 1)
-        return numpy.sign(values) * numpy.log1p(numpy.abs(values))
 
-    def _beside(self, series: Series) -> list[Array]:
-        """The calendar and the other columns: each (steps, ...)."""
-        steps = len(series.y)
-        columns = columns_of(series)
-        columns = numpy.stack([filled(c) for c in columns.T], 1) if columns.shape[1] else columns
-        scaled = (columns - numpy.array(self.mean)) / numpy.array(self.deviation)
-        found = [circles(series.time, list(self.cycles), steps)]
-        inputs = len(self.mean) - self.known
-        for number in range(inputs):
-            seen = View.of(columns[:, number], 3, self.window, 1)
-            found.append(numpy.concatenate([scaled[:, number, None], seen.past, seen.mean[:, None]], 1))
-        if self.known:
-            later = numpy.minimum(numpy.arange(steps)[:, None] + numpy.arange(self.ahead + 1), steps - 1)
-            found.append(scaled[:, inputs:][later].reshape(steps, -1))
-        return found
+        def seen(begin: int, end: int) -> Array:
+            part = slice(begin, end)
+            recent = view.past[part][:, [lag - 1 for lag in self._recent]]
+            own = [expected[part], recent, numpy.stack([view.mean[part], view.low[part], view.high[part]], 1)]
+            found = numpy.concatenate([*own, *beside(begin, end)], 1)
+            return numpy.sign(found) * numpy.log1p(numpy.abs(found))
+
+        return gradual((len(view.level), self.read), values if self.reads == "values" else seen)
+
+    def _beside(self, series: Series) -> Callable[[int, int], list[Array]]:
+        """The calendar and the other columns, of the steps from one to before another: each (steps, ...)."""
+        steps, inputs = len(series.y), len(self.mean) - self.known
+        columns = [filled(column_of(series, number)) for number in range(len(self.mean))]
+        views = [View.of(column, 3, self.window, 1) for column in columns[:inputs]]
+
+        def scaled(number: int, values: Array) -> Array:
+            return (values - self.mean[number]) / self.deviation[number]
+
+        def beside(begin: int, end: int) -> list[Array]:
+            part = slice(begin, end)
+            times = series.time[part] if series.time is not None else None
+            found = [circles(times, list(self.cycles), end - begin)]
+            for number, view in enumerate(views):
+                own = scaled(number, columns[number][part])[:, None]
+                found.append(numpy.concatenate([own, view.past[part], view.mean[part, None]], 1))
+            if self.known:
+                later = numpy.minimum(numpy.arange(begin, end)[:, None] + numpy.arange(self.ahead + 1), steps - 1)
+                known = [scaled(number, columns[number][later]) for number in range(inputs, len(columns))]
+                found.append(numpy.stack(known, 2).reshape(end - begin, -1))
+            return found
+
+        return beside
 
 
 def stored_features(description: Checked, ahead: int, inputs: int, known: int) -> Features:
@@ -175,6 +199,7 @@ def stored_features(description: Checked, ahead: int, inputs: int, known: int) -
     return Features(ahead, lags, window, seasons, cycles, mean, deviation, known, reads)
 
 
-def columns_of(series: Series) -> Array:
-    """The inputs and the columns known beyond the end, side by side: (steps, columns)."""
-    return numpy.concatenate([series.x, series.future], 1)
+def column_of(series: Series, number: int) -> Array:
+    """One of the inputs, or of the columns known beyond the end, which come after them: (steps,)."""
+    inputs = series.x.shape[1]
+    return series.x[:, number] if number < inputs else series.future[:, number - inputs]

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy
-import torch
 
+from ...files.shelf import Shelf
 from ...nn.model import SequenceModel
 from ..tables.series import BETWEEN, Roles, Series
 from ..tables.zones import written
 from .base import Base
 from .calendar import following, have_clock, is_dates, shown
-from .parts import Ends, Origins, steps_known
+from .long import scores_at
+from .parts import Ends, steps_known
 from .view import Array
 
 NAMES = ("training", "validation", "test")
@@ -68,10 +69,8 @@ class ForecastWriter:
         case = self.base.case(series, known)
         if not made:
             return numpy.empty((0, len(self.levels), self.base.features.ahead))
-        read = case.network(self.base.features)[: made[-1] + 1]
-        with torch.no_grad():
-            scores, _ = self.model.eval()(read[None])
-        return case.forecasts(scores[0], len(self.levels), Origins(0, made[-1] + 1))[list(made)]
+        read = case.network(self.base.features, made[-1] + 1, Shelf())
+        return case.forecasts(scores_at(self.model.eval(), read, list(made)), len(self.levels), list(made))
 
     def _rows(self, series: Series, first: int, values: Array, more: dict[str, Any]) -> Iterator[dict[str, Any]]:
         """The forecasts (levels, ahead) for the steps from ``first``."""

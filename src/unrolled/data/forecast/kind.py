@@ -13,9 +13,11 @@ from torch import nn
 
 from ...errors import DataError
 from ...files.checked import Checked
+from ...files.shelf import Shelf
 from ...nn.model import SequenceModel
 from ..example import Example
 from ..given import fingerprint
+from ..goal import Answers
 from ..reading import Reading
 from ..sequences import SequenceKind
 from ..tables.read import read_sheet
@@ -30,6 +32,7 @@ from .features import stored_features
 from .future import ForecastWriter
 from .goal import Quantiles
 from .learning import doubts_of, features_of, gaps_of, spread_of, with_files
+from .long import WINDOW, scores_of
 from .options import ForecastOptions
 from .parts import NAMES, Ends, ends_of_all, origins, spans, steps_known
 from .report import advice, report
@@ -142,13 +145,13 @@ class Forecast(SequenceKind):
     ) -> Forecasts:
         """The data of series: of each, what was expected after the training part, and after the validation part."""
         parts: tuple[list[Example], list[Example], list[Example]] = ([], [], [])
-        tested = []
+        tested, shelf = [], Shelf()
         for end, (first, second) in zip(ends, cases, strict=True):
             for part, case, of in zip(parts, (first, first, second), origins(end, self.options.ahead), strict=True):
                 if of.end > of.first:
-                    example = case.example(self.base.features, of)
+                    example = case.example(self.base.features, of, shelf)
                     part += pieces(example) if part is parts[0] and known else [example]
-                    tested += [(case.light(), of)] if part is parts[2] else []
+                    tested += [(case.light(shelf), of)] if part is parts[2] else []
         for name, part in zip(NAMES, parts, strict=True) if known else [("test", parts[2])]:
             self._check_targets(sheet.path, part, f"in the {name} part" if known else "to compare with")
         if not known:
@@ -179,6 +182,15 @@ class Forecast(SequenceKind):
     @property
     def goal(self) -> Quantiles:
         return Quantiles(tuple(self.options.quantiles))
+
+    def score(self, model: SequenceModel, examples: Sequence[Example]) -> Answers:
+        """Scores and targets of some series, a long one window by window."""
+        long = [example for example in examples if len(example.read) > WINDOW]
+        yield from super().score(model, [example for example in examples if len(example.read) <= WINDOW])
+        for example in long:
+            for scores, y in zip(scores_of(model.eval(), example.read), example.y.split(WINDOW), strict=True):
+                known = self.goal.known(y)
+                yield scores[known], y[known]
 
     def start(self, model: SequenceModel) -> None:
         """The untrained network leaves the forecast of the regression as it is, with the interval of its errors."""

@@ -14,7 +14,7 @@ from ..reading import Reading
 from ..tables.read import read_sheet
 from ..tables.series import Roles, Series, read_series
 from .calendar import step_of
-from .features import Features, columns_of
+from .features import Features, column_of
 from .given import Given, joined
 from .options import ForecastOptions
 from .parts import Ends, steps_known
@@ -39,10 +39,10 @@ def gaps_of(path: Path, series: Sequence[Series], roles: Roles, options: Forecas
     Raises:
         DataError: some are, and data.missing=refuse.
     """
-    names = (roles.target, *roles.inputs, *roles.future)
     known = [one.until(steps_known(one.y)) for one in series]
-    columns = [numpy.concatenate([one.y[:, None], columns_of(one)], 1) for one in known]
-    missing = dict(zip(names, numpy.isnan(numpy.concatenate(columns)).sum(0).tolist(), strict=True))
+    missing = {roles.target: sum(int(numpy.isnan(one.y).sum()) for one in known)}
+    for number, name in enumerate((*roles.inputs, *roles.future)):
+        missing[name] = sum(int(numpy.isnan(column_of(one, number)).sum()) for one in known)
     gaps = {name: count for name, count in missing.items() if count}
     if gaps and options.missing == "refuse":
         name, count = next(iter(gaps.items()))
@@ -53,9 +53,9 @@ def gaps_of(path: Path, series: Sequence[Series], roles: Roles, options: Forecas
 
 def doubts_of(series: Sequence[Series], roles: Roles) -> list[tuple[str, str]]:
     """Columns that say nothing, or too much to be known beforehand, for people."""
-    y, columns = numpy.concatenate([one.y for one in series]), numpy.concatenate([columns_of(one) for one in series])
-    found = []
-    for name, column in zip((*roles.inputs, *roles.future), columns.T, strict=True):
+    y, found = numpy.concatenate([one.y for one in series]), []
+    for number, name in enumerate((*roles.inputs, *roles.future)):
+        column = numpy.concatenate([column_of(one, number) for one in series])
         known = numpy.isfinite(y) & numpy.isfinite(column)
         if known.any() and not numpy.ptp(column[known]):
             found.append(f"'{name}' never changes, so it says nothing about '{roles.target}'")
@@ -76,7 +76,7 @@ def features_of(
     names = (*roles.inputs, *roles.future)
     past = [one.until(end.train) for one, end in zip(series, ends, strict=True) if end.train > options.ahead]
     for number, name in enumerate(names):
-        if all(numpy.isnan(columns_of(one)[:, number]).all() for one in past):
+        if all(numpy.isnan(column_of(one, number)).all() for one in past):
             raise DataError(
                 f"'{path}': column '{name}' has no number in the training data. Leave it out of data.inputs"
             )
@@ -97,6 +97,9 @@ def spread_of(examples: Sequence[Example], options: ForecastOptions) -> Array:
     The quantile q of n values is at place q · (n + 1) of them, so that the next value is below it with probability q
     (Lei et al. 2018, for values in any order).
     """
-    left = torch.cat([example.y for example in examples]).double().numpy()
-    found = numpy.nanquantile(left, options.quantiles, axis=0, method="weibull")
+    steps = []
+    for step in range(options.ahead):
+        left = torch.cat([example.y[:, step] for example in examples]).double().numpy()
+        steps.append(numpy.nanquantile(left, options.quantiles, method="weibull"))
+    found = numpy.stack(steps, 1)
     return found - found[options.quantiles.index(0.5)]

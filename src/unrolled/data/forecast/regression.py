@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy
 
 from .features import Rows
+from .gradual import Values, gradual, parts_of
 from .ridge import Basis, CrossFitted, clearly_less, cross_fitted, merged, triangle
 
 Array = numpy.ndarray[Any, Any]
@@ -64,14 +65,19 @@ def expected(rows: Rows, shared: Array, several: bool) -> Array:
         shared: the coefficients.
         several: whether the series adds coefficients of its own, see ``left_out``.
     """
-    return _with_own(rows, rows.features @ shared, several)
+    steps = rows.features.shape[0]
+    return _with_own(rows, _products(rows.features, [(slice(0, steps), shared)]), several)
 
 
 def _with_own(rows: Rows, predicted: Array, several: bool) -> Array:
     """Predictions, with what coefficients of its own add for a series."""
     if not several:
         return predicted
-    rest = Rows(rows.features, rows.targets - predicted)
+
+    def targets(begin: int, end: int) -> Array:
+        return rows.targets[begin:end] - predicted[begin:end]
+
+    rest = Rows(rows.features, gradual(rows.targets.shape, targets))
     return predicted + _predicted(rest, _chosen(_blocks(rest), rows.features.shape[1], rows.targets.shape[1]))
 
 
@@ -79,8 +85,16 @@ def _blocks(rows: Rows) -> list[Array]:
     """The triangle of each block of rows, scaled so that all series count the same."""
     usable = _usable(rows)
     scale = 1 / max(len(usable), 1) ** 0.5
-    blocks = numpy.array_split(usable, BLOCKS)
-    return [triangle(rows.features[block] * scale, rows.targets[block] * scale) for block in blocks]
+    return [_triangle(rows, block, scale) for block in numpy.array_split(usable, BLOCKS)]
+
+
+def _triangle(rows: Rows, block: Array, scale: float) -> Array:
+    """The triangle of a block of rows, given by their rising numbers."""
+    found = []
+    for part in parts_of(int(block[0]), int(block[-1]) + 1) if len(block) else [slice(0, 0)]:
+        inside = block[(block >= part.start) & (block < part.stop)] - part.start
+        found.append(triangle(rows.features[part][inside] * scale, rows.targets[part][inside] * scale))
+    return found[0] if len(found) == 1 else merged(found)
 
 
 def _joined(series: Iterable[list[Array]]) -> list[Array]:
@@ -109,10 +123,18 @@ def _predicted(rows: Rows, found: CrossFitted) -> Array:
     usable = _usable(rows)
     end = int(usable[-1]) + 1 if len(usable) else 0
     firsts = [int(block[0]) if len(block) else end for block in numpy.array_split(usable, BLOCKS)[1:]]
-    parts = zip(numpy.split(rows.features[:end], firsts), found.without, strict=True)
-    return numpy.concatenate([*(part @ of for part, of in parts), rows.features[end:] @ found.whole])
+    spans = [*map(slice, [0, *firsts], [*firsts, end]), slice(end, rows.features.shape[0])]
+    return _products(rows.features, list(zip(spans, [*found.without, found.whole], strict=True)))
+
+
+def _products(features: Values, spans: Sequence[tuple[slice, Array]]) -> Array:
+    """The products of features with the coefficients of each span of steps, one span after the other."""
+    parts = ((part, of) for span, of in spans for part in parts_of(span.start, span.stop))
+    return numpy.concatenate([features[part] @ of for part, of in parts])
 
 
 def _usable(rows: Rows) -> Array:
     """The rows that are learned from."""
-    return numpy.flatnonzero(numpy.isfinite(rows.targets).all(1))
+    parts = parts_of(0, rows.targets.shape[0])
+    known = numpy.concatenate([numpy.isfinite(rows.targets[part]).all(1) for part in parts])
+    return numpy.flatnonzero(known)

@@ -7,6 +7,9 @@ from typing import Any
 
 import numpy
 
+from ...files.shelf import Shelf
+from .gradual import Values, gradual
+
 Array = numpy.ndarray[Any, Any]
 LEAST = 0.1  # the recent size is at least this share of the size since the beginning
 
@@ -27,16 +30,16 @@ class View:
 
     level: Array
     size: Array
-    past: Array
+    past: Values
     mean: Array
     low: Array
     high: Array
-    later: Array
+    later: Values
 
-    def light(self) -> View:
+    def light(self, shelf: Shelf) -> View:
         """The same with levels and sizes only."""
         nothing = numpy.empty((len(self.level), 0))
-        return View(self.level, self.size, nothing, nothing, nothing, nothing, nothing)
+        return View(shelf.keep(self.level), shelf.keep(self.size), nothing, nothing, nothing, nothing, nothing)
 
     @staticmethod
     def of(y: Array, lags: int, window: int, ahead: int, fixed: bool = False) -> View:
@@ -58,26 +61,34 @@ class View:
             size = numpy.full(steps, next((s for s in size[min(window, steps) - 1 :] if s > 0), 0.0))
         unit = numpy.where(size > 0, size, numpy.nan)
 
-        def relative(values: Array) -> Array:
-            shape = (-1, *([1] * (values.ndim - 1)))
-            return (values - level.reshape(shape)) / unit.reshape(shape)
+        def relative(values: Array, begin: int = 0, end: int | None = None) -> Array:
+            part, shape = slice(begin, end), (-1, *([1] * (values.ndim - 1)))
+            return (values - level[part].reshape(shape)) / unit[part].reshape(shape)
 
-        before = numpy.maximum(numpy.arange(steps)[:, None] - numpy.arange(1, lags), 0)
+        def past(begin: int, end: int) -> Array:
+            before = numpy.maximum(numpy.arange(begin, end)[:, None] - numpy.arange(1, lags), 0)
+            return numpy.nan_to_num(relative(level[before], begin, end))
+
+        def later(begin: int, end: int) -> Array:
+            return relative(values_after(y, ahead, begin, end), begin, end)
+
         mean = numpy.cumsum(level) / numpy.arange(1, steps + 1)
         low, high = numpy.minimum.accumulate(level), numpy.maximum.accumulate(level)
-        past = [numpy.nan_to_num(relative(values)) for values in (level[before], mean, low, high)]
-        return View(level, size, past[0], past[1], past[2], past[3], relative(values_after(y, ahead)))
+        mean, low, high = (numpy.nan_to_num(relative(values)) for values in (mean, low, high))
+        before, after = gradual((steps, lags - 1), past), gradual((steps, ahead), later)
+        return View(level, size, before, mean, low, high, after)
 
 
-def values_after(y: Array, ahead: int) -> Array:
-    """The next values of each step, NaN after the end: (steps, ahead).
+def values_after(y: Array, ahead: int, begin: int = 0, end: int | None = None) -> Array:
+    """The next values of some steps, NaN after the end: (steps, ahead).
 
     >>> values_after(numpy.array([1.0, 2.0]), 1)
     array([[ 2.],
            [nan]])
     """
-    steps = numpy.arange(len(y))[:, None] + numpy.arange(1, ahead + 1)
-    return numpy.concatenate([y, numpy.full(ahead, numpy.nan)])[steps]
+    end = len(y) if end is None else end
+    steps = numpy.arange(end - begin)[:, None] + numpy.arange(1, ahead + 1)
+    return numpy.concatenate([y[begin : end + ahead], numpy.full(ahead, numpy.nan)])[steps]
 
 
 def filled(y: Array) -> Array:

@@ -35,7 +35,10 @@ class Cells:
         """The texts of a column. ``more``: words for a missing number, besides the usual ones."""
         import pandas
 
-        codes, found = pandas.factorize(column)
+        if isinstance(column.dtype, pandas.CategoricalDtype):
+            codes, found = column.cat.codes.to_numpy(), column.cat.categories
+        else:
+            codes, found = pandas.factorize(column)
         texts, words = found.to_numpy(dtype=object).tolist(), missing_words(more)
         longest = max(map(len, words)) + 2  # blanks around a word
         short = [len(text) <= longest or text.isspace() for text in texts]

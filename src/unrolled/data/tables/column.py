@@ -77,6 +77,8 @@ def typed(sheet: Sheet, name: str) -> Column:
         return _of_dates(series, name)
     if pandas.api.types.is_timedelta64_dtype(series.dtype):
         return Column(name, "numbers", series.dt.total_seconds().to_numpy(), note="in seconds")
+    if series.dtype == "float64":
+        return Column(name, "numbers", series.to_numpy())  # without a copy
     return Column(name, "numbers", series.to_numpy(dtype="float64", na_value=numpy.nan))
 
 

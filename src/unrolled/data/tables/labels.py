@@ -22,6 +22,8 @@ def as_texts(column: pandas.Series[Any]) -> numpy.ndarray[Any, Any]:
     if isinstance(column.dtype, pandas.StringDtype):
         texts = column.to_numpy(dtype=object)
         return numpy.where(column.isna().to_numpy(), "", texts).astype(object)
+    if isinstance(column.dtype, pandas.CategoricalDtype):
+        return column.cat.categories.to_numpy(dtype=object)[column.cat.codes.to_numpy()]
     codes, values = pandas.factorize(column)
     texts = numpy.array([*(_text(value) for value in values), ""], dtype=object)
     return texts[codes]

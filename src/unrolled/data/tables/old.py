@@ -18,6 +18,8 @@ def as_before(sheet: Sheet) -> Sheet:
 
     frame = sheet.frame.copy()
     for name in sheet.names:
+        if isinstance(frame[name].dtype, pandas.CategoricalDtype):
+            frame[name] = frame[name].astype(frame[name].cat.categories.dtype)
         if not isinstance(frame[name].dtype, pandas.StringDtype):
             continue
         texts = frame[name].where(~frame[name].str.lower().isin(MISSING - {"--", "?", ".", "nil", "#n/a"}), "")

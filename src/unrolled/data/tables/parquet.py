@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ...errors import DataError, reason
+from ...errors import DataError
 from ...files.progress import progress
 from .form import Form
 from .found import Found, column_names
+from .pieces import Pieces
+
+if TYPE_CHECKING:
+    import pandas
 
 UNNAMED = "__index_level_"
 
@@ -25,15 +30,67 @@ def read_parquet(path: Path, content: bytes, form: Form) -> Found:
     # Arrow gets its own copy, and reads it without threads.
     copy = arrow.BufferOutputStream()
     copy.write(content)
-    return _found(path, list(_tables(path, arrow.BufferReader(copy.getvalue()))))
+    buffer = copy.getvalue()
+    return _found(ParquetFile(path, lambda: arrow.BufferReader(buffer)))
 
 
 def read_parquet_file(path: Path) -> Found:
-    """The same of a file that is not packed, read one group of rows after the other."""
-    try:
-        return _found(path, list(_tables(path, _arrow().OSFile(str(path)))))
-    except OSError as problem:
-        raise DataError(f"'{path}' cannot be read: {reason(problem)}") from None
+    """The same of a file that is not packed, without its bytes in memory."""
+    return _found(ParquetFile(path))
+
+
+def _found(file: ParquetFile) -> Found:
+    pieces = Pieces(file.rows)
+    for part, frame in file.frames():
+        progress(part, "reading")
+        pieces.add(frame)
+    return Found(pieces.frame(), lambda row: f"row {row + 1}", left_out=file.left_out, index=file.index)
+
+
+class ParquetFile:
+    """A Parquet file that is read one group of rows after the other.
+
+    rows: their number.
+    names: of the columns that are read.
+    left_out: the other columns, and why.
+    index: the columns that pandas stored as the index.
+
+    Args:
+        path: of the file.
+        source: opens the bytes; those of the file by default.
+
+    Raises:
+        DataError: pyarrow is missing, or the file is damaged.
+    """
+
+    def __init__(self, path: Path, source: Callable[[], Any] | None = None) -> None:
+        self.path, self._source = path, source or (lambda: _arrow().OSFile(str(path)))
+        with self._opened() as file:
+            schema, self.rows = file.schema_arrow, int(file.metadata.num_rows)
+        self.index = tuple(name for name in _index(schema) if name in schema.names)
+        why = [_not_a_column(f.name, f.type, f.name in self.index) for f in schema]
+        self.left_out = {f.name: reason for f, reason in zip(schema, why, strict=True) if reason}
+        self._kept = [i for i, reason in enumerate(why) if not reason]
+        self.names = column_names(path, [str(schema.names[i]) for i in self._kept])
+
+    def frames(self) -> Iterator[tuple[float, pandas.DataFrame]]:
+        """The rows of each group, and the share of groups before it. A file without rows has one group."""
+        with self._opened() as file:
+            count = file.num_row_groups
+            for group in range(max(count, 1)):
+                frame = _frame(file.read_row_groups([group] if count else [], use_threads=False).select(self._kept))
+                frame.columns = self.names
+                yield group / max(count, 1), frame
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        arrow = _arrow()
+        try:
+            with self._source() as source:
+                yield arrow.parquet.ParquetFile(source, pre_buffer=False)
+        except (arrow.ArrowException, ValueError, OSError) as problem:
+            first = (str(problem).splitlines() or [type(problem).__name__])[0]
+            raise DataError(f"'{self.path}' cannot be read as a table: {first[:200]}") from None
 
 
 def _arrow() -> Any:
@@ -45,41 +102,9 @@ def _arrow() -> Any:
     return pyarrow
 
 
-def _tables(path: Path, source: Any) -> Iterator[tuple[Any, dict[str, str], tuple[str, ...]]]:
-    """The frame of each group of rows, the columns that are left out, and those that pandas stored as the index."""
-    arrow = _arrow()
-    try:
-        file = arrow.parquet.ParquetFile(source, pre_buffer=False)
-        count = file.num_row_groups
-        for group in range(max(count, 1)):
-            progress(group / max(count, 1), "reading")
-            table = file.read_row_groups([group] if count else [], use_threads=False)
-            index = tuple(name for name in _index(table) if name in table.column_names)
-            left_out: dict[str, str] = {}
-            kept = []
-            for name, column in zip(table.column_names, table.columns, strict=True):
-                if why := _not_a_column(name, column.type, name in index):
-                    left_out[name] = why
-                else:
-                    kept.append(name)
-            yield _frame(table.select(kept)), left_out, index
-    except (arrow.ArrowException, ValueError, OSError) as problem:
-        first = (str(problem).splitlines() or [type(problem).__name__])[0]
-        raise DataError(f"'{path}' cannot be read as a table: {first[:200]}") from None
-
-
-def _found(path: Path, tables: list[tuple[Any, dict[str, str], tuple[str, ...]]]) -> Found:
-    import pandas
-
-    frames, (_, left_out, index) = [frame for frame, *_ in tables], tables[0]
-    frame = frames[0] if len(frames) == 1 else pandas.concat(frames, ignore_index=True)
-    frame.columns = column_names(path, list(map(str, frame.columns)))
-    return Found(frame, lambda row: f"row {row + 1}", left_out=left_out, index=index)
-
-
-def _index(table: Any) -> list[str]:
+def _index(schema: Any) -> list[str]:
     """The columns that pandas stored as the index."""
-    stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
+    stored = (schema.pandas_metadata or {}).get("index_columns", [])
     return [name for name in stored if isinstance(name, str)]
 
 

@@ -13,7 +13,8 @@ from ...files.folder import visible
 from ...files.progress import progress
 from ..given import parts_of_folders
 from .found import Found
-from .parquet import read_parquet_file
+from .parquet import ParquetFile
+from .pieces import Pieces
 
 SUFFIX = ".parquet"
 
@@ -36,7 +37,6 @@ def read_parquet_folder(folder: Path) -> tuple[Found, str]:
     Raises:
         DataError: there are no files, one is damaged, their columns differ, or they are in folders of parts.
     """
-    import pandas
 
     files = parquet_files(folder)
     names = [file.relative_to(folder).as_posix() for file in files]
@@ -47,34 +47,36 @@ def read_parquet_folder(folder: Path) -> tuple[Found, str]:
             f"'{folder}' has folders for training and testing. Name them apart: '{folder.name}/train' as the data, and "
             f"--validation or --test for the others"
         )
-    found: list[Found] = []
-    for number, (name, file) in enumerate(zip(names, files, strict=True)):
-        one = _with_keys(read_parquet_file(file), name)
-        if found and list(one.frame.columns) != list(found[0].frame.columns):
-            raise DataError(f"'{folder}': {_difference(one, name, found[0], names[0])}. All files must have the same")
-        found.append(one)
-        progress((number + 1) / len(files), "reading files")
-    frame = pandas.concat([one.frame for one in found], ignore_index=True)
+    parts = [ParquetFile(file) for file in files]
+    columns = [[*part.names, *_keys(part, name)] for part, name in zip(parts, names, strict=True)]
+    for own, name in zip(columns, names, strict=True):
+        if own != columns[0]:
+            raise DataError(f"'{folder}': {_difference(own, name, columns[0], names[0])}. All files must have the same")
+    pieces = Pieces(sum(part.rows for part in parts))
+    for number, (part, name) in enumerate(zip(parts, names, strict=True)):
+        for share, frame in part.frames():
+            progress((number + share) / len(files), "reading files")
+            for key, value in _keys(part, name).items():
+                frame[key] = _texts(value, len(frame))
+            pieces.add(frame)
+    frame = pieces.frame()
     for name in frame.columns:
         if frame[name].dtype == object:
             raise DataError(f"'{folder}': column '{name}' has numbers in some files and texts in others")
-    begins = list(accumulate((len(one.frame) for one in found), initial=0))
+    begins = list(accumulate((part.rows for part in parts), initial=0))
 
     def row_name(row: int) -> str:
         at = bisect_right(begins, row) - 1
         return f"{names[at]}, row {row - begins[at] + 1}"
 
     note = f"{len(files):,} Parquet files"
-    return Found(frame, row_name, "", (note,), found[0].left_out, found[0].index), _sha256(names, files)
+    return Found(frame, row_name, "", (note,), parts[0].left_out, parts[0].index), _sha256(names, files)
 
 
-def _with_keys(found: Found, name: str) -> Found:
-    """A table with the columns that its folders name."""
-    for part in Path(name).parts[:-1]:
-        key, sign, value = part.partition("=")
-        if sign and key and key not in found.frame.columns:
-            found.frame[key] = _texts(value, len(found.frame))
-    return found
+def _keys(part: ParquetFile, name: str) -> dict[str, str]:
+    """The columns that the folders of a file name, and their values."""
+    pairs = (folder.partition("=") for folder in Path(name).parts[:-1])
+    return {key: value for key, sign, value in pairs if sign and key and key not in part.names}
 
 
 def _texts(value: str, count: int) -> Any:
@@ -83,8 +85,7 @@ def _texts(value: str, count: int) -> Any:
     return pandas.Series([value] * count, dtype=pandas.StringDtype(na_value=float("nan")))
 
 
-def _difference(one: Found, name: str, other: Found, first: str) -> str:
-    ours, theirs = list(one.frame.columns), list(other.frame.columns)
+def _difference(ours: list[str], name: str, theirs: list[str], first: str) -> str:
     more, less = [n for n in ours if n not in theirs], [n for n in theirs if n not in ours]
     if more:
         return f"'{name}' has a column '{more[0]}', which '{first}' does not have"

@@ -11,6 +11,7 @@ from typing import Any
 import numpy
 
 from ...errors import DataError
+from ...files.shelf import Shelf
 from .form import Form
 from .read import read_sheet
 from .sheet import Sheet
@@ -19,6 +20,7 @@ from .zones import local
 
 Array = numpy.ndarray[Any, Any]
 BETWEEN = " / "  # keys of a name
+TOGETHER = 1 << 16  # rows that are read at a time
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) ->
         DataError: a column is missing or does not hold numbers, a key or a time is empty, or a series has a time twice.
     """
     sheet = source if isinstance(source, Sheet) else read_sheet(source, form)
-    x, future = (_stacked(sheet, names) for names in (roles.inputs, roles.future))
+    for name in (*roles.inputs, *roles.future):
+        sheet.numbers(name, "an input")
     if not roles.target:
         y = numpy.empty(0)
     elif roles.labels:
@@ -100,18 +103,25 @@ def read_series(source: Path | Sheet, roles: Roles, form: Form | None = None) ->
     else:
         y = sheet.numbers(roles.target, "the target")
     time, zone = (times_of(sheet, roles.time), time_column(sheet, roles.time).zone) if roles.time else (None, None)
-    found = []
+    found, shelf = [], Shelf()
     for name, rows in _groups(sheet, roles.keys):
         if time is not None:
             rows = _sorted(sheet, rows, time, f" of sequence '{name}'" if roles.keys else "")
-        of_time, target = (time[rows] if time is not None else None), (y[rows] if roles.target else y)
-        found.append(Series(name, of_time, x[rows], target, future[rows], rows, zone))
+        of_time = shelf.keep(time[rows]) if time is not None else None
+        target = shelf.keep(y[rows]) if roles.target and y.dtype != object else y[rows] if roles.target else y
+        x, future = (_stacked(sheet, names, rows, shelf) for names in (roles.inputs, roles.future))
+        found.append(Series(name, of_time, x, target, future, shelf.keep(rows), zone))
     return found
 
 
-def _stacked(sheet: Sheet, names: Sequence[str]) -> Array:
+def _stacked(sheet: Sheet, names: Sequence[str], rows: Array, shelf: Shelf) -> Array:
+    """Some rows of columns, side by side: (rows, columns)."""
     columns = [sheet.numbers(name, "an input") for name in names]
-    return numpy.stack(columns, 1) if columns else numpy.empty((sheet.rows, 0))
+    found = shelf.empty((len(rows), len(columns)), "float64")
+    for begin in range(0, len(rows) if columns else 0, TOGETHER):
+        part = slice(begin, begin + TOGETHER)
+        numpy.stack([column[rows[part]] for column in columns], 1, out=found[part])
+    return found
 
 
 def _groups(sheet: Sheet, keys: Sequence[str]) -> list[tuple[str, Array]]:

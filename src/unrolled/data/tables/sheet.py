@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy
 
 from ...errors import DataError, did_you_mean
+from ...files.shelf import Shelf
 from .cells import Cells
 from .column import Column, decimal_of, typed
 from .form import Form
@@ -18,6 +19,8 @@ from .labels import as_texts
 
 if TYPE_CHECKING:
     import pandas
+
+MANY = 1_000_000  # rows from which columns of texts are read anew whenever they are needed
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ class Sheet:
     (['date', 'load'], (8760,))
 
     path, sha256: of the file.
-    frame: the columns by name. Each has texts ('' where a cell is empty), numbers, or dates.
+    frame: the columns by name. Each has texts ('' where a cell is empty; a categorical column of them), numbers, or
+        dates.
     form: the options that it was read with.
     row_names: from a number of ``frame.index`` to the name of that row: 'line 17', or 'row 16' in files without lines.
     delimiter: of the cells of a text.
@@ -86,7 +90,7 @@ class Sheet:
         """Whether a column has texts, which may be numbers or dates."""
         import pandas
 
-        return isinstance(self.frame[name].dtype, pandas.StringDtype)
+        return isinstance(self.frame[name].dtype, (pandas.StringDtype, pandas.CategoricalDtype))
 
     def cells(self, name: str) -> Cells:
         """The different texts of a column of texts."""
@@ -106,8 +110,15 @@ class Sheet:
     def column(self, name: str, what: str = "a column") -> Column:
         """A column as numbers, dates or texts."""
         if name not in self._columns:
-            self._columns[self.require(name, what)] = typed(self, name)
+            column = typed(self, self.require(name, what))
+            if column.kind in ("texts", "nothing") and self.rows > MANY:
+                return column
+            self._columns[name] = replace(column, values=self._shelf.keep(column.values))
         return self._columns[name]
+
+    @cached_property
+    def _shelf(self) -> Shelf:
+        return Shelf()
 
     def texts(self, name: str, what: str) -> numpy.ndarray[Any, Any]:
         """A column as labels or keys (rows,): texts as they stand, '' where one is missing."""

@@ -9,16 +9,25 @@ typedef int32_t integers __attribute__((vector_size(BYTES)));
 typedef whole wholes __attribute__((vector_size(BYTES)));
 typedef real loose __attribute__((vector_size(BYTES), may_alias, aligned(sizeof(real))));
 
-/* The next LANES numbers of a matrix. gcc and clang make one instruction of the loop; gcc makes many of a
-   __builtin_convertvector. */
+/* LANES integers of a narrow type as ones of 32 bits. gcc makes one instruction of the loop, but many of the conversion;
+   with a sanitizer, it would check each turn of the loop. */
+#if defined(__clang__) || defined(__SANITIZE_ADDRESS__)
+#define WIDEN(TYPE, to, from)                                                                                          \
+    typedef TYPE narrow __attribute__((vector_size(LANES * sizeof(TYPE)), aligned(sizeof(TYPE)), may_alias));          \
+    to = __builtin_convertvector(*(const narrow *)(from), __typeof__(to));
+#else
+#define WIDEN(TYPE, to, from) UNROLL for (int l = 0; l < LANES; l++) to[l] = from[l];
+#endif
+
+/* The next LANES numbers of a matrix. */
 INLINE vec wide_int8(const int8_t *a) {
     integers number;
-    UNROLL for (int l = 0; l < LANES; l++) number[l] = a[l];
+    WIDEN(int8_t, number, a)
     return __builtin_convertvector(number, vec);
 }
 INLINE vec wide_bf16(const uint16_t *a) {
     wholes number;
-    UNROLL for (int l = 0; l < LANES; l++) number[l] = a[l];
+    WIDEN(uint16_t, number, a)
     return (vec)(number << 16);
 }
 INLINE real number_int8(int8_t a) { return a; }

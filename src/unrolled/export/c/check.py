@@ -12,7 +12,7 @@ from ...engines.c.build import compiler, missing
 from ...errors import EngineError
 from .text import File, header_of, text_of
 
-FLAGS = ("-O3", "-march=native", "-std=c99")
+FLAGS = ("-O3", "-march=native")
 SECONDS = 600
 
 TIMING = """\

@@ -2,14 +2,15 @@
    addition takes longer than the machine needs to begin the next one. */
 static void u_panel(float y[16], const NUMBER *restrict W, const float *restrict x, int columns) {
 #if defined(__GNUC__)
+    const int together = LANES / 2, whole = columns / together * together; /* columns */
+    const NUMBER *w = W;
     u_vector sums[8];
-    int k = 0;
     UNROLL for (int q = 0; q < 8; q++) sums[q] = (u_vector){0};
-    for (; k + LANES / 2 <= columns; k += LANES / 2) {
-        UNROLL for (int q = 0; q < 8; q++) sums[q] += LOAD(W + 16 * k + q * LANES) * x[k + q * LANES / 16];
+    for (int k = 0; k < whole; k += together, w += 16 * together) {
+        UNROLL for (int q = 0; q < 8; q++) sums[q] += LOAD(w + q * LANES) * x[k + q * LANES / 16];
     }
-    for (; k < columns; k++) {
-        UNROLL for (int q = 0; q < 16 / LANES; q++) sums[q] += LOAD(W + 16 * k + q * LANES) * x[k];
+    for (int k = whole; k < columns; k++, w += 16) {
+        UNROLL for (int q = 0; q < 16 / LANES; q++) sums[q] += LOAD(w + q * LANES) * x[k];
     }
     UNROLL for (int q = 16 / LANES; q < 8; q++) sums[q % (16 / LANES)] += sums[q];
     UNROLL for (int q = 0; q < 16 / LANES; q++) *(u_vector *)(y + q * LANES) = sums[q];

@@ -18,7 +18,7 @@ from ...engines.lowering.statements import Copy, Part, Product, Statement, Take,
 from ...errors import UsageError
 from ...graph.bind import of_data
 from ...graph.equations import readable, speller
-from ...graph.node import TOKEN, Node
+from ...graph.node import TOKEN, Node, leaf, rewrite
 from ...graph.notation import NOTATIONS
 from ...graph.printer import Printer
 from ...graph.recurrence import Recurrence
@@ -26,8 +26,8 @@ from ...graph.size import Area, Size
 from ...plan.plan import Plan
 from ...plan.regroup import regroup
 from ...transform.evaluate import evaluate
-from ...transform.hoist import hoisted
 from ...transform.masked import masked, valid
+from ...transform.unfold import same_op
 from ..network import Step
 from .names import Names
 
@@ -112,11 +112,11 @@ class _Builder:
         self.names, self.prefix = Names(), prefix
         self.constant_names = Names(("state", "reset", "step", "run", "symbols", "classes", "text", "columns"))
         self.values = {self.whole.parameters[n]: value.double() for n, value in step.weights.items()}
-        self.buffers: dict[str, dict[str, Buffer]] = {}
         self.local: dict[Buffer, None] = {}
         self.constants: dict[Buffer, Constant] = {}
         self.by_node: dict[tuple[Node, bool], Buffer] = {}
         self.inputs: dict[str, Buffer] = {}
+        self.given: dict[Node, Buffer] = {}
         self.masks: dict[str, Buffer] = {}
         self.states: dict[str, Buffer] = {}
         self.outputs: dict[str, Buffer] = {}
@@ -125,15 +125,8 @@ class _Builder:
     def body(self) -> Body:
         wanted = outputs_of(self.recurrence)
         self.name_leaves(wanted)
-        parts = hoisted(self.recurrence) if self.recurrence.fixed else None
         given = dict(self.inputs) | {valid(n): b for n, b in self.masks.items()}
-        if parts:
-            first, step = parts
-            kept = {n: self.scratch(n, node) for n, node in first.returns.items()}
-            self.add(first, given, kept)
-            self.add(step, {**given, **kept}, {n: self.outputs[n] for n in wanted})
-        else:
-            self.add(self.recurrence, given, {n: self.outputs[n] for n in wanted})
+        self.add(_read_at_every_step(self.recurrence), given, {n: self.outputs[n] for n in wanted})
         return Body(
             self.recurrence,
             tuple(self.argument(n, b) for n, b in self.inputs.items()),
@@ -171,11 +164,6 @@ class _Builder:
         columns = dims[1].value(self.sizes) if len(dims) == 2 else 1
         return Argument(name, buffer, counts[0], columns)
 
-    def scratch(self, name: str, node: Node) -> Buffer:
-        found = _buffer(self.names.new(name), LANE, node)
-        self.local[found] = None
-        return found
-
     def add(self, recurrence: Recurrence, given: Mapping[str, Buffer], kept: Mapping[str, Buffer]) -> None:
         """Add the statements of a recurrence that computes ``kept`` from ``given``."""
         way = Plan(regroup(recurrence), ()).forward(keep=False)
@@ -204,6 +192,7 @@ class _Builder:
         """The named memory of everything that is read or returned."""
         own, names = assignment.own, dict[Buffer, Buffer]()
         names |= {own[x]: given[n] for n, x in whole.inputs.items() if x in own}
+        self.given |= {x: given[n] for n, x in whole.inputs.items()}
         names |= {own[s]: self.states[n] for n, s in whole.states.items() if s in own}
         for n, target in kept.items():
             if (b := assignment.kept.get(whole.returns[n])) is not None:
@@ -256,12 +245,26 @@ class _Builder:
             if node in assignment.kept and node not in done:
                 done[node] = target
                 continue
-            source = done.get(node)
+            source = done.get(node) or self.given.get(node)
             if source is None and (own := assignment.own.get(node)) is not None:
                 source = names.get(own, own)
             if source is None:
                 source = self.constant(whole, node, False)
             self.statements.append(Copy(source.size, Part(source), Part(target)))
+
+
+def _read_at_every_step(recurrence: Recurrence) -> Recurrence:
+    """The recurrence with inputs that may change at every step in place of those that are fixed in time, so that all
+    that depends on them is computed in the step."""
+    new = {
+        n: leaf("input", x.type, x.source, name=n, delayed=True) if n in recurrence.fixed else x
+        for n, x in recurrence.inputs.items()
+    }
+    leaves = {x: x for x in recurrence.leaves.values()} | {recurrence.inputs[n]: x for n, x in new.items()}
+    done = rewrite(recurrence.returns.values(), leaves, same_op)
+    labels = {done[node]: n for node, n in recurrence.labels.items() if node in done}
+    returns = {n: done[node] for n, node in recurrence.returns.items()}
+    return replace(recurrence, inputs=new, returns=returns, labels=labels)
 
 
 def _renamed(statements: Iterable[Placed], names: Mapping[Buffer, Buffer]) -> Iterator[Statement[Buffer]]:
