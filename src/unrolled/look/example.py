@@ -22,7 +22,7 @@ from ..nn.fixed import fixed_inputs
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
 from .reading import of_text
-from .readout import reading, with_some_loss
+from .readout import reading_only, with_some_loss
 from .subject import Layer, Subject, of_model
 
 EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
@@ -86,7 +86,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
         raise InputError(f"all inputs must have the same number of steps, at least 1, got {said}")
-    step = reading(net.circuit.recurrence, inputs)
+    step = reading_only(net.circuit.recurrence, inputs)
     scored = with_some_loss(step)
     part = scored.recurrence
     parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
@@ -102,7 +102,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
     """A circuit with random parameters and random numbers for every input."""
     known = circuit.recurrence
-    scored = with_some_loss(reading(known, known.inputs.keys() - known.drawn.keys()))
+    scored = with_some_loss(reading_only(known, known.inputs.keys() - known.drawn.keys()))
     step = scored.recurrence
     sizes = _sizes(step, hidden)
     parameters = {}

@@ -55,7 +55,7 @@ def predicting(
         goal: the loss, see ``data.goal``.
         mean_over: number of steps to average the source over; the running mean is a state. 0 for no mean.
     """
-    step = reading(recurrence, kept)
+    step = reading_only(recurrence, kept)
     taken = {*step.leaves, *step.returns, *step.labels.values()}
     target, probability, loss = _free("yz", taken), _free(("yhat", "p"), taken), _free(("L", "loss"), taken)
     weight = bias = ""
@@ -78,7 +78,7 @@ def predicting(
     return Scored(made, loss, target, scores, weight, bias)
 
 
-def reading(recurrence: Recurrence, kept: Iterable[str]) -> Recurrence:
+def reading_only(recurrence: Recurrence, kept: Iterable[str]) -> Recurrence:
     """The step that reads some of its inputs. Masks and noise among the others are replaced with their means."""
     kept = set(kept)
     return variant(recurrence, tuple(n for n in recurrence.inputs if n not in kept), (), ())
