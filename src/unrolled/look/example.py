@@ -20,6 +20,7 @@ from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
 from ..nn.incoming import Incoming
 from ..nn.model import SequenceModel
+from ..nn.narrow_weights import wide_weights
 from ..nn.recurrent import Recurrent
 from ..transform.restrict import without
 from .reading import of_text
@@ -87,7 +88,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
     scored = with_some_loss(step)
     part = scored.recurrence
-    parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
+    parameters = {n: p.detach().double() for n, p in wide_weights(net).items() if n in part.parameters}
     sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
     note = () if scored.loss in step.returns else (NO_LOSS,)
     series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}

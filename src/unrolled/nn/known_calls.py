@@ -63,7 +63,8 @@ def mark_of(net: Recurrent, leading: int, inputs: Positional, named: Named, stat
         return None
     names = *named, *(() if state is None else state.keys())
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
-    return leading, len(inputs), *modes, *names, *shapes, *addresses(net)
+    places = addresses(net) if net._narrow else ()
+    return leading, len(inputs), *modes, *names, *shapes, *places
 
 
 def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[Any] = ()) -> tuple[Engine, Call]:
