@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 from contextlib import nullcontext
 from pathlib import Path
 from random import Random
@@ -14,14 +13,17 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from cuda_on_cpu import OnCpu, WrongThreads, driver, engine
+from cuda_on_cpu import SMALL, OnCpu, WrongThreads, driver, engine
+from test_gradients import EVERY_OP, OF_MATRICES
 from unrolled import EngineError
 from unrolled.engines.c.build import load
 from unrolled.engines.call import Call
 from unrolled.engines.cuda import gpu, nvrtc
 from unrolled.engines.cuda.loop import CudaLoop, placed
 from unrolled.engines.cuda.phases import phases, waits_at_the_end
+from unrolled.engines.cuda.shape import GRID, SHARED, TILE, Shape, grid, tile
 from unrolled.engines.cuda.tasks import tasks
 from unrolled.engines.planned import Planned
 from unrolled.engines.registry import ENGINES, choose
@@ -34,11 +36,18 @@ from unrolled.testing.gradients import random_leaves, random_weights, values_and
 from unrolled.testing.strategies import random_circuit
 
 ON_CPU = "cuda on a CPU"
-RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "4"))
-QUICK = ("gru", "layernorm_lstm", "bahdanau", "neural_stack", "lecture_output_recurrence")
-CELLS = CIRCUITS if RANDOM > 4 else QUICK
+RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "2"))
+QUICK = ("gru", "layernorm_lstm", "lecture_output_recurrence")
+CELLS = CIRCUITS if RANDOM > 2 else QUICK
 TOLERANCE = {torch.float32: "engines, float32", torch.float64: "engines, float64"}
-TILES = [(lanes, width, depth) for lanes in (1, 2, 4) for width in (1, 3, 8) for depth in (1, 2, 4) if depth <= lanes]
+SHAPES = [
+    Shape(kind, lanes, width, depth, blocks, shared)
+    for lanes in (1, 2, 4)
+    for depth in (1, 2, 4)
+    for width in (1, 3, 8)
+    for kind, blocks, shared in ((TILE, 1, SHARED), (TILE, 1, 300), (GRID, 1, 0), (GRID, 3, SHARED), (GRID, 2, 500))
+    if depth <= lanes
+]
 
 pytestmark = needs_compiler
 
@@ -53,10 +62,12 @@ def use(monkeypatch, machine: OnCpu) -> OnCpu:
     return machine
 
 
-def compared(name: str, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> None:
-    """Compare all values and all gradients with the reference in float64."""
-    recurrence = CIRCUITS[name].recurrence
-    sizes = bind(recurrence, SIZES[name])
+def compared(name: str, dtype: torch.dtype) -> None:
+    """Compare all values and all gradients of a cell with the reference in float64."""
+    compared_circuit(CIRCUITS[name].recurrence, bind(CIRCUITS[name].recurrence, SIZES[name]), dtype)
+
+
+def compared_circuit(recurrence, sizes, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> None:
     values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
     expected = values_and_gradients(recurrence, sizes, values, weights)
     values, weights = (
@@ -77,19 +88,49 @@ def test_cells_in_float64(monkeypatch, name):
     assert machine.launches == 2
 
 
-@pytest.mark.parametrize("name", CELLS if RANDOM > 4 else ["lstm"])
+@pytest.mark.parametrize("name", CELLS if RANDOM > 2 else ["lstm"])
 def test_cells_in_float32(monkeypatch, name):
-    use(monkeypatch, OnCpu(lanes=4, width=8, depth=1))
+    use(monkeypatch, OnCpu(Shape(GRID, lanes=4, width=2, depth=2, blocks=3)))
     compared(name, torch.float32)
+
+
+@pytest.mark.parametrize(
+    "circuit, sizes, shape",
+    [(EVERY_OP, {"x": 2, "h": 4}, Shape(GRID, 4, 2, 2, blocks=2)), (OF_MATRICES, {"X": (3, 2)}, SMALL)],
+    ids=["of vectors", "of matrices"],
+)
+def test_every_operation(monkeypatch, circuit, sizes, shape):
+    use(monkeypatch, OnCpu(shape))
+    compared_circuit(circuit.recurrence, bind(circuit.recurrence, sizes), torch.float64)
 
 
 @pytest.mark.parametrize("number", range(RANDOM))
 def test_random_circuits_in_random_calls(monkeypatch, number):
     """Dense, ragged and empty batches, resets, given values, snapshots, single steps; odd sizes."""
-    lanes, width, depth = Random(number).choice(TILES)
-    use(monkeypatch, OnCpu(lanes, width, depth))
+    use(monkeypatch, OnCpu(Random(number).choice(SHAPES)))
     circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0, tokens=number % 3 == 0)
+    if number % 3 == 0 and not circuit.circuit.recurrence.tokens:  # a token that is only passed on is any vector
+        circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0)
     assert calls.check(calls.random_case(circuit, number), ON_CPU) in ("equal", "unbounded")
+
+
+@pytest.mark.parametrize("name, shape", [("gru", SMALL), ("bahdanau", Shape(GRID, 2, 3, 1, blocks=2))])
+def test_ragged_sequences_and_resets(monkeypatch, name, shape):
+    use(monkeypatch, OnCpu(shape))
+    lengths, found = (3, 0, 1, 4, 2), []
+    rows = torch.randn(10, 3, dtype=torch.float64)
+    resets = torch.tensor([False, True, False, True, False, False, True, True, False, True])
+    fixed = {n: torch.randn(5, 7, 6, dtype=torch.float64) for n in CIRCUITS[name].recurrence.fixed}
+    for chosen in ("reference", ON_CPU):
+        torch.manual_seed(0)
+        net = unrolled.Recurrent(CIRCUITS[name], engine=chosen, dtype=torch.float64, **SIZES[name])
+        x, memory = rows.clone().requires_grad_(), {n: m.clone().requires_grad_() for n, m in fixed.items()}
+        given = unrolled.Ragged(values=x, lengths=torch.tensor(lengths))
+        out = net(given, reset=unrolled.Ragged(values=resets, lengths=torch.tensor(lengths)), **memory)
+        loss = (out.h.values.sin() * torch.arange(1, 5)).sum() + out.state.h.cos().sum()
+        found.append([out.h.values, out.state.h, *torch.autograd.grad(loss, [*net.parameters(), x, *memory.values()])])
+    for k, (expected, actual) in enumerate(zip(*found, strict=True)):
+        assert_close(f"result {k}", actual, expected, "engines, float64", max(largest([expected]), 1))
 
 
 # The proof finds what it is for.
@@ -99,10 +140,10 @@ def without_barrier(number: int):
     """Remove one of the barriers of a step."""
 
     def changed(text: str) -> str:
-        parts = text.split("__syncthreads();")
+        parts = text.split("WAIT;")
         assert number < len(parts) - 1
         parts[number : number + 2] = [parts[number] + parts[number + 1]]
-        return "__syncthreads();".join(parts)
+        return "WAIT;".join(parts)
 
     return changed
 
@@ -115,22 +156,26 @@ def replaced(old: str, new: str):
     return changed
 
 
+SMALL_GRID = Shape(GRID, lanes=2, width=2, depth=2, blocks=3)
 FAULTS = {
-    "a barrier is missing before the product": without_barrier(0),
-    "a barrier is missing behind the product": without_barrier(1),
-    "a product reads the entry behind": replaced("x[q][k], total[q]", "x[q][k + 1], total[q]"),
-    "a weight of another row": replaced("(int64_t)k * 16 + j", "(int64_t)k * 16 + (j + 1) % 16"),
-    "the lanes of a block share a state": replaced("s0_ + r * ROW(4)", "s0_"),
-    "a lane is left out": replaced("for (int r = FIRST_LANE;", "for (int r = FIRST_LANE + 1;"),
-    "a sequence starts from the state of another": replaced("begin0[of * 4", "begin0[(of ? of - 1 : 0) * 4"),
-    "some threads do not wait": replaced("__syncthreads();", "if (OF_LANE) __syncthreads();"),
-    "shared memory is too small": replaced("(shared + 128)", "(shared + 160)"),
+    "a barrier is missing before the product": (TILE, without_barrier(0)),
+    "a barrier of blocks is missing behind the product": (GRID, without_barrier(1)),
+    "a product reads the entry behind": (TILE, replaced("x[q][k], total[q]", "x[q][k + 1], total[q]")),
+    "a weight of another row": (GRID, replaced("% ROWS_OF_BLOCK(rows) * BLOCKS + OF_BLOCK", "% ROWS_OF_BLOCK(rows)")),
+    "the lanes of a block share a state": (TILE, replaced("s0_ + r * ROW(4)", "s0_")),
+    "a lane is left out": (GRID, replaced("r = FIRST_LANE;", "r = FIRST_LANE + 1;")),
+    "a sequence starts from the state of another": (TILE, replaced("begin0[of * 4", "begin0[(of ? of - 1 : 0) * 4")),
+    "some threads do not wait": (TILE, replaced("#define WAIT ", "#define WAIT if (OF_LANE) ")),
+    "blocks do not wait for each other": (GRID, replaced("WAIT wait_for_all(a.arrived)", "WAIT __syncthreads()")),
+    "blocks wait for one too many": (GRID, replaced("(turn + 1) * BLOCKS)", "(turn + 1) * BLOCKS + 1)")),
+    "shared memory is too small": (TILE, replaced("(shared + 128)", "(shared + 1800)")),
 }
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_is_found(monkeypatch, fault):
-    use(monkeypatch, OnCpu(changed=FAULTS[fault]))
+    kind, changed = FAULTS[fault]
+    use(monkeypatch, OnCpu(SMALL if kind == TILE else SMALL_GRID, changed))
     recurrence = CIRCUITS["lstm"].recurrence
     sizes = bind(recurrence, SIZES["lstm"])
     values, weights = random_leaves(recurrence, sizes, 4, 5), random_weights(recurrence, sizes, 4, 5)
@@ -164,12 +209,12 @@ def test_bits_depend_neither_on_the_batch_nor_on_the_tile(monkeypatch):
     sizes = bind(recurrence, SIZES["layernorm_lstm"])
     values = random_leaves(recurrence, sizes, 5, 4)
     found = []
-    for lanes, depth in ((1, 1), (4, 2)):
-        use(monkeypatch, OnCpu(lanes, 4, depth))
+    for shape in (Shape(TILE, 1, 4, 1), Shape(TILE, 4, 4, 2), Shape(GRID, 4, 2, 2, blocks=2)):
+        use(monkeypatch, OnCpu(shape))
         found.append(forward(recurrence, sizes, values)["h"].view(4, 5, -1))
         one = {n: v[2:3] if n in (*recurrence.inputs, *recurrence.states) else v for n, v in values.items()}
         assert torch.equal(forward(recurrence, sizes, one)["h"], found[-1][2])
-    assert torch.equal(*found)
+    assert torch.equal(found[0], found[1]) and torch.equal(found[0], found[2])
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm", "gru"])
@@ -227,36 +272,46 @@ def driver_of_tests(monkeypatch):
     library = load((Path(__file__).parent / "cuda_driver.c").read_text(encoding="utf-8"), "cuLaunchKernel")
     library.last_launch.restype = ctypes.POINTER(ctypes.c_uint)
     library.last_stream.restype = ctypes.c_void_p
-    properties, stream = SimpleNamespace(multi_processor_count=2), SimpleNamespace(cuda_stream=1 << 40)
+    properties = SimpleNamespace(multi_processor_count=2, shared_memory_per_block_optin=2**16)
     monkeypatch.setattr(gpu, "_driver", lambda: library)
     monkeypatch.setattr(torch.cuda, "device", lambda _: nullcontext())
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (9, 0))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    monkeypatch.setattr(torch.cuda, "current_stream", lambda: stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(cuda_stream=1 << 40))
     gpu._function.cache_clear()
     yield library
     gpu._function.cache_clear()
 
 
-def test_launches_of_the_driver(monkeypatch, driver_of_tests):
-    seen = []
+@pytest.mark.parametrize("kind", [TILE, GRID])
+def test_launches_of_the_driver(monkeypatch, driver_of_tests, kind):
+    architectures = []
 
     def compiled(text: str, architecture: int) -> bytes:
-        seen.append(architecture)
-        shared = placed_text(text)
-        return b"at %d\0" % ctypes.cast(driver(text, shared), ctypes.c_void_p).value
-
-    def placed_text(text: str) -> int:
-        """The shared memory of a text: where its last buffer begins, and room behind that."""
-        return max(int(n) for n in re.findall(r"shared \+ (\d+)", text)) + 4096
+        architectures.append(architecture)
+        return b"at %d\0" % ctypes.cast(driver(text, 2**16), ctypes.c_void_p).value
 
     monkeypatch.setattr(gpu, "compiled", compiled)
-    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu())))
+    monkeypatch.setitem(ENGINES, ON_CPU, Planned("cuda", CudaLoop(gpu.Gpu(kind))))
     compared("gru", torch.float32)
-    assert seen == [90, 90], "forward and backward are compiled once each"
-    grid, block = driver_of_tests.last_launch()[:3], driver_of_tests.last_launch()[3:6]
-    assert (grid, block) == ([2, 1, 1], [32, 4, 1]), "five sequences on two processors: four lanes a block"
+    assert architectures == [90, 90], "forward and backward are compiled once each"
+    blocks, threads = driver_of_tests.last_launch()[:3], driver_of_tests.last_launch()[3:6]
+    assert (blocks, threads) == (([2, 1, 1], [32, 4, 1]) if kind == TILE else ([2, 1, 1], [32, 8, 1]))
+    assert driver_of_tests.was_cooperative() == (kind == GRID)
     assert driver_of_tests.last_stream() == 1 << 40
+
+
+@pytest.mark.parametrize(
+    "sequences, entries, expected",
+    [
+        (1, 64, (Shape(TILE, 1, 64, 1, shared=99), Shape(GRID, 1, 32, 1, 132, 99))),
+        (132, 2048, (Shape(TILE, 1, 512, 1, shared=99), Shape(GRID, 128, 32, 16, 132, 99))),
+        (600, 100, (Shape(TILE, 8, 128, 4, shared=99), Shape(GRID, 128, 32, 16, 132, 99))),
+        (9, 100000, (Shape(TILE, 1, 512, 1, shared=99), Shape(GRID, 8, 512, 1, 132, 99))),
+    ],
+)
+def test_shapes(sequences, entries, expected):
+    assert (tile(sequences, entries, 132, 99), grid(sequences, entries, 132, 99)) == expected
 
 
 def test_a_driver_that_refuses(monkeypatch, driver_of_tests):

@@ -1,6 +1,9 @@
 """An exported C file computes what the network computes, without a library and without a warning."""
 
+import json
+import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -9,17 +12,22 @@ import torch
 
 import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
-from unrolled import Recurrent, UsageError, cells
+from unrolled import EngineError, Recurrent, UsageError, cells
+from unrolled.cli import main
+from unrolled.engines.c import spelling
 from unrolled.engines.c.build import compiler
 from unrolled.export.about import About
 from unrolled.export.c.file import made
 from unrolled.export.c.functions import library, needed
+from unrolled.export.c.loss import lost
 from unrolled.export.c.numbers import string
 from unrolled.export.c.spelling import named
-from unrolled.export.c.text import File, text_of
+from unrolled.export.c.text import File, header_of, text_of
 from unrolled.export.network import network_of
 from unrolled.export.options import Options
 from unrolled.nn import SequenceModel
+from unrolled.run.trained import Trained
+from unrolled.testing.strategies import random_circuit
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic")
 OLD = Path(__file__).parent / "old_runs"
@@ -45,7 +53,7 @@ def build(folder: Path, text: str, *flags: str) -> Path:
     assert command is not None
     (folder / "test.c").write_text(text)
     program = folder / "test"
-    words = [*command, "-O1", *STRICT, *flags, "test.c", "-o", str(program)]
+    words = [*command, *STRICT, *flags, "test.c", "-o", str(program)]
     result = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr[:4000]
     return program
@@ -69,11 +77,21 @@ def prove(folder: Path, files: list[File], *flags: str) -> list[str]:
 
 @needs_compiler
 @pytest.mark.slow
-@pytest.mark.parametrize("static", [False, True])
-def test_every_cell_computes_what_the_reference_computes(static: bool, tmp_path: Path) -> None:
-    files = [file_of(network(n), n, static=static) for n in CIRCUITS]
-    for line in prove(tmp_path, files):
+def test_every_cell_computes_what_the_reference_computes(tmp_path: Path) -> None:
+    nets = {n: network(n) for n in CIRCUITS}
+    files = [
+        file_of(net, f"{n}_{how}", static=how == "static") for n, net in nets.items() for how in ("vector", "static")
+    ]
+    for line in prove(tmp_path, files, "-O0"):
         assert "(limit 2e-06): passed" in line, line
+
+
+@needs_compiler
+def test_random_circuits(tmp_path: Path) -> None:
+    drawn = [random_circuit(random.Random(n).choice, matrices=n % 3 == 2, tokens=n % 5 == 4) for n in range(20, 32)]
+    torch.manual_seed(0)
+    files = [file_of(Recurrent(d.circuit, **d.sizes), f"c{k}", static=bool(k % 2), rows=5) for k, d in enumerate(drawn)]
+    prove(tmp_path, files, "-O0")
 
 
 @needs_compiler
@@ -148,14 +166,29 @@ def test_every_function_of_the_library_is_had() -> None:
 
 
 @needs_compiler
-@pytest.mark.parametrize("task", ["text", "labels", "music", "forecast", "voice"])
-def test_runs_of_another_version_are_exported(task: str, tmp_path: Path) -> None:
-    report = unrolled.export(OLD / task, tmp_path / "a.c", longest=40, header=True)
+def test_runs_of_another_version_are_exported(tmp_path: Path) -> None:
+    files = []
+    for task in ("text", "labels", "music", "forecast", "voice"):
+        run = Trained.load(OLD / task)
+        about = About.of(run.kind)
+        net = network_of(run.layers, about.tokens)
+        files.append(made(net, about, Options(name=task, longest=40, header=True), f"{task}.h"))
+        again = made(net, about, Options(name=task, longest=40, header=True), f"{task}.h")
+        assert text_of(again) == text_of(files[-1])
+        (tmp_path / f"{task}.h").write_text(header_of(files[-1]))
+    prove(tmp_path, files, "-O0")
+
+
+@needs_compiler
+def test_a_file_is_proved_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    report = unrolled.export(OLD / "text", tmp_path / "a.c", header=True)
     assert report.files == (tmp_path / "a.c", tmp_path / "a.h")
     assert dict(report.lines)["proof"].endswith("passed")
-    written = [file.read_bytes() for file in report.files]
-    unrolled.export(OLD / task, tmp_path / "a.c", longest=40, header=True, overwrite=True)
-    assert [file.read_bytes() for file in report.files] == written
+    assert report.figures["seconds"] > 0
+    monkeypatch.setitem(spelling.OPS, "tanh", "u_sigmoid({})")
+    with pytest.raises(EngineError, match="FAILED"):
+        unrolled.export(OLD / "text", tmp_path / "b.c")
+    assert not (tmp_path / "b.c").exists()
 
 
 def test_scaled_columns_are_read_in_their_own_units() -> None:
@@ -212,3 +245,45 @@ def test_settled_is_the_state_after_silence() -> None:
     torch.testing.assert_close(file.start["h"], out.state["h"][0], rtol=1e-6, atol=1e-8)
     assert "model_start_h" in text_of(file)
     assert numpy.isfinite(file.proof.limit)
+
+
+@pytest.mark.parametrize(("cell", "static"), [("gru", False), ("lstm", True)])
+def test_the_text_reads_well(cell: str, static: bool, golden) -> None:
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS[cell], **SIZES[cell])
+    with torch.no_grad():
+        for k, parameter in enumerate(net.parameters()):
+            parameter.copy_((torch.arange(parameter.numel()).reshape(parameter.shape) % 7 - 3) / 8 + k / 16)
+    file = file_of(net, cell, static=static)
+    text = text_of(file).replace(unrolled.__version__, "VERSION")
+    golden(f"exported_{cell}.c", text.partition(f"#ifdef {cell.upper()}_TEST")[0] if static else text)
+
+
+def test_the_loss_of_rounded_weights_is_measured(tmp_path: Path) -> None:
+    run = Trained.load(OLD / "text")
+    (tmp_path / "text.txt").write_text("".join(run.kind.vocabulary.characters) * 40)
+    said = {}
+    for path in (tmp_path / "text.txt", tmp_path / "gone.txt"):
+        trained = replace(run, path=path)
+        before = trained.model.state_dict()
+        before = {n: value.clone() for n, value in before.items()}
+        net = network_of(run.layers, tokens=True)
+        file = made(net, About.of(run.kind), Options(weights="int8"))
+        said[path.name] = lost(file, net, trained)
+        for n, value in trained.model.state_dict().items():
+            assert torch.equal(value, before[n])
+    exact = run.evaluate(tmp_path / "text.txt")["bits_per_character"]
+    words = said["text.txt"].split()
+    assert float(words[1]) == pytest.approx(exact, abs=1e-4)
+    assert 0 < abs(float(words[3]) - exact) < 0.1
+    assert "is not there" in said["gone.txt"]
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "text.c"
+    assert main(["export", str(OLD / "text"), str(file), "--static", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["files"] == [str(file)]
+    assert said["multiply_adds"] == 220
+    assert main(["export", str(OLD / "text"), str(file)]) == 2
+    assert "--overwrite" in capsys.readouterr().err

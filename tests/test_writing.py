@@ -60,6 +60,21 @@ def test_steps_write_what_single_steps_write(engine: str):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_calls_that_are_repeated_read_what_is_there_now(engine: str):
+    """A call like an earlier one skips the checks, but not those of tokens; another number of steps is another call."""
+    net = network(greedy, engine, w=7, h=6)
+    for scale in (1.0, -0.5):
+        for rows, steps in ((2, 5), (2, 9), (3, 5), (2, 5)):
+            start = State(w=torch.arange(rows), h=scale * torch.randn(rows, 6))
+            out, (symbols, state) = net(steps=steps, state=start), by_steps(net, start, steps)
+            assert torch.equal(out.w, symbols) and torch.equal(out.state.h, state.h)
+        for p in net.parameters():
+            p.data.mul_(1.5)
+    with pytest.raises(InputError, match="0 to 6"):
+        net(steps=5, state=State(w=torch.tensor([1, 9]), h=torch.zeros(2, 6)))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("ragged", [False, True])
 def test_until_cuts_each_sequence_behind_its_stop_symbol(engine: str, ragged: bool):
     net = network(reader, engine, w=7, h=6, M=3)

@@ -147,7 +147,15 @@ class Table(ScoredKind):
     @classmethod
     def learn_again(cls, path: Path, options: TableOptions, reading: Reading, description: Checked) -> Sequences:
         kind = cls.stored(options, reading, description)
-        return kind._again(path, None) if not kind.split else cls.learn(path, options, reading)
+        if not kind.split:
+            return kind._again(path, None)
+        data = cls.learn(path, options, reading)
+        learned = data.kind
+        assert isinstance(learned, cls)
+        scales = ((learned.mean, kind.mean), (learned.deviation, kind.deviation))
+        same = all(len(a) == len(b) and numpy.allclose(a, b, rtol=1e-9, atol=0) for a, b in scales)
+        known = replace(learned, mean=kind.mean, deviation=kind.deviation) if same else learned
+        return replace(data, kind=known)  # scales may be rounded in another way, see _scales
 
     @classmethod
     def stored(cls, options: TableOptions, reading: Reading, description: Checked) -> Self:
@@ -267,8 +275,12 @@ class Table(ScoredKind):
         """The numbers of labels that the model knows: (steps,)."""
         import pandas
 
-        codes, different = pandas.factorize(texts)
-        return torch.tensor([self._number(label) for label in different], dtype=torch.long)[torch.from_numpy(codes)]
+        found = torch.empty(len(texts), dtype=torch.long)
+        for begin in range(0, len(texts), TOGETHER):
+            codes, different = pandas.factorize(texts[begin : begin + TOGETHER])
+            numbers = torch.tensor([self._number(label) for label in different], dtype=torch.long)
+            found[begin : begin + TOGETHER] = numbers[torch.from_numpy(codes)]
+        return found
 
     def _scaled(self, x: numpy.ndarray, shelf: Shelf) -> numpy.ndarray:
         """Scaled inputs as float32 with missing ones replaced: by the previous value, or else by the mean (zero)."""

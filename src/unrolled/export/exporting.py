@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -61,18 +60,23 @@ def export(
     return report
 
 
-WRITERS = {".c": "c.file", ".onnx": "onnx.file"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
 def _writer(suffix: str) -> Any:
-    """The module that writes files with a suffix.
+    """The module that writes files with a suffix, which is loaded when it is needed.
 
     Raises:
         EngineError: a package is missing.
     """
+    if suffix == ".c":
+        from .c import file as writer_of_c
+
+        return writer_of_c
     try:
-        return import_module(f".{WRITERS[suffix]}", __package__)
+        from .onnx import file
+
+        return file
     except ImportError as problem:
         raise EngineError(
             f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "

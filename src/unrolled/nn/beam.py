@@ -40,7 +40,7 @@ def search(
         raise InputError(f"beam must be from 1 to the number of symbols, {symbols}, got {beam}")
     with in_use(net):
         count = len(source)
-        read = net.read(source)
+        read = net.read_to_write(source)
         read = read.select(torch.arange(count).repeat_interleave(beam))
         first = torch.tensor([0.0] + [-math.inf] * (beam - 1), device=read.device)  # all beams of a source are the same
         begun = torch.zeros(count * beam, 0, dtype=torch.long, device=read.device)

@@ -4,7 +4,7 @@ attention Bahdanau, Cho and Bengio (2015)."""
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, InputError, UsageError
-from ..graph.bind import of_data
+from ..graph.bind import by_row
 from ..graph.node import REAL
 from ..sequence.borders import preceded, succeeded
 from ..sequence.ragged import Ragged
-from ..sequence.series import Series, each, lengths_of, select, values_of
+from ..sequence.series import Series, each, select, values_of
 from ..sequence.state import State
 from .beam import search
-from .joined import Purpose, joined
+from .joined import Purpose, has_reader, joined, read_with, reader
 from .memory import Memory
 from .model import SequenceModel, States
 from .recurrent import Recurrent
@@ -133,7 +133,9 @@ class EncoderDecoder(nn.Module):
             memory=memory,
         )
         self.dropout = nn.Dropout(dropout)
-        self._writers: dict[str, tuple[list[Tensor], Recurrent]] = {}  # by purpose, each with the tensors it shares
+        self._writers: dict[
+            str, tuple[list[Tensor | None], Recurrent]
+        ] = {}  # by purpose, each with the tensors it shares
         sizes = [sum(_vector_states(layer).values()) for layer in _layers(self.decoder)]
         self.starts = nn.ModuleList(nn.Linear(width, size) for size in sizes if start == "summary")
         if start == "states":
@@ -190,8 +192,7 @@ class EncoderDecoder(nn.Module):
             InputError: a source has no steps.
         """
         rows, reached = self.encoder(source)
-        if not bool((lengths_of(rows) > 0).all()):
-            raise InputError("a source has no steps: there is nothing to read. Give each at least one symbol")
+        _check_steps(rows)
         rows = each(self.dropout, rows)
         recurrence, device = self.decoder.circuit.recurrence, values_of(rows).device
         ranks = {n: len(recurrence.inputs[n].type.dims) for n in _looked_at(self.decoder.circuit)}
@@ -200,6 +201,22 @@ class EncoderDecoder(nn.Module):
         summary = self.encoder.summary(rows)
         fixed = {n: rows if rank == 2 else summary for n, rank in ranks.items()}
         return Source(reached if self.start == "states" else tuple(self._started(summary)), fixed, device)
+
+    def read_to_write(self, source: Series) -> Source:
+        """What the decoder gets from the encoder, as fast as it can be without dropout and gradients: if it gets
+        nothing but states, the embedding is folded into the first layer. Equal to ``read`` but for rounding.
+
+        >>> net.read_to_write(source).states[0].h.shape
+        torch.Size([2, 64])
+
+        Args:
+            source: as for a call.
+        """
+        if self.start != "states" or _looked_at(self.decoder.circuit) or not has_reader(self.encoder):
+            return self.read(source)
+        _check_steps(source)
+        net = self._joined("reader", self.encoder, reader)
+        return Source(read_with(net, self.encoder, source), {}, net._like().device)
 
     def log_probability(self, source: Series, target: Series) -> Tensor:
         """The logarithm of the probability of each target, with its end: (batch,).
@@ -232,8 +249,8 @@ class EncoderDecoder(nn.Module):
             UsageError: the decoder returns no value with one entry per row of a memory.
         """
         recurrence = self.decoder.circuit.recurrence
-        rows = of_data(recurrence)
-        found = [n for n, x in recurrence.outputs.items() if len(x.type.dims) == 1 and {*x.type.dims[0].names} & rows]
+        looks = by_row(recurrence)
+        found = [n for n, x in recurrence.outputs.items() if n in looks and len(x.type.dims) == 1]
         if not found:
             raise UsageError(f"the decoder '{recurrence.name}' looks at no memory, or does not return where it looks")
         read, x = self.read(source), preceded(target, self.begin)
@@ -309,11 +326,17 @@ class EncoderDecoder(nn.Module):
 
     def writer(self, purpose: Purpose) -> Recurrent:
         """The decoder as one circuit that reads its own last symbol: see ``joined``. It shares the parameters."""
-        weights = [w for layer in _layers(self.decoder) for w in layer._weights().values()]  # some may be computed
-        shared = [*self.decoder.parameters(), *self.decoder.buffers(), *weights]
+        return self._joined(purpose, self.decoder, lambda model: joined(model, purpose))
+
+    def _joined(self, purpose: str, model: SequenceModel, make: Callable[[SequenceModel], Recurrent]) -> Recurrent:
+        """A joined circuit of a model, which is made again when a tensor that it shares is replaced."""
+        shared: list[Tensor | None] = []
+        shared += [w for layer in _layers(model) for w in layer._weights().values()]  # some may be computed
+        for module in model.modules():
+            shared += [*module._parameters.values(), *module._buffers.values()]
         known = self._writers.get(purpose)
-        if known is None or not all(map(operator.is_, known[0], shared)):
-            known = self._writers[purpose] = shared, joined(self.decoder, purpose)
+        if known is None or len(known[0]) != len(shared) or not all(map(operator.is_, known[0], shared)):
+            known = self._writers[purpose] = shared, make(model)
         return known[1]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -342,6 +365,11 @@ class EncoderDecoder(nn.Module):
 
 
 Model = SequenceModel | EncoderDecoder  # what a training builds
+
+
+def _check_steps(source: Series) -> None:
+    if (source.shape[1] == 0) if isinstance(source, Tensor) else bool((source.lengths == 0).any()):
+        raise InputError("a source has no steps: there is nothing to read. Give each at least one symbol")
 
 
 def _layers(model: SequenceModel) -> list[Recurrent]:

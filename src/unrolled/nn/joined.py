@@ -1,5 +1,5 @@
 """A decoder as one circuit that reads the symbol it wrote at the step before, so that it writes inside the compiled
-loop. The equations are those of its layers, and so are the parameters."""
+loop; and an encoder of symbols as one circuit. The equations are those of the layers, and so are the parameters."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from ..circuits.circuit import Circuit
-from ..graph.node import SCALAR, Node, leaf, order, rewrite
+from ..graph.node import SCALAR, Node, leaf, order, rewrite, token
 from ..graph.ops import make
 from ..graph.recurrence import Recurrence
+from ..graph.size import Size
+from ..sequence.series import Series
+from ..sequence.state import State
 from ..transform.unfold import same_op
 from .model import SequenceModel
 from .narrow_weights import hold
 from .recurrent import Recurrent
-from .writer import NOISE, SYMBOL, Joined, symbol_of
+from .writer import NOISE, SYMBOL, Joined, read_size, states_of, symbol_of
 
 TOTAL = "log_probability"  # of all symbols so far: a state
 Purpose = Literal["best", "drawn", "scores"]
@@ -49,10 +52,52 @@ def joined(model: SequenceModel, purpose: Purpose) -> Recurrent:
         scored = make("sub", make("pick", scores, symbol), make("logsumexp", scores))
         returns[TOTAL] = make("add", states[TOTAL], scored)
     inputs = made.fixed | ({NOISE: noise} if purpose == "drawn" else {})
-    returns = dict(zip(returns, _folded([*inputs.values(), *states.values()], list(returns.values())), strict=True))
-    used = set(order(returns.values()))
+    return _network("writer", made, inputs, states, returns)
+
+
+def reader(model: SequenceModel) -> Recurrent:
+    """One network that shares the parameters of a model with an embedding, and returns the states of its layers.
+
+    >>> net = reader(SequenceModel(cells.gru, 30, None, hidden=64, embedding=16))
+    >>> net(symbol=torch.randint(30, (8, 20))).state.h_layer1.shape
+    torch.Size([8, 64])
+
+    Args:
+        model: reads symbols in one direction.
+    """
+    symbol = leaf("input", token(Size.of(read_size(model))), name=SYMBOL)
+    made = Joined(model, symbol)
+    made.values()
+    return _network("reader", made, {SYMBOL: symbol}, made.states, made.new)
+
+
+def has_reader(model: SequenceModel) -> bool:
+    """Whether a model reads symbols by an embedding, in one direction, with layers that one circuit can join."""
+    layers = [layer.circuit.recurrence for layer in model.layers if isinstance(layer, Recurrent)]
+    return (
+        model.embedding is not None
+        and not model.backward_layers
+        and len(layers) == len(model.layers)
+        and not any(r.tokens for r in layers)
+    )
+
+
+def read_with(net: Recurrent, model: SequenceModel, source: Series) -> tuple[State, ...]:
+    """The last states of each layer of a model, computed by its reader."""
+    reached = net(source).state
+    return states_of(reached, [layer.circuit.states for layer in model.layers if isinstance(layer, Recurrent)])
+
+
+def _network(
+    what: str, made: Joined, inputs: dict[str, Node], states: dict[str, Node], returns: dict[str, Node]
+) -> Recurrent:
+    """The network of a joined circuit, whose parameters are those of the model."""
+    model = made.model
+    folded = _folded([*inputs.values(), *states.values()], list(returns.values()))
+    used = set(order(folded))
     parameters = {n: node for n, node in made.parameters.items() if node in used}
-    recurrence = Recurrence(f"{model.circuit.name}_writer", inputs, states, parameters, returns)
+    returned = dict(zip(returns, folded, strict=True))
+    recurrence = Recurrence(f"{model.circuit.name}_{what}", inputs, states, parameters, returned)
     return _with(recurrence, made, model.first)
 
 

@@ -47,24 +47,27 @@ class KnownCall(NamedTuple):
     bound: BoundCall | None
 
 
-def mark_of(net: Recurrent, leading: int, inputs: Positional, named: Named, state: State | None) -> Mark | None:
+def mark_of(
+    net: Recurrent, leading: int, inputs: Positional, named: Named, state: State | None, steps: int | None = None
+) -> Mark | None:
     """The key of a call in the cache: how its inputs are given, their names and shapes. None if it cannot be cached.
 
     Args:
         leading: the number of leading dimensions: 2 for sequences, 1 for one step.
+        steps: the number of steps of a network that reads no series; its state tells the number of sequences.
     """
-    if watched() or not (inputs or named):
+    if watched() or not (inputs or named or (steps is not None and state)):
         return None
     if state is not None and not (isinstance(state, State) and len(state) == len(net.circuit.states)):
         return None
     try:
-        shapes = [t.shape for t in (*inputs, *named.values())]
+        shapes = [t.shape for t in (*inputs, *named.values(), *((state or {}).values() if steps is not None else ()))]
     except (AttributeError, RuntimeError):  # no tensor, or one without a shape
         return None
     names = *named, *(() if state is None else state.keys())
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
     places = addresses(net) if net._narrow else ()
-    return leading, len(inputs), *modes, *names, *shapes, *places
+    return leading, len(inputs), steps, *modes, *names, *shapes, *places
 
 
 def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[Any] = ()) -> tuple[Engine, Call]:

@@ -232,8 +232,8 @@ class Recurrent(nn.Module):
             if given or reset is not None:
                 raise InputError("until= ends what the network writes by itself. Leave out given= and reset=")
             return write(self, self._incoming().by_name(series, named), state, steps, until)
-        plain = not given and reset is None and steps is None
-        mark = mark_of(self, 2, series, named, state) if plain else None
+        plain = not given and reset is None
+        mark = mark_of(self, 2, series, named, state, steps) if plain else None
         if found := bound(self, mark, series, named, state):
             return Result(*found)
         if call := again(self, mark, 2, series, named, state):

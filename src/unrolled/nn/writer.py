@@ -3,7 +3,7 @@ choice of the symbol run inside the engine's loop over time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -60,6 +60,11 @@ def writer(model: SequenceModel, border: int | None = None) -> Recurrent | None:
 def state_of(symbol: Tensor, states: Sequence[State]) -> State:
     """The state of a writer that has read all before a symbol (batch,), from the states of the model's layers."""
     return State(**{SYMBOL: symbol}, **{_name(n, k): x for k, s in enumerate(states) for n, x in s.items()})
+
+
+def states_of(state: State, names: Iterable[Iterable[str]]) -> tuple[State, ...]:
+    """The states of each layer, which have these names, from the state of a joined circuit."""
+    return tuple(State.of({n: state[_name(n, k)] for n in each}) for k, each in enumerate(names))
 
 
 def symbol_of(model: SequenceModel) -> Node:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,6 +18,23 @@ if TYPE_CHECKING:
     from .recurrent import Recurrent
 
 FIRST, FIRST_OF_MANY, MANY = 16, 4, 32  # steps of the first piece; of many sequences, whose steps cost more than calls
+
+
+class Pieces(NamedTuple):
+    """What a network has written, piece by piece.
+
+    pieces: the results of each.
+    rows: the sequences of each piece.
+    ends: how many steps of each of these sequences count.
+    """
+
+    pieces: list[Result]
+    rows: list[Tensor]
+    ends: list[Tensor]
+
+    def joined(self) -> Result:
+        """All values as Ragged, and the state after the last step of each sequence."""
+        return _joined(self.pieces, self.rows, self.ends)
 
 
 def write(
@@ -42,6 +59,13 @@ def write(
     Raises:
         InputError: a stop symbol is not a token of the network, or an argument does not fit.
     """
+    return pieces_of(net, inputs, state, steps, until).joined()
+
+
+def pieces_of(
+    net: Recurrent, inputs: Mapping[str, Any], state: State | None, steps: int | None, until: Mapping[str, int]
+) -> Pieces:
+    """As ``write``, piece by piece."""
     _check(net, until)
     series = {n: x for n, x in inputs.items() if n not in net.circuit.recurrence.fixed}
     for n, x in series.items():
@@ -68,7 +92,7 @@ def write(
         rows.append(rows[-1][going] if leave else rows[-1])
         if leave:
             going, state = going[going], state.select(going)
-    return _joined(pieces, rows, ends)
+    return Pieces(pieces, rows, ends)
 
 
 def _states_of_data(net: Recurrent) -> bool:

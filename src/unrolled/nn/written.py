@@ -14,7 +14,9 @@ from ..sequence.gumbel import gumbel
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series
 from .joined import TOTAL
+from .result import Result
 from .writer import NOISE, SYMBOL, state_of
+from .writing import pieces_of
 
 if TYPE_CHECKING:
     from .encoder_decoder import EncoderDecoder
@@ -54,7 +56,7 @@ def write(
     if not temperature >= 0:
         raise InputError(f"temperature must be at least 0, got {temperature}")
     with in_use(net):
-        read = net.read(source)
+        read = net.read_to_write(source)
         begin = torch.full((len(source),), net.begin, device=read.device)
         inputs: dict[str, Any] = {"steps": longest}
         if temperature:
@@ -62,8 +64,21 @@ def write(
             inputs = {NOISE: gumbel(len(source), longest, net.outputs, generator=generator, dtype=like.dtype)}
             inputs[NOISE] = inputs[NOISE].to(read.device) * temperature
         writer = net.writer("drawn" if temperature else "best")
-        out = writer(state=state_of(begin, read.states), until={SYMBOL: net.end}, **inputs, **read.fixed)
+        steps = inputs.pop("steps", None)
+        begun, until = state_of(begin, read.states), {SYMBOL: net.end}
+        found = pieces_of(writer, {**inputs, **read.fixed}, begun, steps, until)
+        if len(found.pieces) == 1 and len(begin) == 1:
+            return _one(found.pieces[0], int(found.ends[0]), net.end)
+        out = found.joined()
         return Written(_without(out[SYMBOL], net.end), out.state[TOTAL], out.state[SYMBOL] == net.end)
+
+
+def _one(piece: Result, steps: int, end: int) -> Written:
+    """One answer that was written in one piece, of which some steps count."""
+    symbols = piece[SYMBOL][0, :steps]
+    ended = symbols[-1:] == end
+    kept = symbols[: steps - int(ended)]
+    return Written(Ragged(values=kept, lengths=[len(kept)]), piece[TOTAL][0, steps - 1 : steps], ended)
 
 
 def _without(written: Ragged, end: int) -> Ragged:

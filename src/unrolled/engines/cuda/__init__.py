@@ -8,12 +8,15 @@ softmax needs a whole vector, so the threads wait before it: there a **phase** e
 from what each task reads and writes, so no barrier is missing, and two tasks that do not need one share a phase. An
 LSTM or a GRU waits twice in a step.
 
-The launch kind is **tile**: a block takes some sequences through all their steps, and only its own threads wait for
-each other. Weights come from the caches of the GPU, one load for all sequences of a thread. States and other values of
-a step are in shared memory as far as they fit. A sequence gives the same bits in every batch: sums are added in an
-order that depends on sizes alone, no operation is fused but the multiply-adds of products, and there are no atomic
-additions.
+There are two kinds of launch (``shape.py``), and one text for both; only the macros at its beginning differ
+(``prelude.cu``). In a **tile**, a block takes some sequences through all their steps, and only its own threads wait
+for each other: for small networks and large batches. In a **grid**, all blocks share the entries of all sequences,
+each block keeps its part of the weights in shared memory for the whole sequence, and all blocks wait for each other,
+in a cooperative launch: for weights that one processor would have to read again at every step.
 
-The text includes nothing. Batch size and length are arguments of a launch, so they never cause a compilation. Offsets
-have 64 bits. The tests run the same text on a CPU, thread by thread (``tests/cuda_on_cpu.c``).
+A sequence gives the same bits in every batch: sums are added in an order that depends on sizes and threads alone, no
+operation is fused but the multiply-adds of products, and there are no atomic additions of numbers. The text includes
+nothing. Batch size and length are arguments of a launch; of the batch, only the number of lanes, a power of two, is
+part of the text. Offsets have 64 bits. The tests run the same text on a CPU, thread by thread
+(``tests/cuda_on_cpu.c``).
 """

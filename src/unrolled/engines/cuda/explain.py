@@ -10,9 +10,9 @@ from ...plan.plan import Pass, Plan
 from ..lowering.buffers import PARTIALS, Buffer
 from ..lowering.place import Begin, End
 from ..lowering.statements import Copy, Loop, MatrixProduct, Product, Reduction, RowProduct, Transposed
-from .loop import MOST_LANES, placed
+from .loop import placed
 from .phases import phases, waits_at_the_end
-from .render import SHARED
+from .shape import LARGE, MOST_LANES
 from .tasks import COLUMNS, ENTRIES, EXPONENTIALS, ROWS, TOP, TOTALS, Restart, Task, tasks
 
 
@@ -26,9 +26,11 @@ def explain(plan: Plan) -> str:
     backward = plan.backward(step.returns, trained)
     lines = [
         f"{step.name} on engine 'cuda'",
-        "  launch kind: tile. One launch for all steps; a block takes some sequences through all of theirs,",
-        f"  1 to {MOST_LANES}, as many as keep all processors of the GPU busy",
-        "  products and operations before and after the loop: by torch",
+        "  one launch for all steps; products and operations before and after the loop: by torch",
+        f"  launch kind 'tile', for matrices of fewer than {LARGE:,} numbers: a block takes some sequences,",
+        f"    1 to {MOST_LANES}, as many as keep all processors of the GPU busy, and its threads wait for each other",
+        "  launch kind 'grid', for larger ones: all blocks share the entries of all sequences and wait for each other;",
+        "    each block keeps its part of the matrices in shared memory",
     ]
     for title, way in (("forward", plan.forward(keep=True)), ("backward", backward)):
         lines += ["", f"{step.name}, {title}", *_pass(way)]
@@ -42,14 +44,13 @@ def _pass(way: Pass) -> Iterator[str]:
         yield "  no loop: no cycle is left"
         return
     waits = len(step) - (not waits_at_the_end(step))
-    waiting = f"the threads of a block wait for each other {_counted(waits, 'time')} in a step"
+    waiting = f"threads wait for each other {_counted(waits, 'time')} in a step"
     yield f"  {_counted(len(step), 'phase')}; {waiting}"
     for number, phase in enumerate(step, 1):
         yield from (
             f"    {number if i == 0 else ' ' * len(str(number))}  {words}" for i, words in enumerate(_of_phase(phase))
         )
-    yield f"  shared memory for each sequence of a block: {_memory([*placement.scratch, *_partials(step)])}"
-    yield f"    (of a block that needs more than {SHARED // 1024} KB, the largest values are in global memory)"
+    yield f"  scratch memory: {_memory([*placement.scratch, *_partials(step)])} for each sequence"
 
 
 def _partials(step: tuple[tuple[Task, ...], ...]) -> dict[Buffer, None]:

@@ -6,7 +6,7 @@ work on one lane.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
 from ..c.forms import FOR_A_ROW, for_an_entry, indented
 from ..c.spelling import OF_MATRICES, REDUCTIONS, Spelling
@@ -32,21 +32,24 @@ RESULTS = {
 }
 
 
-def product(s: Product[Buffer], say: Spelling) -> Lines:
+def product(s: Product[Buffer], say: Spelling, staged: Container[str]) -> Lines:
     """A matrix times the vectors of the lanes of a thread. The matrix is stored column by column, so that threads that
-    are neighbours read entries that are neighbours."""
+    are neighbours read entries that are neighbours. staged: the matrices that are in shared memory."""
     rows, columns = say.number(s.rows), say.number(s.columns)
     x, to = (f"{p.of.name}_ + r * ROW({say.number(p.of.size)}) + {say.number(p.offset)}" for p in (s.x, s.to))
+    weight = "STAGED" if s.matrix.name in staged else "WEIGHT"
     return [
-        f"ENTRIES(j, {rows}) {{",
-        "    real total[OF_THREAD] = {0};",
-        "    const real *x[OF_THREAD];",
-        "    LANES_OF_THREAD(q, r) x[q] = " + x + ";",
-        f"    for (int k = 0; k < {columns}; k++) {{",
-        f"        const real weight = {s.matrix.name}[(int64_t)k * {rows} + j];",
-        "        LANES_OF_THREAD(q, r) total[q] = FMA(weight, x[q][k], total[q]);",
+        "EACH_GROUP(base) {",
+        f"    ENTRIES(j, {rows}) {{",
+        "        real total[OF_THREAD] = {0};",
+        "        const real *x[OF_THREAD];",
+        f"        LANES_OF_THREAD(q, r) x[q] = {x};",
+        f"        SOME_AT_ONCE for (int k = 0; k < {columns}; k++) {{",
+        f"            const real weight = {weight}({s.matrix.name}, {rows});",
+        "            LANES_OF_THREAD(q, r) total[q] = FMA(weight, x[q][k], total[q]);",
+        "        }",
+        f"        LANES_OF_THREAD(q, r) if (r < live) ({to})[j] = total[q];",
         "    }",
-        f"    LANES_OF_THREAD(q, r) if (r < live) ({to})[j] = total[q];",
         "}",
     ]
 

@@ -15,52 +15,55 @@ from torch import Tensor
 
 from ...errors import EngineError
 from .nvrtc import INSTALL, compiled, nvrtc
-from .render import Text, Tile
+from .render import Text
+from .shape import GRID, LARGE, SHARED, TILE, Shape, grid, tile
 
-THREADS = 512  # most threads of a block
-WARP = 32  # threads that a GPU runs in step
+OPT_IN = 8  # CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
 DRIVER = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 INSTEAD = 'or use engine="torch" or engine="c"'
 
 
 class Gpu:
-    """The GPU of the tensors that a text reads."""
+    """The GPU of the tensors that a text reads. kind: of all launches, TILE or GRID; by default chosen by size."""
 
-    def processors(self, device: torch.device) -> int:
-        """How many blocks run at the same time."""
-        return torch.cuda.get_device_properties(device).multi_processor_count
+    def __init__(self, kind: str = "") -> None:
+        self.kind = kind
 
-    def tile(self, lanes: int, entries: int) -> Tile:
-        """Enough threads for the entries of the largest value, in whole warps."""
-        width = WARP
-        while width < min(entries, THREADS):
-            width *= 2
-        return Tile(lanes, width, min(lanes, THREADS // width))
+    def shape(self, like: Tensor, sequences: int, entries: int, weights: int) -> Shape:
+        """See ``loop.Machine``. A tile reads all weights at every step through one processor, which takes longer than
+        two barriers of all processors if there are many weights. Measured nowhere yet."""
+        about = torch.cuda.get_device_properties(like.device)
+        processors = about.multi_processor_count
+        shared: int = getattr(about, "shared_memory_per_block_optin", SHARED)
+        if (self.kind or (GRID if weights >= LARGE else TILE)) == GRID:
+            return grid(sequences, entries, processors, shared)
+        return tile(sequences, entries, processors, shared)
 
     def launch(self, text: Text, lanes: Tensor, fresh: Tensor | None, room: Tensor, pointers: Sequence[Tensor]) -> None:
         """See ``loop.Machine``."""
         with torch.cuda.device(lanes.device):
             function = _function(text.text, lanes.device.index, *torch.cuda.get_device_capability())
-            fixed = [lanes.data_ptr(), fresh.data_ptr() if fresh is not None else 0, room.data_ptr(), len(lanes)]
-            numbers = [*fixed, *(t.data_ptr() for t in pointers)]
+            arrived = lanes.new_zeros(1)
+            numbers = addresses(lanes, fresh, room, arrived, pointers)
             given = (ctypes.c_uint64 * len(numbers))(*numbers)
             of_launch = (ctypes.c_void_p * 1)(ctypes.addressof(given))
-            blocks, tile = -(-len(lanes) // text.tile.lanes), text.tile
+            shape, shared = text.shape, text.memory.shared
+            if shared > SHARED:
+                _call("cuFuncSetAttribute", function, OPT_IN, shared)
+            threads = (shape.blocks_for(len(lanes)), 1, 1, shape.width, shape.depth, 1)
             stream = ctypes.c_void_p(torch.cuda.current_stream().cuda_stream)
-            _call(
-                "cuLaunchKernel",
-                function,
-                blocks,
-                1,
-                1,
-                tile.width,
-                tile.depth,
-                1,
-                text.shared,
-                stream,
-                of_launch,
-                None,
-            )
+            if shape.kind == GRID:
+                _call("cuLaunchCooperativeKernel", function, *threads, shared, stream, of_launch)
+            else:
+                _call("cuLaunchKernel", function, *threads, shared, stream, of_launch, None)
+
+
+def addresses(
+    lanes: Tensor, fresh: Tensor | None, room: Tensor, arrived: Tensor, pointers: Sequence[Tensor]
+) -> list[int]:
+    """The arguments of a text as numbers (see prelude.cu)."""
+    fixed = [lanes.data_ptr(), fresh.data_ptr() if fresh is not None else 0, room.data_ptr(), arrived.data_ptr()]
+    return [*fixed, len(lanes), *(t.data_ptr() for t in pointers)]
 
 
 @cache

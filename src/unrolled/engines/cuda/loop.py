@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -18,20 +18,22 @@ from ..border import constants
 from ..call import Call
 from ..lowering.lower import lower_loop
 from ..lowering.place import Placement, place
-from .render import Text, Tile, render
-
-MOST_LANES = 8  # most sequences of a block
+from .render import Text, render
+from .shape import Shape
 
 
 class Machine(Protocol):
     """What runs a text: a GPU, or in tests a CPU."""
 
-    def processors(self, device: torch.device) -> int:
-        """How many blocks run at the same time."""
-        ...
+    def shape(self, like: Tensor, sequences: int, entries: int, weights: int) -> Shape:
+        """The shape of a launch.
 
-    def tile(self, lanes: int, entries: int) -> Tile:
-        """The threads of a block with this number of lanes, whose largest value has this number of entries."""
+        Args:
+            like: a tensor on the device, of the dtype of the numbers.
+            sequences: the number of sequences.
+            entries: of the largest value of a step.
+            weights: the numbers of all matrices that a step reads.
+        """
         ...
 
     def launch(self, text: Text, lanes: Tensor, fresh: Tensor | None, room: Tensor, pointers: Sequence[Tensor]) -> None:
@@ -65,9 +67,9 @@ class CudaLoop:
         ]
         if call.layout.rows and start:
             lanes, fresh = lanes_of(call.layout, like.device)
-            text = _text(loop, tuple(sizes.items()), like.dtype == torch.float64, self._tile(loop, call, len(lanes)))
-            blocks = -(-len(lanes) // text.tile.lanes)
-            room = torch.empty(blocks * text.room, dtype=torch.uint8, device=like.device)
+            shape = self.machine.shape(like, len(lanes), *_largest(loop, made.matrices, sizes))
+            text = _text(loop, tuple(sizes.items()), like.dtype == torch.float64, shape)
+            room = like.new_empty(text.memory.room_for(shape, len(lanes)), dtype=torch.uint8)
             given = [values[n].to(_dtype(n, like)).contiguous() for n in (*made.moving, *made.each)]
             given += [_whole(values[n], n, call) for n in made.fixed]
             given += [values[n].mT.to(like.dtype).contiguous() for n in made.matrices]
@@ -75,13 +77,11 @@ class CudaLoop:
             self.machine.launch(text, lanes, fresh, room, [*given, *ends, *kept])
         return [*(k.to(dtype_of(n, like)) for n, k in zip(made.keep, kept, strict=True)), *ends]
 
-    def _tile(self, loop: Loop, call: Call, sequences: int) -> Tile:
-        """As many lanes as keep all processors busy: then each weight is read for more sequences at once."""
-        lanes, processors = 1, self.machine.processors(call.like.device)
-        while lanes < MOST_LANES and sequences > lanes * processors:
-            lanes *= 2
-        entries = max((n.type.entries(call.sizes) for n in loop.nodes if n.type.kind != TOKEN), default=1)
-        return self.machine.tile(lanes, entries)
+
+def _largest(loop: Loop, matrices: Iterable[Node], sizes: Mapping[str, int]) -> tuple[int, int]:
+    """The entries of the largest value of a step, and the numbers of all matrices that a step reads."""
+    entries = [n.type.entries(sizes) for n in loop.nodes if n.type.kind != TOKEN]
+    return max(entries, default=1), sum(n.type.entries(sizes) for n in matrices)
 
 
 @lru_cache(maxsize=512)
@@ -91,8 +91,8 @@ def placed(loop: Loop) -> Placement:
 
 
 @lru_cache(maxsize=256)
-def _text(loop: Loop, sizes: tuple[tuple[str, int], ...], double: bool, tile: Tile) -> Text:
-    return render(placed(loop), loop.totals, dict(sizes), double, tile)
+def _text(loop: Loop, sizes: tuple[tuple[str, int], ...], double: bool, shape: Shape) -> Text:
+    return render(placed(loop), loop.totals, dict(sizes), double, shape)
 
 
 @constants

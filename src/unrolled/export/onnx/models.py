@@ -27,8 +27,8 @@ def after(state: str) -> str:
 
 
 def outputs_of(step: Recurrence) -> tuple[str, ...]:
-    """The returned values that a model writes at every step: the outputs, or without any the states."""
-    return tuple(step.outputs) or tuple(step.states)
+    """The returned values that a model writes at every step: the outputs, or without any the first state."""
+    return tuple(step.outputs) or tuple(step.states)[:1]
 
 
 def one_step(network: Network, doc: str) -> ModelProto:
@@ -58,7 +58,7 @@ def _one_direction(network: Network, doc: str) -> ModelProto:
     step, graph = network.layers[0][0], Graph()
     whole = step.recurrence
     part = Part(step, graph, {n: n for n in whole.inputs}, all_steps=True)
-    found, ends = part.over({n: before(n) for n in whole.states}, False, STEPS)
+    found, ends = part.over({n: before(n) for n in whole.states}, False, STEPS, outputs_of(whole))
     inputs = [_value(n, x, [BATCH] if n in whole.fixed else [BATCH, TIME]) for n, x in whole.inputs.items()]
     inputs += [_value(before(n), x, [BATCH]) for n, x in whole.states.items()]
     if not whole.series:
@@ -85,14 +85,14 @@ def _both_directions(network: Network, doc: str) -> ModelProto:
         graph.named(found[ANSWER], ANSWER)
         return graph.model(network.name, [x], [_value(ANSWER, node, [BATCH])], doc)
     part = Part(head, graph, {READ: read}, all_steps=True)
-    series, _ = part.over(_zeros(graph, head, read), False, None)
+    series, _ = part.over(_zeros(graph, head, read), False, None, [ANSWER])
     return graph.model(network.name, [x], [_answer(graph, network, ANSWER, series[ANSWER], node)], doc)
 
 
 def _side(graph: Graph, step: Step, read: str, backward: bool) -> str:
     """The series that one direction of a layer passes on."""
     part = Part(step, graph, {READ: read}, all_steps=True)
-    return part.over(_zeros(graph, step, read), backward, None)[0][ANSWER]
+    return part.over(_zeros(graph, step, read), backward, None, [ANSWER])[0][ANSWER]
 
 
 def _zeros(graph: Graph, step: Step, read: str) -> Mapping[str, str]:

@@ -1,20 +1,21 @@
 """A step of a circuit as a part of an ONNX graph: alone, or in a loop over a sequence.
 
-The stages are those of the plan: what does not depend on states is computed for all steps at once, and only the rest is
-in the loop (the operator Scan).
+What does not depend on states is computed for all steps at once, and only the rest is in loops: one of ONNX's own
+operators where a loop is exactly that, and the operator Scan elsewhere.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+import numpy
 import torch
 from numpy.typing import NDArray
 from onnx import ValueInfoProto, helper
 
 from ...graph.bind import of_data
-from ...graph.node import TOKEN, Node
+from ...graph.node import TOKEN, Node, order
 from ...graph.recurrence import Recurrence
 from ...graph.size import Size
 from ...plan.loop import Loop
@@ -22,6 +23,8 @@ from ...plan.plan import make_plan
 from ...transform.evaluate import evaluate
 from ..network import Step
 from .graph import Graph, info
+from .known_cells import Known, known_cell
+from .loops import loops, runs
 from .operators import compute
 from .values import ALL, LEAD, NONE, ROW, Place, Value, as_number
 
@@ -39,7 +42,7 @@ class Part:
     def __init__(self, step: Step, graph: Graph, inputs: Mapping[str, str], all_steps: bool) -> None:
         plan = make_plan(step.recurrence)
         self.step: Recurrence = plan.step
-        self.stages, self.loop = (way := plan.forward(keep=False)).stages, way.loop
+        self.stages = plan.forward(keep=False).stages
         self.graph, self.inputs, self.all_steps = graph, inputs, all_steps
         known = {node: Value("", NONE, number) for node, number in self.numbers(step).items()}
         fixed = {self.step.inputs[n]: Value(inputs[n], ROW) for n in self.step.fixed}
@@ -77,7 +80,7 @@ class Part:
         return {n: _full(place, node, ROW, lead) for n, node in self.step.returns.items()}
 
     def over(
-        self, states: Mapping[str, str], backward: bool, steps: str | None
+        self, states: Mapping[str, str], backward: bool, steps: str | None, wanted: Collection[str]
     ) -> tuple[dict[str, str], dict[str, str]]:
         """All steps: the names of the series of returned values, and of the last states.
 
@@ -85,44 +88,89 @@ class Part:
             states: the names of the states before the first step.
             backward: read from the end.
             steps: the name of the number of steps, for a circuit that reads no series.
+            wanted: the returned values whose series are needed.
         """
-        add = self.graph.add
         series = {x: Value(self.inputs[n], ALL) for n, x in self.step.series.items()}
         place = Place(self.graph, {**self.once.values, **series}, True, self.rows)
         if series:
-            lead = add("Shape", self.inputs[next(iter(self.step.series))], start=0, end=2)
+            lead = self.graph.add("Shape", self.inputs[next(iter(self.step.series))], start=0, end=2)
         else:
             assert steps is not None
-            lead = add("Concat", add("Shape", self.some(states), start=0, end=1), steps, axis=0)
-        compute(place, self.stages.before)
+            rows = self.graph.add("Shape", self.some(states), start=0, end=1)
+            lead = self.graph.add("Concat", rows, steps, axis=0)
+        results = {n: self.step.returns[n] for n in wanted}
         ends: dict[str, str] = {}
-        if self.loop.states:
-            ends = self.scan(place, states, backward, lead)
-        compute(place, self.stages.after)
-        return {n: _full(place, node, ALL, lead) for n, node in self.step.returns.items()}, ends
+        for names, loop in loops(self.step, results.values()):
+            starts = [states[n] for n in names]
+            compute(place, tuple(order(loop.moving, known=place.values)))
+            if not runs(loop):
+                found = self.shifted(place, loop, starts, backward, lead)
+            elif known := known_cell(loop, self.numbers_of(place)):
+                found = self.known(place, loop, known, starts, backward, lead)
+            else:
+                found = self.scan(place, loop, starts, backward, lead)
+            ends |= zip(names, found, strict=True)
+        compute(place, tuple(order(results.values(), known=place.values)))
+        return {n: _full(place, node, ALL, lead) for n, node in results.items()}, ends
+
+    def numbers_of(self, place: Place) -> dict[Node, NDArray[Any]]:
+        """The values of the parameters."""
+        values = {node: place.values[node].number for node in self.step.parameters.values()}
+        return {node: number for node, number in values.items() if number is not None}
 
     def some(self, states: Mapping[str, str]) -> str:
         """A value of which the first dimension is the batch."""
         return next(iter([*self.inputs.values(), *states.values()]))
 
-    def scan(self, place: Place, states: Mapping[str, str], backward: bool, lead: str) -> dict[str, str]:
-        """Add the loop: the values that it keeps become series, and the names of the last states are returned."""
-        loop, add = self.loop, self.graph.add
+    def scan(self, place: Place, loop: Loop, starts: Sequence[str], backward: bool, lead: str) -> list[str]:
+        """Add a loop: the values that it keeps become series, and the names of the last states are returned."""
+        add = self.graph.add
         moving = [place.read(node).name for node in loop.moving]
         if not moving:  # the operator needs a series, which tells it how many steps there are
             moving = [add("ConstantOfShape", lead)]
-        names = list(self.step.states)
         body, reads, writes = self.body(loop, len(moving))
-        ends, kept = [self.graph.name() for _ in names], [self.graph.name() for _ in loop.keep]
+        ends, kept = [self.graph.name() for _ in loop.states], [self.graph.name() for _ in loop.keep]
         axes: dict[str, Any] = {"num_scan_inputs": len(moving)}
         for side, count in (("input", len(moving)), ("output", len(kept))):
             if count:  # an empty list has no type
                 axes |= {f"scan_{side}_axes": [1] * count, f"scan_{side}_directions": [int(backward)] * count}
         step = body.proto("step", reads, writes)
-        starts = [states[n] for n in names]
         self.graph.nodes.append(helper.make_node("Scan", [*starts, *moving], [*ends, *kept], body=step, **axes))
         place.values |= {node: Value(name, ALL) for node, name in zip(loop.keep, kept, strict=True)}
-        return dict(zip(names, ends, strict=True))
+        return ends
+
+    def known(
+        self, place: Place, loop: Loop, known: Known, starts: Sequence[str], backward: bool, lead: str
+    ) -> list[str]:
+        """Add a loop that is one of ONNX's own operators; returns the names of the last states."""
+        x = _full(place, known.x, ALL, lead)
+        if known.x.type.kind == TOKEN:
+            marks = self.graph.constant(numpy.array([0, 1], numpy.float32))
+            x = self.graph.add("OneHot", x, place.size(known.x.type.dims[0]), marks, axis=-1)
+        series, ends = known.add(self.graph, x, starts, backward)
+        h = loop.new[loop.states.index(known.h)]
+        place.values[h] = Value(series, ALL)
+        if known.h in loop.keep:
+            self.earlier(place, known.h, series, starts[loop.states.index(known.h)], backward)
+        return ends
+
+    def shifted(self, place: Place, loop: Loop, starts: Sequence[str], backward: bool, lead: str) -> list[str]:
+        """A state that does not depend on itself needs no loop; returns the name of the last one."""
+        compute(place, tuple(order(loop.new, known=place.values)))
+        both = self.earlier(place, loop.states[0], _full(place, loop.new[0], ALL, lead), starts[0], backward)
+        index = self.graph.constant(numpy.array(0 if backward else -1, numpy.int64))
+        return [self.graph.add("Gather", both, index, axis=1)]
+
+    def earlier(self, place: Place, state: Node, new: str, start: str, backward: bool) -> str:
+        """Add the series that the steps read of a state: its start, and its new values one step later. Returns the name
+        of a series with one more step, which ends with the last state."""
+        begin = self.graph.add("Unsqueeze", start, self.graph.integers(1))
+        both = self.graph.add("Concat", *((new, begin) if backward else (begin, new)), axis=1)
+        first, end = (1, numpy.iinfo(numpy.int64).max) if backward else (0, -1)
+        axis = self.graph.integers(1)
+        read = self.graph.add("Slice", both, self.graph.integers(first), self.graph.integers(int(end)), axis)
+        place.values[state] = Value(read, ALL)
+        return both
 
     def body(self, loop: Loop, count: int) -> tuple[Graph, list[ValueInfoProto], list[ValueInfoProto]]:
         """The graph of one step in the loop, and what it reads and writes: states and then values."""
