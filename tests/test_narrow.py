@@ -19,6 +19,7 @@ from unrolled.nn import EncoderDecoder, SequenceModel
 from unrolled.nn.narrow_linear import NarrowLinear
 from unrolled.nn.narrow_weights import narrow_weights
 from unrolled.nn.stack import Stack
+from unrolled.nn.stored import save_network
 from unrolled.sequence.rounding import rounded
 from unrolled.testing import TOLERANCES, assert_close, calls
 from unrolled.testing.strategies import random_circuit
@@ -322,6 +323,16 @@ def test_converted_networks_are_refused():
         unrolled.narrow(net, "int8")
     with pytest.raises((InputError, EngineError), match=r"were converted|float64 on cpu"):
         net.double()(torch.randn(2, 5, 3, dtype=torch.float64))
+
+
+def test_what_reads_float32_weights_refuses_others(tmp_path):
+    net = Recurrent(cells.gru, x=3, h=4, weights="int8")
+    with pytest.raises(InputError, match=r"cannot be stored.*float32.*unrolled.narrow"):
+        save_network(net, tmp_path / "net.safetensors")
+    with pytest.raises(InputError, match=r"cannot be converted to torch.nn.*float32"):
+        unrolled.nn.interop.to_torch(net)
+    with pytest.raises(EngineError, match=r"computes no gradients"):
+        unrolled.diagnose(net, torch.randn(2, 5, 3))
 
 
 def test_a_size_may_be_named_weights():

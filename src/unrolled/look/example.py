@@ -20,6 +20,7 @@ from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
 from ..nn.fixed import fixed_inputs
 from ..nn.model import SequenceModel
+from ..nn.narrow_weights import wide_weights
 from ..nn.recurrent import Recurrent
 from .reading import of_text
 from .readout import reading_only, with_some_loss
@@ -89,7 +90,7 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
     step = reading_only(net.circuit.recurrence, inputs)
     scored = with_some_loss(step)
     part = scored.recurrence
-    parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
+    parameters = {n: p.detach().double() for n, p in wide_weights(net).items() if n in part.parameters}
     sizes = bind(part, {n: v for n, v in memory.check.sizes.items() if n in nameable(part)})
     note = () if scored.loss in step.returns else (NO_LOSS,)
     series = {
