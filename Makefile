@@ -11,7 +11,7 @@ NVRTC := .venv-nvrtc/ready
 DOCS := .venv-docs/ready
 
 .PHONY: help demo test lint check bench bench-accelerate bench-compile bench-length bench-long bench-memory bench-small bench-parallel bench-text bench-weights bench-writing figures torture sanitize results-music results-voice results-text
-.PHONY: results-synthetic results-series results-m4 results-pairs results-g2p format clean
+.PHONY: results-synthetic results-series results-m4 results-pairs results-g2p results-strings format clean
 .DELETE_ON_ERROR:
 
 help:  ## list the targets
@@ -216,6 +216,17 @@ results-pairs: $(READY) $(PAIRS)  ## learn how English words are pronounced, fro
 	$(BIN)/python examples/pronunciations.py --packages .venv-pairs --out $(RESULTS)/words.tsv
 	$(BIN)/unrolled train $(RESULTS)/words.tsv $(PRONUNCIATIONS) --minutes 55 --threads 2 --overwrite --out $(RESULTS)/words
 	$(BIN)/unrolled evaluate $(RESULTS)/words $(RESULTS)/words.tsv --beam 5
+
+STRINGS = $(BIN)/python examples/strings.py
+STRINGS_OPTIONS = --hidden 64 --batch 64 --rate 0.005 --minutes 3 --overwrite
+
+results-strings: $(READY)  ## copy, reverse and sort random strings, and test on strings that are twice as long; 10 minutes
+	for task in copy reverse sort; do \
+	    $(STRINGS) $$task --out $(RESULTS)/strings/$$task.tsv && \
+	    $(STRINGS) $$task --lengths 31 60 --pairs 1000 --seed 1 --out $(RESULTS)/strings/$$task-longer.tsv && \
+	    $(BIN)/unrolled train $(RESULTS)/strings/$$task.tsv $(STRINGS_OPTIONS) --out $(RESULTS)/strings/$$task && \
+	    $(BIN)/unrolled evaluate $(RESULTS)/strings/$$task $(RESULTS)/strings/$$task-longer.tsv || exit 1; \
+	done
 
 results-g2p: $(READY) $(PAIRS)  ## load the network of the package g2p-en, and compare what it writes with its own code
 	$(BIN)/python examples/g2p.py --packages .venv-pairs

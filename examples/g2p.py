@@ -15,6 +15,7 @@ import random
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -71,16 +72,19 @@ def original(folder: Path) -> SimpleNamespace:
     return found
 
 
-def encoded(words: Sequence[str], numbers: dict[str, int]) -> list[torch.Tensor]:
+def encoded(words: Sequence[str], numbers: dict[str, int]) -> unrolled.Ragged:
     """The letters of words as numbers, each word with its end."""
-    return [torch.tensor([numbers.get(c, numbers["<unk>"]) for c in word] + [numbers["</s>"]]) for word in words]
+    unknown, end = numbers["<unk>"], numbers["</s>"]
+    symbols = [number for word in words for number in (*(numbers.get(c, unknown) for c in word), end)]
+    return unrolled.Ragged(values=torch.tensor(symbols), lengths=[len(word) + 1 for word in words])
 
 
 def pronounced(net: EncoderDecoder, words: Sequence[str], package: SimpleNamespace) -> list[list[str]]:
     """The phonemes of each word, all words as one batch."""
     sources = encoded(words, package.g2idx)
-    written = net.write(sources[0][None] if len(words) == 1 else unrolled.Ragged(sources), longest=LONGEST)
-    return [[package.idx2p[int(number)] for number in symbols] for symbols in written.symbols]
+    written = net.write(sources.values[None] if len(words) == 1 else sources, longest=LONGEST).symbols
+    phonemes, ends = [package.idx2p[number] for number in written.values.tolist()], written.offsets.tolist()
+    return [phonemes[begin:end] for begin, end in pairwise(ends)]
 
 
 def seconds(run: Callable[[], object], times: int = 3) -> float:

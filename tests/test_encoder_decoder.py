@@ -233,6 +233,27 @@ def test_what_is_written_follows_the_parameters():
     assert set(net.state_dict()) == set(other.state_dict()), "nothing is stored twice"
 
 
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "dropout": 0.2, "zoneout": 0.1}])
+def test_an_embedding_that_is_folded_into_the_encoder_changes_nothing(options):
+    net, (source, _) = network(decoder=cells.gru, embedding=3, start="states", **options), pairs()
+    for given in (source, source[0][None], source[0][None].int()):
+        with torch.no_grad():
+            one, other = net.read_to_write(given), net.read(given)
+        assert len(one.states) == len(other.states) == len(net.encoder.layers) and one.fixed == other.fixed == {}
+        for mine, right in zip(one.states, other.states, strict=True):
+            assert mine.keys() == right.keys()
+            torch.testing.assert_close(mine.h, right.h, atol=1e-6, rtol=1e-5)
+    before = net.write(source, 6).log_probability
+    net.encoder.embedding.weight.data.mul_(2)  # in place, where torch counts no change
+    assert not torch.allclose(before, net.write(source, 6).log_probability)
+    net.encoder.embedding.weight = torch.nn.Parameter(net.encoder.embedding.weight / 2)
+    torch.testing.assert_close(net.write(source, 6).log_probability, before)
+    with pytest.raises(InputError, match="a source has no steps"):
+        net.write(Ragged([torch.zeros(0, dtype=torch.long)]))
+    with pytest.raises(InputError, match="integers"):
+        net.write(source[0])
+
+
 def test_what_is_written_follows_weights_that_are_computed_from_others():
     net, (source, _) = network(spread=1.0), pairs()
     parametrizations.weight_norm(net.decoder.layers[0], "W")

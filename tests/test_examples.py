@@ -139,6 +139,15 @@ def test_pronunciations_are_pairs_without_stress():
     assert list(script("pronunciations").pairs(lines[:1], stress=True)) == [("abandon", "AH0 B AE1 N D AH0 N")]
 
 
+def test_strings_are_copied_reversed_and_sorted():
+    made = script("strings")
+    found = {task: list(made.pairs(task, 50, (5, 30), 10, seed=3)) for task in made.TASKS}
+    for task, right in (("copy", str), ("reverse", lambda s: s[::-1]), ("sort", lambda s: "".join(sorted(s)))):
+        assert all(target == right(source) for source, target in found[task])
+        assert {len(source) for source, _ in found[task]} <= set(range(5, 31))
+    assert [s for s, _ in found["copy"]] == [s for s, _ in found["sort"]], "the seed decides"
+
+
 def test_the_network_of_g2p_en_is_its_numpy(tmp_path):
     """With random weights in the form of its checkpoint, as a loop in NumPy."""
     draw = numpy.random.default_rng(0)

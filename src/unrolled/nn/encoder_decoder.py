@@ -214,9 +214,10 @@ class EncoderDecoder(nn.Module):
         """
         if self.start != "states" or _looked_at(self.decoder.circuit) or not has_reader(self.encoder):
             return self.read(source)
-        _check_steps(source)
         net = self._joined("reader", self.encoder, reader)
-        return Source(read_with(net, self.encoder, source), {}, net._like().device)
+        states = read_with(net, self.encoder, source)
+        _check_steps(source)
+        return Source(states, {}, net._like().device)
 
     def log_probability(self, source: Series, target: Series) -> Tensor:
         """The logarithm of the probability of each target, with its end: (batch,).

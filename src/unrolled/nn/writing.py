@@ -76,7 +76,7 @@ def pieces_of(
     leave = not any(isinstance(x, Ragged) for x in inputs.values()) or not _states_of_data(net)
     batch = max(map(len, (*inputs.values(), *(state or {}).values())), default=1)
     going = torch.ones(batch, dtype=torch.bool)  # which of the sequences of the next piece have not ended
-    while not pieces or (done < longest and bool(going.any())):
+    while True:
         more = max(FIRST, done) if len(going) < MANY else max(FIRST_OF_MANY, done // 2)
         count = min(more, longest - done)
         given = {**inputs, **{n: x[:, done : done + count] for n, x in series.items()}}
@@ -89,10 +89,11 @@ def pieces_of(
         pieces.append(out)
         ends.append((first + 1).clamp(max=count) * going)
         going, state, done = going & (first == count), out.state, done + count
+        if done >= longest or not bool(going.any()):
+            return Pieces(pieces, rows, ends)
         rows.append(rows[-1][going] if leave else rows[-1])
         if leave:
             going, state = going[going], state.select(going)
-    return Pieces(pieces, rows, ends)
 
 
 def _states_of_data(net: Recurrent) -> bool:

@@ -13,6 +13,7 @@ from ..errors import InputError
 from ..sequence.gumbel import gumbel
 from ..sequence.ragged import Ragged
 from ..sequence.series import Series
+from ..sequence.state import State
 from .joined import TOTAL
 from .result import Result
 from .writer import NOISE, SYMBOL, state_of
@@ -65,7 +66,9 @@ def write(
             inputs[NOISE] = inputs[NOISE].to(read.device) * temperature
         writer = net.writer("drawn" if temperature else "best")
         steps = inputs.pop("steps", None)
-        begun, until = state_of(begin, read.states), {SYMBOL: net.end}
+        total = torch.zeros(len(begin), dtype=writer._like().dtype, device=read.device)
+        begun = State(**state_of(begin, read.states), **{TOTAL: total})  # whole, so that the checked call is cached
+        until = {SYMBOL: net.end}
         found = pieces_of(writer, {**inputs, **read.fixed}, begun, steps, until)
         if len(found.pieces) == 1 and len(begin) == 1:
             return _one(found.pieces[0], int(found.ends[0]), net.end)
