@@ -74,6 +74,7 @@ def test_the_table_of_contents_has_every_page(pages):
     generated = {f"reference/{name.partition('.')[0]}" for name in pages}
     here = {page.stem for page in DOCS.glob("*.md")} - {"index"}
     outside = {name for name in listed if name.startswith("../")}
+    assert len(listed) == len(set(listed)), "a page is listed twice"
     assert sorted(set(listed) - outside) == sorted(here | generated), "add the page to docs/index.md, in both lists"
     for name in outside - {"../benchmarks/*"}:
         assert (DOCS / f"{name}.md").exists(), name
