@@ -9,23 +9,19 @@ shows the shortest turn of each. Times are those of the processor, so that other
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from written_page import write_page
 
 from unrolled import State, cells, gumbel
 from unrolled.nn import SequenceModel
 from unrolled.nn.interop import to_torch
 from unrolled.nn.writer import state_of, writer
 from unrolled.speed.machine import machine
-from unrolled.speed.timing import processors
 
-HERE = Path(__file__).parent
 HIDDEN, SYMBOLS, STEPS, BATCHES = 256, 65, 200, (1, 8, 64)
 LEAST_STEP, LEAST_TORCH = 5.0, 3.0  # the aims
 
@@ -84,6 +80,7 @@ class Contest:
         return [1e6 * seconds / noise.shape[1] for seconds in best]
 
 
+@torch.no_grad()
 def page(turns: int) -> Iterator[str]:
     """The lines of WRITING.md."""
     yield "# Writing: results of `make bench-writing`\n"
@@ -102,18 +99,5 @@ def page(turns: int) -> Iterator[str]:
     yield "At 64 sequences, the products of the GRU take most of the time of all three."
 
 
-def main() -> None:
-    """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=15, help="turns of each contestant at a point (default: 15)")
-    turns, lines = parser.parse_args().turns, []
-    with processors(1), torch.no_grad():
-        for line in page(turns):
-            print(line)
-            sys.stdout.flush()
-            lines.append(line)
-    (HERE / "WRITING.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page("WRITING.md", page, __doc__, turns=15)
