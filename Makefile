@@ -75,6 +75,10 @@ test: $(READY)  ## run the whole test suite in random order; ARGS="--randomly-se
 test-ecosystem: $(ECOSYSTEM)  ## run models in Lightning, skorch, Accelerate, Opacus, Captum and torchinfo; a minute
 	@.venv-ecosystem/bin/python -m pytest -q tests/ecosystem $(ARGS)
 
+.PHONY: test-export
+test-export: $(READY)  ## export 200 random circuits as C, through every compiler found, for Arm in qemu; 20 minutes
+	@$(BIN)/python tests/exports.py $(ARGS)
+
 .PHONY: test-cuda test-cuda-text
 test-cuda: $(READY)  ## run the CUDA text of all cells and of 200 random circuits on the CPU, thread by thread; 5 minutes
 	@UNROLLED_CUDA_CIRCUITS=200 nice $(BIN)/python -m pytest -q tests/test_cuda_text.py $(ARGS)
@@ -82,6 +86,10 @@ test-cuda: $(READY)  ## run the CUDA text of all cells and of 200 random circuit
 test-cuda-text: $(READY) $(NVRTC)  ## compile the CUDA text of every cell for four kinds of GPU, without a GPU; 5 minutes
 	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) $(BIN)/python -m pytest -q tests/test_cuda_text.py -k nvrtc
 	@PYTHONPATH=$$(echo .venv-nvrtc/lib/python*/site-packages) nice $(BIN)/python tests/cuda_texts.py $(ARGS)
+
+.PHONY: test-onnx
+test-onnx: $(READY)  ## export 200 random circuits, every cell and all kinds of models to ONNX; a minute
+	@UNROLLED_ONNX_CIRCUITS=200 nice $(BIN)/python -m pytest -q tests/test_export_onnx.py $(ARGS)
 
 .PHONY: test-files
 test-files: $(READY)  ## run each test file in its own process, two at a time; ARGS='-m "not slow"'
@@ -128,6 +136,10 @@ bench-weights: $(READY)  ## compare inference with float32, bf16 and int8 weight
 
 bench-compile: $(READY)  ## compile a model with torch.compile and train it on longer and longer sequences; 5 minutes, rewrites benchmarks/COMPILE.md
 	@$(BIN)/python benchmarks/compiled.py $(ARGS)
+
+.PHONY: bench-export
+bench-export: $(READY)  ## compare a step of exported C files with our kernel and ONNX Runtime; 5 minutes, rewrites benchmarks/EXPORT.md
+	@$(BIN)/python benchmarks/exported.py $(ARGS)
 
 bench-memory: $(READY)  ## compare the memory of the gradient with torch.nn, from 10 thousand to 30 million steps; an hour
 	@$(BIN)/python benchmarks/memory.py $(ARGS)

@@ -63,7 +63,7 @@ def single_steps(turns: int) -> Iterator[Row]:
             x, calls = torch.randn(1, size), []
             for net in nets.values():
                 state = net.step(x).state
-                calls.append(lambda net=net, state=state: net.step(x, state))
+                calls.append(lambda net=net, x=x, state=state: net.step(x, state))
             yield Row(f"{name}, {size}", times(calls, turns), [floor(net) for net in nets.values()])
 
 

@@ -74,11 +74,11 @@ def list_keys(app: Sphinx, kind: str, name: str, value: object, options: object,
 
 
 def help_readers(app: Sphinx, page: str, template: str, context: dict[str, str], tree: object) -> None:
-    """Give the headings of the table of contents a level, for screen readers, and let keys scroll wide code and
-    tables."""
+    """Give the headings of the table of contents a level, for screen readers; let keys scroll wide code and tables;
+    and load pictures when they come into view."""
     contents, body = context.get("furo_navigation_tree", ""), context.get("body", "")
     context["furo_navigation_tree"] = contents.replace('role="heading"', 'role="heading" aria-level="2"')
-    body = body.replace("<pre>", '<pre tabindex="0">')
+    body = body.replace("<pre>", '<pre tabindex="0">').replace("<img ", '<img loading="lazy" ')
     context["body"] = body.replace('<div class="table-wrapper', '<div tabindex="0" class="table-wrapper')
 
 

@@ -12,6 +12,7 @@
 #define __global__
 #define __device__
 #define __launch_bounds__(threads, blocks)
+#define __noinline__ __attribute__((noinline, unused))
 #define __forceinline__ inline __attribute__((always_inline))
 #define __syncthreads() wait_at(__LINE__)
 #define __threadfence()

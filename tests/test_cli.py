@@ -15,7 +15,7 @@ from xml.etree import ElementTree
 import pytest
 
 from unrolled import __version__, cells
-from unrolled.cli import main
+from unrolled.cli import main, screen
 from unrolled.cli.app import app
 
 TEXT = "The quick brown fox jumps over the lazy dog.\nPack my box with five dozen liquor jugs!\n" * 30
@@ -130,6 +130,17 @@ def test_train_tells_people_what_it_does(unrolled: Callable[..., Outcome]):
     assert "bits per character" in told and "by frequency alone" in told
     assert "100%   update 6" in told, "lines where there is no terminal"
     assert "unrolled sample runs/text-jordan" in told
+
+
+def test_a_long_line_of_the_summary_goes_on_below_its_text(monkeypatch: pytest.MonkeyPatch, capsys):
+    text = "forecast 'load' 1 step ahead, from its last 14 values [1] and temperature"
+    screen.entry("table", text)
+    assert capsys.readouterr().out == f"  table   {text}\n"
+    monkeypatch.setenv("FORCE_COLOR", "1"), monkeypatch.setenv("COLUMNS", "50")
+    screen.entry("table", text)
+    first, second, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith("  table   forecast 'load'") and second.startswith(" " * 10) and not rest
+    assert f"{first[10:]} {second[10:]}" == text and len(first) <= 50
 
 
 def test_a_cell_of_ones_own_is_trained_and_needs_its_file_no_more(unrolled: Callable[..., Outcome], here: Path):

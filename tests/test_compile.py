@@ -20,14 +20,28 @@ from torch.nn.utils.rnn import pack_sequence
 
 import unrolled
 from cells_for_tests import CIRCUITS, ENGINES, SIZES, needs_compiler
-from unrolled import EngineError, InputError, Ragged, Recurrent, Snapshots, State, Truncated, cells
+from unrolled import (
+    EngineError,
+    InputError,
+    Ragged,
+    Recurrent,
+    Snapshots,
+    State,
+    Truncated,
+    argmax,
+    cells,
+    circuit,
+    take,
+    tanh,
+)
 from unrolled.nn.compiled import _run
-from unrolled.nn.description import SEQUENCES, STEP, described, stored
+from unrolled.nn.description import SEQUENCES, STEP, described
 from unrolled.nn.operator import pull, run
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:torch", "ignore::DeprecationWarning:torch")
 every_engine = pytest.mark.parametrize("engine", ENGINES)
 X, TOKENS = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0)), torch.tensor([[0, 2, 1, 1, 0]] * 2)
+MEMORY = torch.randn(2, 7, 6, generator=torch.Generator().manual_seed(0))
 
 
 @pytest.fixture(autouse=True)
@@ -130,10 +144,14 @@ def test_dtypes_weights_from_others_and_another_engine():
 
 
 @every_engine
-@pytest.mark.parametrize("name", [n for n, circuit in CIRCUITS.items() if stored(circuit.recurrence, ())])
+@pytest.mark.parametrize("name", CIRCUITS)
 def test_the_operator_gives_the_bits_of_every_circuit(name: str, engine: str):
-    net = Recurrent(CIRCUITS[name], engine=engine, **SIZES[name])
-    inputs = {n: X if n == "x" else TOKENS % 2 for n in net.circuit.inputs}
+    net = Recurrent(CIRCUITS[name], engine=engine, **SIZES[name]).eval()
+    known = net.circuit.recurrence
+    inputs = {
+        n: X if n == "x" else MEMORY if n in known.fixed else TOKENS % 2
+        for n in known.inputs.keys() - known.drawn.keys()
+    }
     state = {n: s + 0.5 for n, s in net.initial_state(2).items()}
     steps = None if inputs else 5
 
@@ -364,16 +382,80 @@ def test_second_derivatives():
 
 
 def test_a_circuit_that_cannot_be_stored():
-    large = Recurrent(cells.gru, x=3, h=4)
-    large._stored = ""
-    for net in (large, Recurrent(cells.fast_weights, x=3, h=4)):
-        assert torch.equal(torch.compile(net, backend="aot_eager")(X).h, net(X).h)
+    net = Recurrent(cells.gru, x=3, h=4)
+    net._stored = ""
+    assert torch.equal(torch.compile(net, backend="aot_eager")(X).h, net(X).h)
+    torch.compiler.reset()
+    with pytest.raises(Unsupported, match="circuit 'gru' is too large to be stored"):
+        torch.compile(net, backend="aot_eager", fullgraph=True)(X)
+
+
+def test_a_network_with_a_memory():
+    """Its number of rows may differ from call to call, also in an exported program."""
+    net = Recurrent(cells.bahdanau, x=3, h=4, q=5, M=6, engine="torch")
+
+    def called(x: Tensor, M: Tensor) -> list[Tensor]:
+        out = net(x, M=M)
+        return [out.h, out.a, out.state.h]
+
+    def stepped(x: Tensor, M: Tensor) -> list[Tensor]:
+        return [net.step(x[:, 0], M=M).a]
+
+    def read(x: Tensor, M: Tensor) -> list[Tensor]:
+        return [net.read(x, M=M).h]
+
+    for f in (called, stepped, read):
+        compiled, counter = one_graph(f)
+        for rows in (7, 4, 1):
+            same(net, compiled, f, X, MEMORY[:, :rows])
+        assert counter.frame_count <= 3  # one row is a case of its own for torch
         torch.compiler.reset()
-        with pytest.raises(
-            Unsupported, match="has matrices, fixed inputs or computed tokens, or is too large to be stored"
-        ):
-            torch.compile(net, backend="aot_eager", fullgraph=True)(X)
-        torch.compiler.reset()
+    apart = Ragged([X[0], X[1, :2]])
+    same(net, one_graph(lambda M: [net(apart, M=M).h])[0], lambda M: [net(apart, M=M).h], MEMORY)
+    program = export(Tuple(net), (X, MEMORY), dynamic_shapes={"x": None, "M": {1: Dim("rows", min=2, max=99)}}).module()
+    longer = torch.randn(2, 11, 6)
+    assert torch.equal(program(X, longer)[1], net(X, longer).a)
+
+
+class Tuple(nn.Module):
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor, M: Tensor) -> tuple[Tensor, ...]:
+        out = self.net(x, M=M)
+        return out.h, out.a
+
+
+def test_memories_of_different_length_run_outside_of_the_graph():
+    net = Recurrent(cells.bahdanau, x=3, h=4, q=5, M=6, engine="torch")
+    memories = Ragged([MEMORY[0], MEMORY[1, :2]])
+    assert torch.equal(torch.compile(lambda x: net(x, M=memories).h, backend="aot_eager")(X), net(X, M=memories).h)
+    torch.compiler.reset()
+    with pytest.raises(Unsupported, match="memories of different length depend on their lengths"):
+        torch.compile(lambda x: net(x, M=memories).h, backend="aot_eager", fullgraph=True)(X)
+
+
+def test_tokens_that_a_network_feeds_back_and_masks_that_it_draws():
+    @circuit
+    def speaker(x, w, h, *, E, U, W, V):
+        h = tanh(W @ h + U @ x + take(E, w))
+        return {"h": h, "w": argmax(V @ h)}
+
+    net, first = Recurrent(speaker, x=3, h=4, w=5, engine="torch"), torch.tensor([1, 3])
+
+    def called(x: Tensor, h: Tensor) -> list[Tensor]:
+        out = net(x, state=State(h=h, w=first))
+        return [out.h, out.w.float(), out.state.h, out.state.w.float()]
+
+    same(net, one_graph(called)[0], called, X, torch.randn(2, 4))
+    drawn = Recurrent(CIRCUITS["regularised"], x=3, h=4, engine="torch")
+    compiled, _ = one_graph(partial(hidden, drawn))
+    found = []
+    for f in (compiled, partial(hidden, drawn)):
+        torch.manual_seed(0)
+        found.append(f(X)[0])
+    assert torch.equal(*found)
 
 
 def test_a_training_step_that_is_compiled_as_a_whole():

@@ -13,8 +13,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from cuda_on_cpu import SMALL, OnCpu, WrongThreads, driver, engine
+from test_gradients import EVERY_OP, OF_MATRICES
 from unrolled import EngineError
 from unrolled.engines.c.build import load
 from unrolled.engines.call import Call
@@ -34,9 +36,9 @@ from unrolled.testing.gradients import random_leaves, random_weights, values_and
 from unrolled.testing.strategies import random_circuit
 
 ON_CPU = "cuda on a CPU"
-RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "4"))
-QUICK = ("gru", "layernorm_lstm", "bahdanau", "neural_stack", "lecture_output_recurrence")
-CELLS = CIRCUITS if RANDOM > 4 else QUICK
+RANDOM = int(os.environ.get("UNROLLED_CUDA_CIRCUITS", "2"))
+QUICK = ("gru", "layernorm_lstm", "lecture_output_recurrence")
+CELLS = CIRCUITS if RANDOM > 2 else QUICK
 TOLERANCE = {torch.float32: "engines, float32", torch.float64: "engines, float64"}
 SHAPES = [
     Shape(kind, lanes, width, depth, blocks, shared)
@@ -60,10 +62,12 @@ def use(monkeypatch, machine: OnCpu) -> OnCpu:
     return machine
 
 
-def compared(name: str, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> None:
-    """Compare all values and all gradients with the reference in float64."""
-    recurrence = CIRCUITS[name].recurrence
-    sizes = bind(recurrence, SIZES[name])
+def compared(name: str, dtype: torch.dtype) -> None:
+    """Compare all values and all gradients of a cell with the reference in float64."""
+    compared_circuit(CIRCUITS[name].recurrence, bind(CIRCUITS[name].recurrence, SIZES[name]), dtype)
+
+
+def compared_circuit(recurrence, sizes, dtype: torch.dtype, steps: int = 4, batch: int = 5) -> None:
     values, weights = random_leaves(recurrence, sizes, steps, batch), random_weights(recurrence, sizes, steps, batch)
     expected = values_and_gradients(recurrence, sizes, values, weights)
     values, weights = (
@@ -84,10 +88,20 @@ def test_cells_in_float64(monkeypatch, name):
     assert machine.launches == 2
 
 
-@pytest.mark.parametrize("name", CELLS if RANDOM > 4 else ["lstm"])
+@pytest.mark.parametrize("name", CELLS if RANDOM > 2 else ["lstm"])
 def test_cells_in_float32(monkeypatch, name):
     use(monkeypatch, OnCpu(Shape(GRID, lanes=4, width=2, depth=2, blocks=3)))
     compared(name, torch.float32)
+
+
+@pytest.mark.parametrize(
+    "circuit, sizes, shape",
+    [(EVERY_OP, {"x": 2, "h": 4}, Shape(GRID, 4, 2, 2, blocks=2)), (OF_MATRICES, {"X": (3, 2)}, SMALL)],
+    ids=["of vectors", "of matrices"],
+)
+def test_every_operation(monkeypatch, circuit, sizes, shape):
+    use(monkeypatch, OnCpu(shape))
+    compared_circuit(circuit.recurrence, bind(circuit.recurrence, sizes), torch.float64)
 
 
 @pytest.mark.parametrize("number", range(RANDOM))
@@ -98,6 +112,25 @@ def test_random_circuits_in_random_calls(monkeypatch, number):
     if number % 3 == 0 and not circuit.circuit.recurrence.tokens:  # a token that is only passed on is any vector
         circuit = random_circuit(Random(number).choice, matrices=number % 2 == 0)
     assert calls.check(calls.random_case(circuit, number), ON_CPU) in ("equal", "unbounded")
+
+
+@pytest.mark.parametrize("name, shape", [("gru", SMALL), ("bahdanau", Shape(GRID, 2, 3, 1, blocks=2))])
+def test_ragged_sequences_and_resets(monkeypatch, name, shape):
+    use(monkeypatch, OnCpu(shape))
+    lengths, found = (3, 0, 1, 4, 2), []
+    rows = torch.randn(10, 3, dtype=torch.float64)
+    resets = torch.tensor([False, True, False, True, False, False, True, True, False, True])
+    fixed = {n: torch.randn(5, 7, 6, dtype=torch.float64) for n in CIRCUITS[name].recurrence.fixed}
+    for chosen in ("reference", ON_CPU):
+        torch.manual_seed(0)
+        net = unrolled.Recurrent(CIRCUITS[name], engine=chosen, dtype=torch.float64, **SIZES[name])
+        x, memory = rows.clone().requires_grad_(), {n: m.clone().requires_grad_() for n, m in fixed.items()}
+        given = unrolled.Ragged(values=x, lengths=torch.tensor(lengths))
+        out = net(given, reset=unrolled.Ragged(values=resets, lengths=torch.tensor(lengths)), **memory)
+        loss = (out.h.values.sin() * torch.arange(1, 5)).sum() + out.state.h.cos().sum()
+        found.append([out.h.values, out.state.h, *torch.autograd.grad(loss, [*net.parameters(), x, *memory.values()])])
+    for k, (expected, actual) in enumerate(zip(*found, strict=True)):
+        assert_close(f"result {k}", actual, expected, "engines, float64", max(largest([expected]), 1))
 
 
 # The proof finds what it is for.

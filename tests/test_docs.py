@@ -33,7 +33,7 @@ def marks(figure: Path) -> str:
     return re.sub(r"base64,[\w+/=]+", "base64,", figure.read_text(encoding="utf-8"))
 
 
-ON_C = ("length.md", "weights.md")  # show what only engine c has
+ON_C = ("export.md", "length.md", "weights.md")  # show what only engine c has
 PAGES = [pytest.param(p, id=p.name, marks=[needs_compiler] if p.name in ON_C else []) for p in figures.PAGES]
 
 

@@ -719,7 +719,7 @@ def test_golden(name: str, golden: Callable[[str, str], None]):
     golden(f"draw_{name}.svg", OWN[name].draw().svg)
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if not ALL[n].recurrence.fixed])  # which the explorer cannot show
+@pytest.mark.parametrize("name", ALL)
 def test_numbers_in_the_circles_lie_on_nothing_and_inside_their_circle(name: str):
     seen = unrolled.measure(ALL[name])
     for gates, gradient in ((True, True), (False, False))[: 1 + (name not in DENSE)]:

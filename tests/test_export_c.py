@@ -1,7 +1,9 @@
 """An exported C file computes what the network computes, without a library and without a warning."""
 
+import json
 import random
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -11,11 +13,13 @@ import torch
 import unrolled
 from cells_for_tests import CIRCUITS, SIZES, needs_compiler
 from unrolled import EngineError, Recurrent, UsageError, cells
+from unrolled.cli import main
 from unrolled.engines.c import spelling
 from unrolled.engines.c.build import compiler
 from unrolled.export.about import About
 from unrolled.export.c.file import made
 from unrolled.export.c.functions import library, needed
+from unrolled.export.c.loss import lost
 from unrolled.export.c.numbers import string
 from unrolled.export.c.spelling import named
 from unrolled.export.c.text import File, header_of, text_of
@@ -115,6 +119,16 @@ def test_narrow_weights_are_those_that_the_proof_uses(tmp_path: Path) -> None:
     assert narrow.parts[0].weight_bytes() < 0.6 * wide.parts[0].weight_bytes()
     apart = (narrow.proof.outputs["h"] - wide.proof.outputs["h"]).abs().max()
     assert 1e-5 < apart < 0.1
+
+
+def test_a_narrow_network_is_exported_as_it_is() -> None:
+    torch.manual_seed(0)
+    model = SequenceModel(cells.lstm, inputs=3, outputs=2, hidden=8)
+    same = file_of(unrolled.narrow(model, "int8"), weights="int8")
+    for found, wanted in zip(
+        same.proof.outputs.values(), file_of(model, weights="int8").proof.outputs.values(), strict=True
+    ):
+        torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-7)
 
 
 FUNCTIONS = {
@@ -241,3 +255,45 @@ def test_settled_is_the_state_after_silence() -> None:
     torch.testing.assert_close(file.start["h"], out.state["h"][0], rtol=1e-6, atol=1e-8)
     assert "model_start_h" in text_of(file)
     assert numpy.isfinite(file.proof.limit)
+
+
+@pytest.mark.parametrize(("cell", "static"), [("gru", False), ("lstm", True)])
+def test_the_text_reads_well(cell: str, static: bool, golden) -> None:
+    torch.manual_seed(0)
+    net = Recurrent(CIRCUITS[cell], **SIZES[cell])
+    with torch.no_grad():
+        for k, parameter in enumerate(net.parameters()):
+            parameter.copy_((torch.arange(parameter.numel()).reshape(parameter.shape) % 7 - 3) / 8 + k / 16)
+    file = file_of(net, cell, static=static)
+    text = text_of(file).replace(unrolled.__version__, "VERSION")
+    golden(f"exported_{cell}.c", text.partition(f"#ifdef {cell.upper()}_TEST")[0] if static else text)
+
+
+def test_the_loss_of_rounded_weights_is_measured(tmp_path: Path) -> None:
+    run = Trained.load(OLD / "text")
+    (tmp_path / "text.txt").write_text("".join(run.kind.vocabulary.characters) * 40)
+    said = {}
+    for path in (tmp_path / "text.txt", tmp_path / "gone.txt"):
+        trained = replace(run, path=path)
+        before = trained.model.state_dict()
+        before = {n: value.clone() for n, value in before.items()}
+        net = network_of(run.layers, tokens=True)
+        file = made(net, About.of(run.kind), Options(weights="int8"))
+        said[path.name] = lost(file, net, trained)
+        for n, value in trained.model.state_dict().items():
+            assert torch.equal(value, before[n])
+    exact = run.evaluate(tmp_path / "text.txt")["bits_per_character"]
+    words = said["text.txt"].split()
+    assert float(words[1]) == pytest.approx(exact, abs=1e-4)
+    assert 0 < abs(float(words[3]) - exact) < 0.1
+    assert "is not there" in said["gone.txt"]
+
+
+def test_the_command_says_what_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "text.c"
+    assert main(["export", str(OLD / "text"), str(file), "--static", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["files"] == [str(file)]
+    assert said["multiply_adds"] == 220
+    assert main(["export", str(OLD / "text"), str(file)]) == 2
+    assert "--overwrite" in capsys.readouterr().err

@@ -95,6 +95,18 @@ def test_a_model_may_read_tokens_as_one_hot_vectors(tmp_path: Path):
     assert loops_of(write(network, About(tokens=True), tmp_path / "model.onnx").files[0]) == ["LSTM", "LSTM"]
 
 
+def test_a_file_has_nothing_that_is_not_used(tmp_path: Path):
+    """The operator multiplies its input itself: a product for all steps at once would be wasted."""
+    net = Recurrent(cells.gru, x=3, h=4)
+    whole, step = (onnx.load(file).graph for file in export(net, tmp_path / "model.onnx").files)
+    assert sum(node.op_type == "MatMul" for node in whole.node) == 0
+    assert sum(node.op_type == "MatMul" for node in step.node) == 2
+    for graph in (whole, step):
+        read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
+        assert all(read.intersection(node.output) for node in graph.node)
+        assert all(tensor.name in read for tensor in graph.initializer)
+
+
 def test_a_circuit_that_is_almost_an_lstm_is_a_loop(tmp_path: Path):
     @circuit
     def other(x, h, c, *, U, W, b):  # the order of the gates differs
@@ -142,8 +154,9 @@ def test_no_series_of_matrices_is_stored(cell: Circuit):
         assert all(len(node.type.dims) < 2 for node in (*loop.moving, *loop.keep))
 
 
+@pytest.mark.slow
 def test_random_circuits_are_exported(tmp_path: Path):
-    for number in range(int(os.environ.get("UNROLLED_CIRCUITS", 25))):  # more: make test-onnx
+    for number in range(int(os.environ.get("UNROLLED_ONNX_CIRCUITS", 25))):  # more: make test-onnx
         drawn = random_circuit(Random(number).choice, most_lines=6, matrices=number % 3 == 2, tokens=number % 2 == 1)
         net = Recurrent(drawn.circuit, **(drawn.left_open if number % 4 < 2 else drawn.sizes))
         export(net, tmp_path / "model.onnx", overwrite=True)

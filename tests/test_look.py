@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy
@@ -15,12 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import unrolled
-from unrolled import Recurrent, State, circuit, sigmoid, tanh
+from cells_for_tests import CIRCUITS, SIZES
+from unrolled import Recurrent, State, argmax, circuit, sigmoid, take, tanh
 from unrolled.cells import ALL
 from unrolled.cli import main
 from unrolled.data.goal import Class
 from unrolled.data.recordings import read_recording
-from unrolled.errors import DataError, UsageError
+from unrolled.errors import DataError, InputError, UsageError
 from unrolled.look import example, reading, readout
 from unrolled.look.explore import explore
 from unrolled.look.layer_values import evaluate_layer, locate
@@ -51,7 +53,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if not ALL[n].recurrence.fixed])
+@pytest.mark.parametrize("name", ALL)
 def test_every_cell_can_be_looked_at(name: str):
     page = explore(ALL[name])
     data = data_of(page.html)
@@ -253,7 +255,7 @@ def test_a_network_with_nan_is_shown_and_located(run: Path, monkeypatch: pytest.
     assert data_of(page.html)["problem"] == page.notes[-1]
 
 
-@pytest.mark.parametrize("name", [n for n in ALL if not ALL[n].recurrence.fixed])
+@pytest.mark.parametrize("name", ALL)
 def test_a_read_out_makes_a_circuit_that_predicts(name: str):
     recurrence = ALL[name].recurrence
     if not recurrence.inputs:
@@ -266,6 +268,64 @@ def test_a_read_out_makes_a_circuit_that_predicts(name: str):
     assert set(step.parameters) == {*recurrence.parameters, scored.weight, scored.bias}
     assert set(step.inputs) == {*recurrence.inputs, scored.target}
     assert not step.returns[scored.loss].type.dims
+
+
+@pytest.mark.parametrize("name", ["bahdanau", "luong", "delta", "speaker"])
+def test_networks_with_memories_matrices_and_tokens_are_measured(name: str):
+    """Values and gradients, compared with the network on the reference engine."""
+    torch.manual_seed(0)
+    cell, sizes = (speaker, {"x": 3, "h": 4, "w": 5}) if name == "speaker" else (ALL[name], SIZES[name])
+    net = Recurrent(cell, dtype=torch.float64, **sizes)
+    for p in net.parameters():
+        torch.nn.init.normal_(p, std=0.5)
+    x, M = torch.randn(6, 3, dtype=torch.float64), torch.randn(7, 6, dtype=torch.float64)
+    fixed = {n: M for n in cell.recurrence.fixed}
+    seen = unrolled.measure(net, x=x, **fixed)
+    leaves = {n: v[None].clone().requires_grad_() for n, v in {"x": x, **fixed}.items()}
+    out = net(**leaves)
+    for n in out:
+        torch.testing.assert_close(seen.values[n], out[n][0].reshape(6, -1).double())
+    source = next(n for n in (*cell.outputs, *cell.states) if n not in ("a", "w"))
+    assert seen.loss == pytest.approx(out[source].sum().item())
+    by_x, *by_memory = torch.autograd.grad(out[source].sum(), list(leaves.values()))
+    torch.testing.assert_close(seen.gradients["x"], by_x[0])
+    for n, gradient in zip(fixed, by_memory, strict=True):  # the total, shown at every step
+        torch.testing.assert_close(seen.gradients[n], gradient.reshape(1, -1).expand(6, -1))
+    numbers = data_of(explore(net, x=x, **fixed).html)["numbers"]
+    if name == "speaker":
+        assert numbers["w"]["tokens"] == out.w[0].tolist() and "value" not in numbers["w"]
+        written = ET.fromstring(seen.draw(most=6).svg).iter("{http://www.w3.org/2000/svg}text")
+        assert str(int(out.w[0, 3])) in {"".join(mark.itertext()) for mark in written}
+    for n, node in cell.recurrence.returns.items():
+        columns = out[n].shape[-1] if len(node.type.dims) == 2 else None
+        assert numbers[n].get("columns") == columns
+
+
+@circuit
+def speaker(x, w, h, *, E, U, W, V):
+    """A step that reads its own symbol."""
+    h = tanh(W @ h + U @ x + take(E, w))
+    return {"h": h, "w": argmax(V @ h)}
+
+
+def test_a_regularised_circuit_is_shown_with_the_means_of_its_masks_and_noise():
+    torch.manual_seed(0)
+    net, x = Recurrent(CIRCUITS["regularised"], x=3, h=4, dtype=torch.float64).eval(), torch.randn(6, 3).double()
+    torch.testing.assert_close(unrolled.measure(net, x=x).values["h"], net(x[None]).h[0])
+    assert "z_x" not in data_of(explore(CIRCUITS["regularised"]).html)["numbers"]
+
+
+def test_a_memory_is_the_same_at_every_step():
+    net = Recurrent(ALL["bahdanau"], **SIZES["bahdanau"])
+    x, M = torch.randn(6, 3), torch.randn(7, 6)
+    page = explore(net, x=x, M=M)
+    assert "M is the same at every step; the gradient is the sum over steps." in page.notes
+    assert page.steps == 6 and data_of(page.html)["numbers"]["M"]["columns"] == 6
+    assert explore(net, first=3, steps=2, x=x, M=M).steps == 2
+    with pytest.raises(InputError, match="'M' is fixed in time: it takes one matrix per sequence"):
+        explore(net, x=x, M=x[:, None])
+    with pytest.raises(InputError, match="one sequence has one memory"):
+        explore(net, x=x, M=unrolled.Ragged([M]))
 
 
 def test_equations_know_which_value_they_give():

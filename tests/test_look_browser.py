@@ -31,7 +31,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder, made = tmp_path_factory.mktemp("pages"), {}
-    for name in ("lstm", "jordan", "layernorm_lstm", "autonomous"):
+    for name in ("lstm", "jordan", "layernorm_lstm", "autonomous", "bahdanau"):
         made[name] = folder / f"{name}.html"
         made[name].write_text(explore(ALL[name], seed=SEED).html, encoding="utf-8")
     return made
@@ -86,6 +86,16 @@ def circles(browser: Any) -> dict[str, tuple[float, float]]:
             return [node.getAttribute("aria-label").split(":")[0], box.x + box.width / 2, box.y + box.height / 2, seen];
         })""")
     return {name: (x, y) for name, x, y, seen in found if seen}
+
+
+def test_a_memory_has_a_circle_a_legend_and_entries(page):
+    browser = page("bahdanau")
+    memory = browser.find_element("css selector", "#stage .node.fixed")
+    assert memory.find_element("css selector", ".shape").get_attribute("width") and "(" not in memory.text
+    assert "input fixed in time" in browser.find_element("id", "legend").text
+    memory.click()
+    assert browser.find_element("id", "map-value-says").text.startswith("M: 6 × 3 entries, row by row, × 24 steps")
+    assert "row 1, column 1" in browser.find_element("id", "value-numbers").text
 
 
 def test_it_unfolds_and_folds(page: Callable[..., Any]):

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ..nn.encoder_decoder import Model
     from ..run.run import Run
     from ..train.lesson import Progress
+    from ..train.loop import Training
+
+CLEARLY = 1.1  # a validation loss that is this many times that of the untrained model is higher by more than chance
 
 
 @dataclass(frozen=True)
@@ -174,3 +177,24 @@ def follow(run: Run, threads: int) -> int:
         for _ in run.fit(interrupted):
             pass
     return interrupted.code if run.training.done < 1 else 0
+
+
+def diverged(training: Training) -> bool:
+    """Whether all validation losses were clearly higher than that of the untrained model."""
+    return not training.improved and not training.lowest < CLEARLY * training.untrained
+
+
+def without_gain(training: Training) -> str:
+    """What to do about a training that never improved the model; '' if it did."""
+    if training.improved:
+        return ""
+    rate, untrained = training.settings.rate, "that of the untrained model"
+    if diverged(training):
+        times = f"{training.lowest / training.untrained:,.3g} times {untrained}"
+        return (
+            f"The training diverged: its lowest validation loss is {times}. Try --rate {rate / 10:g} (it was {rate:g})"
+        )
+    return (
+        f"No validation loss is lower than {untrained}, so nothing was learned that holds for other data. Give more "
+        f"data, train longer, or try another --rate (it was {rate:g})"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 from ..errors import command_line
@@ -24,6 +25,15 @@ def out(text: str = "") -> None:
     """Print a line with rich's markup. Long lines are broken only on a terminal."""
     screen = console()
     screen.print(text, soft_wrap=not screen.is_terminal)
+
+
+def entry(word: str, text: str) -> None:
+    """Print a text with a word before it. On a terminal, the other lines of a long text begin below the first one."""
+    screen, indent = console(), 10
+    wide = screen.width - indent if screen.is_terminal else 0
+    lines = textwrap.wrap(text, wide, break_long_words=False, break_on_hyphens=False) if wide > indent else [text]
+    for number, line in enumerate(lines or [""]):
+        screen.print(f"  {'' if number else word:<7} {line}", markup=False, soft_wrap=True)
 
 
 def plain(text: object) -> None:

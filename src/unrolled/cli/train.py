@@ -73,9 +73,9 @@ def train(
     Parameters
     ----------
     data
-        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet, JSON, Excel), pairs of a source and a
-        target (TSV), a MATLAB file of music, or a folder of recordings. It is divided into training, validation and
-        test data.
+        A text file (UTF-8) or a folder of them, a table (CSV, TSV, Parquet or a folder of it, JSON, Excel), pairs of a
+        source and a target (TSV), music (a folder of MIDI files, or a MATLAB file), or a folder of recordings. It is
+        divided into training, validation and test data.
     target
         Table only: the column to predict (default: the last one).
     time
@@ -131,12 +131,13 @@ def train(
         Replace an existing training in that folder.
     resume
         Run folder of a stopped training, to continue from its last checkpoint with the same options. DATA is only
-        needed if the data have moved. With --updates or --minutes, a finished training goes on for so many more.
+        needed if the data have moved. With --updates or --minutes, a finished training continues for that many more.
     from_
-        Run folder of a trained model to start from (fine-tuning): its cell, sizes, and what it knows (characters,
-        classes, scales) stay; --rate and other options of the training can change.
+        Run folder of a trained model to start from (fine-tuning), for example with recordings of your own voice: its
+        cell, sizes, and what it knows (characters, classes, scales) stay; --rate and other options of the training can
+        change.
     task
-        language, table, pairs, music or voice. By default, it depends on the type of the file.
+        language, forecast, table, pairs, music or voice. By default, it depends on the type of the file.
     config
         TOML file of options, such as the config.toml of another run.
     set
@@ -335,20 +336,18 @@ def _interrupted(name: str, out: Path | None) -> Path | None:
 
 
 def _describe(run: Run, path: Path) -> None:
-    from rich.markup import escape
-
     from ..run.run import decoder_of
     from . import screen
     from .learn import parameters
 
     data, model = run.data, run.model
     for number, (word, text) in enumerate(data.describe()):
-        screen.out(escape(f"  {word:<7} {f'{data.path.name}: ' if number == 0 else ''}{text}"))
+        screen.entry(word, f"{data.path.name}: {text}" if number == 0 else text)
     decoder = decoder_of(model)
     cells = f"{model.circuit.name} reads, {decoder.name} writes" if decoder else model.circuit.name
     dropout = f", dropout {model.dropout.p:g}" if model.dropout.p else ""
-    screen.out(f"  model   {cells}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}")
-    screen.out(escape(f"  run     {path}"))
+    screen.entry("model", f"{cells}, {parameters(model):,} parameters{dropout}, engine {model.first.engine}")
+    screen.entry("run", str(path))
     if update := run.training.update:
         screen.out(f"  resumed after update {update:,}, {run.training.done:.0%} done")
     screen.out()
@@ -359,13 +358,14 @@ def _conclude(run: Run, path: Path, ended: Ended) -> None:
 
     from ..speed.machine import peak_memory
     from . import screen
+    from .learn import diverged
 
     data, training = run.data, run.training
     if not ended.result:
         screen.out(f"  stopped after {ended.updates:,} updates in {ended.seconds:.0f} s; nothing is lost. To resume:\n")
         screen.command("train", "--resume", path)
         return
-    done = "done" if training.improved else "diverged"
+    done = "diverged" if diverged(training) else "done"
     speed = f"{training.steps / max(training.seconds, 1e-9):,.0f} {data.kind.steps}/s"
     memory = f", peak memory {peak_memory() / 1e6:,.0f} MB" if peak_memory() else ""
     screen.out(f"  {done} after {ended.updates:,} updates in {ended.seconds:.0f} s: {speed}{memory}.")
@@ -386,10 +386,7 @@ def _conclude(run: Run, path: Path, ended: Ended) -> None:
 
 def _advice(run: Run, ended: Ended) -> str:
     """What to do about a model that is worse than a baseline."""
-    training, rate = run.training, run.training.settings.rate
-    if not training.improved:
-        times = f"{training.lowest / training.untrained:,.3g} times that of the untrained model"
-        return (
-            f"The training diverged: its lowest validation loss is {times}. Try --rate {rate / 10:g} (it was {rate:g})"
-        )
-    return run.data.kind.advice(ended.worse_than, rate)
+    from .learn import without_gain
+
+    rate = run.training.settings.rate
+    return without_gain(run.training) or run.data.kind.advice(ended.worse_than, rate)

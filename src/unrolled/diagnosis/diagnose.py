@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..graph.bind import of_data
+from ..graph.bind import by_row
 from ..nn.recurrent import Recurrent
 from ..nn.result import Result
 from ..sequence.ragged import Ragged
@@ -103,8 +103,7 @@ def _some_loss(model: nn.Module, given: Any, generator: torch.Generator) -> Tens
     if isinstance(given, Result) and isinstance(model, Recurrent):
         recurrence = model.circuit.recurrence
         real = [n for n in model.circuit.states if n not in recurrence.tokens]
-        rows = of_data(recurrence)  # a value with an entry per row of a memory says where the network looks
-        looks = {n for n, node in recurrence.returns.items() if any(rows & {*d.names} for d in node.type.dims)}
+        looks = by_row(recurrence)
         names = [n for n in loss_on(recurrence) if n in given and n not in looks] or real[:1]
         if names == ["L"]:
             return values_of(given["L"]).sum()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
-from ..graph.bind import of_data
+from ..graph.bind import by_row
 from ..graph.node import TOKEN
 from ..nn.passes import Pass, recorded
 from ..nn.recurrent import Recurrent
@@ -184,8 +184,8 @@ def _check(run: Pass) -> None:
             "diagnose"
         )
     ragged = [n for n, x in run.fixed.items() if isinstance(x, Ragged)]
-    for n, node in recurrence.states.items():
-        if ragged and {name for d in node.type.dims for name in d.names} & of_data(recurrence):
+    for n in recurrence.states:
+        if ragged and n in by_row(recurrence):
             raise InputError(
                 f"the state '{n}' of '{recurrence.name}' has one entry per row of a memory, and '{ragged[0]}' is "
                 "Ragged. To diagnose it, give memories of one length: a tensor (batch, rows, size)"
@@ -193,7 +193,7 @@ def _check(run: Pass) -> None:
 
 
 def _wide(net: Recurrent, values: Mapping[str, Tensor]) -> Values:
-    """The same values as vectors: states that are scalars or tokens get a dimension of size 1, matrices are flattened."""
+    """The same values as vectors: scalar states and tokens get a dimension of size 1, matrices are flattened."""
     types = {n: node.type for n, node in net.circuit.recurrence.returns.items()}
 
     def vector(n: str, v: Tensor) -> Tensor:

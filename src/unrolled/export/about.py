@@ -13,7 +13,7 @@ from ..data.music import Music
 from ..data.table import Table
 from ..data.units import Bytes, Subwords, Words
 from ..data.voice import RANGE, Voice
-from ..errors import UsageError
+from ..errors import UsageError, command_line
 
 
 @dataclass(frozen=True)
@@ -56,13 +56,15 @@ class About:
         for known, about in KINDS.items():
             if isinstance(kind, known):
                 return about(kind)
-        raise UsageError(f"a model of the task '{kind.name}' cannot be exported: {WHY.get(kind.name, 'unknown task')}")
+        raise UsageError(
+            f"a model of the task '{kind.name}' cannot be exported: {WHY.get(kind.name, 'unknown task')}. Use it with: "
+            f"{command_line('predict', 'RUN', 'FILE')}"
+        )
 
 
 WHY = {
-    "forecast": "a forecast is a regression over the calendar and the past, and the network adds to it. Forecast with: "
-    "unrolled predict",
-    "pairs": "it has two networks, and one writes what the other has read. Use it with: unrolled predict",
+    "forecast": "a forecast is a regression over the calendar and the past, and the network adds to it",
+    "pairs": "it has two networks, and one writes what the other has read",
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import fields
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ..nn.stored import SUFFIX as STORED
 from ..nn.stored import load_network
 from ..run.trained import Trained
 from .about import About
-from .network import network_of
+from .network import Network, network_of
 from .options import Options
 from .report import Report
 
@@ -55,29 +54,30 @@ def export(
     net, trained = _opened(run)
     about = About.of(trained.kind) if trained else About()
     network = network_of(net, tokens=about.tokens)
-    writer = _writer(path.suffix)
-    more = () if path.suffix == ".onnx" else (chosen, trained, tell or (lambda word, line: None))
-    report: Report = writer.write(network, about, path, *more)
-    return report
+    if path.suffix == ".onnx":
+        return _onnx(network, about, path)
+    from .c.file import write
+
+    return write(network, about, path, chosen, trained, tell or (lambda word, line: None))
 
 
-WRITERS = {".c": "c.file", ".onnx": "onnx.file"}  # loaded when they are needed
 FORMS = {".c": "C", ".onnx": "ONNX"}
 
 
-def _writer(suffix: str) -> Any:
-    """The module that writes files with a suffix.
+def _onnx(network: Network, about: About, path: Path) -> Report:
+    """Write ONNX.
 
     Raises:
         EngineError: a package is missing.
     """
     try:
-        return import_module(f".{WRITERS[suffix]}", __package__)
+        from .onnx.file import write
     except ImportError as problem:
         raise EngineError(
             f"{problem.name} is needed to write and to check ONNX files, and is not installed. Install both packages: "
             "pip install onnx onnxruntime"
         ) from None
+    return write(network, about, path)
 
 
 def _options(given: dict[str, Any]) -> Options:

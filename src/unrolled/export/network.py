@@ -13,6 +13,7 @@ from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
 from ..nn.model import Answer, SequenceModel
+from ..nn.narrow_weights import narrow_weights
 from ..nn.recurrent import Recurrent
 from ..nn.writer import Joined, read_size
 from ..transform.copied import copied
@@ -112,7 +113,8 @@ def _step_of(net: Recurrent) -> Step:
     part = copied(whole, net._sizes, inputs, lambda n: n)
     labels = {part.returns[n]: n for n in part.returns}
     recurrence = Recurrence(whole.name, inputs, part.states, part.parameters, part.returns, labels=labels)
-    return Step(recurrence, {n: weight.detach() for n, weight in net._weights().items()})
+    narrow = {n: weight.wide() for n, weight in narrow_weights(net).items()}
+    return Step(recurrence, {n: weight.detach() for n, weight in {**net._weights(), **narrow}.items()})
 
 
 def _direction(model: SequenceModel, number: int, backward: int, reads: Type) -> Step:
@@ -152,4 +154,5 @@ def _step(made: Joined, result: Node) -> Step:
     inputs = {READ: made.read, **made.fixed}
     parameters = {n: p for n, p in made.parameters.items() if p in used}
     recurrence = Recurrence(made.model.circuit.name, inputs, made.states, parameters, returns)
-    return Step(recurrence, {n: made.weights[n].detach() for n in parameters})
+    weights = {**made.weights, **{n: weight.wide() for n, weight in made.narrow.items()}}
+    return Step(recurrence, {n: weights[n].detach() for n in parameters})

@@ -41,6 +41,12 @@ def of_data(recurrence: Recurrence) -> frozenset[str]:
     return frozenset(rows - known)
 
 
+def by_row(recurrence: Recurrence) -> frozenset[str]:
+    """The returned values that have one entry per row of a memory, such as the weights of attention."""
+    rows = of_data(recurrence)
+    return frozenset(n for n, x in recurrence.returns.items() if any(rows & {*d.names} for d in x.type.dims))
+
+
 def one_by_one(recurrence: Recurrence, given: Mapping[str, Any]) -> dict[str, Any]:
     """Sizes by name, with those of a matrix, as in ``S=(4, 6)``, under a name each."""
     found: dict[str, Any] = {}

@@ -18,12 +18,12 @@ from ..graph.bind import bind, nameable, shapes
 from ..graph.node import TOKEN, Node
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size, Solver
-from ..nn.incoming import Incoming
+from ..nn.fixed import fixed_inputs
 from ..nn.model import SequenceModel
+from ..nn.narrow_weights import wide_weights
 from ..nn.recurrent import Recurrent
-from ..transform.restrict import without
 from .reading import of_text
-from .readout import with_some_loss
+from .readout import reading_only, with_some_loss
 from .subject import Layer, Subject, of_model
 
 EXAMPLE = "I went to Nepal in 2009. In 2009, I went to Nepal."
@@ -47,7 +47,6 @@ def of_circuit(circuit: Circuit, data: Path | None, first: int, steps: int, hidd
         DataError: the text cannot be read.
         UsageError: the circuit cannot read a text.
     """
-    _only_series(circuit)
     check_seed(seed)
     torch.manual_seed(seed)
     text = read_text(data) if data else EXAMPLE
@@ -72,40 +71,39 @@ def of_network(net: Recurrent, inputs: Mapping[str, Tensor]) -> Subject:
 
     Args:
         net: the network.
-        inputs: by name, vectors (steps, size) or tokens (steps,).
+        inputs: by name, vectors (steps, size) or tokens (steps,); those that are fixed in time, (size,) or (rows,
+            size).
 
     Raises:
         InputError: the network has no such inputs, they do not fit it, or their lengths differ.
     """
-    _only_series(net.circuit)
-    checked = Incoming(net.circuit, net.sizes, next(iter(net.initial_state(1).values())))
-    given = {n: checked.series(n, v[None] if isinstance(v, Tensor) else v)[0] for n, v in inputs.items()}
+    batch = {n: v[None] if isinstance(v, Tensor) else v for n, v in inputs.items()}
+    memory = fixed_inputs(net._incoming(), net._sizes, batch)
+    if memory.ragged:
+        raise InputError("one sequence has one memory: give a tensor (rows, size) instead of a Ragged")
+    fixed = memory.values
+    given = {n: memory.check.series(n, v)[0] for n, v in batch.items() if n not in fixed}
     lengths = {n: len(v) for n, v in given.items()}
     if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
         said = ", ".join(f"{n}: {k}" for n, k in lengths.items()) or "none"
         raise InputError(f"all inputs must have the same number of steps, at least 1, got {said}")
-    step = without(net.circuit.recurrence, set(net.circuit.inputs) - set(given))
+    step = reading_only(net.circuit.recurrence, inputs)
     scored = with_some_loss(step)
     part = scored.recurrence
-    parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
-    sizes = bind(part, {n: v for n, v in net.sizes.items() if n in nameable(part)})
+    parameters = {n: p.detach().double() for n, p in wide_weights(net).items() if n in part.parameters}
+    sizes = bind(part, {n: v for n, v in memory.check.sizes.items() if n in nameable(part)})
     note = () if scored.loss in step.returns else (NO_LOSS,)
-    series = {n: v.double() if v.is_floating_point() else v for n, v in given.items()}
+    series = {
+        n: v.double() if v.is_floating_point() else v for n, v in (given | {n: v[0] for n, v in fixed.items()}).items()
+    }
     layer = Layer(part, parameters, sizes, "", "")
     return Subject(net.circuit.name, (layer,), scored, series, next(iter(lengths.values())), note)
 
 
-def _only_series(circuit: Circuit) -> None:
-    if fixed := circuit.recurrence.fixed:
-        raise InputError(
-            f"'{circuit.name}' reads '{fixed[0]}', which is fixed in time; the explorer shows only networks whose "
-            "inputs have a value at each step. circuit.unfold(steps).evaluate(...) gives the values of all steps"
-        )
-
-
 def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
     """A circuit with random parameters and random numbers for every input."""
-    scored = with_some_loss(circuit.recurrence)
+    known = circuit.recurrence
+    scored = with_some_loss(reading_only(known, known.inputs.keys() - known.drawn.keys()))
     step = scored.recurrence
     sizes = _sizes(step, hidden)
     parameters = {}
@@ -114,14 +112,14 @@ def _rows(circuit: Circuit, steps: int, hidden: int) -> Subject:
         circuit.initialise(name, parameters[name])
     inputs = {}
     for name, node in step.inputs.items():
-        inputs[name] = _random(node, sizes, steps)
+        inputs[name] = _random(node, sizes, 1)[0] if name in step.fixed else _random(node, sizes, steps)
     notes = [f"The parameters {'and inputs ' if inputs else ''}are random; the network is untrained."]
-    if scored.recurrence is not circuit.recurrence:
+    if scored.loss not in known.returns:
         notes.append(NO_LOSS)
     start = {}
-    if not inputs:  # without inputs, a state of zeros would stay zero
+    if not step.series:  # a state of zeros might stay zero
         start = {n: _random(s, sizes, 1) for n, s in step.states.items()}
-    steps = steps if inputs else steps - 1  # an autonomous circuit starts at time 1
+    steps = steps if step.series else steps - 1  # an autonomous circuit starts at time 1
     layer = Layer(step, parameters, sizes, "", "", start)
     return Subject(circuit.name, (layer,), scored, inputs, steps, tuple(notes))
 

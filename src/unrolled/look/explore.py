@@ -93,7 +93,8 @@ def measure(
         layer: the layer to show, from 1; by default the last.
         hidden: the number of hidden units of a circuit.
         seed: the seed of a circuit's parameters.
-        inputs: the inputs of a network by name: vectors (steps, size), or tokens (steps,).
+        inputs: the inputs of a network by name: vectors (steps, size), or tokens (steps,); those that are fixed in
+            time, (size,) or (rows, size).
 
     Raises:
         UsageError: there is no such layer, no data, or the circuit cannot read the data.
@@ -104,8 +105,9 @@ def measure(
         raise InputError(f"only a network takes inputs ({', '.join(inputs)}): make one with unrolled.Recurrent")
     shown, path = min(steps, LONGEST), Path(data) if data is not None else None
     if isinstance(what, Recurrent):
-        steps = max((len(v) for v in inputs.values()), default=0)
-        subject = of_network(what, {n: v[first - 1 : first - 1 + shown] for n, v in inputs.items()})
+        series = {n: v for n, v in inputs.items() if n not in what.circuit.recurrence.fixed}
+        steps = max(map(len, series.values()), default=0)
+        subject = of_network(what, inputs | {n: v[first - 1 : first - 1 + shown] for n, v in series.items()})
     elif isinstance(what, Circuit):
         subject = of_circuit(what, path, first, shown, hidden, seed)
     else:

@@ -12,7 +12,7 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 // Backward: all gradients after step t are known, and at t those up to `line`. `unfolded` goes from 0 (circuit) to 1.
 const now = {
   t: first, line: data.forward.length - 1, backward: false, playing: false, unfolded: 0, shownTime: first,
-  name: stage.circles.find((c) => c.role === "state").name, unit: 0, hover: null,
+  name: (stage.circles.find((c) => c.role === "state" && !numbers[c.name].tokens) ?? stage.circles[0]).name, unit: 0, hover: null,
 };
 
 // ---------------------------------------------------------------- numbers
@@ -34,6 +34,12 @@ function number(name, kind, t, unit) {
   if (code === NAN) return NaN;
   if (code === ABOVE || code === BELOW) return code > 0 ? Infinity : -Infinity;
   return (code / TOP) * packed.scales[row];
+}
+
+/** A unit in words: the entry of a matrix has a row and a column. */
+function unitOf(about, unit) {
+  if (!about.columns) return `unit ${unit + 1}`;
+  return `row ${Math.floor(unit / about.columns) + 1}, column ${(unit % about.columns) + 1}`;
 }
 
 /** The value of a scalar, or the root mean square of a vector. */
@@ -62,7 +68,7 @@ const forwardIndex = new Map(data.forward.map((line, k) => [line.name, k]));
 
 function valueKnown(name, t) {
   if (now.backward || t < now.t) return true;
-  const computed = forwardIndex.get(name) ?? (numbers[name].role === "input" ? -1 : data.forward.length - 1);
+  const computed = forwardIndex.get(name) ?? (["input", "fixed"].includes(numbers[name].role) ? -1 : data.forward.length - 1);
   return t === now.t && computed <= now.line;
 }
 
@@ -230,7 +236,7 @@ function makeNode(circle, t, start, parent) {
   const node = element("g", { class: `node ${circle.role}${start ? " start" : ""}` }, parent);
   shape(node, circle.place);
   const title = element("text", { x, y: y - (start ? -0.33 : 0.08) * type, "font-size": type }, node);
-  label(title, circle.label, type, t);
+  label(title, circle.label, type, circle.role === "fixed" ? undefined : t);
   if (start) return { node };
   node.setAttribute("role", "button");
   node.addEventListener("click", () => choose(name, t));
@@ -421,7 +427,8 @@ function renderEquations() {
 function renderValue() {
   const { name, t } = now.hover ?? { name: now.name, t: now.t }, about = numbers[name];
   const circle = stage.circles.find((c) => c.name === name), spelled = circle.label.map((run) => run[0]).join("");
-  $("value-name").innerHTML = `${mathematics(spelled)}<sup>(${t})</sup> <small>${about.role === "named" ? "" : about.role}</small>`;
+  const time = about.role === "fixed" ? "" : `<sup>(${t})</sup>`;
+  $("value-name").innerHTML = `${mathematics(spelled)}${time} <small>${ROLES[about.role] ?? about.role}</small>`;
   const equation = data.forward[forwardIndex.get(name)]?.text;
   $("value-equation").innerHTML = equation ? mathematics(equation, t) : "";
   const own = data.backward.find((l) => l.name === name && ({ last: t === last, before: t < last })[l.when] !== false);
@@ -434,7 +441,7 @@ function renderValue() {
     if (!about[kind] || about.tokens) continue;
     if (about.units > 1) rows.push([`${word}, root mean square`, format(size(name, kind, t), 5)]);
     const exact = number(name, kind, t, unit);
-    if (exact !== undefined) rows.push([about.units > 1 ? `${word}, unit ${unit + 1} of ${about.units}` : word, format(exact, 5)]);
+    if (exact !== undefined) rows.push([about.units > 1 ? about.columns ? `${word}, ${unitOf(about, unit)}` : `${word}, ${unitOf(about, unit)} of ${about.units}` : word, format(exact, 5)]);
   }
   $("value-numbers").replaceChildren(...rows.flatMap(([term, text]) => [
     Object.assign(document.createElement("dt"), { textContent: term }),
@@ -510,7 +517,7 @@ function colourReading() {
   const how = $("colour").value, values = colours(how), { name, unit } = now, text = data.text.length > 0;
   const top = largest(values.filter((v) => v !== undefined)), upTo = `up to ${format(top)} (orange)`;
   const says = {
-    unit: numbers[name].value?.data ? `unit ${unit + 1} of ${name}, from ${format(-top)} (blue) to ${format(top)} (orange)`
+    unit: numbers[name].value?.data ? `${unitOf(numbers[name], unit)} of ${name}, from ${format(-top)} (blue) to ${format(top)} (orange)`
       : `the units of ${name} are not in this page; choose another value below`,
     surprise: text ? `bits of each character, given the characters before it, ${upTo}`
       : `${data.bits ? "bits of the correct class" : "loss"} at each step, ${upTo}`,
@@ -591,6 +598,11 @@ function nameLines(track) {
   });
 }
 
+/** The units of a value in words. */
+function entries({ units, columns }) {
+  return columns ? `${units / columns} × ${columns} entries, row by row,` : `${units} unit${units > 1 ? "s" : ""}`;
+}
+
 function drawMap(kind) {
   const box = $(`map-${kind}`), canvas = box.querySelector("canvas"), about = numbers[now.name], packed = about[kind];
   const whole = Boolean(packed?.data), units = whole ? about.units : 1, steps = last - first + 1;
@@ -610,7 +622,7 @@ function drawMap(kind) {
   });
   context.putImageData(image, 0, 0);
   const bad = values.filter((v) => !Number.isFinite(v)).length, written = (kind === "gradient" ? "∇" : "") + now.name;
-  const what = `${written}: ${whole ? `${units} unit${units > 1 ? "s" : ""}` : "size"} × ${steps} steps, maximum ${format(top)}`;
+  const what = `${written}: ${whole ? entries(about) : "size"} × ${steps} steps, maximum ${format(top)}`;
   $(`map-${kind}-says`).textContent = what + (bad ? `; ${bad} not finite, in magenta` : "");
   box.setAttribute("aria-label", `Heat map of ${what}. Arrow keys move in time and among units`);
 }
@@ -682,10 +694,12 @@ function keys(event) {
   event.preventDefault();
 }
 
+const ROLES = { input: "input", fixed: "input fixed in time", state: "state", output: "output", loss: "loss", named: "" };
+
 function legend() {
-  const roles = ["input", "state", "output", "loss"].filter((role) => stage.circles.some((c) => c.role === role));
+  const roles = Object.keys(ROLES).filter((role) => ROLES[role] && stage.circles.some((c) => c.role === role));
   $("legend").innerHTML = '<i class="delay"></i>delay of one step' +
-    roles.map((role) => `<i style="background:var(--${role})"></i>${role}`).join("");
+    roles.map((role) => `<i style="background:var(--${role})"></i>${ROLES[role]}`).join("");
 }
 
 function begin() {

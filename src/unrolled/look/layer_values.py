@@ -65,8 +65,11 @@ def evaluate_layer(subject: Subject, layer: int) -> LayerValues:
         subject: the layers and the sequence.
         layer: the index of the layer, from 0.
     """
-    graphs = [unfold(part.recurrence, subject.steps + (not part.recurrence.inputs)) for part in subject.layers]
-    series = {n: list(values[:, None]) for n, values in subject.inputs.items()}  # by name and step: (1, size) or (1,)
+    graphs = [unfold(part.recurrence, subject.steps + (not part.recurrence.series)) for part in subject.layers]
+    fixed = {n for part in subject.layers for n in part.recurrence.fixed}
+    series = {  # by name and step, (1, size) or (1,); of fixed inputs one value
+        n: [values[None]] if n in fixed else list(values[:, None]) for n, values in subject.inputs.items()
+    }
     first: list[Tensor] = []
     for k, (part, graph) in enumerate(zip(subject.layers, graphs, strict=True)):
         leaves = _leaves(part, graph, series)
@@ -98,6 +101,19 @@ def evaluate_layer(subject: Subject, layer: int) -> LayerValues:
     )
 
 
+def tokens(subject: Subject, measured: LayerValues) -> dict[str, list[int]]:
+    """The values that are tokens, by name: one number per step."""
+    step, found = measured.layer.recurrence, dict[str, list[int]]()
+    for name, rows in measured.values.items():
+        node = step.returns.get(name) or step.inputs.get(name)
+        given = subject.inputs.get(name)
+        if node is not None and node.type.kind == TOKEN:
+            found[name] = [int(k) for k in rows[:, 0]]
+        elif given is not None and not given.is_floating_point():  # one-hot vectors
+            found[name] = [int(k) for k in given.expand(len(rows))]
+    return found
+
+
 def _gradients(total: Tensor, tensors: list[Tensor]) -> list[Tensor | None]:
     if not total.requires_grad:
         return [None] * len(tensors)
@@ -115,8 +131,9 @@ def _leaves(part: Layer, graph: Unfolded, series: dict[str, list[Tensor]]) -> di
         zero = torch.zeros(1, *node.type.shape(part.sizes), dtype=dtype_of(node, torch.empty(0, dtype=torch.float64)))
         begun = part.start.get(name, zero).clone()
         leaves[node] = begun.requires_grad_() if node.type.kind == REAL else begun
-    for (name, t), node in graph.inputs.items():
-        value = series[name][t - graph.times[0]]
+    read = {node: series[name][t - graph.times[0]] for (name, t), node in graph.inputs.items()}
+    read |= {node: series[name][0] for name, node in graph.fixed.items()}
+    for node, value in read.items():
         if node.type.kind == TOKEN:
             leaves[node] = value
         elif value.is_floating_point():
@@ -131,7 +148,7 @@ def _leaves(part: Layer, graph: Unfolded, series: dict[str, list[Tensor]]) -> di
 def _named(part: Layer, graph: Unfolded) -> dict[str, list[Node]]:
     """The node of every drawn value at every step."""
     at = {(name, t): node for node, (name, t) in graph.labels.items()}
-    at |= {**graph.inputs, **graph.values}
+    at |= {**graph.inputs, **graph.values, **{(n, t): node for n, node in graph.fixed.items() for t in graph.times}}
     return {n: [at[n, t] for t in graph.times] for n in reduce(part.recurrence).values if (n, graph.times[-1]) in at}
 
 

@@ -12,7 +12,7 @@ from ..draw.heat import Beside, Heat, heat_scene, seen
 from ..draw.numbers import Numbers, short
 from ..draw.reduce import reduce
 from ..errors import InputError, did_you_mean
-from .layer_values import LayerValues
+from .layer_values import LayerValues, tokens
 from .subject import Subject
 
 SALIENCY = "saliency"
@@ -83,9 +83,8 @@ class Measurement:
         times = self.measured.unfolded.times
         values: dict[str, list[float | str]] = {n: sizes(rows) for n, rows in self.values.items()}
         words = self.subject.vocabulary
-        for name, tokens in self.subject.inputs.items():
-            if not tokens.is_floating_point() and name in values:
-                values[name] = [seen(words[int(k)]) if words else str(int(k)) for k in tokens]
+        for name, spoken in tokens(self.subject, self.measured).items():
+            values[name] = [seen(words[k]) if words and name in self.subject.inputs else str(k) for k in spoken]
         numbers = Numbers(times[0], values, {n: sizes(rows) for n, rows in self.gradients.items()} if gradient else {})
         recurrence = self.measured.layer.recurrence
         return draw_unfolded(recurrence, times[-1], gates, gradient, most, numbers=numbers, note=self.problem)

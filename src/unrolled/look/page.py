@@ -21,7 +21,7 @@ from ..graph.notation import Text
 from ..graph.recurrence import Recurrence
 from ..transform.differentiate import differentiate
 from ..transform.gradient_equations import gradient_equations
-from .layer_values import LayerValues
+from .layer_values import LayerValues, tokens
 from .pack import pack, short, size
 from .stage import stage
 from .subject import Subject, Track
@@ -59,6 +59,9 @@ def content(subject: Subject, measured: LayerValues) -> dict[str, Any]:
     step, times = measured.layer.recurrence, measured.unfolded.times
     numbers, left_out = _numbers(subject, measured)
     notes = list(subject.notes)
+    if step.fixed:
+        each = "is the same" if len(step.fixed) == 1 else "are the same"
+        notes.append(f"{', '.join(step.fixed)} {each} at every step; the gradient is the sum over steps.")
     if left_out:
         notes.append(f"To keep this page small, it shows only the size, not each unit, of {', '.join(left_out)}.")
     top = len(subject.layers) - 1
@@ -98,11 +101,14 @@ def _numbers(subject: Subject, measured: LayerValues) -> tuple[dict[str, Any], l
     step, room, left_out = measured.layer.recurrence, MOST, []
     roles = {n: v.role for n, v in reduce(step).values.items()}
     found: dict[str, Any] = {}
+    spoken = tokens(subject, measured)
     for name, rows in measured.values.items():
         node = step.returns.get(name) or step.inputs.get(name) or _labelled(step, name)
         found[name] = {"role": roles[name], "units": rows.shape[1], "scalar": is_scalar(node), **_where(node.source)}
-        if name in subject.inputs and not subject.inputs[name].is_floating_point():
-            found[name] |= {"units": 1, "tokens": [int(t) for t in subject.inputs[name]]}
+        if len(node.type.dims) == 2:
+            found[name]["columns"] = node.type.shape(measured.layer.sizes)[1]
+        if name in spoken:
+            found[name] |= {"units": 1, "tokens": spoken[name]}
     jobs = [(name, "value", rows) for name, rows in measured.values.items() if "tokens" not in found[name]]
     jobs += [(name, "gradient", rows) for name, rows in measured.gradients.items() if "tokens" not in found[name]]
 

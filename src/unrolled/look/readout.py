@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..data.goal import Class, Goal
-from ..graph.node import Node, leaf, matrix, vector
+from ..graph.bind import by_row
+from ..graph.node import REAL, Node, leaf, matrix, vector
 from ..graph.ops import constant, make
 from ..graph.recurrence import Recurrence
 from ..graph.size import Size
-from ..transform.restrict import without
+from ..nn.calls import variant
 
 CLASS = Class()
 
@@ -54,7 +55,7 @@ def predicting(
         goal: the loss, see ``data.goal``.
         mean_over: number of steps to average the source over; the running mean is a state. 0 for no mean.
     """
-    step = without(recurrence, set(recurrence.inputs) - set(kept))
+    step = reading_only(recurrence, kept)
     taken = {*step.leaves, *step.returns, *step.labels.values()}
     target, probability, loss = _free("yz", taken), _free(("yhat", "p"), taken), _free(("L", "loss"), taken)
     weight = bias = ""
@@ -77,11 +78,19 @@ def predicting(
     return Scored(made, loss, target, scores, weight, bias)
 
 
+def reading_only(recurrence: Recurrence, kept: Iterable[str]) -> Recurrence:
+    """The step that reads some of its inputs. Masks and noise among the others are replaced with their means."""
+    kept = set(kept)
+    return variant(recurrence, tuple(n for n in recurrence.inputs if n not in kept), (), ())
+
+
 def with_some_loss(recurrence: Recurrence) -> Scored:
     """The step with its own scalar loss L or, if it has none, with the sum of its output as the loss."""
     if "L" in recurrence.outputs and not recurrence.outputs["L"].type.dims:
         return Scored(recurrence, "L")
-    vectors = [n for n in (*recurrence.outputs, *recurrence.states) if recurrence.returns[n].type.dims]
+    looks, returned = by_row(recurrence), (*recurrence.outputs, *recurrence.states)
+    real = {n: node.type for n, node in recurrence.returns.items() if node.type.kind == REAL and n not in looks}
+    vectors = [n for n in returned if n in real and real[n].dims] or [n for n in returned if n in real]
     source = "o" if "o" in vectors else vectors[0]
     node = recurrence.returns[source]
     loss = _free(("L", "loss"), {*recurrence.leaves, *recurrence.returns, *recurrence.labels.values()})

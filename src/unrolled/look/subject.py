@@ -14,8 +14,7 @@ from ..graph.node import order
 from ..graph.recurrence import Recurrence
 from ..nn.model import SequenceModel
 from ..nn.recurrent import Recurrent
-from ..transform.restrict import without
-from .readout import Scored, predicting
+from .readout import Scored, predicting, reading_only
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def of_model(title: str, model: SequenceModel, reading: Reading) -> Subject:
         read_out = model.read_out if isinstance(model.read_out, nn.Linear) and k == last else None
         mean_over = steps if model.answer == "mean" else 0
         scored = predicting(step, model.output, [model.input], read_out is not None, reading.goal, mean_over)
-        part = scored.recurrence if k == last else without(step, set(step.inputs) - {model.input})
+        part = scored.recurrence if k == last else reading_only(step, [model.input])
         parameters = {n: p.detach().double() for n, p in net._weights().items() if n in part.parameters}
         sizes = {n: v for n, v in net.sizes.items() if n in nameable(part)}
         if model.embedding is not None and k == 0:

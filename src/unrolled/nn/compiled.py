@@ -69,9 +69,10 @@ def read(eager: Any, net: Recurrent, inputs: Any, state: Any, named: Mapping[str
     positional, begun = parted(inputs, state)
     if reason := _obstacle(net, SEQUENCES, positional, named, begun) or _no_tensors((*positional, *named.values())):
         return outside(eager, reason, net, *inputs, state=state, **named)
-    series = _by_name(net, positional, named)
-    _, ends = _run(net, STATES, {n: front(n, x) for n, x in series.items()}, begun, {})
-    returned, ends = _run(net, STEP, {n: last_step(x) for n, x in series.items()}, State.of(ends), {})
+    series, fixed = _by_name(net, positional, named), net.circuit.recurrence.fixed
+    _, ends = _run(net, STATES, {n: x if n in fixed else front(n, x) for n, x in series.items()}, begun, {})
+    last = {n: x if n in fixed else last_step(x) for n, x in series.items()}
+    returned, ends = _run(net, STEP, last, State.of(ends), {})
     return Step(returned, State.of(ends))
 
 
@@ -124,9 +125,10 @@ def _obstacle(
     if net._narrow:
         return f"{net._kind} weights cannot be compiled"
     if not net._stored:
-        return (
-            f"circuit '{net.circuit.name}' has matrices, fixed inputs or computed tokens, or is too large to be stored"
-        )
+        return f"circuit '{net.circuit.name}' is too large to be stored"
+    fixed = net.circuit.recurrence.fixed
+    if fixed and any([n in fixed and isinstance(x, Ragged) for n, x in _by_name(net, positional, named).items()]):
+        return "memories of different length depend on their lengths, which are data. Give a tensor (batch, rows, size)"
     if not isinstance(state, State | dict | None):
         return "the state must be a State"
     names = tuple(named), tuple(given or ()), tuple(state or ())

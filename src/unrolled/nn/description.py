@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from weakref import WeakValueDictionary
 
 import torch
@@ -29,12 +29,7 @@ _known: WeakValueDictionary[str, Recurrence] = WeakValueDictionary()  # by its t
 
 @lru_cache(maxsize=256)
 def stored(recurrence: Recurrence, sizes: tuple[tuple[str, int], ...]) -> str:
-    """A circuit and its sizes as text; empty if the circuit is too large to be stored, or has matrices, fixed inputs or
-    computed tokens, which calls without checks do not know."""
-    values = (*recurrence.inputs.values(), *recurrence.states.values(), *recurrence.returns.values())
-    computed = any(node.type.kind == TOKEN and node.op != "input" for node in recurrence.nodes)
-    if recurrence.fixed or computed or any(len(node.type.dims) > 1 for node in values):
-        return ""
+    """A circuit and its sizes as text; empty if the circuit is too large to be stored."""
     try:
         text = json.dumps({"circuit": dump(recurrence), "sizes": dict(sizes)})
     except CircuitError:
@@ -109,6 +104,15 @@ class Description:
         inputs, given, state = (about[k].split() for k in ("inputs", "given", "state"))
         kind, engine, circuit = about["kind"], about["engine"], Circuit.stored(recurrence)
         return Description(kind, engine, memory, inputs, given, state, circuit, bound, sizes, shapes(recurrence, bound))
+
+    @cached_property
+    def plain(self) -> bool:
+        """Whether the circuit has no fixed inputs, matrices and computed tokens, which bound calls and the values that
+        are kept for the backward pass do not know."""
+        recurrence = self.circuit.recurrence
+        values = (*recurrence.inputs.values(), *recurrence.states.values(), *recurrence.returns.values())
+        computed = any(node.type.kind == TOKEN and node.op != "input" for node in recurrence.nodes)
+        return not (recurrence.fixed or computed or any(len(node.type.dims) > 1 for node in values))
 
     @property
     def leaves(self) -> list[str]:

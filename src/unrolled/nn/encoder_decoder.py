@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..circuits.circuit import Circuit
 from ..errors import CircuitError, InputError, UsageError
-from ..graph.bind import of_data
+from ..graph.bind import by_row
 from ..graph.node import REAL
 from ..sequence.borders import preceded, succeeded
 from ..sequence.ragged import Ragged
@@ -250,8 +250,8 @@ class EncoderDecoder(nn.Module):
             UsageError: the decoder returns no value with one entry per row of a memory.
         """
         recurrence = self.decoder.circuit.recurrence
-        rows = of_data(recurrence)
-        found = [n for n, x in recurrence.outputs.items() if len(x.type.dims) == 1 and {*x.type.dims[0].names} & rows]
+        looks = by_row(recurrence)
+        found = [n for n, x in recurrence.outputs.items() if n in looks and len(x.type.dims) == 1]
         if not found:
             raise UsageError(f"the decoder '{recurrence.name}' looks at no memory, or does not return where it looks")
         read, x = self.read(source), preceded(target, self.begin)

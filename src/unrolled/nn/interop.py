@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import InputError
+from .narrow_weights import refuse_narrow
 from .recurrent import Recurrent
 from .stack import Stack
 from .torch_layout import CELLS, from_cell, to_cell
@@ -68,6 +69,7 @@ def to_torch(net: Recurrent | Stack) -> nn.RNNBase:
         if not isinstance(part, Recurrent) or part.circuit not in kinds:
             name = part.circuit.name if isinstance(part, Recurrent) else type(part).__name__
             raise InputError(f"to_torch converts the cells rnn, irnn, lstm, lstm_projected and gru, got {name}")
+        refuse_narrow(part, "converted to torch.nn", "Convert the network with float32 weights")
     first, kind = layers[0][0], kinds[layers[0][0].circuit]
     options: dict[str, Any] = {"num_layers": len(layers), "bidirectional": len(layers[0]) == 2, "batch_first": True}
     if kind.startswith("rnn"):

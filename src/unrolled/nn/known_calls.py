@@ -66,7 +66,8 @@ def mark_of(
         return None
     names = *named, *(() if state is None else state.keys())
     modes = torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.get_num_threads()
-    return leading, len(inputs), steps, *modes, *names, *shapes, *addresses(net)
+    places = addresses(net) if net._narrow else ()
+    return leading, len(inputs), steps, *modes, *names, *shapes, *places
 
 
 def remembered(net: Recurrent, mark: Mark | None, call: Call, given: Sequence[Any] = ()) -> tuple[Engine, Call]:

@@ -88,10 +88,23 @@ def narrow_weights(net: Recurrent) -> Mapping[str, Narrow]:
     return found
 
 
+def wide_weights(net: Recurrent) -> dict[str, Tensor]:
+    """All weights of a network as float numbers, by name."""
+    return {**net._weights(), **{n: w.wide() for n, w in narrow_weights(net).items()}}
+
+
+def refuse_narrow(net: Recurrent, what: str, remedy: str) -> None:
+    """Refuse a network with narrow weights.
+
+    Raises:
+        InputError: says what cannot be done with it, and what can be done instead.
+    """
+    if net._narrow:
+        raise InputError(f"a network with {net._kind} weights cannot be {what}. {remedy}")
+
+
 def addresses(net: Recurrent) -> list[int]:
-    """Where the narrow weights of a network are."""
-    if not net._narrow:
-        return []
+    """The addresses of the narrow weights of a network."""
     return [t.data_ptr() for n in net._narrow for t in _buffers(net, n) if t is not None]
 
 

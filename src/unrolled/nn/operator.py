@@ -49,6 +49,8 @@ def _run(
     made = Made.of(tensors, lengths, reset, steps, text)
     if plain:
         remember("run", text, steps, tensors, made)
+    if not made.about.plain:
+        return _apart(_returned(made), tensors)
     call, keep = made.call, keep and made.keeps
     found, kept = made.engine.forward(call, keep=keep)
     extra = packed(made.engine, call, kept) if keep else []
@@ -87,6 +89,15 @@ def _pull(
     if done is not None:
         return done
     made = Made.of(tensors, *arguments)
+    if not made.about.plain:
+        leaves = [t.detach().requires_grad_(wants) for t, wants in zip(tensors, wanted, strict=True)]
+        with torch.enable_grad():
+            again = _again(leaves, *arguments, sent, wanted, create_graph=False)
+        asked_for = (t for t, wants in zip(tensors, wanted, strict=True) if wants)
+        return _apart(
+            [torch.zeros_like(t) if g is None else g.contiguous() for t, g in zip(asked_for, again, strict=True)],
+            [*tensors, *grads],
+        )
     if plain:
         remember("pull", text, steps, tensors, made)
     call = made.call
@@ -160,7 +171,7 @@ def _remember(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:
     ctx.counts = len(tensors), len(lengths), len(about.step(()).returns)
     ctx.states = 0 if about.kind == STEP else len(about.circuit.states)
     extra = output[ctx.counts[2] + ctx.states :]
-    ctx.mark_non_differentiable(*extra)
+    ctx.mark_non_differentiable(*extra, *(x for x in output if not x.is_floating_point()))
     ctx.set_materialize_grads(False)
     ctx.reset = reset is not None
     ctx.save_for_backward(*tensors, *lengths, *output[: ctx.counts[2]], *extra, *([reset] if ctx.reset else []))
@@ -192,19 +203,23 @@ def _again(
     text: str,
     sent: Sequence[Maybe],
     wanted: Sequence[bool],
+    create_graph: bool = True,
 ) -> Sequence[Maybe]:
-    """The gradients where they are differentiated again: by the call that is not an operator."""
-    made = Made.of(tensors, lengths, reset, steps, text)
-    if made.about.kind == STEP:
-        values = list(run_step(made.engine, made.call).values())
-    else:
-        results, ends = run_sequences(made.engine, made.call)
-        values = [*results.values(), *made.in_order(made.ends | ends)]
+    """The gradients by the call that is not an operator, which can be differentiated again."""
+    values = _returned(Made.of(tensors, lengths, reset, steps, text))
     arrived = [(v, g) for v, g in zip(values, sent, strict=True) if g is not None and v.requires_grad]
     asked = [t for t, wants in zip(tensors, wanted, strict=True) if wants]
     return torch.autograd.grad(
-        [v for v, _ in arrived], asked, [g for _, g in arrived], create_graph=True, allow_unused=True
+        [v for v, _ in arrived], asked, [g for _, g in arrived], create_graph=create_graph, allow_unused=True
     )
+
+
+def _returned(made: Made) -> list[Tensor]:
+    """The returned values, and the states after the last steps, of the call that is not an operator."""
+    if made.about.kind == STEP:
+        return list(run_step(made.engine, made.call).values())
+    results, ends = run_sequences(made.engine, made.call)
+    return [*results.values(), *made.in_order(made.ends | ends)]
 
 
 _CALL = "Tensor[] tensors, Tensor[] lengths, Tensor? reset, SymInt? steps, str text"

@@ -79,7 +79,13 @@ def ready(operator: str, text: str, steps: int | None, tensors: Sequence[Tensor]
 def remember(operator: str, text: str, steps: int | None, tensors: Sequence[Tensor], made: Made) -> None:
     """Cache a call of dense sequences that has passed the checks, if engine 'c' runs it."""
     about, call, layout = made.about, made.call, made.call.layout
-    plain = isinstance(about.memory, Store) and made.engine is ENGINES["c"] and about.shapes and not about.given
+    plain = (
+        isinstance(about.memory, Store)
+        and made.engine is ENGINES["c"]
+        and about.plain
+        and about.shapes
+        and not about.given
+    )
     if not plain or layout.steps is None or any(t.dtype != call.like.dtype or not as_given(t) for t in tensors):
         return
     lead = (layout.count,) if about.kind == STEP else (layout.count, layout.steps)

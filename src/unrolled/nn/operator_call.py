@@ -30,7 +30,7 @@ class Made(NamedTuple):
     @property
     def keeps(self) -> bool:
         """Whether the forward pass gives what it keeps to the backward pass, which otherwise computes it again."""
-        return isinstance(self.about.memory, Store)
+        return self.about.plain and isinstance(self.about.memory, Store)
 
     @staticmethod
     def of(
@@ -45,7 +45,9 @@ class Made(NamedTuple):
             call = call_of_step(check, about.bound, checked, inputs, start)
         else:
             each = iter(lengths)
-            series, fed = ({n: _series(x, each) for n, x in group.items()} for group in (inputs, given))
+            fixed = about.circuit.recurrence.fixed
+            series = {n: x if n in fixed else _series(x, each) for n, x in inputs.items()}
+            fed = {n: _series(x, each) for n, x in given.items()}
             again = None if reset is None else _series(reset, each)
             only = about.kind == STATES
             arguments = about.bound, checked, series, start, fed, again, steps, only

@@ -21,6 +21,7 @@ from ..graph.node import TOKEN
 from ..graph.recurrence import Recurrence
 from ..graph.stored import dump, load
 from ..sources import LogMel
+from .narrow_weights import refuse_narrow
 from .recurrent import Recurrent
 
 FORMAT, SUFFIX = 1, ".safetensors"
@@ -48,6 +49,8 @@ def save_network(net: Recurrent, path: Path | str, features: LogMel | None = Non
     path = Path(path)
     if path.suffix != SUFFIX:
         raise InputError(f"the name of a network's file must end in {SUFFIX}, got '{path}'")
+    remedy = "Store it with float32 weights, and round it once it is loaded: unrolled.narrow(net, 'int8')"
+    refuse_narrow(net, "stored", remedy)
     size = _check_input(net)
     if features and features.mels != size:
         raise InputError(f"the network reads {size} numbers per step, but the features have {features.mels}")

@@ -52,7 +52,8 @@ def find_fault(model: nn.Module, loss: Callable[[], Tensor]) -> Fault | None:
     runs = [run for run in runs if run.lengths.any()]
     found = [(step, i, run) for i, run in enumerate(runs) if (step := _first_step(run)) is not None]
     if found:
-        step, _, run = min([e for e in found if _starts_finite(e[2])] or found, key=lambda entry: entry[:2])
+        found = [entry for entry in found if _starts_finite(entry[2])] or found
+        step, _, run = min(found, key=lambda entry: entry[:2])
         return _within_step(run, step)
     if bad := _first(total.detach().reshape(1)):
         return Fault("the loss", bad[0])

@@ -53,10 +53,10 @@ class Case:
         y[: max(origins.first, features.warm(len(self.series.y)))] = torch.nan
         return Example(read, y, self.series.name)
 
-    def network(self, features: Features, end: int, shelf: Shelf | None = None) -> Tensor:
-        """What the network reads in the first steps: (end, features.read)."""
+    def network(self, features: Features, end: int | None = None, shelf: Shelf | None = None) -> Tensor:
+        """What the network reads in the first steps, or in all: (end, features.read)."""
         values = features.network(self.series, self.view, self.expected)
-        return torch.from_numpy(written(values, end, "float32", shelf))
+        return torch.from_numpy(written(values, values.shape[0] if end is None else end, "float32", shelf))
 
     def later(self, origins: Origins) -> Array:
         """What came after each origin: (origins, ahead)."""

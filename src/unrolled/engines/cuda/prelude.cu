@@ -19,6 +19,7 @@ typedef float real;
 #endif
 
 #define INLINE __device__ static __forceinline__
+#define CALLED __device__ static __noinline__ /* otherwise NVRTC unrolls loops over whole matrices, and takes minutes */
 #ifdef __CUDACC_RTC__
 extern __shared__ __align__(16) char shared[];
 #endif

@@ -75,7 +75,7 @@ def render(placement: Placement, totals: int, sizes: Mapping[str, int], double: 
         *(f"#define {name} {value}" for name, value in defined.items()),
         prelude(),
         part("functions"),
-        *([part("matrices")] if _has_matrices(step) else []),
+        *(["#undef INLINE", "#define INLINE CALLED", part("matrices")] if _has_matrices(step) else []),
         "EXPORT void __launch_bounds__(THREADS * DEPTH, 1) run(const arguments a) {",
         "    SEQUENCES;",
         *indented(f"{kind}*const {name} = ({kind}*)a.p[{i}];" for i, (kind, name) in enumerate(pointers)),

@@ -17,17 +17,33 @@ PANEL = 16
 LOADS = {
     "float32": "(*(const u_vector *)(address))",
     "bf16": "u_load_bf16(address)",
-    "int8": "__builtin_convertvector(*(const u_bytes *)(address), u_vector)",
+    "int8": "u_load_int8(address)",
 }
-TYPES = {
-    "float32": "",
-    "bf16": "typedef uint16_t u_halves __attribute__((vector_size(2 * LANES), aligned(2), may_alias));\n"
-    "typedef uint32_t u_words __attribute__((vector_size(4 * LANES)));\n"
-    "static inline u_vector u_load_bf16(const uint16_t *address) {\n"
-    "    return (u_vector)(__builtin_convertvector(*(const u_halves *)address, u_words) << 16);\n"
-    "}\n",
-    "int8": "typedef int8_t u_bytes __attribute__((vector_size(LANES), aligned(1), may_alias));\n",
+NARROW = """\
+typedef {integer} u_integers __attribute__((vector_size(4 * LANES)));
+/* GCC makes one instruction of the loop, but many of the conversion; Clang makes one of the conversion. */
+INLINE u_vector u_load_{kind}(const {type} *address) {
+    u_integers wide;
+#if defined(__clang__)
+    typedef {type} u_few __attribute__((vector_size({bytes} * LANES), aligned({bytes}), may_alias));
+    wide = __builtin_convertvector(*(const u_few *)address, u_integers);
+#else
+    UNROLL for (int j = 0; j < LANES; j++) wide[j] = address[j];
+#endif
+    return {number};
 }
+"""
+NUMBER = {"bf16": "(u_vector)(wide << 16)", "int8": "__builtin_convertvector(wide, u_vector)"}
+
+
+def _load(kind: str) -> str:
+    """The function that loads a vector of narrow numbers."""
+    integer = "uint32_t" if kind == "bf16" else "int32_t"
+    words = {"integer": integer, "kind": kind, "type": KINDS[kind].type, "bytes": str(KINDS[kind].bytes)}
+    text = NARROW
+    for word, value in {**words, "number": NUMBER[kind]}.items():
+        text = text.replace(f"{{{word}}}", value)
+    return f"#if defined(__GNUC__)\n{text}#endif\n"
 
 
 def products(kinds: list[str]) -> str:
@@ -44,8 +60,7 @@ def products(kinds: list[str]) -> str:
         text = text.replace(" SCALED", " * scale[i + j]" if KINDS[kind].scaled else "")
         if kind != "float32":
             text = text.replace("u_panel", f"u_panel_{kind}").replace("u_multiply", f"u_product_{kind}")
-        types = f"#if defined(__GNUC__)\n{TYPES[kind]}#endif\n" if TYPES[kind] else ""
-        texts.append(types + text)
+        texts.append((_load(kind) if kind != "float32" else "") + text)
     return re.sub(r"\b(LANES|UNROLL)\b", r"u_\1", "\n".join(texts))
 
 

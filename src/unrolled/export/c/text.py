@@ -23,7 +23,7 @@ from .reference import Proof
 from .run_text import run_text
 from .signature import declared, signature
 from .spelling import named
-from .step import Constant
+from .step import Argument, Constant
 from .step_text import reset_text, state_text, step_text
 
 
@@ -146,11 +146,17 @@ def _arguments(file: File) -> Iterator[str]:
     about, body = file.about, file.parts[0].body
     for a in body.inputs:
         rows = f", at most {file.options.rows} rows of {a.columns} numbers" if a.rows else ""
-        what = about.reads or ("the number of a token" if a.buffer.token else "read")
-        yield f"   {a.buffer.name}{rows}: {comment(what)}"
+        what = about.reads or "read"
+        yield f"   {a.buffer.name}, {_size(file, a)}{rows}: {comment(what)}"
     for a in body.outputs:
-        yield f"   {a.buffer.name}: {comment(about.writes or 'written')}"
+        yield f"   {a.buffer.name}, {_size(file, a)}: {comment(about.writes or 'written')}"
     yield "   No two of these may share memory. */"
+
+
+def _size(file: File, a: Argument) -> str:
+    """The size of an argument, in words."""
+    size = file.parts[0].say.number(a.buffer.size)
+    return "a token" if a.buffer.token else f"{size} number{'s' * (size != 1)}"
 
 
 def _lists(about: About) -> Iterator[tuple[str, tuple[str, ...]]]:

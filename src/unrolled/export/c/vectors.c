@@ -9,7 +9,7 @@
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
 #else
-#define UNROLL _Pragma("GCC unroll 8")
+#define UNROLL _Pragma("GCC unroll 16")
 #endif
 #if defined(__GNUC__)
 typedef float u_vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));

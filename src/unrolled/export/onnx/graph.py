@@ -58,10 +58,14 @@ class Graph:
         self.nodes.append(helper.make_node("Identity", [value], [name]))
 
     def proto(self, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto]) -> GraphProto:
-        """The graph as it is stored."""
-        read = set(_reads(self.nodes))
-        tensors = [tensor for tensor in self._tensors if tensor.name in read]
-        return helper.make_graph(self.nodes, name, list(inputs), list(outputs), tensors)
+        """The graph as it is stored, without nodes and constants that no output needs."""
+        needed, nodes = {value.name for value in outputs}, list[NodeProto]()
+        for node in reversed(self.nodes):
+            if not needed.isdisjoint(node.output):
+                nodes.append(node)
+                needed.update(_reads([node]))
+        tensors = [tensor for tensor in self._tensors if tensor.name in needed]
+        return helper.make_graph(nodes[::-1], name, list(inputs), list(outputs), tensors)
 
     def model(
         self, name: str, inputs: Sequence[ValueInfoProto], outputs: Sequence[ValueInfoProto], doc: str
