@@ -9,25 +9,21 @@ shortest turn of each. Times are those of the processor, so that other programs 
 
 from __future__ import annotations
 
-import argparse
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from written_page import write_page
 
 import unrolled
 from unrolled import cells
 from unrolled.speed.machine import machine
-from unrolled.speed.timing import processors
 
-HERE = Path(__file__).parent
 CELLS = {"RNN": cells.rnn, "GRU": cells.gru, "LSTM": cells.lstm}
 STEPS, BATCHES, HIDDEN = (1, 2, 5, 25), (1, 8), (16, 64)
 LEAST, MEAN, MOST_SAMPLES, MOST_HESSIAN = 1.0, 1.5, 3.0, 4.5  # the aims
@@ -197,18 +193,5 @@ def page(turns: int) -> Iterator[str]:
         yield f"| {what} | {many:.2f} | {hessian:.2f} |"
 
 
-def main() -> None:
-    """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=40, help="turns of each contestant at a point (default: 40)")
-    turns, lines = parser.parse_args().turns, []
-    with processors(1):
-        for line in page(turns):
-            print(line)
-            sys.stdout.flush()
-            lines.append(line)
-    (HERE / "SMALL.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page("SMALL.md", page, __doc__, turns=40)

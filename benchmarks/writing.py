@@ -9,23 +9,19 @@ shows the shortest turn of each. Times are those of the processor, so that other
 
 from __future__ import annotations
 
-import argparse
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from written_page import write_page
 
 from unrolled import State, cells, gumbel
 from unrolled.nn import SequenceModel
 from unrolled.nn.interop import to_torch
 from unrolled.nn.writer import state_of, writer
 from unrolled.speed.machine import machine
-from unrolled.speed.timing import processors
 
-HERE = Path(__file__).parent
 HIDDEN, SYMBOLS, STEPS, BATCHES = 256, 65, 200, (1, 8, 64)
 LEAST_STEP, LEAST_TORCH = 5.0, 3.0  # the aims
 
@@ -69,21 +65,30 @@ class Contest:
             written.append(symbol)
         return torch.stack(written, 1)
 
+    def products(self, noise: Tensor) -> None:
+        """Only the products of a step, by torch: the arithmetic that every way needs."""
+        h = torch.zeros(len(noise), HIDDEN)
+        for _ in range(noise.shape[1]):
+            h @ self.cell.weight_hh.T
+            h @ self.model.read_out.weight.T
+
     def times(self, noise: Tensor, turns: int) -> list[float]:
-        """The microseconds of a step of each way, in its shortest turn."""
+        """The microseconds of a step of each way, and of its products alone, in the shortest turn."""
         ways = self.whole, self.by_step, self.by_torch
         first = [way(noise) for way in ways]
         same = [float((other == first[0]).float().mean()) for other in first[1:]]
         assert min(same) > 0.99, f"the contestants wrote different symbols: {same}"
-        best = [float("inf")] * len(ways)
+        timed = *ways, self.products
+        best = [float("inf")] * len(timed)
         for _ in range(turns):
-            for k, way in enumerate(ways):
+            for k, way in enumerate(timed):
                 begin = time.thread_time()
                 way(noise)
                 best[k] = min(best[k], time.thread_time() - begin)
         return [1e6 * seconds / noise.shape[1] for seconds in best]
 
 
+@torch.no_grad()
 def page(turns: int) -> Iterator[str]:
     """The lines of WRITING.md."""
     yield "# Writing: results of `make bench-writing`\n"
@@ -91,29 +96,19 @@ def page(turns: int) -> Iterator[str]:
     yield f"A GRU of {HIDDEN} units writes {STEPS} of {SYMBOLS} symbols: microseconds per step of all sequences, in the"
     yield "shortest of several turns; then how many times as fast as the two loops the joined network is. The aims:"
     yield f"{LEAST_STEP:g} times a loop over `net.step`, {LEAST_TORCH:g} times a loop over `torch.nn.GRUCell`.\n"
-    yield "| sequences | joined | net.step | GRUCell | of net.step | of GRUCell |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "The last column is the time of the products of a step alone, by torch's matrix product, as a share of the"
+    yield "joined network's whole step.\n"
+    yield "| sequences | joined | net.step | GRUCell | of net.step | of GRUCell | products, of joined |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
     torch.manual_seed(0)
     contest = Contest()
     for batch in BATCHES:
-        ours, steps, cell = contest.times(gumbel(batch, STEPS, SYMBOLS), turns)
-        yield f"| {batch} | {ours:.1f} | {steps:.1f} | {cell:.1f} | {steps / ours:.2f} | {cell / ours:.2f} |"
+        ours, steps, cell, products = contest.times(gumbel(batch, STEPS, SYMBOLS), turns)
+        ratios = f"{steps / ours:.2f} | {cell / ours:.2f} | {products / ours:.0%}"
+        yield f"| {batch} | {ours:.1f} | {steps:.1f} | {cell:.1f} | {ratios} |"
     yield ""
     yield "At 64 sequences, the products of the GRU take most of the time of all three."
 
 
-def main() -> None:
-    """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=15, help="turns of each contestant at a point (default: 15)")
-    turns, lines = parser.parse_args().turns, []
-    with processors(1), torch.no_grad():
-        for line in page(turns):
-            print(line)
-            sys.stdout.flush()
-            lines.append(line)
-    (HERE / "WRITING.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page("WRITING.md", page, __doc__, turns=15)
