@@ -249,7 +249,7 @@ def test_wrong_use_is_named():
         net(x, s, M[:1])
     with pytest.raises(InputError, match="needs input 'M' to compute its state 'h'"):
         net(x, s)
-    with pytest.raises(InputError, match="the explorer shows only networks whose inputs have a value at each step"):
+    with pytest.raises(InputError, match="needs input 's', 'M' to compute its state 'h'"):
         unrolled.measure(net, x=x[0])
     with pytest.raises(CircuitError, match="fixed= names 'h', but a state gets a new value at every step"):
 
