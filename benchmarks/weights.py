@@ -7,22 +7,18 @@ One thread. The three take turns within one process, as in small.py.
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from small import CELLS, times
+from written_page import write_page
 
 import unrolled
 from unrolled.nn.narrow_weights import narrow_weights
 from unrolled.speed.floor import read_bandwidth
 from unrolled.speed.machine import machine
-from unrolled.speed.timing import processors
 
-HERE = Path(__file__).parent
 SIZES, BATCHES, STEPS = (128, 256, 512, 1024), (2, 8, 32), 50
 KINDS = ("float32", "bf16", "int8")
 MOST = 0.5  # the aim: the time with int8 weights, relative to float32, of an LSTM of 512 and of 1024
@@ -77,6 +73,7 @@ def batches(turns: int) -> Iterator[Row]:
             yield Row(f"LSTM, {size}, batch {batch}", times(calls, max(3, turns // 4)), floors)
 
 
+@torch.no_grad()
 def page(turns: int) -> Iterator[str]:
     """The lines of WEIGHTS.md."""
     head = "| --- | --- | --- | --- | --- | --- |"
@@ -96,18 +93,5 @@ def page(turns: int) -> Iterator[str]:
     yield from map(str, batches(turns))
 
 
-def main() -> None:
-    """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=40, help="turns of each contestant at a point (default: 40)")
-    turns, lines = parser.parse_args().turns, []
-    with processors(1), torch.no_grad():
-        for line in page(turns):
-            print(line)
-            sys.stdout.flush()
-            lines.append(line)
-    (HERE / "WEIGHTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_page("WEIGHTS.md", page, __doc__, turns=40)
